@@ -1,0 +1,1 @@
+//! Docker's command line as a client of the Engine API

@@ -1,0 +1,1 @@
+//! A typed client of the Docker Engine API, hijacked streams included

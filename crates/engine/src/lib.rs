@@ -1,0 +1,1 @@
+//! What Docker means, without HTTP: containers, exec, attach, wait, restore

@@ -1,0 +1,1 @@
+//! Images: names to manifests; import, load, save, tag, remove

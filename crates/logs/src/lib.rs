@@ -1,0 +1,1 @@
+//! Container logs: write and rotate, read, tail, follow

@@ -1,0 +1,1 @@
+//! OCI and Docker documents: digests, references, manifests, image configs, runtime specs. Pure, no I/O

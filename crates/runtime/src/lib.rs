@@ -1,0 +1,1 @@
+//! The OCI runtime: namespaces, root file system, capabilities, seccomp, exec. Synchronous

@@ -1,0 +1,1 @@
+//! The supervisor process of one container and the messages it speaks

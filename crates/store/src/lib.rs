@@ -1,0 +1,1 @@
+//! Blobs, layers, snapshots and metadata under one data root

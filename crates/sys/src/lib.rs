@@ -1,0 +1,1 @@
+//! Safe wrappers around kernel facilities, one file each; the only unsafe code

@@ -1,0 +1,1 @@
+//! Worlds for tests: a private engine, tiny images, private namespaces

@@ -1,0 +1,1 @@
+//! Scenarios drive the real binary; see `tests/`.
