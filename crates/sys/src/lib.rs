@@ -1,1 +1,22 @@
-//! Safe wrappers around kernel facilities, one file each; the only unsafe code
+//! Safe wrappers around kernel facilities, one file each; the only place with `unsafe`.
+//!
+//! What `rustix` wraps safely already (most of `*at`, the new mount API, capabilities, `setns`, `pidfd`, `waitid`,
+//! pseudo-terminals) is used from there directly. Here is what it lacks: `clone3`, `execve`, `mount_setattr`, seccomp,
+//! signal dispositions, keyrings, scheduling attributes, and small compositions that several rooms need (descriptor
+//! passing, atomic files, the protected binary).
+//!
+//! Unless its doc says otherwise, every function here is async-signal-safe: it allocates nothing, takes no lock and may
+//! run between `clone3` and `execve` in the child of a threaded process.
+
+pub mod atomic;
+pub mod clone;
+pub mod exe;
+pub mod exec;
+pub mod fdpass;
+pub mod keyring;
+pub mod loopback;
+pub mod mount;
+pub mod personality;
+pub mod scheduling;
+pub mod seccomp;
+pub mod signal;
