@@ -1,0 +1,145 @@
+//! One engine process with roots of its own.
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::eventually;
+
+/// Where one engine keeps everything.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    binary: PathBuf,
+    root: PathBuf,
+    cgroup_parent: String,
+    extra: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Engine {
+    pub(crate) fn new(binary: &Path, root: &Path, extra: &[&str]) -> Self {
+        let name = root.file_name().expect("a world has a folder").to_string_lossy().into_owned();
+        Self {
+            binary: binary.to_owned(),
+            root: root.to_owned(),
+            cgroup_parent: format!("/dhow-test-{}", name.trim_start_matches('.')),
+            extra: extra.iter().map(|&word| word.to_owned()).collect(),
+            child: None,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.root.join("dhow.sock")
+    }
+
+    pub(crate) fn data_root(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    pub(crate) fn exec_root(&self) -> PathBuf {
+        self.root.join("exec")
+    }
+
+    pub(crate) fn cgroup_parent(&self) -> &str {
+        &self.cgroup_parent
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.root.join("engine.log")).unwrap_or_default()
+    }
+
+    pub(crate) fn pidfile(&self) -> PathBuf {
+        self.root.join("dhow.pid")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("daemon")
+            .arg("--data-root")
+            .arg(self.data_root())
+            .arg("--exec-root")
+            .arg(self.exec_root())
+            .arg("--pidfile")
+            .arg(self.pidfile())
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()))
+            .arg("--config-file")
+            .arg(self.root.join("daemon.toml"))
+            .arg("--cgroup-parent")
+            .arg(&self.cgroup_parent)
+            .args(&self.extra);
+        command
+    }
+
+    /// A line of shell that starts this engine in the background and returns when it answers.
+    pub(crate) fn start_line(&self) -> String {
+        let command = self.command();
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| format!("'{}'", word.to_string_lossy()))
+            .collect();
+        let (log, socket) = (self.root.join("engine.log"), self.socket());
+        format!(
+            "rm -f '{socket}'; setsid {words} >>'{log}' 2>&1 </dev/null & until [ -S '{socket}' ]; do sleep 0.01; done",
+            socket = socket.display(),
+            log = log.display(),
+            words = words.join(" ")
+        )
+    }
+
+    /// Starts the engine and returns when it answers.
+    pub(crate) fn start(&mut self) {
+        assert!(self.child.is_none(), "the engine runs already");
+        let log = File::options().create(true).append(true).open(self.root.join("engine.log")).expect("a log file");
+        let mut command = self.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log file can be shared"))
+            .stderr(log)
+            .process_group(0);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        eventually("the engine answers", || {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("the engine ended with {status}:\n{}", self.log());
+            }
+            UnixStream::connect(self.socket()).is_ok()
+        });
+        self.child = Some(child);
+    }
+
+    /// Ends the engine that somebody else started in this one's place, told by the pid file, and reaps our own.
+    pub(crate) fn end_successor(&mut self) {
+        let written = std::fs::read_to_string(self.pidfile()).ok().and_then(|text| text.trim().parse().ok());
+        let ours = self.pid().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = written.filter(|&pid| Some(pid) != ours).and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM).expect("the pid file names the engine of this world");
+            eventually("the engine ended", || rustix::process::test_kill_process(pid).is_err());
+            if let Some(mut child) = self.child.take() {
+                child.wait().expect("the engine is our child");
+            }
+        }
+    }
+
+    /// Ends the engine with a signal and returns when it is gone.
+    pub(crate) fn end(&mut self, signal: Signal) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = Pid::from_child(&child);
+        kill_process(pid, signal).expect("the engine is our child, so its pid cannot be another's");
+        child.wait().expect("the engine is our child");
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end(Signal::TERM);
+    }
+}

@@ -1,0 +1,118 @@
+//! Containers outlive their engine: restart, crash, and what the next engine finds.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use dhow_testkit::eventually;
+
+use crate::busybox;
+
+#[test]
+fn containers_and_their_logs_survive_a_stop_and_a_crash() {
+    let mut world = busybox();
+    let script = "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); sleep 0.01; done; sleep 1000";
+    world.dhow(&["run", "-d", "--name", "writer", "busybox", "sh", "-c", script]).exits(0);
+    let pid = world.inspect("writer", "{{.State.Pid}}");
+    world.crash_engine();
+    world.start_engine();
+    world.stop_engine();
+    world.start_engine();
+    assert_eq!(world.inspect("writer", "{{.State.Running}} {{.State.Pid}}"), format!("true {pid}"));
+    eventually("everything is written", || world.dhow(&["logs", "--tail", "1", "writer"]).ok() == "399");
+    let expected: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    assert_eq!(world.dhow(&["logs", "writer"]).ok(), expected.join("\n"));
+    assert_eq!(world.dhow(&["exec", "writer", "echo", "alive"]).ok(), "alive");
+    world.dhow(&["stop", "-t", "0", "writer"]).exits(0);
+    assert_eq!(world.inspect("writer", "{{.State.ExitCode}}"), "137");
+}
+
+#[test]
+fn an_exit_while_the_engine_is_away_is_known_afterwards() {
+    let mut world = busybox();
+    let gate = world.path().join("gate");
+    std::fs::create_dir(&gate).expect("made");
+    let volume = format!("{}:/gate", gate.display());
+    let script = "while [ ! -e /gate/open ]; do sleep 0.02; done; echo last words; exit 23";
+    world.dhow(&["run", "-d", "--name", "c", "-v", &volume, "busybox", "sh", "-c", script]).exits(0);
+    let exit = world.data_root().join("containers").join(world.inspect("c", "{{.Id}}")).join("exit.json");
+    world.crash_engine();
+    std::fs::write(gate.join("open"), "").expect("written");
+    eventually("the shim wrote the exit status", || exit.exists());
+    world.start_engine();
+    assert_eq!(world.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 23");
+    assert_eq!(world.dhow(&["logs", "c"]).ok(), "last words");
+    assert_eq!(world.dhow(&["wait", "c"]).ok(), "23");
+}
+
+#[test]
+fn a_container_with_rm_that_ended_while_the_engine_was_away_is_removed() {
+    let mut world = busybox();
+    world.dhow(&["run", "-d", "--rm", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
+    let pid: i32 = world.inspect("c", "{{.State.Pid}}").parse().expect("a pid");
+    world.crash_engine();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("not 0"), rustix::process::Signal::KILL).expect("ours");
+    world.start_engine();
+    eventually("it is removed", || world.dhow(&["ps", "-aq"]).ok().is_empty());
+}
+
+#[test]
+fn an_attached_client_keeps_its_stream_over_a_crash() {
+    let mut world = busybox();
+    world.dhow(&["run", "-di", "--name", "cat", "busybox", "cat"]).exits(0);
+    let mut client =
+        world.command(&["attach", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+    let mut input = client.stdin.take().expect("piped");
+    let mut output = client.stdout.take().expect("piped");
+    let mut echoed = |word: &[u8]| {
+        input.write_all(word).expect("written");
+        let mut back = vec![0; word.len()];
+        output.read_exact(&mut back).expect("echoed");
+        assert_eq!(back, word);
+    };
+    echoed(b"before\n");
+    world.crash_engine();
+    echoed(b"while it is away\n");
+    world.start_engine();
+    echoed(b"after\n");
+    drop(input);
+    client.wait().expect("ends");
+    assert_eq!(world.dhow(&["wait", "cat"]).ok(), "0");
+}
+
+#[test]
+fn names_images_and_stopped_containers_are_kept() {
+    let mut world = busybox();
+    world.dhow(&["run", "--name", "done", "-l", "k=v", "busybox", "sh", "-c", "echo kept; exit 4"]).exits(4);
+    world.dhow(&["create", "--name", "fresh", "busybox"]).exits(0);
+    let before = world.dhow(&["inspect", "done", "fresh"]).ok();
+    world.crash_engine();
+    world.start_engine();
+    assert_eq!(world.dhow(&["inspect", "done", "fresh"]).ok(), before);
+    assert_eq!(world.dhow(&["logs", "done"]).ok(), "kept");
+    assert_eq!(world.dhow(&["images", "-q"]).ok().lines().count(), 1);
+}
+
+/// Killed at any moment of a busy life, the engine comes back with objects that can all be listed and removed.
+#[test]
+fn crashes_at_random_moments_leave_nothing_that_cannot_be_removed() {
+    let mut world = busybox();
+    for round in 0..6 {
+        let mut children: Vec<_> = (0..6)
+            .map(|n| {
+                let name = format!("r{round}n{n}");
+                let mut command = world.command(&["run", "--name", &name, "busybox", "sh", "-c", "sleep 0.02; exit 1"]);
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
+            })
+            .collect();
+        // The moment is set by how far the work got, not by the clock.
+        children.remove(0).wait().expect("ends");
+        world.crash_engine();
+        children.into_iter().for_each(|mut child| drop(child.wait()));
+        world.start_engine();
+        for id in world.dhow(&["ps", "-aq"]).ok().lines() {
+            world.dhow(&["inspect", id]).exits(0);
+            world.dhow(&["rm", "-f", id]).exits(0);
+        }
+        assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
+    }
+}

@@ -1,0 +1,81 @@
+//! Further processes in a running container.
+
+use dhow_testkit::{World, finish_with_input};
+
+use crate::busybox;
+
+fn running() -> World {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "-e", "FROM=run", "busybox", "sleep", "1000"]).exits(0);
+    world
+}
+
+#[test]
+fn exec_shares_the_container_and_reports_its_exit_code() {
+    let world = running();
+    assert_eq!(world.dhow(&["exec", "box", "hostname"]).ok(), world.inspect("box", "{{.Config.Hostname}}"));
+    world.dhow(&["exec", "box", "sh", "-c", "echo data > /made"]).exits(0);
+    assert_eq!(world.dhow(&["exec", "box", "cat", "/made"]).ok(), "data");
+    world.dhow(&["exec", "box", "sh", "-c", "exit 19"]).exits(19);
+    world.dhow(&["exec", "box", "sh", "-c", "kill -KILL $$"]).exits(137);
+}
+
+#[test]
+fn exec_takes_environment_user_and_folder() {
+    let world = running();
+    let shown = world.dhow(&["exec", "-e", "MORE=1", "-u", "alice", "-w", "/tmp", "box", "sh", "-c", "echo $FROM $MORE; id -un; pwd"]);
+    assert_eq!(shown.ok(), "run 1\nalice\n/tmp");
+}
+
+#[test]
+fn exec_streams_are_clean_and_input_ends() {
+    let world = running();
+    let data: Vec<u8> = (0..500_000u32).map(|n| (n >> 3) as u8).collect();
+    let output = finish_with_input(&mut world.command(&["exec", "-i", "box", "cat"]), data.clone());
+    assert!(output.stdout_bytes() == data);
+    let both = world.dhow(&["exec", "box", "sh", "-c", "echo out; echo err >&2"]);
+    assert_eq!((both.stdout().as_str(), both.stderr().as_str()), ("out\n", "err\n"));
+}
+
+#[test]
+fn detached_exec_goes_on_alone() {
+    let world = running();
+    assert_eq!(world.dhow(&["exec", "-d", "box", "sh", "-c", "echo later > /later"]).ok(), "");
+    dhow_testkit::eventually("the file is there", || world.dhow(&["exec", "box", "cat", "/later"]).stdout() == "later\n");
+}
+
+#[test]
+fn what_cannot_be_executed_gives_dockers_exit_codes() {
+    let world = running();
+    world.dhow(&["exec", "box", "no-such-program"]).exits(127).says("executable file not found in $PATH");
+    world.dhow(&["exec", "box", "/etc/passwd"]).exits(126).says("permission denied");
+    world.dhow(&["exec", "nobody", "true"]).exits(1).says("No such container: nobody");
+    world.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    world.dhow(&["exec", "box", "true"]).exits(1).says("is not running");
+}
+
+#[test]
+fn privileged_exec_has_what_the_container_has_not() {
+    let world = running();
+    let caps = |flags: &[&str]| {
+        world.dhow(&[&["exec"], flags, &["box", "grep", "CapEff", "/proc/self/status"]].concat()).ok()
+    };
+    assert_ne!(caps(&["--privileged"]), caps(&[]));
+}
+
+#[test]
+fn many_at_once() {
+    let world = running();
+    let children: Vec<_> = (0..20)
+        .map(|n| {
+            let mut command = world.command(&["exec", "box", "echo", &n.to_string()]);
+            (n, command.stdout(std::process::Stdio::piped()).spawn().expect("starts"))
+        })
+        .collect();
+    for (n, child) in children {
+        let output = child.wait_with_output().expect("ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), n.to_string());
+    }
+    let processes = world.dhow(&["exec", "box", "sh", "-c", "ls -d /proc/[0-9]* | wc -l"]).ok();
+    assert!(processes.parse::<u32>().expect("a number") <= 4, "{processes} processes are left");
+}

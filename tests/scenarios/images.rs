@@ -1,0 +1,132 @@
+//! Images in and out, without a registry.
+
+use dhow_testkit::{World, busybox_tar, finish_with_input};
+
+use crate::{DHOW, busybox};
+
+#[test]
+fn import_takes_changes_and_runs() {
+    let world = World::new(DHOW);
+    let id = finish_with_input(
+        &mut world.command(&["import", "-c", "CMD [\"echo\", \"imported\"]", "-c", "ENV A=1", "-m", "note", "-", "my/linux:1"]),
+        busybox_tar(),
+    );
+    assert!(id.ok().starts_with("sha256:"));
+    assert_eq!(world.dhow(&["run", "--rm", "my/linux:1"]).ok(), "imported");
+    assert_eq!(world.dhow(&["image", "inspect", "-f", "{{.Config.Env}}", "my/linux:1"]).ok(), "[A=1]");
+    let file = world.path().join("root.tar");
+    std::fs::write(&file, busybox_tar()).expect("written");
+    world.dhow(&["import", &file.to_string_lossy(), "from-file"]).exits(0);
+    assert!(world.dhow(&["history", "my/linux:1"]).ok().contains("note"));
+}
+
+#[test]
+fn the_same_layer_is_stored_once() {
+    let world = busybox();
+    world.import_busybox("second");
+    let layers = std::fs::read_dir(world.data_root().join("layers")).expect("layers").flatten().count();
+    assert_eq!(layers, 1);
+}
+
+#[test]
+fn images_are_listed_as_docker_does() {
+    let world = busybox();
+    let table = world.dhow(&["images"]).ok();
+    assert!(table.starts_with("REPOSITORY   TAG       IMAGE ID       CREATED"), "{table}");
+    assert!(table.contains("busybox      latest"), "{table}");
+    assert_eq!(world.dhow(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).ok(), "busybox:latest");
+    assert_eq!(world.dhow(&["images", "-q", "nothing"]).ok(), "");
+    assert!(world.dhow(&["images", "-q", "--no-trunc"]).ok().starts_with("sha256:"));
+}
+
+#[test]
+fn tags_and_removal_follow_dockers_rules() {
+    let world = busybox();
+    let id = world.dhow(&["images", "-q", "--no-trunc"]).ok();
+    world.dhow(&["tag", "busybox", "other:v1"]).exits(0);
+    let short = &id["sha256:".len()..][..12];
+    world.dhow(&["rmi", short]).exits(1).says("image is referenced in multiple repositories");
+    assert_eq!(world.dhow(&["rmi", "other:v1"]).ok(), "Untagged: other:v1");
+    world.dhow(&["create", "--name", "holder", "busybox"]).exits(0);
+    world.dhow(&["rmi", "busybox"]).exits(1).says("is using its referenced image");
+    world.dhow(&["rm", "holder"]).exits(0);
+    let removed = world.dhow(&["rmi", short]).ok();
+    assert!(removed.contains("Untagged: busybox:latest") && removed.contains(&format!("Deleted: {id}")), "{removed}");
+    world.dhow(&["rmi", "busybox"]).exits(1).says("No such image: busybox");
+    assert_eq!(std::fs::read_dir(world.data_root().join("layers")).expect("layers").count(), 0, "its layer went with it");
+}
+
+#[test]
+fn an_image_in_use_by_a_running_container_is_never_deleted() {
+    let world = busybox();
+    let id = world.dhow(&["images", "-q", "--no-trunc"]).ok();
+    world.dhow(&["run", "-d", "--name", "user", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["rmi", "-f", &id]).exits(1).says("cannot be forced");
+    world.dhow(&["exec", "user", "ls", "/bin/sh"]).exits(0);
+}
+
+#[test]
+fn save_and_load_keep_the_id() {
+    let world = busybox();
+    let file = world.path().join("saved.tar");
+    let path = file.to_string_lossy().into_owned();
+    world.dhow(&["tag", "busybox", "again:2"]).exits(0);
+    world.dhow(&["save", "-o", &path, "busybox", "again:2"]).exits(0);
+    let id = world.dhow(&["images", "-q", "--no-trunc", "busybox"]).ok();
+    let other = World::new(DHOW);
+    let loaded = other.dhow(&["load", "-i", &path]).ok();
+    assert!(loaded.contains("Loaded image: busybox:latest") && loaded.contains("Loaded image: again:2"), "{loaded}");
+    assert_eq!(other.dhow(&["images", "-q", "--no-trunc", "busybox"]).ok(), id);
+    assert_eq!(other.dhow(&["run", "--rm", "again:2", "echo", "ok"]).ok(), "ok");
+}
+
+#[test]
+fn compressed_archives_load_from_standard_input() {
+    let world = busybox();
+    let saved = world.dhow(&["save", "busybox"]).stdout_bytes().to_vec();
+    for compressor in ["gzip", "zstd"] {
+        let packed = finish_with_input(std::process::Command::new(compressor).arg("-c"), saved.clone());
+        let other = World::new(DHOW);
+        finish_with_input(&mut other.command(&["load"]), packed.stdout_bytes().to_vec()).exits(0);
+        assert_eq!(other.dhow(&["run", "--rm", "busybox", "echo", compressor]).ok(), compressor);
+    }
+}
+
+#[test]
+fn damaged_archives_are_refused_and_leave_nothing() {
+    let world = busybox();
+    let saved = world.dhow(&["save", "busybox"]).stdout_bytes().to_vec();
+    let other = World::new(DHOW);
+    let truncated = saved[..saved.len() / 2].to_vec();
+    let mut flipped = saved.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0xff);
+    for damaged in [truncated, flipped, b"not an archive at all".to_vec(), Vec::new()] {
+        assert_ne!(finish_with_input(&mut other.command(&["load"]), damaged).code(), 0);
+    }
+    assert_eq!(other.dhow(&["images", "-aq"]).ok(), "");
+    let blobs = other.data_root().join("content/sha256");
+    assert_eq!(std::fs::read_dir(blobs).map_or(0, Iterator::count), 0, "blobs of refused archives are gone");
+}
+
+#[test]
+fn a_hostile_layer_cannot_leave_its_folder() {
+    let world = World::new(DHOW);
+    let outside = world.path().join("outside");
+    std::fs::create_dir(&outside).expect("made");
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut link = tar::Header::new_gnu();
+    link.set_entry_type(tar::EntryType::Symlink);
+    link.set_size(0);
+    archive.append_link(&mut link, "door", &outside).expect("memory");
+    let mut file = tar::Header::new_gnu();
+    file.set_mode(0o644);
+    file.set_size(5);
+    file.set_path("door/escaped").expect("short");
+    file.set_cksum();
+    archive.append(&file, &b"owned"[..]).expect("memory");
+    let tar = archive.into_inner().expect("memory");
+    // Refused or kept inside: either is safe; written outside is not.
+    finish_with_input(&mut world.command(&["import", "-", "evil"]), tar);
+    assert_eq!(std::fs::read_dir(&outside).expect("there").count(), 0);
+}

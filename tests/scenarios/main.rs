@@ -1,0 +1,28 @@
+//! Scenarios through the front door: the real binary, a private engine, real containers. Each file is one theme; each
+//! test has its own world and reads as intent, steps, observables.
+
+mod engine_life;
+mod exec;
+mod images;
+mod inspect;
+mod lifecycle;
+mod limits;
+mod logs;
+mod mistakes;
+mod mounts;
+mod parallel;
+mod process;
+mod removal;
+mod security;
+mod stock;
+mod streams;
+
+use dhow_testkit::World;
+
+/// The binary under test.
+const DHOW: &str = env!("CARGO_BIN_EXE_dhow");
+
+/// A world with an engine and the image `busybox`.
+fn busybox() -> World {
+    World::with_busybox(DHOW)
+}

@@ -1,0 +1,59 @@
+//! Bad input: a clear error, and nothing half-made.
+
+use crate::busybox;
+
+#[test]
+fn names_are_checked_and_unique() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "-x", "busybox"]).exits(125).says("Invalid container name");
+    world.dhow(&["create", "--name", "a b", "busybox"]).exits(125).says("only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    world.dhow(&["create", "--name", "twin", "busybox"]).exits(0);
+    world.dhow(&["create", "--name", "twin", "busybox"]).exits(125).says("The container name \"/twin\" is already in use by container");
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok().lines().count(), 1);
+}
+
+#[test]
+fn references_are_checked() {
+    let world = busybox();
+    world.dhow(&["create", "UPPER/case"]).exits(125).says("repository name");
+    world.dhow(&["create", ":::"]).exits(125).says("invalid reference format");
+    world.dhow(&["tag", "busybox", "bad:tag:twice"]).exits(1).says("not a valid repository/tag");
+    world.dhow(&["start", "nobody"]).exits(1).says("No such container: nobody");
+    world.dhow(&["stop", "nobody"]).exits(1).says("No such container: nobody");
+    world.dhow(&["rm", "nobody"]).exits(1).says("No such container: nobody");
+}
+
+#[test]
+fn flags_are_checked_before_anything_happens() {
+    let world = busybox();
+    for (flags, words) in [
+        (&["-v", "relative/../x:/y"][..], "includes invalid characters"),
+        (&["-v", "/a:/b:/c:/d"][..], "invalid"),
+        (&["-v", "/tmp:relative"][..], "mount path must be absolute"),
+        (&["--mount", "type=bind,source=/no/such/place,target=/x"][..], "bind source path does not exist: /no/such/place"),
+        (&["--mount", "type=nonsense,target=/x"][..], "nonsense"),
+        (&["--ulimit", "nofile=2:1"][..], "soft limit"),
+        (&["--ulimit", "nosuch=1"][..], "invalid ulimit type: nosuch"),
+        (&["--device", "/dev/no-such-device"][..], "no such file or directory"),
+        (&["--cap-add", "CAP_NONSENSE"][..], "CAP_NONSENSE"),
+        (&["--network", "no-such-network"][..], "no-such-network"),
+        (&["--security-opt", "nonsense"][..], "invalid --security-opt"),
+        (&["--security-opt", "seccomp=/no/such/file"][..], "no such file or directory"),
+        (&["--stop-signal", "NOSUCH"][..], "Invalid signal: NOSUCH"),
+        (&["--env-file", "/no/such/file"][..], "no such file or directory"),
+        (&["--rm", "--detach", "--runtime", "nosuch"][..], "nosuch"),
+    ] {
+        world.dhow(&[&["run"], flags, &["busybox", "true"]].concat()).exits(125).says(words);
+    }
+    let left = world.dhow(&["ps", "-a", "--format", "{{.Status}}"]).ok();
+    assert!(left.lines().all(|status| status == "Created"), "nothing ran: {left}");
+}
+
+#[test]
+fn signals_are_checked() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["kill", "-s", "NOSUCH", "c"]).exits(1).says("Invalid signal: NOSUCH");
+    world.dhow(&["stop", "-t", "0", "c"]).exits(0);
+    world.dhow(&["kill", "c"]).exits(1).says("is not running");
+}

@@ -1,0 +1,78 @@
+//! Many at once, with nothing lost and nothing left.
+
+use std::process::Stdio;
+use std::thread;
+
+use dhow_testkit::World;
+
+use crate::{DHOW, busybox};
+
+#[test]
+fn fifty_containers_start_and_end_in_parallel() {
+    let world = busybox();
+    let children: Vec<_> = (0..50)
+        .map(|n| {
+            let mut command = world.command(&["run", "--rm", "busybox", "echo", &format!("n{n}")]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+        })
+        .collect();
+    for (n, child) in children.into_iter().enumerate() {
+        let output = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said, format!("n{n}\n"), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
+}
+
+#[test]
+fn the_same_name_asked_for_by_many_goes_to_one() {
+    let world = busybox();
+    let made = thread::scope(|scope| {
+        let attempts: Vec<_> =
+            (0..10).map(|_| scope.spawn(|| world.dhow(&["create", "--name", "one", "busybox"]).code())).collect();
+        attempts.into_iter().filter(|_| true).map(|attempt| attempt.join().expect("no panic")).filter(|&code| code == 0).count()
+    });
+    assert_eq!(made, 1);
+}
+
+#[test]
+fn start_stop_and_remove_of_one_container_from_many_sides() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
+    thread::scope(|scope| {
+        for verb in [&["start", "c"][..], &["stop", "-t", "0", "c"], &["kill", "c"], &["restart", "-t", "0", "c"]] {
+            for _ in 0..4 {
+                scope.spawn(|| world.dhow(verb));
+            }
+        }
+    });
+    let state = world.inspect("c", "{{.State.Status}}");
+    assert!(["running", "exited", "created"].contains(&state.as_str()), "{state}");
+    world.dhow(&["rm", "-f", "c"]).exits(0);
+}
+
+#[test]
+fn two_engines_side_by_side_share_nothing() {
+    let (one, other) = (busybox(), World::new(DHOW));
+    one.dhow(&["create", "--name", "same", "busybox"]).exits(0);
+    assert_eq!(other.dhow(&["ps", "-aq"]).ok(), "");
+    assert_eq!(other.dhow(&["images", "-q"]).ok(), "");
+    other.import_busybox("busybox");
+    other.dhow(&["create", "--name", "same", "busybox"]).exits(0);
+}
+
+#[test]
+fn a_data_root_belongs_to_one_engine() {
+    let world = busybox();
+    let second = std::process::Command::new(DHOW)
+        .args(["daemon", "--data-root"])
+        .arg(world.data_root())
+        .args(["--exec-root", &world.path().join("exec2").display().to_string()])
+        .args(["--pidfile", &world.path().join("pid2").display().to_string()])
+        .args(["--host", &format!("unix://{}", world.path().join("second.sock").display())])
+        .output()
+        .expect("it starts");
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains(&world.data_root().display().to_string()), "{said}");
+}

@@ -1,1 +1,0 @@
-//! Scenarios drive the real binary; see `tests/`.

@@ -1,0 +1,68 @@
+//! `cargo xtask test`: everything that must hold, in one command, on a machine where nobody installed anything by hand.
+
+mod packages;
+mod tally;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::shell::{self, Result};
+use crate::{tidy, vm};
+use tally::Tally;
+
+/// Runs all checks and tests, each even when another failed, and ends with a line that counts the tests.
+pub(crate) fn run(args: &[String]) -> Result {
+    if !args.is_empty() {
+        return Err("this task takes no arguments; for one test use cargo test --release -p CRATE NAME".to_owned());
+    }
+    packages::install()?;
+    let mut tally = Tally::default();
+    tally.step("format", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])));
+    tally.step("walls", || tidy::run(&[]));
+    tally.step("lints", || shell::run(&mut clippy()));
+    tally.step("licences (cargo deny)", cargo_deny);
+    tally.step("build", || shell::run(shell::cargo().args(["build", "--release", "--workspace"])));
+    tally.step("one static binary", statically_linked);
+    tally.tests("tests", shell::cargo().args(["test", "--release", "--workspace", "--no-fail-fast"]));
+    tally.tests("scenarios without root", &mut rootless());
+    tally.tests("cgroup v2, in a virtual machine", &mut vm::command());
+    println!("{tally}");
+    if tally.failed() == 0 { Ok(()) } else { Err("see the failures above".to_owned()) }
+}
+
+fn clippy() -> Command {
+    let mut command = shell::cargo();
+    command.args(["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    command
+}
+
+/// The binary that all tests drive.
+pub(crate) fn binary() -> PathBuf {
+    shell::release_dir().join("dhow")
+}
+
+/// `ldd` answers with exit code 1 and these words for a static binary (ldd(1)).
+fn statically_linked() -> Result {
+    let output = shell::command("ldd").arg(binary()).output().map_err(|error| format!("ldd: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if text.contains("not a dynamic executable") || text.contains("statically linked") {
+        return Ok(());
+    }
+    Err(format!("{} is not static: {text}", binary().display()))
+}
+
+/// `cargo deny` where it is installed; the licence and source lists are enforced by `tidy` in any case.
+fn cargo_deny() -> Result {
+    if !shell::installed("cargo-deny") {
+        println!("cargo-deny is not installed: advisories were NOT checked here (licences and sources were, by tidy)");
+        return Ok(());
+    }
+    shell::run(shell::cargo().args(["deny", "check"]))
+}
+
+/// The lifecycle scenarios once more, run by an ordinary user.
+fn rootless() -> Command {
+    let mut command = shell::cargo();
+    command.args(["test", "--release", "--package", "scenarios", "--test", "rootless", "--", "--include-ignored"]);
+    command
+}
