@@ -1,0 +1,109 @@
+//! What a container is made of, and making it.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use dhow_cgroups::Cgroup;
+use dhow_errdefs::{Error, Result};
+use dhow_oci::runtime::Spec;
+
+use crate::init::Init;
+use crate::seccomp;
+
+/// A container to be made.
+#[derive(Debug)]
+pub struct Create<'a> {
+    /// Its id; in the state that hooks read, and in error texts.
+    pub id: &'a str,
+    /// Its configuration (runtime-spec 1.2).
+    pub spec: &'a Spec,
+    /// The bundle's directory; relative paths of the spec start here.
+    pub bundle: &'a Path,
+    /// Its root file system.
+    pub rootfs: Rootfs<'a>,
+    /// Standard streams of its first process.
+    pub stdio: Stdio,
+    /// The cgroup it is born in, with limits applied. `None`: it stays in the caller's.
+    pub cgroup: Option<&'a Cgroup>,
+    /// A compiled filter; wins over `spec.linux.seccomp`, which is compiled when this is `None`.
+    pub seccomp: Option<&'a seccomp::Program>,
+    /// How many of the caller's descriptors from 3 on the program gets (`--preserve-fds`).
+    pub preserve_fds: u32,
+    /// How the start is told to the first process.
+    pub gate: Gate<'a>,
+}
+
+impl<'a> Create<'a> {
+    /// A container with the caller's streams, no cgroup of its own and a private gate.
+    #[must_use]
+    pub fn new(id: &'a str, spec: &'a Spec, bundle: &'a Path, rootfs: Rootfs<'a>) -> Self {
+        Self {
+            id,
+            spec,
+            bundle,
+            rootfs,
+            stdio: Stdio::Inherit,
+            cgroup: None,
+            seccomp: None,
+            preserve_fds: 0,
+            gate: Gate::Private,
+        }
+    }
+}
+
+/// Where a container's root file system comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Rootfs<'a> {
+    /// A directory (the bundle's `rootfs`).
+    Path(&'a Path),
+    /// An overlay, mounted in the container's mount namespace alone: the host sees nothing and has nothing to unmount.
+    Overlay {
+        /// Read-only layers, the topmost first.
+        lower: &'a [PathBuf],
+        /// The writable layer.
+        upper: &'a Path,
+        /// overlayfs' scratch directory, on the file system of `upper`.
+        work: &'a Path,
+        /// More mount options: `volatile`, `metacopy=off` …
+        options: &'a [String],
+    },
+}
+
+/// Standard streams of a container's process.
+#[derive(Debug)]
+pub enum Stdio {
+    /// The caller's own.
+    Inherit,
+    /// These.
+    Fds {
+        /// Standard input.
+        stdin: OwnedFd,
+        /// Standard output.
+        stdout: OwnedFd,
+        /// Standard error.
+        stderr: OwnedFd,
+    },
+    /// A new pseudo-terminal from the container's own devpts, at /dev/console too; the caller gets the master.
+    /// Its first size is `process.consoleSize`.
+    Terminal,
+}
+
+/// How the first process, ready and waiting, is told to start.
+#[derive(Debug, Clone, Copy)]
+pub enum Gate<'a> {
+    /// Through the [`Init`] in this process only; the container dies with it if it was not started.
+    Private,
+    /// Through a unix socket at this path, so that another process can start it: [`Init::detach`] here,
+    /// [`Init::start_at`](crate::Init::start_at) there.
+    Socket(&'a Path),
+}
+
+/// Makes a container up to the point where only the user's program has to be executed: namespaces, mounts, devices,
+/// limits, hooks `prestart`, `createRuntime` and `createContainer`.
+///
+/// # Errors
+/// The step and the thing it failed on. `NotFound` and `PermissionDenied` for the program itself carry Docker's words
+/// (`exec: "x": executable file not found in $PATH`). After an error nothing of the container is left.
+pub fn create(request: Create<'_>) -> Result<Init> {
+    Err(Error::not_implemented(format!("create {}", request.id)))
+}
