@@ -1,0 +1,47 @@
+//! What was measured: a table for people, JSON for machines.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::shell::Result;
+
+/// The measurements so far.
+#[derive(Default)]
+pub(crate) struct Report {
+    rows: Vec<Value>,
+}
+
+impl Report {
+    /// A race: dhow's time first; a ratio above 1 means that dhow is faster.
+    pub(crate) fn race(&mut self, what: &str, promise: &str, medians: &[(&'static str, Duration)]) {
+        let Some((_, ours)) = medians.first() else { return };
+        println!("\n{what}   (promised: {promise})");
+        let mut results = Vec::new();
+        for (name, taken) in medians {
+            let ratio = taken.as_secs_f64() / ours.as_secs_f64();
+            println!("  {name:<28} {:>10.2} ms   {ratio:>7.2} x dhow", taken.as_secs_f64() * 1e3);
+            results.push(json!({ "name": name, "ms": taken.as_secs_f64() * 1e3, "times_dhow": ratio }));
+        }
+        self.rows.push(json!({ "what": what, "promise": promise, "results": results }));
+    }
+
+    /// A size or an amount of memory.
+    pub(crate) fn size(&mut self, what: &str, promise: &str, bytes: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+        let megabytes = bytes as f64 / 1e6;
+        println!("\n{what}   (promised: {promise})\n  dhow {megabytes:>36.2} MB");
+        self.rows.push(json!({ "what": what, "promise": promise, "megabytes": megabytes }));
+    }
+
+    /// Writes the JSON file.
+    pub(crate) fn finish(self, path: &Path) -> Result {
+        let text = serde_json::to_string_pretty(&json!({ "format": 1, "measurements": self.rows }));
+        let text = text.map_err(|error| error.to_string())?;
+        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("\nwritten: {}", path.display());
+        Ok(())
+    }
+}
