@@ -1,1 +1,24 @@
-//! What Docker means, without HTTP: containers, exec, attach, wait, restore
+//! What Docker means, without HTTP: containers, exec, attach, wait, restore.
+//!
+//! An [`Engine`] owns one data root. Each container has one owner task, which alone changes its state; everybody else
+//! reads a snapshot that is ready in memory. What must outlive the engine is held by the container's shim.
+//!
+//! The engine knows no HTTP and no wire type, reads no environment variables and prints nothing.
+
+mod config;
+mod engine;
+mod request;
+pub mod spec;
+mod view;
+
+pub use config::Config;
+pub use dhow_errdefs::{Class, Error, Result};
+pub use engine::{Engine, WaitHandle};
+pub use request::{
+    AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
+    WaitCondition,
+};
+pub use view::{
+    Created, Details, Event, ExecDetails, ExitStatus, Info, Limits, LogEntry, MountPoint, ProcessTable, Size,
+    StateView, Status, Summary,
+};

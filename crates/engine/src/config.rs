@@ -1,0 +1,39 @@
+//! What an engine is given when it opens.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::spec::LogSpec;
+
+/// Everything an engine has to know. It reads no environment variables and no configuration files.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Data: images, containers, volumes.
+    pub data_root: PathBuf,
+    /// Live facts: sockets and state of shims. A tmpfs is expected, not required.
+    pub exec_root: PathBuf,
+    /// Our own sealed executable, run as `shim` and `init` and `runtime`.
+    pub executable: Arc<OwnedFd>,
+    /// Runtimes other than the built-in `dhow`, by name.
+    pub runtimes: BTreeMap<String, PathBuf>,
+    /// The runtime of containers that name none.
+    pub default_runtime: String,
+    /// Log driver and options of containers that name none.
+    pub log: LogSpec,
+    /// The cgroup under which every container gets its own, as in `/dhow`.
+    pub cgroup_parent: String,
+    /// The engine runs as an ordinary user, inside a user namespace of its own.
+    pub rootless: bool,
+    /// Run an init process in containers that do not say.
+    pub init: bool,
+    /// Limits of containers that name none.
+    pub default_ulimits: Vec<crate::spec::Ulimit>,
+    /// Bytes of `/dev/shm` where a container does not say; 0: 64 MiB.
+    pub default_shm_size: i64,
+    /// Labels of this engine, shown by `info`.
+    pub labels: Vec<String>,
+    /// Version of the product, shown by `info` and in logs.
+    pub version: String,
+}
