@@ -10,13 +10,16 @@
 
 pub mod atomic;
 pub mod clone;
+pub mod cwd;
 pub mod exe;
 pub mod exec;
 pub mod fdpass;
 pub mod keyring;
 pub mod loopback;
 pub mod mount;
+pub mod namespace;
 pub mod personality;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
+pub mod userns;

@@ -1,0 +1,123 @@
+//! The flags of `dhow daemon`: dockerd's names, as far as dhow acts on them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::file::File;
+
+/// What was typed, before defaults: a flag that is absent leaves the word to the configuration file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    pub(crate) settings: File,
+    pub(crate) config_file: Option<PathBuf>,
+    /// Say `ready` on standard output once the engine listens; for whoever starts it on demand.
+    pub(crate) announce: bool,
+}
+
+impl Flags {
+    /// Parses the arguments behind `dhow`; an error has clap's text and exit code.
+    pub(crate) fn parse(args: &[OsString]) -> Result<Self, clap::Error> {
+        command().try_get_matches_from(args).map(|matches| Self::from_matches(&matches))
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Self {
+        let text = |name: &str| matches.get_one::<String>(name).cloned();
+        let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+        let many = |name: &str| matches.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>());
+        let flag = |name: &str| matches.get_flag(name).then_some(true);
+        Self {
+            settings: File {
+                hosts: many("host"),
+                data_root: path("data-root"),
+                exec_root: path("exec-root"),
+                pidfile: path("pidfile"),
+                debug: flag("debug"),
+                log_level: text("log-level"),
+                group: text("group"),
+                cgroup_parent: text("cgroup-parent"),
+                default_runtime: text("default-runtime"),
+                runtimes: many("add-runtime").map(|words| words.iter().filter_map(|word| runtime(word)).collect()),
+                log_driver: text("log-driver"),
+                log_opts: many("log-opt").map(|words| words.iter().map(|word| pair(word)).collect()),
+                default_shm_size: text("default-shm-size"),
+                default_ulimits: None,
+                ulimits: many("default-ulimit"),
+                init: flag("init"),
+                labels: many("label"),
+                live_restore: None,
+            },
+            config_file: path("config-file"),
+            announce: matches.get_flag("announce"),
+        }
+    }
+}
+
+fn pair(word: &str) -> (String, String) {
+    let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    (key.to_owned(), value.to_owned())
+}
+
+fn runtime(word: &str) -> Option<(String, super::file::Runtime)> {
+    let (name, path) = word.split_once('=')?;
+    Some((name.to_owned(), super::file::Runtime { path: path.into() }))
+}
+
+fn command() -> Command {
+    let value = |name: &'static str, metavar: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(metavar).help(help)
+    };
+    let path = |name, help| value(name, "path", help).value_parser(clap::value_parser!(PathBuf));
+    let list = |name, metavar, help| value(name, metavar, help).action(ArgAction::Append);
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue);
+    Command::new("dhow daemon")
+        .about("The engine: serves the Docker Engine API")
+        .override_usage("dhow daemon [OPTIONS]")
+        .arg(list("host", "address", "Daemon socket(s) to connect to: unix://path").short('H'))
+        .arg(path("data-root", "Root directory of persistent state"))
+        .arg(path("exec-root", "Root directory for execution state files"))
+        .arg(path("pidfile", "Path to use for daemon PID file").short('p'))
+        .arg(path("config-file", "Daemon configuration file"))
+        .arg(flag("debug", "Enable debug mode").short('D'))
+        .arg(value("log-level", "level", "Set the logging level (debug, info, warn, error, fatal)").short('l'))
+        .arg(value("group", "name", "Group for the unix socket").short('G'))
+        .arg(value("cgroup-parent", "path", "Set parent cgroup for all containers"))
+        .arg(value("default-runtime", "name", "Default OCI runtime for containers"))
+        .arg(list("add-runtime", "name=path", "Register an additional OCI compatible runtime"))
+        .arg(value("log-driver", "name", "Default driver for container logs"))
+        .arg(list("log-opt", "key=value", "Default log driver options for containers"))
+        .arg(value("default-shm-size", "bytes", "Default shm size for containers"))
+        .arg(list("default-ulimit", "ulimit", "Default ulimits for containers"))
+        .arg(flag("init", "Run an init in the container to forward signals and reap processes"))
+        .arg(list("label", "label", "Set key=value labels to the daemon"))
+        .arg(flag("announce", "Say `ready` on standard output once the engine listens").hide(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Flags {
+        let args: Vec<OsString> = ["daemon"].iter().chain(words).map(OsString::from).collect();
+        Flags::parse(&args).expect("good flags")
+    }
+
+    #[test]
+    fn dockerds_flags_are_understood() {
+        let flags = parse(&["-H", "unix:///a", "--host=unix:///b", "-D", "-p", "/pid", "--add-runtime", "x=/bin/x"]);
+        assert_eq!(flags.settings.hosts, Some(vec!["unix:///a".to_owned(), "unix:///b".to_owned()]));
+        assert_eq!((flags.settings.debug, flags.settings.pidfile), (Some(true), Some("/pid".into())));
+        assert_eq!(flags.settings.runtimes.expect("one")["x"].path, PathBuf::from("/bin/x"));
+    }
+
+    #[test]
+    fn what_was_not_typed_is_left_open() {
+        assert_eq!(parse(&[]), Flags::default());
+    }
+
+    #[test]
+    fn unknown_flags_are_refused() {
+        assert!(Flags::parse(&["daemon".into(), "--nonsense".into()]).is_err());
+    }
+}

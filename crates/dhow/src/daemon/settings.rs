@@ -1,0 +1,162 @@
+//! Flags, environment, file and defaults put together: what the engine is started with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dhow_engine::Config;
+use dhow_engine::spec::{LogSpec, Ulimit};
+use dhow_errdefs::{Result, ResultExt};
+use dhow_sys::exe::ProtectedExe;
+
+use super::file::File;
+use super::flags::Flags;
+use super::invalid;
+use crate::paths::Paths;
+
+/// The cgroup of all containers when nobody says.
+const CGROUP_PARENT: &str = "/dhow";
+
+/// Everything decided.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) pidfile: PathBuf,
+    pub(crate) group: Option<String>,
+    pub(crate) log_level: String,
+    pub(crate) warnings: Vec<String>,
+    data_root: PathBuf,
+    exec_root: PathBuf,
+    cgroup_parent: String,
+    default_runtime: String,
+    runtimes: BTreeMap<String, PathBuf>,
+    log: LogSpec,
+    default_shm_size: i64,
+    default_ulimits: Vec<Ulimit>,
+    init: bool,
+    labels: Vec<String>,
+}
+
+impl Settings {
+    /// Flags win over the file, the file over the environment's and the built-in places.
+    pub(crate) fn gather(flags: Flags, paths: &Paths) -> Result<Self> {
+        let named = flags.config_file.is_some();
+        let path = flags.config_file.unwrap_or_else(|| paths.config_file.clone());
+        let (file, unknown) = File::read(&path, named && path.exists())?;
+        let mut settings = Self::decide(flags.settings.or(file), paths)?;
+        let warn = |key| format!("configuration file {}: {key:?} is not understood and left out", path.display());
+        settings.warnings.extend(unknown.into_iter().map(warn));
+        Ok(settings)
+    }
+
+    fn decide(file: File, paths: &Paths) -> Result<Self> {
+        let exec_root = file.exec_root.unwrap_or_else(|| paths.exec_root.clone());
+        let debug = file.debug.unwrap_or_default();
+        let level = file.log_level.unwrap_or_else(|| if debug { "debug".to_owned() } else { "info".to_owned() });
+        Ok(Self {
+            hosts: file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]),
+            pidfile: file.pidfile.unwrap_or_else(|| exec_root.join("dhow.pid")),
+            group: file.group,
+            log_level: log_filter(&level)?.to_owned(),
+            warnings: Vec::new(),
+            data_root: file.data_root.unwrap_or_else(|| paths.data_root.clone()),
+            exec_root,
+            cgroup_parent: file.cgroup_parent.unwrap_or_else(|| CGROUP_PARENT.to_owned()),
+            default_runtime: file.default_runtime.unwrap_or_else(|| "dhow".to_owned()),
+            runtimes: file.runtimes.unwrap_or_default().into_iter().map(|(name, runtime)| (name, runtime.path)).collect(),
+            log: LogSpec { driver: file.log_driver.unwrap_or_default(), options: file.log_opts.unwrap_or_default() },
+            default_shm_size: file.default_shm_size.map_or(Ok(0), |text| bytes(&text))?,
+            default_ulimits: ulimits(file.default_ulimits.unwrap_or_default(), &file.ulimits.unwrap_or_default())?,
+            init: file.init.unwrap_or_default(),
+            labels: file.labels.unwrap_or_default(),
+        })
+    }
+
+    /// What the engine needs to know. Opens the protected binary, so it is called once.
+    pub(crate) fn engine_config(self, rootless: bool) -> Result<Config> {
+        let executable = ProtectedExe::open().context(|| "protect the engine's own binary from containers")?;
+        Ok(Config {
+            data_root: self.data_root,
+            exec_root: self.exec_root,
+            executable: Arc::new(executable.into()),
+            runtimes: self.runtimes,
+            default_runtime: self.default_runtime,
+            log: self.log,
+            cgroup_parent: self.cgroup_parent,
+            rootless,
+            init: self.init,
+            default_ulimits: self.default_ulimits,
+            default_shm_size: self.default_shm_size,
+            labels: self.labels,
+            version: crate::VERSION.to_owned(),
+        })
+    }
+}
+
+/// The level as the log knows it; dockerd's `fatal` is our `error`.
+fn log_filter(level: &str) -> Result<&'static str> {
+    Ok(match level {
+        "debug" => "debug",
+        "info" => "info",
+        "warn" => "warn",
+        "error" | "fatal" => "error",
+        other => return Err(invalid(format!("invalid logging level: {other}"))),
+    })
+}
+
+/// A number of bytes with an optional unit, as in `64m` (powers of 1024).
+fn bytes(text: &str) -> Result<i64> {
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(invalid(format!("invalid size: '{text}'"))),
+    };
+    let number: i64 = digits.trim().parse().map_err(|_| invalid(format!("invalid size: '{text}'")))?;
+    number.checked_mul(factor).ok_or_else(|| invalid(format!("invalid size: '{text}'")))
+}
+
+fn ulimits(keys: BTreeMap<String, super::file::Ulimit>, words: &[String]) -> Result<Vec<Ulimit>> {
+    let of_key = |(name, limit): (String, super::file::Ulimit)| Ulimit { name, soft: limit.soft, hard: limit.hard };
+    let mut limits: Vec<Ulimit> = keys.into_iter().map(of_key).collect();
+    for word in words {
+        limits.push(ulimit(word).ok_or_else(|| invalid(format!("invalid ulimit argument: {word}")))?);
+    }
+    Ok(limits)
+}
+
+/// `name=soft[:hard]`.
+fn ulimit(word: &str) -> Option<Ulimit> {
+    let (name, values) = word.split_once('=')?;
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    Some(Ulimit { name: name.to_owned(), soft: soft.parse().ok()?, hard: hard.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(file: File) -> Result<Settings> {
+        Settings::decide(file, &Paths::of_this_user())
+    }
+
+    #[test]
+    fn the_socket_lies_in_the_exec_root() {
+        let settings = decide(File { exec_root: Some("/e".into()), ..File::default() }).expect("good");
+        assert_eq!(settings.hosts, ["unix:///e/dhow.sock"]);
+        assert_eq!(settings.pidfile, PathBuf::from("/e/dhow.pid"));
+    }
+
+    #[test]
+    fn sizes_levels_and_ulimits_are_checked() {
+        assert_eq!(bytes("64m").expect("good"), 64 << 20);
+        assert!(bytes("64x").is_err() && bytes("").is_err());
+        assert!(decide(File { log_level: Some("loud".to_owned()), ..File::default() }).is_err());
+        let limit = ulimit("nofile=1:2").expect("good");
+        assert_eq!((limit.name.as_str(), limit.soft, limit.hard), ("nofile", 1, 2));
+        assert_eq!(ulimit("nofile"), None);
+    }
+}
