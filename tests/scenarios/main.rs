@@ -10,6 +10,7 @@ mod limits;
 mod logs;
 mod mistakes;
 mod mounts;
+mod on_demand;
 mod parallel;
 mod process;
 mod removal;

@@ -24,7 +24,6 @@ pub(crate) fn run(args: &[String]) -> Result {
     tally.step("build", || shell::run(shell::cargo().args(["build", "--release", "--workspace"])));
     tally.step("one static binary", statically_linked);
     tally.tests("tests", shell::cargo().args(["test", "--release", "--workspace", "--no-fail-fast"]));
-    tally.tests("scenarios without root", &mut rootless());
     tally.tests("cgroup v2, in a virtual machine", &mut vm::command());
     println!("{tally}");
     if tally.failed() == 0 { Ok(()) } else { Err("see the failures above".to_owned()) }
@@ -58,11 +57,4 @@ fn cargo_deny() -> Result {
         return Ok(());
     }
     shell::run(shell::cargo().args(["deny", "check"]))
-}
-
-/// The lifecycle scenarios once more, run by an ordinary user.
-fn rootless() -> Command {
-    let mut command = shell::cargo();
-    command.args(["test", "--release", "--package", "scenarios", "--test", "rootless", "--", "--include-ignored"]);
-    command
 }

@@ -1,0 +1,56 @@
+//! The engine is started by the first command that needs it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dhow_testkit::{eventually, finish};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::DHOW;
+
+fn client(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(DHOW);
+    command.args(args).env("DHOW_DATA_ROOT", folder.join("data")).env("DHOW_EXEC_ROOT", folder.join("exec"));
+    command.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT").env("HOME", folder);
+    command
+}
+
+fn end_engine(folder: &Path) {
+    let text = fs::read_to_string(folder.join("exec/dhow.pid")).expect("an engine runs");
+    let pid = Pid::from_raw(text.trim().parse().expect("a pid")).expect("not 0");
+    kill_process(pid, Signal::TERM).expect("the engine of this folder");
+    eventually("the engine ended", || test_kill_process(pid).is_err());
+}
+
+#[test]
+fn the_first_command_starts_the_engine_and_the_second_finds_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(finish(&mut client(folder.path(), &["run", "--rm", "hello-world"])).ok().contains("Hello from dhow!"));
+    let pid = fs::read_to_string(folder.path().join("exec/dhow.pid")).expect("it runs");
+    finish(&mut client(folder.path(), &["ps"])).exits(0);
+    assert_eq!(fs::read_to_string(folder.path().join("exec/dhow.pid")).expect("it runs"), pid);
+    end_engine(folder.path());
+    assert!(!folder.path().join("exec/dhow.sock").exists() && !folder.path().join("exec/dhow.pid").exists());
+}
+
+#[test]
+fn many_first_commands_at_once_get_one_engine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let children: Vec<_> = (0..8)
+        .map(|_| client(folder.path(), &["ps", "-q"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts"))
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    end_engine(folder.path());
+}
+
+#[test]
+fn what_keeps_the_engine_from_starting_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(folder.path().join("data")).expect("made");
+    fs::write(folder.path().join("data/format"), "99\n").expect("written");
+    finish(&mut client(folder.path(), &["ps"])).exits(1).says("could not be started");
+}
