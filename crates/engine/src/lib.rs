@@ -6,8 +6,14 @@
 //! The engine knows no HTTP and no wire type, reads no environment variables and prints nothing.
 
 mod config;
+mod container;
+mod create;
 mod engine;
+mod index;
+mod launch;
+mod names;
 mod request;
+mod signal;
 pub mod spec;
 mod view;
 

@@ -1,0 +1,231 @@
+//! Refusing bad requests before anything is made, in Docker's words.
+
+use dhow_errdefs::{Error, Result};
+
+use crate::Limits;
+use crate::launch::SecurityOptions;
+use crate::spec::{ContainerSpec, HostSpec, RestartPolicy};
+
+mod limits;
+
+/// What validation has to know about the host and the engine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// CPUs this host has online.
+    pub cpus: usize,
+    /// What its cgroups offer.
+    pub limits: Limits,
+    /// Runtimes that may be named.
+    pub runtimes: Vec<String>,
+}
+
+/// Checks a spec that is merged with its image. Returns warnings; takes limits out that the host lacks.
+pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<String>> {
+    process(spec)?;
+    modes(spec)?;
+    policies(&spec.host)?;
+    crate::launch::capabilities(&spec.host, &[])?;
+    SecurityOptions::parse(spec.host.security_opt.as_deref().unwrap_or_default())?;
+    if !spec.host.runtime.is_empty() && !facts.runtimes.contains(&spec.host.runtime) {
+        return Err(Error::invalid(format!("unknown or invalid runtime name: {}", spec.host.runtime)));
+    }
+    let mut warnings = limits::check(&mut spec.host, facts)?;
+    if spec.host.network_mode == "host" && !spec.host.port_bindings.is_empty() {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    Ok(warnings)
+}
+
+/// A name somebody chose, without its slash.
+pub(crate) fn container_name(name: &str) -> Result<&str> {
+    let bare = name.strip_prefix('/').unwrap_or(name);
+    if is_restricted_name(bare) {
+        return Ok(bare);
+    }
+    Err(Error::invalid(format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")))
+}
+
+/// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`: what containers and volumes may be called.
+pub(crate) fn is_restricted_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    name.len() >= 2 && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(inner)
+}
+
+fn process(spec: &ContainerSpec) -> Result<()> {
+    if command(spec).next().is_none() {
+        return Err(Error::invalid("no command specified"));
+    }
+    if !spec.working_dir.is_empty() && !spec.working_dir.starts_with('/') {
+        let text = format!("the working directory '{}' is invalid, it needs to be an absolute path", spec.working_dir);
+        return Err(Error::invalid(text));
+    }
+    for variable in &spec.env {
+        if variable.is_empty() || variable.starts_with('=') {
+            return Err(Error::invalid(format!("invalid environment variable: {variable}")));
+        }
+    }
+    if let Some(signal) = spec.stop_signal.as_deref().filter(|signal| !signal.is_empty()) {
+        crate::signal::parse(signal)?;
+    }
+    Ok(())
+}
+
+/// Program and arguments, in order.
+pub(crate) fn command(spec: &ContainerSpec) -> impl Iterator<Item = &String> {
+    let entrypoint = spec.entrypoint.iter().flatten();
+    // `--entrypoint ""` takes the image's away.
+    let emptied = spec.entrypoint.as_ref().is_some_and(|words| words.len() == 1 && words[0].is_empty());
+    entrypoint.filter(move |_| !emptied).chain(spec.cmd.iter().flatten())
+}
+
+fn modes(spec: &ContainerSpec) -> Result<()> {
+    let host = &spec.host;
+    let container = |mode: &str| mode.strip_prefix("container:").is_some_and(|id| !id.is_empty());
+    let refuse = |what: &str, mode: &str| Err(Error::invalid(format!("invalid {what} mode: {mode}")));
+    if !matches!(host.pid_mode.as_str(), "" | "host" | "private") && !container(&host.pid_mode) {
+        return refuse("PID", &host.pid_mode);
+    }
+    if !matches!(host.ipc_mode.as_str(), "" | "host" | "private" | "shareable" | "none") && !container(&host.ipc_mode) {
+        return refuse("IPC", &host.ipc_mode);
+    }
+    if !matches!(host.uts_mode.as_str(), "" | "host") {
+        return refuse("UTS", &host.uts_mode);
+    }
+    if !matches!(host.cgroupns_mode.as_str(), "" | "host" | "private") {
+        return refuse("cgroup namespace", &host.cgroupns_mode);
+    }
+    if !matches!(host.userns_mode.as_str(), "" | "host") {
+        return refuse("user namespace", &host.userns_mode);
+    }
+    if !matches!(host.isolation.as_str(), "" | "default") {
+        let text = format!("invalid isolation '{}' on linux", host.isolation);
+        return Err(Error::invalid(text));
+    }
+    network(spec)
+}
+
+fn network(spec: &ContainerSpec) -> Result<()> {
+    let host = &spec.host;
+    let shared = host.network_mode.starts_with("container:");
+    if shared && !spec.hostname.is_empty() {
+        return Err(Error::invalid("conflicting options: hostname and the network mode"));
+    }
+    if host.uts_mode == "host" && !spec.hostname.is_empty() {
+        return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
+    }
+    if shared && !host.dns.is_empty() {
+        return Err(Error::invalid("conflicting options: dns and the network mode"));
+    }
+    if shared && host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
+        return Err(Error::invalid("conflicting options: custom host-to-IP mapping and the network mode"));
+    }
+    if shared && (!host.port_bindings.is_empty() || host.publish_all_ports) {
+        return Err(Error::invalid("conflicting options: port publishing and the container type network mode"));
+    }
+    match host.network_mode.as_str() {
+        "" | "default" | "bridge" | "none" | "host" => Ok(()),
+        "container:" => Err(Error::invalid("invalid container format container:<name|id>")),
+        _ if shared => Ok(()),
+        name => {
+            Err(Error::not_implemented(format!("network {name}: this version of dhow has no networks of its own yet"))
+                .with_hint("use --network none, host or container:ID"))
+        }
+    }
+}
+
+fn policies(host: &HostSpec) -> Result<()> {
+    restart_policy(&host.restart_policy)?;
+    if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
+        return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
+    }
+    if !(-1000..=1000).contains(&host.oom_score_adj) {
+        let value = host.oom_score_adj;
+        return Err(Error::invalid(format!("Invalid value {value}, range for oom score adj is [-1000, 1000]")));
+    }
+    if host.shm_size < 0 {
+        return Err(Error::invalid("SHM size can not be less than 0"));
+    }
+    if !host.storage_opt.is_empty() {
+        let text = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+        return Err(Error::invalid(text));
+    }
+    match host.log.driver.as_str() {
+        "" | "local" | "json-file" | "none" => Ok(()),
+        driver => Err(Error::invalid(format!("logger: no log driver named '{driver}' is registered"))),
+    }
+}
+
+/// Checks a restart policy by itself.
+pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
+    let text = match (policy.name.as_str(), policy.maximum_retry_count) {
+        ("on-failure", count) if count < 0 => "maximum retry count cannot be negative".to_owned(),
+        ("on-failure", _) | ("" | "no" | "always" | "unless-stopped", 0) => return Ok(()),
+        ("" | "no" | "always" | "unless-stopped", _) => {
+            "maximum retry count can only be used with 'on-failure'".to_owned()
+        }
+        (name, _) => {
+            format!("unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
+        }
+    };
+    Err(Error::invalid(format!("invalid restart policy: {text}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ContainerSpec {
+        ContainerSpec { cmd: Some(vec!["true".into()]), ..ContainerSpec::default() }
+    }
+
+    fn refusal(change: impl FnOnce(&mut ContainerSpec)) -> String {
+        let mut spec = spec();
+        change(&mut spec);
+        validate(&mut spec, &Facts { cpus: 2, ..Facts::default() }).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_follow_dockers_rule() {
+        assert_eq!(container_name("/web-1.x_y").unwrap(), "web-1.x_y");
+        for bad in ["", "a", "-ab", "a b", "a/b", "ä1"] {
+            assert!(container_name(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            container_name("a b").unwrap_err().to_string(),
+            "Invalid container name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        );
+    }
+
+    #[test]
+    fn refusals_are_worded_as_dockers() {
+        assert_eq!(refusal(|spec| spec.cmd = None), "no command specified");
+        assert_eq!(
+            refusal(|spec| spec.entrypoint = Some(vec![String::new()]).filter(|_| {
+                spec.cmd = None;
+                true
+            })),
+            "no command specified"
+        );
+        assert_eq!(
+            refusal(|spec| spec.working_dir = "x".into()),
+            "the working directory 'x' is invalid, it needs to be an absolute path"
+        );
+        assert_eq!(refusal(|spec| spec.host.ipc_mode = "x".into()), "invalid IPC mode: x");
+        assert_eq!(refusal(|spec| spec.host.runtime = "x".into()), "unknown or invalid runtime name: x");
+        assert_eq!(
+            refusal(|spec| {
+                spec.host.auto_remove = true;
+                spec.host.restart_policy.name = "always".into();
+            }),
+            "can't create 'AutoRemove' container with restart policy"
+        );
+    }
+
+    #[test]
+    fn the_plainest_container_is_fine_everywhere() {
+        let limits = Limits { memory: true, ..Limits::default() };
+        for facts in [Facts { cpus: 1, ..Facts::default() }, Facts { cpus: 8, limits, ..Facts::default() }] {
+            assert_eq!(validate(&mut spec(), &facts).unwrap(), Vec::<String>::new());
+        }
+    }
+}
