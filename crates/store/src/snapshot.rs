@@ -1,0 +1,215 @@
+//! A container's writable folder on top of a chain of layers.
+//!
+//! `containers/<id>/{upper,work}`; the overlay itself is mounted by the runtime, inside the container's mount namespace.
+
+mod usage;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::Digest;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+use crate::metadata::{LayerRecord, Metadata};
+use crate::root::Namespace;
+use crate::trash::Trash;
+
+pub use usage::Usage;
+
+/// What an overlay is mounted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// Read-only folders, top first. Never empty: a container without layers stands on an empty folder.
+    pub lower: Vec<PathBuf>,
+    /// The writable folder.
+    pub upper: PathBuf,
+    /// Overlay's own folder, on the same file system.
+    pub work: PathBuf,
+    /// Whether whiteouts and opaque folders are marked by `user.overlay.*`: mount with the option `userxattr`.
+    pub userxattr: bool,
+}
+
+/// The writable folders of all containers.
+#[derive(Debug)]
+pub struct Snapshots {
+    dir: PathBuf,
+    fd: File,
+    layers: PathBuf,
+    namespace: Namespace,
+    metadata: Arc<Metadata>,
+    trash: Arc<Trash>,
+    /// Chains do not change once they exist, and a start must not ask the database for what it learned before.
+    chains: Mutex<HashMap<Digest, Arc<Chain>>>,
+}
+
+/// What a chain of layers means for an overlay.
+#[derive(Debug, PartialEq, Eq)]
+struct Chain {
+    lower: Vec<PathBuf>,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+}
+
+impl Snapshots {
+    pub(crate) fn open(root: &crate::root::Root, metadata: &Arc<Metadata>, trash: &Arc<Trash>) -> Result<Self> {
+        let dir = root.join("containers");
+        let fd = File::open(&dir).context(|| format!("open {}", dir.display()))?;
+        Ok(Self {
+            dir,
+            fd,
+            layers: root.join("layers"),
+            namespace: root.namespace(),
+            metadata: Arc::clone(metadata),
+            trash: Arc::clone(trash),
+            chains: Mutex::default(),
+        })
+    }
+
+    /// The folder of a container: `containers/<id>`. Its owner may keep other files of the container there.
+    #[must_use]
+    pub fn dir(&self, id: &str) -> PathBuf {
+        self.dir.join(id)
+    }
+
+    /// Makes the writable folders of a container on top of the chain `top` (none: an empty root file system), with
+    /// the mode and owner that the chain's `/` has. Folders that are there already are kept with what is in them.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when the chain is not there.
+    pub fn prepare(&self, id: &str, top: Option<&Digest>) -> Result<Overlay> {
+        let chain = self.chain(id, top)?;
+        self.make_dirs(id, &chain).map_err(io::Error::from).context(|| format!("prepare container {id}"))?;
+        Ok(self.overlay_of(id, &chain))
+    }
+
+    /// What the overlay of a prepared container is mounted from; makes nothing.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when the chain is not there.
+    pub fn overlay(&self, id: &str, top: Option<&Digest>) -> Result<Overlay> {
+        Ok(self.overlay_of(id, &*self.chain(id, top)?))
+    }
+
+    /// Takes the whole folder `containers/<id>` away and deletes it in the background. Says whether it was there.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn remove(&self, id: &str) -> Result<bool> {
+        plain(id)?;
+        self.trash.discard(&self.dir(id))
+    }
+
+    /// What a container has written: reads its writable folder, which takes as long as it is large.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when the container has no folder.
+    pub fn usage(&self, id: &str) -> Result<Usage> {
+        plain(id)?;
+        let upper = self.dir(id).join("upper");
+        usage::of(&upper).context(|| format!("measure {}", upper.display()))
+    }
+
+    /// The bytes of file contents in a chain of layers.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn chain_size(&self, top: &Digest) -> Result<u64> {
+        Ok(self.metadata.chain(top)?.iter().map(|layer| layer.size).sum())
+    }
+
+    /// Forgets what is known of chains: some of them were collected.
+    pub(crate) fn forget_chains(&self) {
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Six system calls at most, none of which waits for a disk.
+    fn make_dirs(&self, id: &str, chain: &Chain) -> Result<(), Errno> {
+        plain(id).map_err(|_| Errno::INVAL)?;
+        let private = Mode::from_raw_mode(0o710);
+        make_dir(&self.fd, Path::new(id), private)?;
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(&self.fd, id, flags, Mode::empty())?;
+        make_dir(&dir, Path::new("work"), Mode::from_raw_mode(0o700))?;
+        if !make_dir(&dir, Path::new("upper"), Mode::from_raw_mode(0o755))? {
+            return Ok(());
+        }
+        if (chain.uid, chain.gid) != (effective_uid(), effective_gid()) {
+            let owner = (Some(Uid::from_raw(chain.uid)), Some(Gid::from_raw(chain.gid)));
+            rustix::fs::chownat(&dir, "upper", owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        // Always: the process's umask may have taken bits away.
+        rustix::fs::chmodat(&dir, "upper", Mode::from_raw_mode(chain.mode & 0o7777), AtFlags::empty())
+    }
+
+    fn overlay_of(&self, id: &str, chain: &Chain) -> Overlay {
+        let dir = self.dir(id);
+        Overlay {
+            lower: chain.lower.clone(),
+            upper: dir.join("upper"),
+            work: dir.join("work"),
+            userxattr: self.namespace == Namespace::User,
+        }
+    }
+
+    fn chain(&self, id: &str, top: Option<&Digest>) -> Result<Arc<Chain>> {
+        let Some(top) = top else {
+            return Ok(Arc::new(self.no_layers()));
+        };
+        if let Some(chain) = self.chains.lock().unwrap_or_else(PoisonError::into_inner).get(top) {
+            return Ok(Arc::clone(chain));
+        }
+        let layers = self.metadata.chain(top)?;
+        let Some(first) = layers.first() else {
+            return Err(Error::not_found(format!("container {id}: layer {top} is not there")));
+        };
+        let chain = Arc::new(Chain {
+            lower: layers.iter().map(|layer| self.lower(layer)).collect(),
+            mode: first.mode,
+            uid: first.uid,
+            gid: first.gid,
+        });
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner).insert(top.clone(), Arc::clone(&chain));
+        Ok(chain)
+    }
+
+    fn lower(&self, layer: &LayerRecord) -> PathBuf {
+        self.layers.join(layer.number.to_string()).join("diff")
+    }
+
+    /// Overlay wants one lower folder at least; `layers/empty` never has anything in it.
+    fn no_layers(&self) -> Chain {
+        Chain { lower: vec![self.layers.join("empty")], mode: 0o755, uid: effective_uid(), gid: effective_gid() }
+    }
+}
+
+/// Says whether it was made (and not there already).
+fn make_dir(dir: &impl std::os::fd::AsFd, name: &Path, mode: Mode) -> Result<bool, Errno> {
+    match rustix::fs::mkdirat(dir, name, mode) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// An ID comes from the engine, but a path is made of it: it must be one plain component.
+fn plain(id: &str) -> Result<()> {
+    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+        Ok(())
+    } else {
+        Err(Error::invalid(format!("{id:?} is not a container ID")))
+    }
+}
+
+fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn effective_gid() -> u32 {
+    rustix::process::getegid().as_raw()
+}

@@ -1,0 +1,131 @@
+//! Deletion in the background: a rename now, the work later.
+
+mod remove;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use dhow_errdefs::{Result, ResultExt};
+
+/// The folder `trash/` and the thread that empties it.
+#[derive(Debug)]
+pub(crate) struct Trash {
+    dir: PathBuf,
+    next: AtomicU64,
+    queue: Option<Sender<PathBuf>>,
+    pending: Arc<Pending>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Counts what is queued and not yet deleted, for those who wait.
+#[derive(Debug, Default)]
+struct Pending {
+    count: Mutex<usize>,
+    none: Condvar,
+}
+
+impl Trash {
+    /// Starts the thread and queues what is in `dir` already.
+    pub(crate) fn open(dir: PathBuf) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let pending = Arc::new(Pending::default());
+        let thread = {
+            let (dir, pending) = (dir.clone(), Arc::clone(&pending));
+            thread::Builder::new()
+                .name("trash".into())
+                .spawn(move || empty(&dir, &receiver, &pending))
+                .context(|| "start the trash thread")?
+        };
+        let trash = Self { dir, next: AtomicU64::new(0), queue: Some(sender), pending, thread: Some(thread) };
+        for entry in fs::read_dir(&trash.dir).context(|| format!("list {}", trash.dir.display()))? {
+            trash.queue(entry.context(|| format!("list {}", trash.dir.display()))?.path());
+        }
+        Ok(trash)
+    }
+
+    /// Takes a file or a tree away at once and deletes it later. Says whether it was there.
+    pub(crate) fn discard(&self, path: &Path) -> Result<bool> {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let target = self.dir.join(format!("{}-{number}", std::process::id()));
+            // Leftovers of a former engine with the same process number; rename would replace an empty directory.
+            if fs::symlink_metadata(&target).is_ok() {
+                continue;
+            }
+            return match fs::rename(path, &target) {
+                Ok(()) => {
+                    self.queue(target);
+                    Ok(true)
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(error).context(|| format!("move {} into the trash", path.display())),
+            };
+        }
+    }
+
+    /// Waits until everything discarded so far is deleted, or has proved to be undeletable.
+    pub(crate) fn wait(&self) {
+        let count = self.pending.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let _none = self.pending.none.wait_while(count, |count| *count > 0).unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn queue(&self, path: PathBuf) {
+        self.pending.add();
+        if let Some(queue) = &self.queue
+            && queue.send(path).is_err()
+        {
+            // The thread died: the next start empties the folder.
+            self.pending.done();
+        }
+    }
+}
+
+impl Drop for Trash {
+    /// Does not wait for the backlog: the next start deletes what is left.
+    fn drop(&mut self) {
+        self.pending.stop();
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Pending {
+    const STOPPED: usize = usize::MAX;
+
+    fn add(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    fn done(&self) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        if *count != Self::STOPPED {
+            *count -= 1;
+        }
+        if *count == 0 {
+            self.none.notify_all();
+        }
+    }
+
+    fn stop(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) = Self::STOPPED;
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) == Self::STOPPED
+    }
+}
+
+fn empty(dir: &Path, queue: &Receiver<PathBuf>, pending: &Pending) {
+    while let Ok(path) = queue.recv() {
+        // What cannot be deleted (a file system is mounted in it, the disk fails) stays for the next start; it harms
+        // nobody in the trash, and there is nobody to tell.
+        let _ = remove::tree(dir, &path, &|| pending.is_stopped());
+        pending.done();
+    }
+}
