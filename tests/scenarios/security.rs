@@ -55,13 +55,13 @@ fn kernel_files_are_masked_or_read_only() {
 #[test]
 fn the_engines_binary_cannot_be_written_from_inside() {
     let world = busybox();
-    let before = std::fs::read(crate::DHOW).expect("the binary");
+    let before = std::fs::read(dhow_testkit::binary(crate::DHOW.as_ref())).expect("the binary");
     for flags in [&["run", "--rm"][..], &["run", "--rm", "--privileged"]] {
         let script = "for exe in /proc/[0-9]*/exe /proc/self/exe; do (echo broken > $exe) 2>/dev/null; done; true";
         world.dhow(&[flags, &["busybox", "sh", "-c", script]].concat()).exits(0);
         world.dhow(&[flags, &["--entrypoint", "/proc/self/exe", "busybox", "--version"]].concat());
     }
-    assert!(std::fs::read(crate::DHOW).expect("the binary") == before);
+    assert!(std::fs::read(dhow_testkit::binary(crate::DHOW.as_ref())).expect("the binary") == before);
 }
 
 /// CVE-2024-21626: no working folder through a leaked descriptor of the host.

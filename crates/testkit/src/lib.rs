@@ -14,4 +14,4 @@ mod world;
 pub use outcome::{Outcome, finish, finish_with_input};
 pub use rootfs::{busybox_rootfs, busybox_tar};
 pub use wait::eventually;
-pub use world::World;
+pub use world::{World, binary};

@@ -20,6 +20,13 @@ pub struct World {
     folder: TempDir,
 }
 
+/// The binary under test: the one that was built, or that of `DHOW_BINARY` where the tests run elsewhere (in a virtual
+/// machine).
+#[must_use]
+pub fn binary(built: &Path) -> PathBuf {
+    std::env::var_os("DHOW_BINARY").map_or_else(|| built.to_owned(), PathBuf::from)
+}
+
 impl World {
     /// A world with a running engine of that binary, and nothing in it.
     #[must_use]
@@ -31,7 +38,7 @@ impl World {
     #[must_use]
     pub fn with_flags(binary: impl AsRef<Path>, flags: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("dhow-").tempdir().expect("a temporary folder");
-        let binary = binary.as_ref().to_owned();
+        let binary = crate::binary(binary.as_ref());
         let mut engine = Engine::new(&binary, folder.path(), flags);
         engine.start();
         Self { binary, engine, folder }

@@ -33,7 +33,8 @@ impl Dockerd {
         let child = command.spawn().map_err(|error| format!("dockerd: {error}"))?;
         let dockerd = Self { child, folder };
         eventually("dockerd answers", || dockerd.command(&["version"]).output().is_ok_and(|it| it.status.success()));
-        finish_with_input(&mut dockerd.command(&["import", "-c", "CMD [\"sh\"]", "-", "busybox"]), busybox_tar()).exits(0);
+        finish_with_input(&mut dockerd.command(&["import", "-c", "CMD [\"sh\"]", "-", "busybox"]), busybox_tar())
+            .exits(0);
         Ok(Some(dockerd))
     }
 

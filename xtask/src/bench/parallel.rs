@@ -29,9 +29,11 @@ pub(crate) fn fifty(world: &World, dockerd: Option<&Dockerd>, report: &mut Repor
 
 fn once(client: &dyn Fn(&[&str]) -> Command) -> Result<(Duration, Duration)> {
     let names: Vec<String> = (0..MANY).map(|n| format!("many{n}")).collect();
-    let start = together(names.iter().map(|name| {
-        client(&["run", "-d", "--network", "none", "--name", name, "busybox", "sleep", "1000"])
-    }))?;
+    let start = together(
+        names
+            .iter()
+            .map(|name| client(&["run", "-d", "--network", "none", "--name", name, "busybox", "sleep", "1000"])),
+    )?;
     let remove = together(names.iter().map(|name| client(&["rm", "-f", name])))?;
     Ok((start, remove))
 }

@@ -17,7 +17,7 @@ const ROUNDS: usize = 31;
 /// `run --rm --network none busybox true`, from the shell's prompt and back.
 pub(crate) fn start(world: &World, dockerd: Option<&Dockerd>, report: &mut Report) -> Result {
     const RUN: [&str; 6] = ["run", "--rm", "--network", "none", "busybox", "true"];
-    let bundle = Bundle::new(world)?;
+    let bundle = &Bundle::new(world)?;
     let mut contestants = vec![Contestant::command("dhow run", || world.command(&RUN))];
     if shell::installed("bwrap") {
         contestants.push(Contestant::command("bubblewrap", || bundle.bubblewrap()));
@@ -25,7 +25,7 @@ pub(crate) fn start(world: &World, dockerd: Option<&Dockerd>, report: &mut Repor
     contestants.push(Contestant::command("dhow runtime run", || bundle.runtime(&test::binary(), &["runtime"])));
     for name in ["crun", "runc"] {
         if shell::installed(name) {
-            contestants.push(Contestant::command(name, || bundle.runtime(&PathBuf::from(name), &[])));
+            contestants.push(Contestant::command(name, move || bundle.runtime(&PathBuf::from(name), &[])));
         }
     }
     if let Some(dockerd) = dockerd {

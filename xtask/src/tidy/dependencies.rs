@@ -51,11 +51,12 @@ struct Kind {
 impl Metadata {
     pub(super) fn load() -> Result<Self> {
         let target = shell::target();
-        let json = shell::output(shell::cargo().args(["metadata", "--format-version", "1", "--filter-platform", &target]))?;
+        let json =
+            shell::output(shell::cargo().args(["metadata", "--format-version", "1", "--filter-platform", &target]))?;
         serde_json::from_str(&json).map_err(|error| format!("cargo metadata: {error}"))
     }
 
-    fn name(&self, id: &str) -> &str {
+    fn name<'a>(&'a self, id: &'a str) -> &'a str {
         self.packages.iter().find(|package| package.id == id).map_or(id, |package| &package.name)
     }
 
@@ -92,7 +93,9 @@ impl Metadata {
 }
 
 fn render(table: &BTreeMap<String, BTreeSet<String>>) -> String {
-    let mut text = String::from("# What each room links. Written by `cargo xtask tidy --write`; a change here is a change of the plan.\n");
+    let mut text = String::from(
+        "# What each room links. Written by `cargo xtask tidy --write`; a change here is a change of the plan.\n",
+    );
     for (room, dependencies) in table {
         let names: Vec<&str> = dependencies.iter().map(String::as_str).collect();
         text.push_str(&format!("{room}: {}\n", names.join(" ")));

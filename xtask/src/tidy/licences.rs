@@ -53,9 +53,9 @@ pub(super) fn check(metadata: &Metadata) -> Result<Vec<String>> {
 /// Whether an SPDX expression can be fulfilled with the allowed licences: `OR` needs one side, `AND` both.
 fn satisfied(expression: &str, allowed: &[String]) -> bool {
     let expression = expression.replace('/', " OR ").replace(['(', ')'], "");
-    expression.split(" AND ").all(|part| {
-        part.split(" OR ").any(|licence| allowed.iter().any(|allowed| allowed == licence.trim()))
-    })
+    expression
+        .split(" AND ")
+        .all(|part| part.split(" OR ").any(|licence| allowed.iter().any(|allowed| allowed == licence.trim())))
 }
 
 #[cfg(test)]

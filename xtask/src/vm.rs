@@ -1,0 +1,118 @@
+//! Tests under a stock Debian kernel with nothing but cgroup v2, in a virtual machine by software emulation.
+//!
+//! Users mostly have cgroup v2, machines like this one a hybrid. The kernel comes from Debian's package, the initial RAM
+//! disk is written here: busybox, the kernel modules that are needed, our binary and the test programs, all static.
+
+mod cpio;
+mod kernel;
+mod programs;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::shell::{self, Result};
+use crate::test;
+use cpio::Archive;
+use programs::Program;
+
+/// What runs inside. Stock clients, terminals of labs and other users are tested outside.
+const PROGRAMS: &[Program] = &[
+    Program { package: "dhow-cgroups", args: &[] },
+    Program { package: "dhow-runtime", args: &[] },
+    Program { package: "dhow-shim", args: &[] },
+    Program { package: "dhow:scenarios", args: &["lifecycle::", "limits::", "process::", "exec::", "security::"] },
+];
+
+/// The last line of a run that came to its end.
+const END: &str = "the virtual machine has run everything";
+
+/// The command that does all of it: this program, so that its output can be counted like any other runner's.
+pub(crate) fn command() -> Command {
+    let mut command = shell::command(std::env::current_exe().unwrap_or_else(|_| "xtask".into()));
+    command.arg("vm");
+    command
+}
+
+/// Builds the test programs, boots the machine, runs them; fails unless every program ran and passed.
+pub(crate) fn run(args: &[String]) -> Result {
+    if !args.is_empty() {
+        return Err("this task takes no arguments".to_owned());
+    }
+    let folder = shell::root().join("target/vm");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let kernel = kernel::fetch(&folder)?;
+    let disk = initial_disk(&kernel, &programs::build(PROGRAMS)?)?;
+    let path = folder.join("initrd");
+    fs::write(&path, disk).map_err(|error| format!("{}: {error}", path.display()))?;
+    boot(&kernel.image, &path)
+}
+
+fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for folder in
+        ["bin", "dev", "etc", "modules", "new", "proc", "root", "run", "sys", "tests", "tmp", "usr", "usr/bin"]
+    {
+        archive.folder(folder);
+    }
+    let busybox = fs::read("/bin/busybox").or_else(|_| fs::read("/usr/bin/busybox"));
+    archive.program("bin/busybox", &busybox.map_err(|error| format!("busybox (package busybox-static): {error}"))?);
+    archive.program("bin/dhow", &read(&test::binary())?);
+    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
+    archive.file("etc/group", b"root:x:0:\n");
+    let mut lines = String::new();
+    for (number, module) in kernel.modules.iter().enumerate() {
+        archive.file(&format!("modules/{number}.ko"), &read(module)?);
+        lines += &format!("insmod /modules/{number}.ko\n");
+    }
+    archive.program("init", FIRST.as_bytes());
+    for (number, (program, args)) in programs.iter().enumerate() {
+        archive.program(&format!("tests/{number}"), &read(program)?);
+        let words: Vec<String> = args.iter().map(|word| format!("'{word}'")).collect();
+        lines += &format!("echo; echo '== {}'; /tests/{number} {} || failed=1\n", program.display(), words.join(" "));
+    }
+    archive.program("second", SECOND.replace("@STEPS@", &lines).replace("@END@", END).as_bytes());
+    Ok(archive.finish())
+}
+
+/// The initial RAM disk cannot be the old root of pivot_root(2), so everything moves to a tmpfs first.
+const FIRST: &str = "#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t tmpfs -o size=80% tmpfs /new
+cp -a bin dev etc modules proc root run second sys tests tmp usr /new
+mkdir /new/new
+exec switch_root /new /second
+";
+
+const SECOND: &str = "#!/bin/sh
+export PATH=/bin HOME=/root TMPDIR=/tmp DHOW_BINARY=/bin/dhow
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+ln -sf /proc/self/fd /dev/fd
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ip link set lo up
+failed=0
+@STEPS@
+[ $failed = 0 ] && echo '@END@'
+poweroff -f
+";
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn boot(kernel: &std::path::Path, disk: &std::path::Path) -> Result {
+    let mut qemu = shell::command(format!("qemu-system-{}", std::env::consts::ARCH));
+    qemu.args(["-nographic", "-no-reboot", "-m", "3072", "-smp", "2", "-accel", "tcg,thread=multi", "-net", "none"]);
+    qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(disk);
+    qemu.args(["-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all oops=panic"]);
+    let printed = programs::stream(&mut qemu)?;
+    if printed.lines().any(|line| line.trim_end() == END) {
+        return Ok(());
+    }
+    Err("the virtual machine ended before everything had run and passed".to_owned())
+}
