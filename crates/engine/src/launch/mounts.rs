@@ -1,0 +1,140 @@
+//! Everything mounted into a container, in order.
+
+use std::path::PathBuf;
+
+use dhow_oci::runtime::Mount as Entry;
+
+use super::{Sharing, Surroundings};
+use crate::create::{Mount, Source};
+use crate::spec::ContainerSpec;
+
+/// Bytes of /dev/shm where nobody says.
+const SHM_SIZE: i64 = 64 << 20;
+
+/// The default mounts, then tmpfs, volumes and binds, then the engine's own files.
+pub(super) fn all(spec: &ContainerSpec, planned: &[Mount], around: &Surroundings<'_>) -> Vec<Entry> {
+    let mut entries = kernel(spec, around);
+    let taken = |destination: &str| {
+        planned.iter().any(|mount| mount.destination == destination) || spec.host.tmpfs.contains_key(destination)
+    };
+    // A mount of the user's on the same place comes instead of ours, not on top.
+    entries.retain(|entry| !entry.destination.to_str().is_some_and(&taken));
+    entries.extend(spec.host.tmpfs.iter().map(|(target, options)| {
+        let options = options.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect();
+        tmpfs(target, options, false)
+    }));
+    entries.extend(planned.iter().map(|mount| user(mount, around)));
+    let files = around.files;
+    for (source, target) in
+        [(&files.resolv_conf, "/etc/resolv.conf"), (&files.hostname, "/etc/hostname"), (&files.hosts, "/etc/hosts")]
+    {
+        if !source.as_os_str().is_empty() && !taken(target) {
+            let mut options = vec!["rbind", "rprivate"];
+            if spec.host.readonly_rootfs {
+                options.push("ro");
+            }
+            entries.push(entry(target, "bind", Some(source.clone()), &options));
+        }
+    }
+    entries
+}
+
+/// The root's own propagation: a container that shares mounts with the host needs it.
+pub(super) fn propagation(mounts: &[Mount]) -> Option<String> {
+    let any = |wanted: [&str; 2]| {
+        mounts.iter().any(
+            |mount| matches!(&mount.source, Source::Bind { propagation, .. } if wanted.contains(&propagation.as_str())),
+        )
+    };
+    if any(["shared", "rshared"]) {
+        Some("rshared".to_owned())
+    } else if any(["slave", "rslave"]) {
+        Some("rslave".to_owned())
+    } else {
+        None
+    }
+}
+
+fn entry(target: &str, kind: &str, source: Option<PathBuf>, options: &[&str]) -> Entry {
+    Entry {
+        destination: PathBuf::from(target),
+        kind: Some(kind.to_owned()),
+        source: source.or_else(|| Some(PathBuf::from(kind))),
+        options: options.iter().map(ToString::to_string).collect(),
+        ..Entry::default()
+    }
+}
+
+/// /proc, /dev, /sys and what is below them.
+fn kernel(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Entry> {
+    const STRICT: [&str; 3] = ["nosuid", "noexec", "nodev"];
+    let host = &spec.host;
+    let rootless = around.host.rootless;
+    let bind = |target: &str, options: &[&str]| entry(target, "bind", Some(PathBuf::from(target)), options);
+    // The kernel lets only the owner of a namespace mount its file system.
+    let foreign = |mode: &str| rootless && Sharing::of(mode) == Sharing::Host;
+    let access = if host.privileged { "rw" } else { "ro" };
+    let mut entries = vec![
+        if foreign(&host.pid_mode) {
+            bind("/proc", &["rbind", "nosuid", "noexec", "nodev"])
+        } else {
+            entry("/proc", "proc", None, &STRICT)
+        },
+        entry("/dev", "tmpfs", None, &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        devpts(around.host.tty_group),
+        if foreign(&host.network_mode) {
+            bind("/sys", &["rbind", "nosuid", "noexec", "nodev", access])
+        } else {
+            entry("/sys", "sysfs", None, &["nosuid", "noexec", "nodev", access])
+        },
+        entry("/sys/fs/cgroup", "cgroup", None, &[access, "nosuid", "noexec", "nodev"]),
+    ];
+    let shm_size = if host.shm_size > 0 { host.shm_size } else { SHM_SIZE };
+    match (host.ipc_mode.as_str(), Sharing::of(&host.ipc_mode)) {
+        (_, Sharing::Host) => {
+            entries.push(bind("/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
+            entries.push(bind("/dev/shm", &["rbind", "nosuid", "noexec", "nodev"]));
+        }
+        ("none", _) => entries.push(entry("/dev/mqueue", "mqueue", None, &STRICT)),
+        _ => {
+            entries.push(entry("/dev/mqueue", "mqueue", None, &STRICT));
+            let size = format!("size={shm_size}");
+            entries.push(Entry {
+                source: Some(PathBuf::from("shm")),
+                ..entry("/dev/shm", "tmpfs", None, &["nosuid", "noexec", "nodev", "mode=1777", &size])
+            });
+        }
+    }
+    entries
+}
+
+fn devpts(tty_group: bool) -> Entry {
+    let mut options = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if tty_group {
+        options.push("gid=5");
+    }
+    entry("/dev/pts", "devpts", None, &options)
+}
+
+fn user(mount: &Mount, around: &Surroundings<'_>) -> Entry {
+    let access = if mount.read_only { "ro" } else { "rw" };
+    match &mount.source {
+        Source::Bind { path, propagation, recursive, .. } => {
+            let bind = if *recursive { "rbind" } else { "bind" };
+            entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation, access])
+        }
+        Source::Volume { name, subpath, .. } => {
+            let path = around.volumes.join(name).join("_data").join(subpath);
+            entry(&mount.destination, "bind", Some(path), &["rbind", "rprivate", access])
+        }
+        Source::Tmpfs { options } => tmpfs(&mount.destination, options.clone(), mount.read_only),
+    }
+}
+
+/// Docker's defaults for a tmpfs, with what was asked for behind them, so that it wins.
+fn tmpfs(target: &str, options: Vec<String>, read_only: bool) -> Entry {
+    let mut all = ["noexec", "nosuid", "nodev"].map(str::to_owned).to_vec();
+    all.push(if read_only { "ro" } else { "rw" }.to_owned());
+    all.extend(options);
+    Entry { options: all, ..entry(target, "tmpfs", None, &[]) }
+}
