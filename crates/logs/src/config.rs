@@ -180,9 +180,8 @@ mod tests {
 
     #[test]
     fn wrong_options_are_refused_in_dockers_words() {
-        let refused = |driver, pairs: &[(&str, &str)]| {
-            Config::from_options(driver, &options(pairs)).unwrap_err().to_string()
-        };
+        let refused =
+            |driver, pairs: &[(&str, &str)]| Config::from_options(driver, &options(pairs)).unwrap_err().to_string();
         assert_eq!(refused("json-file", &[("a", "b")]), "unknown log opt 'a' for json-file log driver");
         assert_eq!(refused("syslog", &[]), "logger: no log driver named 'syslog' is registered");
         assert_eq!(refused("local", &[("max-size", "many")]), "invalid size: 'many'");

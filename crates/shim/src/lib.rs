@@ -1,1 +1,33 @@
-//! The supervisor process of one container and the messages it speaks
+//! The supervisor process of one container, and the messages it speaks.
+//!
+//! A shim is started by the engine ([`spawn`]), makes the container it is told ([`protocol::Launch`]), and is from then on
+//! the parent and reaper of the container's processes, the owner of its streams and its terminal, and the writer of its
+//! log. Engines come and go ([`Connection::adopt`]); the shim and what it holds stay until the container has ended.
+//!
+//! One thread, one `epoll`, no async runtime. Invariants:
+//! - It never waits for an engine or a client: every socket is non-blocking and every queue has a limit. A connection
+//!   that lets its queue fill up is cut; an attached client that does not read holds the container's output back, as
+//!   with Docker, but neither the log's order nor any other answer.
+//! - `exit.json` is on disk before anybody is told of the end.
+//! - The end of the first process ends all of the container, also where others share its process namespace, and nothing
+//!   that a process outside of the container keeps open delays it.
+//! - After the end nothing is left: no process, no cgroup, no socket, no mount.
+
+mod address;
+mod base64;
+mod connection;
+pub mod detach;
+pub mod frame;
+pub mod init;
+pub mod protocol;
+mod spawn;
+
+pub use connection::Connection;
+pub use dhow_logs::Timestamp;
+pub use spawn::{Spawned, reap, spawn, spawn_command};
+
+/// The role `dhow shim`: supervises one container, over the connection at standard input.
+#[must_use]
+pub fn main(_arguments: &[std::ffi::OsString]) -> std::process::ExitCode {
+    std::process::ExitCode::from(125)
+}

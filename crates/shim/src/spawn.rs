@@ -1,0 +1,76 @@
+//! Starting a shim, from the engine.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dhow_errdefs::{Result, ResultExt};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+
+/// A shim that was started. It outlives its engine; while the engine lives, the engine has to [reap](Spawned::reap) it.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its process id.
+    pub pid: i32,
+    /// A descriptor of the process; readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// The connection to it (blocking); see [`crate::Connection::new`].
+    pub control: UnixStream,
+}
+
+/// Starts `program`, our own binary ([`dhow_sys::exe::ProtectedExe::path`]), with the argument `shim`.
+///
+/// The shim's end of the connection is its standard input, so that no descriptor has to be made inheritable in a
+/// threaded process; the shim moves it away at once. It gets a process group of its own here and a session of its own
+/// there, so no signal for the engine's terminal or group reaches it.
+///
+/// # Errors
+/// What fork and execve say: `ResourceExhausted` at the limit of processes, `NotFound` without the binary.
+pub fn spawn(program: &Path) -> Result<Spawned> {
+    spawn_command(Command::new(program).arg("shim"))
+}
+
+/// The same with a command of the caller's making, for tests.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_command(command: &mut Command) -> Result<Spawned> {
+    let (near, far) = UnixStream::pair().context(|| "make a connection to a shim")?;
+    let child = command
+        .stdin(Stdio::from(OwnedFd::from(far)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context(|| "start a shim")?;
+    let pid = Pid::from_child(&child);
+    // Nobody but us reaps the child, so the number is still its own.
+    let pidfd =
+        rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from).context(|| "open the shim")?;
+    Ok(Spawned { pid: pid.as_raw_pid(), pidfd, control: near })
+}
+
+impl Spawned {
+    /// Reaps the shim; waits until it ends if it has not yet. [`reap`] does it with the descriptor alone.
+    ///
+    /// # Errors
+    /// As [`reap`].
+    pub fn reap(&self) -> Result<()> {
+        reap(&self.pidfd)
+    }
+}
+
+/// Reaps a shim that this process has started; waits until it ends if it has not yet.
+///
+/// # Errors
+/// When it is no child of this process, or reaped already.
+pub fn reap(pidfd: &OwnedFd) -> Result<()> {
+    use std::os::fd::AsFd;
+    rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED))
+        .map_err(io::Error::from)
+        .context(|| "reap a shim")?;
+    Ok(())
+}
