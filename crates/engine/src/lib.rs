@@ -13,8 +13,10 @@ mod index;
 mod launch;
 mod names;
 mod request;
+mod rootfs;
 mod signal;
 pub mod spec;
+mod users;
 mod view;
 
 pub use config::Config;

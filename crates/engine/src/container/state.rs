@@ -21,11 +21,13 @@
 //! makes sense. Both are pure. A request is checked, carried out, and what really happened comes back as a [`Fact`].
 
 use dhow_errdefs::{Error, message};
+use serde::{Deserialize, Serialize};
 
 use crate::Status;
 
 /// Where a container is in its life, exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Created,
     Starting,

@@ -1,0 +1,125 @@
+//! Looking into a container's root file system from outside, without trusting what is in it.
+//!
+//! A running container is looked at through its process, one that does not run through an overlay that is mounted
+//! read-only and attached nowhere: it exists as a descriptor only and goes with it. Every path is resolved by the kernel
+//! inside that root (`RESOLVE_IN_ROOT`), so that no link leads out.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use dhow_errdefs::{Result, ResultExt};
+use dhow_store::Overlay;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+
+use crate::users::Accounts;
+
+/// More than any sane /etc/passwd; what is longer is cut.
+const ACCOUNTS_LIMIT: u64 = 4 << 20;
+
+/// A root file system to look into.
+#[derive(Debug)]
+pub(crate) struct Root(OwnedFd);
+
+impl Root {
+    /// Of a container that does not run, its own changes included.
+    pub(crate) fn of_overlay(overlay: &Overlay) -> Result<Self> {
+        mount(overlay).map(Self).map_err(io::Error::from).context(|| "look into the container's file system")
+    }
+
+    /// Of a running container, by its first process.
+    pub(crate) fn of_process(pid: i32) -> Result<Self> {
+        let path = format!("/proc/{pid}/root");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(CWD, &path, flags, Mode::empty());
+        root.map(Self).map_err(io::Error::from).context(|| format!("open {path}"))
+    }
+
+    /// Opens what is there, if anything; links are followed inside.
+    pub(crate) fn open(&self, path: &str, flags: OFlags) -> io::Result<Option<OwnedFd>> {
+        // Not to hang on a pipe, nor to take a terminal over.
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match openat2(&self.0, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// /etc/passwd and /etc/group.
+    pub(crate) fn accounts(&self) -> Result<Accounts> {
+        Ok(Accounts { passwd: self.read("etc/passwd")?, group: self.read("etc/group")? })
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let Some(file) = self.open(path, OFlags::RDONLY).context(|| format!("open /{path} in the container"))? {
+            let file = File::from(file);
+            if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+                file.take(ACCOUNTS_LIMIT)
+                    .read_to_end(&mut bytes)
+                    .context(|| format!("read /{path} in the container"))?;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The writable folder as the topmost layer and everything read-only: nothing in it changes while nobody runs.
+fn mount(overlay: &Overlay) -> rustix::io::Result<OwnedFd> {
+    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let layers: Vec<&Path> =
+        std::iter::once(overlay.upper.as_path()).chain(overlay.lower.iter().map(AsRef::as_ref)).collect();
+    let appended = layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", *layer));
+    if appended.is_err() {
+        // Kernels before 6.5 take one list.
+        let list = layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>().join(":");
+        fsconfig_set_string(&context, "lowerdir", list)?;
+    }
+    if overlay.userxattr {
+        fsconfig_set_flag(&context, "userxattr")?;
+    }
+    fsconfig_create(&context)?;
+    let attributes =
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn accounts_are_read_through_the_layers_and_links_stay_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["lower/etc", "upper/etc", "work"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        fs::write(path("lower/etc/passwd"), "low").unwrap();
+        fs::write(path("lower/etc/group.real"), "group").unwrap();
+        std::os::unix::fs::symlink("/etc/group.real", path("upper/etc/group")).unwrap();
+        let overlay =
+            Overlay { lower: vec![path("lower")], upper: path("upper"), work: path("work"), userxattr: false };
+        let root = match Root::of_overlay(&overlay) {
+            Ok(root) => root,
+            Err(error) => {
+                eprintln!("SKIPPED: overlay cannot be mounted here: {error}");
+                return;
+            }
+        };
+        let accounts = root.accounts().unwrap();
+        assert_eq!((accounts.passwd.as_slice(), accounts.group.as_slice()), (&b"low"[..], &b"group"[..]));
+    }
+}
