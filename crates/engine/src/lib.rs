@@ -18,6 +18,7 @@ mod signal;
 pub mod spec;
 mod users;
 mod view;
+mod volumes;
 
 pub use config::Config;
 pub use dhow_errdefs::{Class, Error, Result};

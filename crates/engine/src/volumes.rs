@@ -1,0 +1,78 @@
+//! Local volumes: `volumes/<name>/_data` in the data root.
+//!
+//! Just as much as containers need: a volume is made when a container first mentions it, filled from the image while it
+//! is empty, and an anonymous one goes with its container if that is asked for.
+
+mod fill;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use dhow_errdefs::{Result, ResultExt};
+
+use crate::create::{Mount, Source};
+use crate::rootfs::Root;
+
+/// The folder of all volumes.
+#[derive(Debug)]
+pub(crate) struct Volumes {
+    dir: PathBuf,
+}
+
+impl Volumes {
+    pub(crate) fn open(data_root: &Path) -> Result<Self> {
+        let dir = data_root.join("volumes");
+        make(&dir, 0o711)?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the content of a volume is.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join("_data")
+    }
+
+    /// Makes the volumes that are mentioned and not there, and fills empty ones from the image's files at their place.
+    /// `root` is opened only if there is something to fill.
+    pub(crate) fn prepare(&self, mounts: &[Mount], root: impl Fn() -> Result<Root>) -> Result<()> {
+        for mount in mounts {
+            let Source::Volume { name, copy, subpath, .. } = &mount.source else { continue };
+            let data = self.data(name);
+            make(&self.dir.join(name), 0o701)?;
+            make(&data, 0o755)?;
+            let empty = fs::read_dir(&data).context(|| format!("read volume {name}"))?.next().is_none();
+            if *copy && empty && subpath.is_empty() {
+                fill::from_image(&root()?, &mount.destination, &data)
+                    .context(|| format!("fill volume {name} from {}", mount.destination))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the anonymous volumes among the mounts.
+    pub(crate) fn remove_anonymous(&self, mounts: &[Mount]) -> Result<()> {
+        for mount in mounts {
+            if let Source::Volume { name, anonymous: true, .. } = &mount.source {
+                match fs::remove_dir_all(self.dir.join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error).context(|| format!("remove volume {name}"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make(dir: &Path, mode: u32) -> Result<()> {
+    match fs::DirBuilder::new().mode(mode).create(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.context(|| format!("create {}", dir.display())),
+    }
+}
