@@ -15,7 +15,7 @@ fn names_are_checked_and_unique() {
 #[test]
 fn references_are_checked() {
     let world = busybox();
-    world.dhow(&["create", "UPPER/case"]).exits(125).says("repository name");
+    world.dhow(&["create", "Upper"]).exits(125).says("must be lowercase");
     world.dhow(&["create", ":::"]).exits(125).says("invalid reference format");
     world.dhow(&["tag", "busybox", "bad:tag:twice"]).exits(1).says("not a valid repository/tag");
     world.dhow(&["start", "nobody"]).exits(1).says("No such container: nobody");
