@@ -199,15 +199,8 @@ fn check_tag(tag: Option<&str>) -> Result<()> {
 }
 
 fn check_name(registry: &str, repository: &str) -> Result<()> {
-    let hub = repository.strip_prefix("library/").filter(|_| registry == DEFAULT_REGISTRY);
-    if repository.is_empty() || hub == Some("") {
-        return Err(malformed());
-    }
-    if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        let shown =
-            if registry == DEFAULT_REGISTRY { repository.to_owned() } else { format!("{registry}/{repository}") };
-        let familiar = hub.map_or(shown, |name| format!("{OFFICIAL}/{name}"));
-        let message = format!("invalid reference format: repository name ({familiar}) must be lowercase");
+    if repository.to_lowercase() != *repository {
+        let message = format!("invalid reference format: repository name ({repository}) must be lowercase");
         return Err(Error::invalid(message));
     }
     if !is_host(registry) || !repository.split('/').all(is_path_component) {
@@ -315,6 +308,8 @@ mod tests {
         }
         let upper = Reference::parse("Busybox").expect_err("upper case");
         assert_eq!(upper.to_string(), "invalid reference format: repository name (library/Busybox) must be lowercase");
+        let upper = Reference::parse("reg.example/My/App:1").expect_err("upper case");
+        assert_eq!(upper.to_string(), "invalid reference format: repository name (My/App) must be lowercase");
         let hex = Reference::parse(&Digest::of(b"").hex()).expect_err("an id");
         assert!(hex.to_string().contains("cannot specify 64-byte hexadecimal strings"));
         assert!(Reference::parse(&"a".repeat(300)).is_err());
