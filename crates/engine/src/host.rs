@@ -1,0 +1,117 @@
+//! Facts about the host that do not change while the engine runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dhow_cgroups::{Controller, Controllers, Hierarchy, Mode};
+use dhow_errdefs::{Result, ResultExt};
+
+use crate::launch::{Platform, capabilities_of_mask};
+use crate::{Config, Limits};
+
+/// What was found when the engine opened.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// The cgroup trees; `None` where this engine may not make cgroups.
+    pub cgroups: Option<Hierarchy>,
+    /// The cgroup under which every container gets its own.
+    pub cgroup_parent: String,
+    pub cgroup_version: u8,
+    pub limits: Limits,
+    pub platform: Platform,
+    pub cpus: usize,
+    /// Our own binary, to be bound into containers as their init.
+    pub binary: PathBuf,
+    pub operating_system: String,
+    pub os_version: String,
+}
+
+impl Host {
+    pub(crate) fn detect(config: &Config) -> Result<Self> {
+        let trees = Hierarchy::detect().ok();
+        let delegation = match &trees {
+            Some(trees) => trees.delegated().context(|| "see which cgroups may be used")?,
+            None => None,
+        };
+        let unified = trees.as_ref().is_some_and(|trees| trees.mode() == Mode::V2);
+        let controllers = delegation.as_ref().map_or(Controllers::NONE, |delegation| delegation.controllers);
+        let limits = trees.as_ref().map_or_else(Limits::default, |trees| limits(trees, controllers, unified));
+        let base = delegation.as_ref().map_or("", |delegation| delegation.parent.as_str());
+        let (operating_system, os_version) = distribution();
+        Ok(Self {
+            cgroup_parent: format!("{base}/{}", config.cgroup_parent.trim_matches('/')),
+            cgroups: trees.filter(|_| delegation.is_some()),
+            cgroup_version: if unified { 2 } else { 1 },
+            limits,
+            platform: platform(config, unified),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            binary: fs::read_link("/proc/self/exe").context(|| "find our own binary")?,
+            operating_system,
+            os_version,
+        })
+    }
+
+    /// The cgroup of a container, if it can have one.
+    pub(crate) fn cgroup(&self, parent: &str, id: &str) -> Option<String> {
+        self.cgroups.as_ref()?;
+        let parent = parent.trim_matches('/');
+        Some(if parent.is_empty() { format!("{}/{id}", self.cgroup_parent) } else { format!("/{parent}/{id}") })
+    }
+}
+
+fn limits(trees: &Hierarchy, controllers: Controllers, unified: bool) -> Limits {
+    let has = |controller| controllers.contains(controller);
+    let v1_file =
+        |controller, file: &str| !unified && trees.mount_point(controller).is_some_and(|root| root.join(file).exists());
+    let memory = has(Controller::Memory);
+    Limits {
+        memory,
+        swap: memory && (unified || v1_file(Controller::Memory, "memory.memsw.limit_in_bytes")),
+        kernel_memory_tcp: memory && v1_file(Controller::Memory, "memory.kmem.tcp.limit_in_bytes"),
+        oom_kill_disable: memory && v1_file(Controller::Memory, "memory.oom_control"),
+        // The root cgroup of v1 may lack these files although its children have them.
+        cpu_cfs: has(Controller::Cpu),
+        cpu_shares: has(Controller::Cpu),
+        cpuset: has(Controller::CpuSet),
+        pids: has(Controller::Pids),
+    }
+}
+
+fn platform(config: &Config, unified: bool) -> Platform {
+    let ipv4 = Path::new("/proc/sys/net/ipv4");
+    Platform {
+        capabilities: capabilities_of_mask(bounding_set().unwrap_or(u64::MAX)),
+        unified_cgroups: unified,
+        rootless: config.rootless,
+        tty_group: maps_group(5),
+        network_sysctls: ["ip_unprivileged_port_start", "ping_group_range"].iter().all(|name| ipv4.join(name).exists()),
+    }
+}
+
+/// The capabilities that a child of ours can have at all (proc_pid_status(5)).
+fn bounding_set() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Whether a group exists in our user namespace (user_namespaces(7)).
+fn maps_group(gid: u64) -> bool {
+    let map = fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
+    map.lines().any(|line| {
+        let mut numbers = line.split_ascii_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let (Some(first), Some(count)) = (numbers.next(), numbers.nth(1)) else { return false };
+        (first..first + count).contains(&gid)
+    })
+}
+
+/// Name and version of the distribution (os-release(5)).
+fn distribution() -> (String, String) {
+    let text = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));
+    let text = text.unwrap_or_default();
+    let field = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.map(|value| value.trim_matches(['"', '\'']).to_owned())
+    };
+    (field("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()), field("VERSION_ID").unwrap_or_default())
+}

@@ -1,0 +1,240 @@
+//! The engine's asynchronous end of a connection to a shim.
+//!
+//! Requests may be made from any task at once. Answers go to who asked; events go, in order, to the container's owner.
+//! The end of the connection answers every open request and closes the channel of events.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_shim::frame::{self, Buffer};
+use dhow_shim::protocol::{Answer, Event, Failure, Message, Op, Request, State};
+use dhow_shim::{Connection, Spawned};
+use rustix::process::{Pid, Signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// How long a shim may take to answer what it can answer at once. Longer means that it is stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection to a shim. Cheap to clone; dropping the last clone closes it and leaves the shim alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Link(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    wire: Arc<Wire>,
+    reader: JoinHandle<()>,
+    process: Process,
+}
+
+/// What the reader and the senders share.
+#[derive(Debug)]
+struct Wire {
+    socket: AsyncFd<UnixStream>,
+    sending: tokio::sync::Mutex<()>,
+    next: AtomicU64,
+    /// `None` once the connection has ended.
+    waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>>>,
+}
+
+/// The shim's process: our own child, which somebody has to reap, or one that was adopted.
+#[derive(Debug)]
+struct Process {
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+/// What comes from a shim unasked.
+pub(crate) type Events = mpsc::UnboundedReceiver<Event>;
+
+impl Link {
+    /// The connection to a shim that was just started.
+    pub(crate) fn of_child(spawned: Spawned) -> Result<(Self, Events)> {
+        let reaped = spawned.pidfd.try_clone().context(|| "keep the shim's descriptor")?;
+        let process = Process { pid: spawned.pid, pidfd: spawned.pidfd };
+        Self::over(spawned.control, Buffer::default(), Vec::new(), process, Some(reaped))
+    }
+
+    /// Finds the shim that lives in `run_dir`. Blocks until it answers.
+    pub(crate) fn adopt(run_dir: &Path) -> Result<(Adopted, State)> {
+        let (connection, state) = Connection::adopt(run_dir)?;
+        let peer = rustix::net::sockopt::socket_peercred(&connection).map_err(io::Error::from);
+        let pid = peer.context(|| "ask who the shim is")?.pid;
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+        let pidfd = pidfd.map_err(io::Error::from).context(|| "open the shim")?;
+        Ok((Adopted { connection, process: Process { pid: pid.as_raw_pid(), pidfd } }, state))
+    }
+
+    fn over(
+        socket: UnixStream,
+        buffer: Buffer,
+        early: Vec<Message>,
+        process: Process,
+        reaped: Option<OwnedFd>,
+    ) -> Result<(Self, Events)> {
+        socket.set_nonblocking(true).context(|| "prepare the connection to the shim")?;
+        let wire = Arc::new(Wire {
+            socket: AsyncFd::new(socket).context(|| "watch the connection to the shim")?,
+            sending: tokio::sync::Mutex::default(),
+            next: AtomicU64::new(1 << 32),
+            waiting: Mutex::new(Some(HashMap::new())),
+        });
+        let (sender, events) = mpsc::unbounded_channel();
+        let reader = tokio::spawn(read(Arc::clone(&wire), buffer, early, sender, reaped));
+        Ok((Self(Arc::new(Inner { wire, reader, process })), events))
+    }
+
+    /// The shim's process id.
+    pub(crate) fn shim_pid(&self) -> i32 {
+        self.0.process.pid
+    }
+
+    /// Asks and waits for the answer, however long that takes.
+    pub(crate) async fn call(&self, op: Op, fds: &[BorrowedFd<'_>]) -> Result<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let seq = self.0.wire.next.fetch_add(1, Ordering::Relaxed);
+        self.0.wire.expect(seq, sender)?;
+        self.0.wire.send(&frame::encode(&Request { seq, op })?, fds).await?;
+        Ok(receiver.await.map_err(|_| gone())??)
+    }
+
+    /// Asks for something that takes no time; a shim that does not answer is stuck.
+    pub(crate) async fn ask(&self, op: Op) -> Result<Answer> {
+        tokio::time::timeout(PATIENCE, self.call(op, &[]))
+            .await
+            .map_err(|_| Error::deadline("the container's shim does not answer"))?
+    }
+
+    /// Ends the shim without asking.
+    pub(crate) fn kill_shim(&self) {
+        // It is gone already if this fails.
+        let _ = rustix::process::pidfd_send_signal(&self.0.process.pidfd, Signal::KILL);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A reader that is waiting to reap goes on: the shim is our child.
+        if self.wire.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            self.reader.abort();
+        }
+    }
+}
+
+/// A shim that was found and is not watched yet.
+#[derive(Debug)]
+pub(crate) struct Adopted {
+    connection: Connection,
+    process: Process,
+}
+
+impl Adopted {
+    /// Watches it from now on; needs the runtime.
+    pub(crate) fn watch(self) -> Result<(Link, Events)> {
+        let (socket, buffer, early) = self.connection.into_parts();
+        Link::over(socket, buffer, early.into(), self.process, None)
+    }
+}
+
+fn gone() -> Error {
+    Error::unavailable("the container's shim has gone away")
+}
+
+impl Wire {
+    fn expect(&self, seq: u64, sender: oneshot::Sender<Result<Answer, Failure>>) -> Result<()> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.as_mut().ok_or_else(gone)?.insert(seq, sender);
+        Ok(())
+    }
+
+    /// Sends one frame whole, before anybody else's.
+    async fn send(&self, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let _turn = self.sending.lock().await;
+        let mut sent = 0;
+        while sent < frame.len() {
+            let fds = if sent == 0 { fds } else { &[] };
+            let write = |socket: &UnixStream| dhow_sys::fdpass::send(socket.as_fd(), &frame[sent..], fds);
+            let result = self.socket.async_io(Interest::WRITABLE, write).await;
+            sent += result.map_err(|error| gone().with_cause(error))?;
+        }
+        Ok(())
+    }
+
+    fn answered(&self, seq: u64, result: Result<Answer, Failure>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = waiting.as_mut().and_then(|waiting| waiting.remove(&seq)) {
+            // Who asked may not want to know any more.
+            let _ = sender.send(result);
+        }
+    }
+
+    fn ended(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Reads until the shim closes the connection, then reaps it if it is ours.
+async fn read(
+    wire: Arc<Wire>,
+    mut buffer: Buffer,
+    early: Vec<Message>,
+    events: mpsc::UnboundedSender<Event>,
+    reaped: Option<OwnedFd>,
+) {
+    let deliver = |message| match message {
+        Message::Response { seq, result } => wire.answered(seq, result),
+        // A container whose owner has gone is not interested.
+        Message::Event(event) => drop(events.send(event)),
+    };
+    early.into_iter().for_each(deliver);
+    loop {
+        match buffer.decode::<Message>() {
+            Ok(Some(message)) => {
+                deliver(message);
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a shim speaks nonsense; its connection is closed");
+                break;
+            }
+        }
+        match wire.socket.async_io(Interest::READABLE, |socket| buffer.fill(socket)).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    wire.ended();
+    drop(events);
+    if let Some(pidfd) = reaped {
+        reap(pidfd).await;
+    }
+}
+
+async fn reap(pidfd: OwnedFd) {
+    let watched = match AsyncFd::with_interest(pidfd, Interest::READABLE) {
+        Ok(watched) => watched,
+        Err(error) => {
+            tracing::warn!(%error, "cannot watch a shim to reap it");
+            return;
+        }
+    };
+    if watched.readable().await.is_ok() {
+        // Somebody else has reaped it if this fails.
+        let _ = dhow_shim::reap(watched.get_ref());
+    }
+}
+
+/// A process id as rustix has it.
+pub(crate) fn process(pid: i32) -> Option<Pid> {
+    Pid::from_raw(pid).filter(|_| pid > 0)
+}
