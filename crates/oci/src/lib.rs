@@ -1,17 +1,30 @@
-//! OCI and Docker documents: digests, references, manifests, image configurations, runtime specifications.
+//! OCI and Docker documents: digests, references, manifests, image configs, runtime specs. Pure: no I/O, no clock.
 //!
-//! Everything here parses, checks and prints; nothing reads a file or a socket. Documents that have a digest are kept by
-//! their callers as the bytes that were received: re-serialising one would change its name.
+//! Documents of others are read leniently where Go is (`null` for an empty list, unknown fields) and strictly where a
+//! mistake would be a hole: digests are SHA-256 in lower case, a document that could be two things is refused, sizes are
+//! not negative. Documents that are content are kept as the bytes that came; only new ones are written from these types.
+//!
+//! ```
+//! use dhow_oci::{Digest, Reference};
+//! let reference = Reference::parse("busybox")?.with_default_tag();
+//! assert_eq!(reference.canonical(), "docker.io/library/busybox:latest");
+//! assert_eq!(Digest::of(b"").to_string().len(), "sha256:".len() + 64);
+//! # Ok::<(), dhow_errdefs::Error>(())
+//! ```
 
+mod config;
 mod digest;
-mod image_config;
+mod json;
 mod manifest;
+pub mod media;
 mod platform;
 mod reference;
 pub mod runtime;
 
+pub use config::{Empty, Healthcheck, History, ImageConfig, LARGEST_CONFIG, MOST_LAYERS, RootFs, RunConfig};
 pub use digest::{Digest, Hasher, chain_id};
-pub use image_config::{ContainerConfig, Empty, Healthcheck, History, ImageConfig, RootFs};
-pub use manifest::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Index, Manifest, media_type};
+pub use manifest::{
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ANNOTATION_REFERENCE_TYPE, Descriptor, Index, Manifest,
+};
 pub use platform::Platform;
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};

@@ -1,255 +1,260 @@
-//! What ties blobs together: descriptors, manifests, indexes (OCI image-spec; Docker image manifest v2, schema 2).
+//! Manifests and indexes, of OCI and of Docker (OCI image-spec, manifest.md, image-index.md, descriptor.md).
 
 use std::collections::BTreeMap;
 
 use dhow_errdefs::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Platform};
+use crate::json::{document, nullable};
+use crate::{Digest, Platform, media};
 
-/// Media types that dhow understands.
-pub mod media_type {
-    /// OCI index.
-    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-    /// OCI manifest.
-    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-    /// OCI image configuration.
-    pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-    /// OCI layer, not compressed.
-    pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-    /// OCI layer, gzip.
-    pub const OCI_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-    /// OCI layer, zstd.
-    pub const OCI_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-    /// Docker manifest list.
-    pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-    /// Docker manifest.
-    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-    /// Docker image configuration.
-    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-    /// Docker layer, not compressed.
-    pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-    /// Docker layer, gzip.
-    pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-    /// Docker layer, zstd.
-    pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
-
-    /// Whether it names an index or a manifest list.
-    #[must_use]
-    pub fn is_index(text: &str) -> bool {
-        matches!(text, OCI_INDEX | DOCKER_LIST)
-    }
-
-    /// Whether it names a manifest of one image.
-    #[must_use]
-    pub fn is_manifest(text: &str) -> bool {
-        matches!(text, OCI_MANIFEST | DOCKER_MANIFEST)
-    }
-
-    /// Whether it names an image configuration.
-    #[must_use]
-    pub fn is_config(text: &str) -> bool {
-        matches!(text, OCI_CONFIG | DOCKER_CONFIG)
-    }
-
-    /// Whether it names a layer that can be unpacked. Foreign (non-distributable) layers cannot.
-    #[must_use]
-    pub fn is_layer(text: &str) -> bool {
-        matches!(
-            text,
-            OCI_LAYER | OCI_LAYER_GZIP | OCI_LAYER_ZSTD | DOCKER_LAYER | DOCKER_LAYER_GZIP | DOCKER_LAYER_ZSTD
-        )
-    }
-}
-
-/// The annotation under which an index of an OCI layout names an image's tag.
-pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
-
-/// The annotation under which containerd and Docker name an image in full.
-pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
-
-/// A pointer to content.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A reference to a piece of content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What it is.
+    #[serde(default)]
     pub media_type: String,
     /// Its name.
     pub digest: Digest,
-    /// Bytes.
+    /// Its length in bytes.
     pub size: u64,
-    /// Where else it can be fetched: only foreign layers have that.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Where else it can be had.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Anything else.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// For which machines, in an index.
+    /// What it runs on, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// What kind of artifact, in an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
 impl Descriptor {
-    /// A pointer to these bytes.
-    #[must_use]
-    pub fn of(media_type: &str, bytes: &[u8]) -> Self {
-        Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
-    }
-
-    /// A pointer to content that is known by digest and size.
+    /// A descriptor of content that is at hand.
     #[must_use]
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
-        let (urls, annotations) = (Vec::new(), BTreeMap::new());
-        Self { media_type: media_type.to_owned(), digest, size, urls, annotations, platform: None }
+        Self {
+            media_type: media_type.to_owned(),
+            digest,
+            size,
+            urls: Vec::new(),
+            annotations: BTreeMap::new(),
+            platform: None,
+            artifact_type: None,
+        }
+    }
+
+    /// The same with an annotation.
+    #[must_use]
+    pub fn with_annotation(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.to_owned(), value.into());
+        self
     }
 }
 
-/// The parts of one image: a configuration and layers, bottom first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Annotation of a descriptor in `index.json`: the tag, or in newer archives the whole name.
+pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// Annotation of a descriptor in `index.json` that containerd and Docker write: the whole name.
+pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
+/// Annotation that `BuildKit` puts on descriptors of what is not an image (`attestation-manifest`).
+pub const ANNOTATION_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
+/// The parts of one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// 2.
     pub schema_version: u32,
-    /// Which of the two formats it is; older OCI manifests do not say.
+    /// OCI's or Docker's; OCI allows to leave it out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub media_type: String,
+    /// What kind of artifact, if it is no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-    /// The image's configuration.
+    pub artifact_type: Option<String>,
+    /// The image's config.
     pub config: Descriptor,
     /// The layers, bottom first.
+    #[serde(default, deserialize_with = "nullable")]
     pub layers: Vec<Descriptor>,
+    /// What it is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// Anything else.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
-impl Manifest {
-    /// An OCI manifest.
-    #[must_use]
-    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
-        let media_type = Some(media_type::OCI_MANIFEST.to_owned());
-        Self { schema_version: 2, media_type, config, layers, annotations: BTreeMap::new() }
-    }
-
-    /// Parses a manifest of an image that can be run.
-    ///
-    /// # Errors
-    /// Invalid for other schema versions, artifacts that are no images, and layers that cannot be had or unpacked.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let manifest: Self = parse_json("manifest", bytes)?;
-        if manifest.schema_version != 2 {
-            return Err(unsupported_schema(manifest.schema_version));
-        }
-        if !media_type::is_config(&manifest.config.media_type) {
-            let kind = &manifest.config.media_type;
-            return Err(Error::invalid(format!(
-                "the manifest is of no container image: its configuration is {kind:?}"
-            )));
-        }
-        for layer in &manifest.layers {
-            if !media_type::is_layer(&layer.media_type) {
-                let message = format!("layer {} has the media type {:?}", layer.digest, layer.media_type);
-                return Err(Error::invalid(message).with_hint("dhow takes tar layers, plain or with gzip or zstd"));
-            }
-        }
-        Ok(manifest)
-    }
-}
-
-/// Manifests by platform, or the entry of an OCI layout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A list of manifests, or of further lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
     /// 2.
     pub schema_version: u32,
-    /// Which of the two formats it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-    /// What it points to.
+    /// OCI's or Docker's; OCI allows to leave it out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub media_type: String,
+    /// The manifests.
+    #[serde(default, deserialize_with = "nullable")]
     pub manifests: Vec<Descriptor>,
     /// Anything else.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
-impl Index {
-    /// An OCI index.
-    #[must_use]
-    pub fn new(manifests: Vec<Descriptor>) -> Self {
-        let media_type = Some(media_type::OCI_INDEX.to_owned());
-        Self { schema_version: 2, media_type, manifests, annotations: BTreeMap::new() }
+/// The fields that tell what a document is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    schema_version: u32,
+    media_type: Option<String>,
+    config: Option<serde::de::IgnoredAny>,
+    layers: Option<serde::de::IgnoredAny>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+impl Manifest {
+    /// Parses a manifest.
+    ///
+    /// # Errors
+    /// Invalid when it is not one, or could also be read as an index (CVE-2021-41190).
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let shape = Shape::parse(bytes, "manifest")?;
+        if shape.manifests.is_some() {
+            return Err(Error::invalid("ambiguous manifest: it is also an index"));
+        }
+        shape.expect_media_type("manifest", media::is_manifest)?;
+        document("manifest", bytes)
     }
 
+    /// An OCI manifest of these parts.
+    #[must_use]
+    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: media::OCI_MANIFEST.to_owned(),
+            artifact_type: None,
+            config,
+            layers,
+            subject: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
+impl Index {
     /// Parses an index or a manifest list.
     ///
     /// # Errors
-    /// Invalid for other schema versions and for text that is no index.
+    /// Invalid when it is not one, or could also be read as a manifest (CVE-2021-41190).
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let index: Self = parse_json("index", bytes)?;
-        if index.schema_version == 2 { Ok(index) } else { Err(unsupported_schema(index.schema_version)) }
+        let shape = Shape::parse(bytes, "index")?;
+        if shape.config.is_some() || shape.layers.is_some() {
+            return Err(Error::invalid("ambiguous index: it is also a manifest"));
+        }
+        shape.expect_media_type("index", media::is_index)?;
+        document("index", bytes)
     }
 
-    /// The entry that fits a platform best: the same variant before one without.
+    /// The entry that fits a platform best; entries that do not say theirs fit any, but come last.
     #[must_use]
     pub fn select(&self, wanted: &Platform) -> Option<&Descriptor> {
-        let fitting = self.manifests.iter().filter(|entry| entry.platform.as_ref().is_none_or(|it| it.fits(wanted)));
-        fitting.max_by_key(|entry| entry.platform.as_ref().map_or(0, |it| 1 + u32::from(it.variant == wanted.variant)))
+        let exact = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|platform| platform.matches(wanted));
+        let silent = |entry: &&Descriptor| entry.platform.is_none();
+        self.manifests.iter().find(exact).or_else(|| self.manifests.iter().find(silent))
+    }
+
+    /// An OCI index of these manifests.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        let media_type = media::OCI_INDEX.to_owned();
+        Self { schema_version: 2, media_type, manifests, annotations: BTreeMap::new() }
     }
 }
 
-fn unsupported_schema(version: u32) -> Error {
-    Error::invalid(format!("schema version {version} of manifests is not supported"))
-        .with_hint("save or push the image again with a current tool")
-}
+impl Shape {
+    fn parse(bytes: &[u8], what: &str) -> Result<Self> {
+        let shape: Self = document(what, bytes)?;
+        match shape.schema_version {
+            2 => Ok(shape),
+            1 => Err(Error::not_implemented(format!("{what} of schema version 1 is no longer supported"))
+                .with_hint("push the image again with a newer client, or convert it with `skopeo copy`")),
+            other => Err(Error::invalid(format!("invalid {what}: schema version {other}"))),
+        }
+    }
 
-fn parse_json<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| Error::invalid(format!("parse {what}")).with_cause(error))
+    fn expect_media_type(&self, what: &str, known: fn(&str) -> bool) -> Result<()> {
+        match self.media_type.as_deref() {
+            None | Some("") => Ok(()),
+            Some(media_type) if known(media_type) => Ok(()),
+            Some(media_type) => {
+                Err(Error::not_implemented(format!("unsupported media type {media_type:?} of a {what}")))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use dhow_errdefs::Class;
+
     use super::*;
 
-    fn layer(kind: &str) -> Descriptor {
-        Descriptor::of(kind, b"layer")
+    fn descriptor(media_type: &str) -> Descriptor {
+        Descriptor::new(media_type, Digest::of(b"x"), 1)
     }
 
     #[test]
-    fn manifests_round_trip() {
-        let config = Descriptor::of(media_type::OCI_CONFIG, b"{}");
-        let manifest = Manifest::new(config, vec![layer(media_type::OCI_LAYER_ZSTD)]);
-        let bytes = serde_json::to_vec(&manifest).expect("it is plain data");
+    fn documents_round_trip() {
+        let manifest = Manifest::new(descriptor(media::OCI_CONFIG), vec![descriptor(media::OCI_LAYER)]);
+        let bytes = serde_json::to_vec(&manifest).expect("JSON");
         assert_eq!(Manifest::parse(&bytes).expect("good"), manifest);
+        let index = Index::new(vec![descriptor(media::OCI_MANIFEST).with_annotation(ANNOTATION_REF_NAME, "latest")]);
+        let bytes = serde_json::to_vec(&index).expect("JSON");
+        assert_eq!(Index::parse(&bytes).expect("good"), index);
     }
 
     #[test]
-    fn what_cannot_be_run_is_refused_with_its_reason() {
-        let refused = |manifest: &Manifest| {
-            Manifest::parse(&serde_json::to_vec(manifest).expect("plain data")).expect_err("bad").to_string()
-        };
-        let config = || Descriptor::of(media_type::OCI_CONFIG, b"{}");
-        let foreign = Manifest::new(config(), vec![layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")]);
-        assert!(refused(&foreign).contains("foreign"));
-        let artifact = Manifest::new(layer("application/vnd.example"), Vec::new());
-        assert!(refused(&artifact).contains("no container image"));
-        let old = Manifest { schema_version: 1, ..Manifest::new(config(), Vec::new()) };
-        assert!(refused(&old).contains("schema version 1"));
-        assert!(Manifest::parse(b"not json").is_err());
+    fn what_could_be_two_things_is_refused() {
+        let digest = Digest::of(b"");
+        let part = format!(r#"{{"mediaType":"x","digest":"{digest}","size":0}}"#);
+        let both = format!(r#"{{"schemaVersion":2,"config":{part},"layers":[],"manifests":[]}}"#);
+        assert!(Manifest::parse(both.as_bytes()).unwrap_err().to_string().contains("ambiguous"));
+        assert!(Index::parse(both.as_bytes()).unwrap_err().to_string().contains("ambiguous"));
+    }
+
+    #[test]
+    fn other_documents_are_refused_with_their_class() {
+        let class = |text: &str| Manifest::parse(text.as_bytes()).unwrap_err().class();
+        assert_eq!(class("{"), Class::InvalidArgument);
+        assert_eq!(class(r#"{"schemaVersion":2}"#), Class::InvalidArgument);
+        assert_eq!(class(r#"{"schemaVersion":1}"#), Class::NotImplemented);
+        assert_eq!(class(r#"{"schemaVersion":2,"mediaType":"application/x"}"#), Class::NotImplemented);
+        let digest = Digest::of(b"");
+        let negative = format!(r#"{{"schemaVersion":2,"config":{{"digest":"{digest}","size":-1}}}}"#);
+        assert_eq!(class(&negative), Class::InvalidArgument);
+        assert_eq!(class(r#"{"schemaVersion":2,"config":{"digest":"md5:00","size":1}}"#), Class::InvalidArgument);
     }
 
     #[test]
     fn an_index_gives_the_entry_for_a_platform() {
-        let entry = |text: &str| {
-            let platform = Some(text.parse().expect("a platform"));
-            Descriptor { platform, ..Descriptor::of(media_type::OCI_MANIFEST, text.as_bytes()) }
+        let entry = |platform: &str| Descriptor {
+            platform: platform.parse().ok(),
+            ..Descriptor::new(media::OCI_MANIFEST, Digest::of(platform.as_bytes()), 1)
         };
-        let index =
-            Index::new(vec![entry("linux/amd64"), entry("linux/arm/v6"), entry("linux/arm/v7"), entry("linux/arm64")]);
-        let chosen = |text: &str| {
-            let wanted = text.parse().expect("a platform");
-            index.select(&wanted).map(|entry| entry.platform.clone().expect("it has one").to_string())
-        };
-        assert_eq!(chosen("linux/amd64").as_deref(), Some("linux/amd64"));
-        assert_eq!(chosen("linux/arm/v7").as_deref(), Some("linux/arm/v7"));
+        let index = Index::new(vec![entry("linux/arm/v6"), entry("linux/arm/v7"), entry("linux/arm64/v8")]);
+        let chosen = |platform: &str| index.select(&platform.parse().expect("good")).map(|entry| entry.digest);
+        assert_eq!(chosen("linux/arm"), Some(Digest::of(b"linux/arm/v7")));
+        assert_eq!(chosen("linux/arm64"), Some(Digest::of(b"linux/arm64/v8")));
         assert_eq!(chosen("linux/s390x"), None);
+    }
+
+    #[test]
+    fn null_is_an_empty_list() {
+        let index = Index::parse(br#"{"schemaVersion":2,"manifests":null,"annotations":null}"#).expect("good");
+        assert!(index.manifests.is_empty());
     }
 }

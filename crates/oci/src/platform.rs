@@ -1,4 +1,4 @@
-//! For which machines an image is made (OCI image-spec, image-index.md, "platform").
+//! Operating system and processor (OCI image-spec, image-index.md, "platform").
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,94 +6,99 @@ use std::str::FromStr;
 use dhow_errdefs::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Operating system, processor and its variant, in Go's words.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What an image runs on, in Go's words (`linux`, `amd64`, `v8`).
+///
+/// ```
+/// use dhow_oci::Platform;
+/// let platform: Platform = "linux/aarch64".parse().unwrap();
+/// assert_eq!(platform.to_string(), "linux/arm64");
+/// assert!(platform.matches(&"linux/arm64/v8".parse().unwrap()));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Platform {
-    /// Processor, as in `amd64`.
+    /// Processor.
     pub architecture: String,
-    /// Operating system, as in `linux`.
+    /// Operating system.
     pub os: String,
-    /// Version of the operating system.
-    #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
+    /// Its version (Windows).
+    #[serde(rename = "os.version", skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
-    /// Variant of the processor, as in `v7`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What it must be able to do.
+    #[serde(rename = "os.features", deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    /// Variant of the processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
 impl Platform {
-    /// The machine that this program was compiled for.
+    /// The platform that this program was built for.
     #[must_use]
     pub fn host() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        Self { architecture: architecture.to_owned(), os: "linux".to_owned(), ..Self::default() }
+        Self::new("linux", std::env::consts::ARCH, None)
     }
 
-    /// Whether something made for this platform can be used where `wanted` is asked for.
+    /// A platform from words as people, kernels or Go write them.
     #[must_use]
-    pub fn fits(&self, wanted: &Self) -> bool {
-        let variant = |platform: &Self| platform.variant.clone().or_else(|| default_variant(&platform.architecture));
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || variant(self) == variant(wanted))
+    pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
+        let (architecture, variant) = normalised(architecture, variant);
+        Self { os: os.to_lowercase(), architecture, variant, ..Self::default() }
+    }
+
+    /// Whether both mean the same processor and system; versions and features of the system are not compared.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        let parts = |platform: &Self| {
+            (platform.os.to_lowercase(), normalised(&platform.architecture, platform.variant.as_deref()))
+        };
+        parts(self) == parts(other)
     }
 }
 
-/// The variant that is meant where none is said.
-fn default_variant(architecture: &str) -> Option<String> {
-    match architecture {
-        "arm64" => Some("v8".to_owned()),
-        "arm" => Some("v7".to_owned()),
-        _ => None,
-    }
+/// Names of one processor made equal, as containerd's `platforms` does.
+fn normalised(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
+    let architecture = architecture.to_lowercase();
+    let variant = variant.map(str::to_lowercase).filter(|variant| !variant.is_empty());
+    let (name, variant) = match (architecture.as_str(), variant.as_deref()) {
+        ("x86_64" | "x86-64" | "amd64", Some("v1") | None) => ("amd64", None),
+        ("x86_64" | "x86-64", variant) => ("amd64", variant),
+        ("aarch64" | "arm64", Some("8" | "v8" | "v8.0") | None) => ("arm64", None),
+        ("aarch64", variant) => ("arm64", variant),
+        ("i386" | "i486" | "i586" | "i686" | "x86", variant) => ("386", variant),
+        ("armhf", _) | ("arm", Some("7") | None) => ("arm", Some("v7")),
+        ("armel", _) | ("arm", Some("6")) => ("arm", Some("v6")),
+        ("arm", Some("5")) => ("arm", Some("v5")),
+        ("powerpc64le", variant) => ("ppc64le", variant),
+        (name, variant) => (name, variant),
+    };
+    (name.to_owned(), variant.map(str::to_owned))
 }
 
-/// `os/arch[/variant]`, or one of the first two alone; names of processors that other tools use are understood.
 impl FromStr for Platform {
     type Err = Error;
 
+    /// `os/architecture[/variant]`.
     fn from_str(text: &str) -> Result<Self> {
-        let invalid =
-            || Error::invalid(format!("invalid platform {text:?}: it is os/architecture[/variant], as in linux/amd64"));
-        let lower = text.to_ascii_lowercase();
-        let parts: Vec<&str> = lower.split('/').collect();
-        if parts.len() > 3 || parts.iter().any(|part| part.is_empty() || !part.bytes().all(is_word)) {
-            return Err(invalid());
+        let word = |part: &&str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            [os, architecture, variant @ ..] if variant.len() < 2 && parts.iter().all(word) => {
+                Ok(Self::new(os, architecture, variant.first().copied()))
+            }
+            _ => Err(Error::invalid(format!("invalid platform {text:?}: it is written os/architecture[/variant]"))),
         }
-        let (os, processor, variant) = match parts.as_slice() {
-            ["linux"] => ("linux", Self::host().architecture, None),
-            [processor] => ("linux", (*processor).to_owned(), None),
-            [os, processor] => (*os, (*processor).to_owned(), None),
-            [os, processor, variant] => (*os, (*processor).to_owned(), Some((*variant).to_owned())),
-            _ => return Err(invalid()),
-        };
-        let (architecture, implied) = match processor.as_str() {
-            "x86_64" | "x86-64" => ("amd64", None),
-            "aarch64" => ("arm64", None),
-            "i386" => ("386", None),
-            "armhf" => ("arm", Some("v7")),
-            "armel" => ("arm", Some("v6")),
-            other => (other, None),
-        };
-        let variant = variant.or_else(|| implied.map(str::to_owned));
-        Ok(Self { architecture: architecture.to_owned(), os: os.to_owned(), variant, os_version: None })
     }
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 
@@ -102,27 +107,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_the_same_platform() {
+    fn names_of_one_processor_are_equal() {
         for (typed, printed) in [
             ("linux/amd64", "linux/amd64"),
-            ("linux/x86_64", "linux/amd64"),
-            ("aarch64", "linux/arm64"),
-            ("linux/arm/v7", "linux/arm/v7"),
-            ("armhf", "linux/arm/v7"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("linux/amd64/v3", "linux/amd64/v3"),
+            ("linux/aarch64/v8", "linux/arm64"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/i686", "linux/386"),
+            ("windows/riscv64", "windows/riscv64"),
         ] {
             assert_eq!(typed.parse::<Platform>().expect(typed).to_string(), printed);
         }
-        for bad in ["", "/", "linux/", "a/b/c/d", "linux/am d64"] {
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for bad in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/a b", "linux/../x"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_missing_variant_means_the_usual_one() {
-        let platform = |text: &str| text.parse::<Platform>().expect(text);
-        assert!(platform("linux/arm64").fits(&platform("linux/arm64/v8")));
-        assert!(platform("linux/arm/v6").fits(&platform("linux/arm")));
-        assert!(!platform("linux/arm/v6").fits(&platform("linux/arm/v7")));
-        assert!(!platform("linux/amd64").fits(&platform("linux/arm64")));
+    fn a_raw_platform_matches_the_normalised_one() {
+        let raw: Platform =
+            serde_json::from_str(r#"{"os":"linux","architecture":"arm64","variant":"v8","os.features":null}"#)
+                .expect("good");
+        assert!(raw.matches(&Platform::new("linux", "arm64", None)));
+        assert!(!raw.matches(&Platform::new("linux", "amd64", None)));
     }
 }
