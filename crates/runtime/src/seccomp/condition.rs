@@ -1,0 +1,126 @@
+//! Comparisons of a call's arguments.
+
+use dhow_errdefs::{Error, Result};
+use dhow_oci::runtime::LinuxSeccompArg;
+
+use super::assembler::{Assembler, Label};
+
+/// One comparison of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) argument: u32,
+    pub(super) comparison: Comparison,
+}
+
+/// How it is compared, all unsigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal(u64),
+    NotEqual(u64),
+    Less(u64),
+    LessOrEqual(u64),
+    Greater(u64),
+    GreaterOrEqual(u64),
+    MaskedEqual { mask: u64, value: u64 },
+}
+
+impl Condition {
+    /// # Errors
+    /// `InvalidArgument` for an argument that no call has and for an unknown comparison.
+    pub(super) fn parse(arg: &LinuxSeccompArg) -> Result<Self> {
+        if arg.index > 5 {
+            return Err(Error::invalid(format!("seccomp: argument {} does not exist: calls have 0 to 5", arg.index)));
+        }
+        let comparison = match arg.op.as_str() {
+            "SCMP_CMP_EQ" => Comparison::Equal(arg.value),
+            "SCMP_CMP_NE" => Comparison::NotEqual(arg.value),
+            "SCMP_CMP_LT" => Comparison::Less(arg.value),
+            "SCMP_CMP_LE" => Comparison::LessOrEqual(arg.value),
+            "SCMP_CMP_GT" => Comparison::Greater(arg.value),
+            "SCMP_CMP_GE" => Comparison::GreaterOrEqual(arg.value),
+            "SCMP_CMP_MASKED_EQ" => {
+                Comparison::MaskedEqual { mask: arg.value, value: arg.value_two.unwrap_or(0) & arg.value }
+            }
+            other => return Err(Error::invalid(format!("seccomp: unknown comparison {other:?}"))),
+        };
+        Ok(Self { argument: arg.index, comparison })
+    }
+
+    /// Adds the code that goes to `hit` when the comparison holds, else to `miss`; gives its entry. BPF compares 32
+    /// bits, so the upper half decides first, and the lower half where the upper halves are equal.
+    pub(super) fn assemble(self, code: &mut Assembler, narrow: bool, hit: Label, miss: Label) -> Label {
+        let (low, high) = (ARGUMENTS + 8 * self.argument, ARGUMENTS + 8 * self.argument + 4);
+        let halves = |value: u64| (value as u32, (value >> 32) as u32);
+        match self.comparison {
+            Comparison::NotEqual(value) => {
+                let equal = Self { comparison: Comparison::Equal(value), ..self };
+                equal.assemble(code, narrow, miss, hit)
+            }
+            Comparison::Less(value) => {
+                let other = Self { comparison: Comparison::GreaterOrEqual(value), ..self };
+                other.assemble(code, narrow, miss, hit)
+            }
+            Comparison::LessOrEqual(value) => {
+                let other = Self { comparison: Comparison::Greater(value), ..self };
+                other.assemble(code, narrow, miss, hit)
+            }
+            Comparison::Equal(value) => {
+                let (value_low, value_high) = halves(value);
+                code.if_equal(value_low, hit, miss);
+                let lower = code.load(low);
+                if narrow {
+                    return lower;
+                }
+                code.if_equal(value_high, lower, miss);
+                code.load(high)
+            }
+            Comparison::MaskedEqual { mask, value } => {
+                let ((mask_low, mask_high), (value_low, value_high)) = (halves(mask), halves(value));
+                code.if_equal(value_low, hit, miss);
+                code.and(mask_low);
+                let lower = code.load(low);
+                if narrow {
+                    return lower;
+                }
+                code.if_equal(value_high, lower, miss);
+                code.and(mask_high);
+                code.load(high)
+            }
+            Comparison::Greater(value) | Comparison::GreaterOrEqual(value) => {
+                let (value_low, value_high) = halves(value);
+                if matches!(self.comparison, Comparison::Greater(_)) {
+                    code.if_greater(value_low, hit, miss);
+                } else {
+                    code.if_not_less(value_low, hit, miss);
+                }
+                let lower = code.load(low);
+                if narrow {
+                    return lower;
+                }
+                let equal = code.if_equal(value_high, lower, miss);
+                code.if_greater(value_high, hit, equal);
+                code.load(high)
+            }
+        }
+    }
+
+    /// Whether the comparison holds: what the code has to do, for the tests.
+    #[cfg(test)]
+    pub(super) fn holds(self, narrow: bool, arguments: &[u64; 6]) -> bool {
+        let cut = |value: u64| if narrow { value & 0xffff_ffff } else { value };
+        let argument = cut(arguments[self.argument as usize]);
+        match self.comparison {
+            Comparison::Equal(value) => argument == cut(value),
+            Comparison::NotEqual(value) => argument != cut(value),
+            Comparison::Less(value) => argument < cut(value),
+            Comparison::LessOrEqual(value) => argument <= cut(value),
+            Comparison::Greater(value) => argument > cut(value),
+            Comparison::GreaterOrEqual(value) => argument >= cut(value),
+            Comparison::MaskedEqual { mask, value } => argument & cut(mask) == cut(value),
+        }
+    }
+}
+
+/// Where the arguments begin in `struct seccomp_data`; each has eight bytes, the lower half first on the machines dhow
+/// runs on.
+const ARGUMENTS: u32 = 16;
