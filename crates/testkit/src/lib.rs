@@ -8,10 +8,12 @@ mod engine;
 mod leftovers;
 mod outcome;
 mod rootfs;
+mod stock;
 mod wait;
 mod world;
 
 pub use outcome::{Outcome, finish, finish_with_input};
 pub use rootfs::{busybox_rootfs, busybox_tar};
+pub use stock::StockEngine;
 pub use wait::eventually;
 pub use world::{World, binary};

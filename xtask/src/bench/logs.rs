@@ -2,15 +2,14 @@
 
 use std::process::Command;
 
-use dhow_testkit::World;
+use dhow_testkit::{StockEngine, World};
 
-use super::dockerd::Dockerd;
 use super::report::Report;
 use super::turns::{Contestant, medians};
 use crate::shell::Result;
 
 /// 300,000 lines written by a container, to its log and into a file of its own.
-pub(crate) fn lines(world: &World, dockerd: Option<&Dockerd>, report: &mut Report) -> Result {
+pub(crate) fn lines(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
     let into = |target: &str| format!("seq 1 300000 {target}");
     let run = |command: fn(&World, &[&str]) -> Command, script: String| {
         command(world, &["run", "--rm", "--network", "none", "busybox", "sh", "-c", &script])
@@ -33,7 +32,7 @@ pub(crate) fn lines(world: &World, dockerd: Option<&Dockerd>, report: &mut Repor
     if let Some(dockerd) = dockerd {
         contestants.push(Contestant {
             name: "docker, to the log",
-            once: Box::new(move || logged(&|args: &[&str]| dockerd.command(args))),
+            once: Box::new(move || logged(&|args: &[&str]| dockerd.command("docker", args))),
         });
     }
     report.race("300,000 lines of log", "at most 1.3 x a file", &medians(&contestants, 5)?);

@@ -3,9 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dhow_testkit::World;
+use dhow_testkit::{StockEngine, World};
 
-use super::dockerd::Dockerd;
 use super::report::Report;
 use super::turns::{Contestant, medians};
 use crate::shell::Result;
@@ -13,12 +12,12 @@ use crate::shell::Result;
 const MANY: usize = 50;
 
 /// Starts fifty containers in parallel, then removes them; each is timed for itself.
-pub(crate) fn fifty(world: &World, dockerd: Option<&Dockerd>, report: &mut Report) -> Result {
+pub(crate) fn fifty(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
     let dhow = |args: &[&str]| world.command(args);
     let mut starts = vec![Contestant { name: "dhow", once: Box::new(move || once(&dhow).map(|(start, _)| start)) }];
     let mut removals = vec![Contestant { name: "dhow", once: Box::new(move || once(&dhow).map(|(_, remove)| remove)) }];
     if let Some(dockerd) = dockerd {
-        let docker = |args: &[&str]| dockerd.command(args);
+        let docker = |args: &[&str]| dockerd.command("docker", args);
         starts.push(Contestant { name: "docker", once: Box::new(move || once(&docker).map(|(start, _)| start)) });
         removals.push(Contestant { name: "docker", once: Box::new(move || once(&docker).map(|(_, remove)| remove)) });
     }

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use dhow_testkit::{World, busybox_rootfs};
+use dhow_testkit::{StockEngine, World, busybox_rootfs};
 
-use super::dockerd::Dockerd;
 use super::report::Report;
 use super::turns::{Contestant, medians};
 use crate::shell::{self, Result};
@@ -15,7 +14,7 @@ use crate::test;
 const ROUNDS: usize = 31;
 
 /// `run --rm --network none busybox true`, from the shell's prompt and back.
-pub(crate) fn start(world: &World, dockerd: Option<&Dockerd>, report: &mut Report) -> Result {
+pub(crate) fn start(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
     const RUN: [&str; 6] = ["run", "--rm", "--network", "none", "busybox", "true"];
     let bundle = &Bundle::new(world)?;
     let mut contestants = vec![Contestant::command("dhow run", || world.command(&RUN))];
@@ -29,40 +28,40 @@ pub(crate) fn start(world: &World, dockerd: Option<&Dockerd>, report: &mut Repor
         }
     }
     if let Some(dockerd) = dockerd {
-        contestants.push(Contestant::command("docker run", || dockerd.command(&RUN)));
+        contestants.push(Contestant::command("docker run", || dockerd.command("docker", &RUN)));
     }
     report.race("run --rm --network none busybox true", "at most 2 x bubblewrap", &medians(&contestants, ROUNDS)?);
     Ok(())
 }
 
 /// `exec` of `true` in a running container.
-pub(crate) fn exec(world: &World, dockerd: Option<&Dockerd>, report: &mut Report) -> Result {
+pub(crate) fn exec(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
     let begin = ["run", "-d", "--network", "none", "--name", "bench", "busybox", "sleep", "1000"];
     world.dhow(&begin).exits(0);
     let mut contestants = vec![Contestant::command("dhow exec", || world.command(&["exec", "bench", "true"]))];
     if let Some(dockerd) = dockerd {
-        shell::run(dockerd.command(&begin).stdout(std::process::Stdio::null()))?;
-        contestants.push(Contestant::command("docker exec", || dockerd.command(&["exec", "bench", "true"])));
+        shell::run(dockerd.command("docker", &begin).stdout(std::process::Stdio::null()))?;
+        contestants.push(Contestant::command("docker exec", || dockerd.command("docker", &["exec", "bench", "true"])));
     }
     report.race("exec true", "at most 5 ms, at least 12 x faster than Docker", &medians(&contestants, ROUNDS)?);
     world.dhow(&["rm", "-f", "bench"]).exits(0);
     if let Some(dockerd) = dockerd {
-        shell::run(dockerd.command(&["rm", "-f", "bench"]).stdout(std::process::Stdio::null()))?;
+        shell::run(dockerd.command("docker", &["rm", "-f", "bench"]).stdout(std::process::Stdio::null()))?;
     }
     Ok(())
 }
 
 /// `ps -a` with 20 containers, then with 1,000 (Docker takes part only in the first: it needs minutes to make them).
-pub(crate) fn list(world: &World, dockerd: Option<&Dockerd>, report: &mut Report) -> Result {
+pub(crate) fn list(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
     for _ in 0..20 {
         world.dhow(&["create", "busybox"]).exits(0);
         if let Some(dockerd) = dockerd {
-            shell::output(&mut dockerd.command(&["create", "busybox"]))?;
+            shell::output(&mut dockerd.command("docker", &["create", "busybox"]))?;
         }
     }
     let mut contestants = vec![Contestant::command("dhow ps -a", || world.command(&["ps", "-a"]))];
     if let Some(dockerd) = dockerd {
-        contestants.push(Contestant::command("docker ps -a", || dockerd.command(&["ps", "-a"])));
+        contestants.push(Contestant::command("docker ps -a", || dockerd.command("docker", &["ps", "-a"])));
     }
     report.race("ps -a of 20 containers", "at most 3 ms", &medians(&contestants, ROUNDS)?);
     for _ in 20..1000 {

@@ -1,0 +1,71 @@
+//! A private stock Docker engine, to compare with and to be driven by our command line.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{busybox_tar, eventually, finish_with_input};
+
+/// A running dockerd with roots of its own, without bridge and firewall rules, so that it changes nothing on the host.
+#[derive(Debug)]
+pub struct StockEngine {
+    child: Child,
+    folder: TempDir,
+}
+
+impl StockEngine {
+    /// Starts it with further flags and imports busybox.
+    ///
+    /// # Panics
+    /// When dockerd is not installed or does not start.
+    #[must_use]
+    pub fn start(flags: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("stock-").tempdir().expect("a folder");
+        let log = File::create(folder.path().join("log")).expect("a log file");
+        let mut command = Command::new("dockerd");
+        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=overlay2"]);
+        for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
+            command.arg(flag).arg(folder.path().join(name));
+        }
+        command.arg("--host").arg(format!("unix://{}", folder.path().join("docker.sock").display())).args(flags);
+        command.stdin(Stdio::null()).stderr(log.try_clone().expect("the log can be shared")).stdout(log);
+        let child = command.spawn().expect("dockerd is installed (Debian: docker.io)");
+        let engine = Self { child, folder };
+        eventually("dockerd answers", || {
+            engine.command("docker", &["version"]).output().is_ok_and(|it| it.status.success())
+        });
+        let import = ["import", "-c", "CMD [\"sh\"]", "-", "busybox"];
+        finish_with_input(&mut engine.command("docker", &import), busybox_tar()).exits(0);
+        engine
+    }
+
+    /// A client program against it, not started yet.
+    #[must_use]
+    pub fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).env("HOME", self.folder.path()).env_remove("DOCKER_CONTEXT").env_remove("DOCKER_CONFIG");
+        command.env("DOCKER_HOST", format!("unix://{}", self.folder.path().join("docker.sock").display()));
+        command
+    }
+
+    /// A folder of this engine's, for files of the test's own.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+}
+
+impl Drop for StockEngine {
+    fn drop(&mut self) {
+        let ids = self.command("docker", &["ps", "-aq"]).output().map(|output| output.stdout).unwrap_or_default();
+        for id in String::from_utf8_lossy(&ids).lines() {
+            drop(self.command("docker", &["rm", "-f", id]).output());
+        }
+        // dockerd ends its containerd and unmounts its roots only when it is asked politely.
+        drop(kill_process(Pid::from_child(&self.child), Signal::TERM));
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,9 @@
+//! Others' parts with ours: our runtime under podman and under Docker's own engine (containerd), our command line
+//! against a stock `dockerd`, and images between the tools.
+
+mod images;
+mod runtime;
+mod stock_engine;
+
+/// The binary under test.
+const DHOW: &str = env!("CARGO_BIN_EXE_dhow");

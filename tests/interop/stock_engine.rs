@@ -1,0 +1,46 @@
+//! Our command line against a stock `dockerd`: it is a client of the Engine API and of nothing else.
+
+use dhow_testkit::{Outcome, StockEngine, finish, finish_with_input};
+
+use crate::DHOW;
+
+#[test]
+fn our_command_line_drives_a_stock_engine() {
+    let engine = StockEngine::start(&[]);
+    let dhow = |args: &[&str]| finish(&mut engine.command(DHOW, args));
+    assert_eq!(dhow(&["run", "--rm", "busybox", "echo", "hi"]).ok(), "hi");
+    dhow(&["run", "--rm", "busybox", "sh", "-c", "exit 7"]).exits(7);
+    dhow(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
+    let echoed = finish_with_input(&mut engine.command(DHOW, &["run", "-i", "--rm", "busybox", "cat"]), b"both ways".to_vec());
+    assert_eq!(echoed.ok(), "both ways");
+    dhow(&["run", "-d", "--name", "c", "busybox", "sh", "-c", "echo logged; sleep 1000"]).exits(0);
+    assert_eq!(dhow(&["exec", "c", "echo", "inside"]).ok(), "inside");
+    assert_eq!(dhow(&["logs", "c"]).ok(), "logged");
+    assert_eq!(dhow(&["ps", "--format", "{{.Names}} {{.State}}"]).ok(), "c running");
+    assert_eq!(dhow(&["stop", "-t", "0", "c"]).ok(), "c");
+    assert_eq!(dhow(&["wait", "c"]).ok(), "137");
+    assert_eq!(dhow(&["start", "c"]).ok(), "c");
+    assert_eq!(dhow(&["kill", "c"]).ok(), "c");
+    assert_eq!(dhow(&["rm", "c"]).ok(), "c");
+}
+
+#[test]
+fn both_command_lines_print_the_same_of_a_stock_engine() {
+    let engine = StockEngine::start(&[]);
+    finish(&mut engine.command("docker", &["run", "--name", "one", "busybox", "sh", "-c", "echo x; exit 3"])).exits(3);
+    for args in [
+        &["ps", "-a"][..],
+        &["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}} {{.Status}}"],
+        &["images"],
+        &["history", "busybox"],
+        &["inspect", "one"],
+        &["inspect", "busybox"],
+        &["logs", "one"],
+        &["rm", "nothing"],
+        &["inspect", "nothing"],
+    ] {
+        let print = |program: &str| -> Outcome { finish(&mut engine.command(program, args)) };
+        let (ours, stock) = (print(DHOW), print("docker"));
+        assert_eq!((ours.code(), ours.stdout()), (stock.code(), stock.stdout()), "{args:?}: {ours:?}");
+    }
+}
