@@ -65,7 +65,8 @@ impl Drop for StockEngine {
             drop(self.command("docker", &["rm", "-f", id]).output());
         }
         // dockerd ends its containerd and unmounts its roots only when it is asked politely.
-        drop(kill_process(Pid::from_child(&self.child), Signal::TERM));
+        let asked = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        debug_assert!(asked.is_ok(), "dockerd is our child");
         drop(self.child.wait());
     }
 }
