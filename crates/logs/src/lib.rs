@@ -30,6 +30,9 @@
 
 mod config;
 mod entry;
+mod files;
+mod format;
+mod lines;
 mod reader;
 mod timestamp;
 mod writer;

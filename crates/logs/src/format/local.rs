@@ -1,0 +1,100 @@
+//! dhow's own layout: binary records that carry a checksum.
+//!
+//! ```text
+//! file    header "dhow-log", version (u32), 0 (u32); then records
+//! record  D7 1E   marker
+//!         u8      1 standard output, 2 standard error, 3 note
+//!         u8      flags, 0
+//!         u32     length of the line in bytes
+//!         i64     nanoseconds since 1970
+//!         u32     CRC-32 of the 14 bytes from the kind on, and of the line
+//!         …       the line, with its newline if it had one
+//!         u32     length of the whole record
+//! ```
+//!
+//! All numbers are little-endian. The length at the end tells a record from the same bytes inside of another one's line
+//! (a container that prints a log of dhow), and lets a reader walk backwards.
+
+use std::borrow::Cow;
+
+use super::{Kind, MAX_LINE, Parsed, Record};
+use crate::{Stream, Timestamp};
+
+const VERSION: u8 = 1;
+
+pub(super) const HEADER: [u8; 16] = *b"dhow-log\x01\0\0\0\0\0\0\0";
+const _: () = assert!(HEADER[8] == VERSION);
+
+const MARKER: [u8; 2] = [0xD7, 0x1E];
+/// Bytes before the line.
+const HEAD: usize = 20;
+/// Bytes behind it.
+const TAIL: usize = 4;
+
+pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, time: Timestamp, line: &[u8]) {
+    let mut head = [0; HEAD];
+    head[0..2].copy_from_slice(&MARKER);
+    head[2] = code(kind);
+    head[4..8].copy_from_slice(&(line.len() as u32).to_le_bytes());
+    head[8..16].copy_from_slice(&time.0.to_le_bytes());
+    let sum = checksum(&head, line);
+    head[16..20].copy_from_slice(&sum.to_le_bytes());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(line);
+    out.extend_from_slice(&((HEAD + line.len() + TAIL) as u32).to_le_bytes());
+}
+
+fn checksum(head: &[u8; HEAD], line: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&head[2..16]);
+    hasher.update(line);
+    hasher.finalize()
+}
+
+fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Output(Stream::Stdout) => 1,
+        Kind::Output(Stream::Stderr) => 2,
+        Kind::Note => 3,
+    }
+}
+
+fn kind(code: u8) -> Option<Kind> {
+    match code {
+        1 => Some(Kind::Output(Stream::Stdout)),
+        2 => Some(Kind::Output(Stream::Stderr)),
+        3 => Some(Kind::Note),
+        _ => None,
+    }
+}
+
+pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
+    let damaged = || Parsed::Damaged(next_candidate(bytes));
+    if !MARKER.starts_with(&bytes[..bytes.len().min(2)]) {
+        return damaged();
+    }
+    let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else { return Parsed::Incomplete };
+    let length = number(head, 4) as usize;
+    let Some(kind) = kind(head[2]).filter(|_| length <= MAX_LINE + 1) else { return damaged() };
+    let Some((line, rest)) = rest.split_at_checked(length) else { return Parsed::Incomplete };
+    let Some(tail) = rest.first_chunk::<TAIL>() else { return Parsed::Incomplete };
+    let size = HEAD + length + TAIL;
+    if u32::from_le_bytes(*tail) as usize != size || checksum(head, line) != number(head, 16) {
+        return damaged();
+    }
+    let mut time = [0; 8];
+    time.copy_from_slice(&head[8..16]);
+    Parsed::Record(size, Record { kind, time: Timestamp(i64::from_le_bytes(time)), line: Cow::Borrowed(line) })
+}
+
+fn number(head: &[u8; HEAD], at: usize) -> u32 {
+    u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+}
+
+pub(super) fn next_candidate(bytes: &[u8]) -> usize {
+    // The first byte of a marker may be the buffer's last.
+    memchr::memchr_iter(MARKER[0], &bytes[1..])
+        .map(|at| at + 1)
+        .find(|at| bytes.get(at + 1).is_none_or(|second| *second == MARKER[1]))
+        .unwrap_or(bytes.len())
+}

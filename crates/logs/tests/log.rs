@@ -1,0 +1,376 @@
+//! A log as its two processes use it: written on one side, read on the other.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use dhow_logs::{Config, Driver, Entry, Query, Reader, Step, Stream, Timestamp, Writer};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+const BOTH: [Driver; 2] = [Driver::Local, Driver::JsonFile];
+
+/// A log in a directory of its own.
+struct World {
+    _dir: TempDir,
+    path: PathBuf,
+    config: Config,
+}
+
+impl World {
+    fn new(driver: Driver) -> Self {
+        Self::with(Config { max_size: None, ..Config::of(driver) })
+    }
+
+    fn with(config: Config) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = config.path(dir.path(), "4f5e").unwrap();
+        Self { _dir: dir, path, config }
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::open(&self.path, &self.config).unwrap()
+    }
+
+    fn reader(&self, query: Query) -> Reader {
+        Reader::open(&self.path, &self.config, query).unwrap()
+    }
+
+    fn read(&self, query: Query) -> Vec<Entry> {
+        all(&mut self.reader(query))
+    }
+
+    fn text(&self, query: Query) -> String {
+        text(&self.read(query))
+    }
+
+    fn write(&self, text: &str) {
+        let mut writer = self.writer();
+        writer.write(Stream::Stdout, text.as_bytes());
+        writer.finish();
+    }
+
+    /// Lines that are each written and stamped on their own.
+    fn write_lines(&self, numbers: std::ops::Range<u32>) {
+        let mut writer = self.writer();
+        for number in numbers {
+            writer.write(Stream::Stdout, format!("{number}\n").as_bytes());
+        }
+    }
+}
+
+/// What is there up to the end, or to where one would wait.
+fn all(reader: &mut Reader) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    while let Step::Entry(entry) = reader.read().unwrap() {
+        entries.push(entry);
+    }
+    entries
+}
+
+fn text(entries: &[Entry]) -> String {
+    String::from_utf8(entries.iter().flat_map(|entry| entry.line.clone()).collect()).unwrap()
+}
+
+fn lines(numbers: std::ops::Range<u32>) -> String {
+    numbers.map(|number| format!("{number}\n")).collect()
+}
+
+fn tail(lines: u64) -> Query {
+    Query { tail: Some(lines), ..Query::default() }
+}
+
+fn follow() -> Query {
+    Query { follow: true, ..Query::default() }
+}
+
+#[test]
+fn streams_times_and_parts_come_back() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        let before = Timestamp::now();
+        let mut writer = world.writer();
+        writer.write(Stream::Stdout, b"out\nunfini");
+        writer.write(Stream::Stderr, b"err\n");
+        writer.write(Stream::Stdout, b"shed\n");
+        writer.write(Stream::Stdout, &[b'x'; 20_000]);
+        writer.finish();
+        let entries = world.read(Query::default());
+        let found: Vec<_> = entries.iter().map(|entry| (entry.stream, entry.line.len(), entry.partial)).collect();
+        use Stream::{Stderr, Stdout};
+        let wanted =
+            [(Stdout, 4, false), (Stderr, 4, false), (Stdout, 11, false), (Stdout, 16_384, true), (Stdout, 3616, true)];
+        assert_eq!(found, wanted);
+        assert!(entries.is_sorted_by_key(|entry| entry.time));
+        assert!(entries[0].time >= before && entries[4].time <= Timestamp::now());
+        let only_stderr = world.text(Query { stdout: false, ..Query::default() });
+        assert_eq!(only_stderr, "err\n");
+    }
+}
+
+#[test]
+fn a_json_file_is_what_docker_writes() {
+    let world = World::new(Driver::JsonFile);
+    world.write("a<b>&\tc\n");
+    let text = fs::read_to_string(&world.path).unwrap();
+    let time = world.read(Query::default())[0].time;
+    assert_eq!(
+        text,
+        format!("{{\"log\":\"a\\u003cb\\u003e\\u0026\\u0009c\\n\",\"stream\":\"stdout\",\"time\":\"{time}\"}}\n")
+    );
+}
+
+#[test]
+fn the_tail_is_found_from_the_end() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write(&lines(0..50_000));
+        assert_eq!(world.text(tail(3)), "49997\n49998\n49999\n");
+        assert_eq!(world.text(tail(30_000)), lines(20_000..50_000));
+        assert_eq!(world.text(tail(0)), "");
+        assert_eq!(world.text(tail(99_999)), lines(0..50_000));
+        world.write("unfinished");
+        assert_eq!(world.text(tail(2)), "49999\nunfinished");
+    }
+}
+
+#[test]
+fn a_long_line_is_one_line_of_the_tail() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write(&format!("one\ntwo\n{}\n", "x".repeat(100_000)));
+        assert_eq!(world.text(tail(1)).len(), 100_001);
+        assert_eq!(world.text(tail(2)).len(), 100_005);
+    }
+}
+
+#[test]
+fn since_and_until_cut_by_time() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write_lines(0..20_000);
+        let times: Vec<_> = world.read(Query::default()).iter().map(|entry| entry.time).collect();
+        let cut = Query { since: Some(times[15_000]), until: Some(times[15_004]), ..Query::default() };
+        assert_eq!(world.text(cut), lines(15_000..15_005));
+        let late = Query { since: Some(Timestamp(i64::MAX)), ..Query::default() };
+        assert_eq!(world.text(late), "");
+        let both = Query { since: Some(times[19_999]), tail: Some(5), ..Query::default() };
+        assert_eq!(world.text(both), "19999\n");
+    }
+}
+
+#[test]
+fn rotation_keeps_the_newest_and_reads_them_in_order() {
+    for driver in BOTH {
+        let world = World::with(Config { driver, max_size: Some(10_000), max_file: 3 });
+        world.write_lines(0..2_000);
+        let text = world.text(Query::default());
+        assert!(lines(0..2_000).ends_with(&text) && text.len() > 500, "{driver:?} {}", text.len());
+        assert_eq!(fs::read_dir(world.path.parent().unwrap()).unwrap().count(), 3);
+        for file in fs::read_dir(world.path.parent().unwrap()) {
+            assert!(file.map(|file| file.unwrap().metadata().unwrap().len()).all(|size| size <= 10_000));
+        }
+        let many = world.text(tail(150));
+        assert_eq!(many, lines(1_850..2_000));
+        let since = world.read(tail(200))[0].time;
+        assert_eq!(world.text(Query { since: Some(since), ..Query::default() }), lines(1_800..2_000));
+    }
+}
+
+#[test]
+fn a_batch_larger_than_a_file_is_spread_over_files() {
+    let world = World::with(Config { driver: Driver::Local, max_size: Some(1_000), max_file: 100 });
+    world.write(&lines(0..1_000));
+    assert_eq!(world.text(Query::default()), lines(0..1_000));
+}
+
+#[test]
+fn following_goes_on_through_rotations_until_the_log_is_complete() {
+    for driver in BOTH {
+        let world = World::with(Config { driver, max_size: Some(5_000), max_file: 4 });
+        let mut reader = world.reader(follow());
+        assert_eq!(reader.read().unwrap(), Step::Wait);
+        let mut seen = String::new();
+        for round in 0..40 {
+            world.write_lines(round * 50..round * 50 + 50);
+            seen += &text(&all(&mut reader));
+        }
+        assert_eq!(seen, lines(0..2_000));
+        assert_eq!(reader.read().unwrap(), Step::Wait);
+        world.write("last\n");
+        reader.finish();
+        assert_eq!(text(&all(&mut reader)), "last\n");
+        assert_eq!(reader.read().unwrap(), Step::End);
+    }
+}
+
+#[test]
+fn a_follower_is_woken() {
+    let world = World::new(Driver::Local);
+    let mut reader = world.reader(follow());
+    assert_eq!(reader.read().unwrap(), Step::Wait);
+    let writer = std::thread::scope(|scope| {
+        scope.spawn(|| world.write("hello\n"));
+        let mut fds =
+            [rustix::event::PollFd::from_borrowed_fd(reader.poll_fd().unwrap(), rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut fds, None).unwrap();
+        drop(fds);
+        loop {
+            match reader.read().unwrap() {
+                Step::Entry(entry) => break entry,
+                Step::Wait => continue,
+                Step::End => panic!("the log is not complete"),
+            }
+        }
+    });
+    assert_eq!(writer.line, b"hello\n");
+}
+
+#[test]
+fn a_log_that_does_not_exist_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut reader = Reader::open(&dir.path().join("x.log"), &Config::default(), Query::default()).unwrap();
+    assert_eq!(reader.read().unwrap(), Step::End);
+    let none = Reader::open(&dir.path().join("x"), &Config::of(Driver::None), Query::default()).unwrap_err();
+    assert_eq!(none.to_string(), "configured logging driver does not support reading");
+}
+
+#[test]
+fn who_does_not_follow_reads_what_was_there() {
+    let world = World::new(Driver::Local);
+    world.write("one\n");
+    let mut reader = world.reader(Query::default());
+    world.write("two\n");
+    assert_eq!(text(&all(&mut reader)), "one\n");
+}
+
+#[test]
+fn a_damaged_record_costs_itself() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write("first\nsecond\nthird\n");
+        let bytes = fs::read(&world.path).unwrap();
+        let at = bytes.windows(6).position(|window| window == b"second").unwrap() as u64;
+        let file = OpenOptions::new().write(true).open(&world.path).unwrap();
+        // In json-file the quote before is hit, so that the line is no JSON any more.
+        file.write_all_at(b"xx", at - u64::from(driver == Driver::JsonFile)).unwrap();
+        let entries = world.read(Query::default());
+        let notes: Vec<_> = entries.iter().map(|entry| entry.note).collect();
+        assert_eq!(notes, [false, true, false], "{driver:?}");
+        assert_eq!((&entries[0].line[..], &entries[2].line[..]), (&b"first\n"[..], &b"third\n"[..]));
+        assert_eq!(text(&world.read(tail(1))), "third\n");
+    }
+}
+
+#[test]
+fn an_entry_cut_in_the_middle_hides_nothing_behind_it() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write("first\nsecond\n");
+        let file = OpenOptions::new().write(true).open(&world.path).unwrap();
+        file.set_len(fs::metadata(&world.path).unwrap().len() - 3).unwrap();
+        assert_eq!(world.read(Query::default()).len(), 2);
+        world.write("third\nfourth\n");
+        let entries = world.read(Query::default());
+        assert!(text(&entries).ends_with("fourth\n"), "{driver:?}: {entries:?}");
+        assert_eq!(entries.iter().filter(|entry| entry.note).count(), 1);
+    }
+}
+
+#[test]
+fn a_log_of_a_log_is_not_taken_for_the_log() {
+    let world = World::new(Driver::Local);
+    world.write("inner\n");
+    let inner = fs::read(&world.path).unwrap();
+    let mut writer = world.writer();
+    for _ in 0..20 {
+        writer.write(Stream::Stderr, &inner);
+    }
+    writer.finish();
+    for lines in 1..40 {
+        let entries = world.read(tail(lines));
+        assert!(entries.iter().all(|entry| entry.line != b"inner\n" || entry.stream == Stream::Stdout));
+    }
+}
+
+#[test]
+fn a_full_disk_drops_lines_tells_so_and_goes_on() {
+    let Some(small) = small_file_system() else {
+        eprintln!("SKIPPED: a file system of its own needs CAP_SYS_ADMIN");
+        return;
+    };
+    let config = Config { max_size: None, ..Config::default() };
+    let path = small.path.join("x.log");
+    let mut writer = Writer::open(&path, &config).unwrap();
+    writer.write(Stream::Stdout, b"before\n");
+    for _ in 0..10 {
+        writer.write(Stream::Stdout, format!("{}\n", "x".repeat(15_000)).repeat(4).as_bytes());
+    }
+    let dropped = writer.dropped();
+    assert!(dropped > 4, "{dropped}");
+    fs::remove_file(small.path.join("ballast")).unwrap();
+    writer.write(Stream::Stdout, b"after\n");
+    assert_eq!(writer.dropped(), 0);
+    let entries = all(&mut Reader::open(&path, &config, Query::default()).unwrap());
+    let [.., note, last] = &entries[..] else { panic!("{}", entries.len()) };
+    assert_eq!(last.line, b"after\n");
+    assert!(note.note && text(&entries[entries.len() - 2..]).contains(&format!(" {dropped} lines ")));
+}
+
+/// A tmpfs of 256 KiB that is attached nowhere; half of it is taken by a file named `ballast`.
+struct SmallFileSystem {
+    _mount: std::os::fd::OwnedFd,
+    path: PathBuf,
+}
+
+fn small_file_system() -> Option<SmallFileSystem> {
+    use rustix::mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    };
+    use std::os::fd::AsRawFd;
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).ok()?;
+    fsconfig_set_string(&context, "size", "262144").ok()?;
+    fsconfig_create(&context).ok()?;
+    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).ok()?;
+    let path = Path::new("/proc/self/fd").join(mount.as_raw_fd().to_string());
+    fs::write(path.join("ballast"), [0; 131_072]).unwrap();
+    Some(SmallFileSystem { _mount: mount, path })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_written_is_read(pieces: Vec<(bool, Vec<u8>)>) {
+        let world = World::new(Driver::Local);
+        let mut writer = world.writer();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        for (to_stdout, bytes) in &pieces {
+            writer.write(if *to_stdout { Stream::Stdout } else { Stream::Stderr }, bytes);
+            if *to_stdout { out.extend_from_slice(bytes) } else { err.extend_from_slice(bytes) }
+        }
+        writer.finish();
+        let entries = world.read(Query::default());
+        for (stream, wanted) in [(Stream::Stdout, out), (Stream::Stderr, err)] {
+            let found: Vec<u8> = entries.iter().filter(|e| e.stream == stream).flat_map(|e| e.line.clone()).collect();
+            prop_assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn no_damage_makes_the_reader_fail(hits in prop::collection::vec((0_usize..3_000, any::<u8>()), 1..30), json: bool) {
+        let world = World::new(BOTH[usize::from(json)]);
+        world.write(&lines(0..100));
+        let mut file = OpenOptions::new().write(true).open(&world.path).unwrap();
+        let length = file.metadata().unwrap().len() as usize;
+        for (at, byte) in hits {
+            file.seek(SeekFrom::Start((at % length) as u64)).unwrap();
+            file.write_all(&[byte]).unwrap();
+        }
+        world.read(Query::default());
+        for query in [tail(10), Query { since: Some(Timestamp::now()), ..Query::default() }] {
+            world.read(query);
+        }
+    }
+}
