@@ -55,7 +55,7 @@ pub struct ImageConfig {
     pub variant: String,
 }
 
-/// Defaults of an image's containers.
+/// Defaults of an image's containers. Nothing and an empty list are told apart, as Docker shows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct RunConfig {
@@ -63,29 +63,29 @@ pub struct RunConfig {
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub user: String,
     /// `port[/protocol]`.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
-    pub exposed_ports: BTreeMap<String, Empty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposed_ports: Option<BTreeMap<String, Empty>>,
     /// `NAME=value`.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub env: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<String>>,
     /// The program.
-    #[serde(deserialize_with = "words", skip_serializing_if = "Vec::is_empty")]
-    pub entrypoint: Vec<String>,
+    #[serde(deserialize_with = "words", skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
     /// Its arguments, or the program.
-    #[serde(deserialize_with = "words", skip_serializing_if = "Vec::is_empty")]
-    pub cmd: Vec<String>,
+    #[serde(deserialize_with = "words", skip_serializing_if = "Option::is_none")]
+    pub cmd: Option<Vec<String>>,
     /// Folders that are volumes.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
-    pub volumes: BTreeMap<String, Empty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<BTreeMap<String, Empty>>,
     /// Working folder.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub working_dir: String,
     /// Labels.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
     /// How its containers are asked to end.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
-    pub stop_signal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     /// Seconds they have to do so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<i64>,
@@ -93,11 +93,11 @@ pub struct RunConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
     /// Instructions for builds on top of it.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub on_build: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_build: Option<Vec<String>>,
     /// The shell of `RUN`, `CMD` and `ENTRYPOINT` in shell form.
-    #[serde(deserialize_with = "words", skip_serializing_if = "Vec::is_empty")]
-    pub shell: Vec<String>,
+    #[serde(deserialize_with = "words", skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Vec<String>>,
     /// The command is escaped already (Windows).
     #[serde(deserialize_with = "nullable", skip_serializing_if = "std::ops::Not::not")]
     pub args_escaped: bool,
@@ -225,7 +225,7 @@ fn is_zero(value: &i64) -> bool {
 }
 
 /// A list of words; a single text is a list of one, as in images of the first years.
-fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Words {
@@ -234,9 +234,9 @@ fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
         Null(()),
     }
     Ok(match Words::deserialize(deserializer)? {
-        Words::List(words) => words,
-        Words::One(word) => vec![word],
-        Words::Null(()) => Vec::new(),
+        Words::List(words) => Some(words),
+        Words::One(word) => Some(vec![word]),
+        Words::Null(()) => None,
     })
 }
 
@@ -254,9 +254,9 @@ mod tests {
             "container":"c","container_config":{"Cmd":null},"created":"2024-05-01T00:00:00Z","docker_version":"20.10",
             "history":[{"created":"2024-05-01T00:00:00Z","created_by":"ADD x"},{"created_by":"CMD","empty_layer":true}],
             "os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]}}"#;
-        let config = ImageConfig::parse(text.as_bytes()).expect("good");
-        assert_eq!(config.config.cmd, ["sh"]);
-        assert_eq!(config.config.exposed_ports.keys().collect::<Vec<_>>(), ["80/tcp"]);
+        let mut config = ImageConfig::parse(text.as_bytes()).expect("good");
+        assert_eq!(config.config.cmd, Some(vec!["sh".to_owned()]));
+        assert_eq!(config.config.exposed_ports.take().expect("some").into_keys().collect::<Vec<_>>(), ["80/tcp"]);
         assert_eq!(config.config.healthcheck.as_ref().expect("one").interval, 5);
         assert_eq!(config.rootfs.diff_ids, [Digest::of(b"")]);
         assert_eq!(config.platform().to_string(), "linux/amd64");
@@ -268,7 +268,7 @@ mod tests {
         let text =
             r#"{"os":null,"history":null,"rootfs":null,"config":{"Cmd":"a b","Env":null,"Labels":null,"Shell":null}}"#;
         let config = ImageConfig::parse(text.as_bytes()).expect("good");
-        assert_eq!(config.config.cmd, ["a b"]);
+        assert_eq!(config.config.cmd, Some(vec!["a b".to_owned()]));
         assert_eq!(config.platform(), Platform::host());
         assert_eq!(ImageConfig::parse(b"{\"config\":null}").expect("good"), ImageConfig::default());
     }
@@ -289,14 +289,14 @@ mod tests {
     prop_compose! {
         fn any_run_config()(
             user in "[a-z:0-9]{0,6}",
-            env in prop::collection::vec("[A-Z]{1,3}=.{0,5}", 0..3),
-            cmd in prop::collection::vec(".{0,6}", 0..3),
-            labels in prop::collection::btree_map("[a-z.]{1,6}", ".{0,6}", 0..3),
+            env in prop::option::of(prop::collection::vec("[A-Z]{1,3}=.{0,5}", 0..3)),
+            cmd in prop::option::of(prop::collection::vec(".{0,6}", 0..3)),
+            labels in prop::option::of(prop::collection::btree_map("[a-z.]{1,6}", ".{0,6}", 0..3)),
             ports in prop::collection::btree_set(1u16.., 0..3),
             args_escaped in any::<bool>(),
             stop_timeout in any::<Option<i64>>(),
         ) -> RunConfig {
-            let exposed_ports = ports.into_iter().map(|port| (format!("{port}/tcp"), Empty {})).collect();
+            let exposed_ports = Some(ports.into_iter().map(|port| (format!("{port}/tcp"), Empty {})).collect());
             RunConfig { user, env, cmd, labels, exposed_ports, args_escaped, stop_timeout, ..RunConfig::default() }
         }
     }
