@@ -98,9 +98,8 @@ fn streams_times_and_parts_come_back() {
         writer.finish();
         let entries = world.read(Query::default());
         let found: Vec<_> = entries.iter().map(|entry| (entry.stream, entry.line.len(), entry.partial)).collect();
-        use Stream::{Stderr, Stdout};
-        let wanted =
-            [(Stdout, 4, false), (Stderr, 4, false), (Stdout, 11, false), (Stdout, 16_384, true), (Stdout, 3616, true)];
+        let (out, err) = (Stream::Stdout, Stream::Stderr);
+        let wanted = [(out, 4, false), (err, 4, false), (out, 11, false), (out, 16_384, true), (out, 3_616, true)];
         assert_eq!(found, wanted);
         assert!(entries.is_sorted_by_key(|entry| entry.time));
         assert!(entries[0].time >= before && entries[4].time <= Timestamp::now());
@@ -168,8 +167,8 @@ fn rotation_keeps_the_newest_and_reads_them_in_order() {
         let text = world.text(Query::default());
         assert!(lines(0..2_000).ends_with(&text) && text.len() > 500, "{driver:?} {}", text.len());
         assert_eq!(fs::read_dir(world.path.parent().unwrap()).unwrap().count(), 3);
-        for file in fs::read_dir(world.path.parent().unwrap()) {
-            assert!(file.map(|file| file.unwrap().metadata().unwrap().len()).all(|size| size <= 10_000));
+        for file in fs::read_dir(world.path.parent().unwrap()).unwrap() {
+            assert!(file.unwrap().metadata().unwrap().len() <= 10_000);
         }
         let many = world.text(tail(150));
         assert_eq!(many, lines(1_850..2_000));
@@ -215,7 +214,6 @@ fn a_follower_is_woken() {
         let mut fds =
             [rustix::event::PollFd::from_borrowed_fd(reader.poll_fd().unwrap(), rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut fds, None).unwrap();
-        drop(fds);
         loop {
             match reader.read().unwrap() {
                 Step::Entry(entry) => break entry,
