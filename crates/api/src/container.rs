@@ -1,0 +1,18 @@
+//! Containers.
+
+mod config;
+mod create;
+mod host_config;
+mod inspect;
+mod lifecycle;
+mod summary;
+
+pub use config::{Config, Empty, HealthConfig, Set, StrSlice};
+pub use create::{CreateRequest, CreateResponse};
+pub use host_config::{
+    BindOptions, DeviceMapping, DriverConfig, HostConfig, LogConfig, Mount, PortBinding, PortMap, RestartPolicy,
+    ThrottleDevice, TmpfsOptions, Ulimit, UpdateRequest, VolumeOptions, WeightDevice,
+};
+pub use inspect::{GraphDriver, Health, HealthcheckResult, Inspect, MountPoint, NetworkSettings, State};
+pub use lifecycle::{PruneResponse, TopResponse, UpdateResponse, WaitError, WaitResponse};
+pub use summary::{Port, Summary, SummaryHostConfig, SummaryNetworks};

@@ -1,0 +1,98 @@
+//! Reading JSON the way Go's `encoding/json` does, on which Docker's clients rely.
+//!
+//! Three rules differ from serde's: `null` leaves the zero value, field names match without regard to case (an exact match
+//! wins), and fields that are not known are ignored. They are put around any [`Deserializer`] in one pass, so that the
+//! types carry no attributes for it and nothing is buffered.
+
+mod go;
+mod nothing;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use go::Go;
+
+/// Reads one JSON document. Types are to derive `Deserialize` with `#[serde(default)]` and without `flatten`.
+///
+/// # Errors
+/// The text is no JSON, a value has the wrong kind, or something follows the document.
+pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = T::deserialize(Go(&mut reader))?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// Reads a value out of a document that is parsed already.
+///
+/// # Errors
+/// A value has the wrong kind.
+pub fn from_value<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> Result<T, serde_json::Error> {
+    T::deserialize(Go(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Ship {
+        name: String,
+        masts: i64,
+        afloat: bool,
+        crew: Option<Vec<String>>,
+        cargo: BTreeMap<String, Ship>,
+        #[serde(rename = "URL")]
+        url: String,
+    }
+
+    #[test]
+    fn null_is_the_zero_value_everywhere() {
+        let text = br#"{"Name":null,"Masts":null,"Afloat":null,"Crew":null,"Cargo":{"a":null},"URL":null}"#;
+        let ship: Ship = from_slice(text).expect("good");
+        assert_eq!(ship, Ship { cargo: BTreeMap::from([("a".into(), Ship::default())]), ..Ship::default() });
+        assert_eq!(from_slice::<Ship>(b"null").expect("good"), Ship::default());
+        assert_eq!(from_slice::<Vec<u8>>(b"null").expect("good"), Vec::<u8>::new());
+        assert_eq!(from_slice::<Vec<String>>(br#"["a",null]"#).expect("good"), ["a", ""]);
+    }
+
+    #[test]
+    fn names_match_without_case_but_keys_of_maps_keep_theirs() {
+        let ship: Ship = from_slice(br#"{"NAME":"x","url":"y","cargo":{"Tea":{"masts":2}}}"#).expect("good");
+        assert_eq!((ship.name.as_str(), ship.url.as_str()), ("x", "y"));
+        assert_eq!(ship.cargo["Tea"].masts, 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused() {
+        for text in ["{", "{} x", r#"{"Masts":"three"}"#, r#"{"Crew":{}}"#, "[]"] {
+            assert!(from_slice::<Ship>(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_whatever_they_hold() {
+        let ship: Ship = from_slice(br#"{"Later":{"a":[1,null,{"b":2.5}]},"Masts":3}"#).expect("good");
+        assert_eq!(ship.masts, 3);
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_reads_is_read_the_same(name in ".*", masts: i64, crew in proptest::option::of(proptest::collection::vec(".*", 0..3))) {
+            let ship = Ship { name, masts, crew, ..Ship::default() };
+            let text = serde_json::to_vec(&ship).expect("plain data");
+            prop_assert_eq!(from_slice::<Ship>(&text).expect("good"), ship);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            drop(from_slice::<Ship>(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Volumes: lists.
+#![allow(missing_docs, reason = "the fields are Docker's and documented by its API")]
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::zero::is_zero;
+
+/// `GET /volumes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ListResponse {
+    pub volumes: Vec<Volume>,
+    pub warnings: Option<Vec<String>>,
+}
+
+/// One volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Volume {
+    #[serde(skip_serializing_if = "is_zero")]
+    pub created_at: String,
+    pub driver: String,
+    pub labels: Option<BTreeMap<String, String>>,
+    pub mountpoint: String,
+    pub name: String,
+    pub options: Option<BTreeMap<String, String>>,
+    pub scope: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub usage_data: Option<UsageData>,
+}
+
+/// What a volume takes; -1 for "not counted".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct UsageData {
+    pub ref_count: i64,
+    pub size: i64,
+}
