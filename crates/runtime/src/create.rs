@@ -4,10 +4,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use dhow_cgroups::Cgroup;
-use dhow_errdefs::{Error, Result};
-use dhow_oci::runtime::Spec;
+use dhow_errdefs::Result;
+use dhow_oci::runtime::{ContainerStatus, Spec};
 
-use crate::init::Init;
+use crate::birth::Child;
+use crate::hooks;
+use crate::init::{Afterwards, Init};
+use crate::plan::Plan;
+use crate::plan::hooks::state;
 use crate::seccomp;
 
 /// A container to be made.
@@ -104,6 +108,15 @@ pub enum Gate<'a> {
 /// # Errors
 /// The step and the thing it failed on. `NotFound` and `PermissionDenied` for the program itself carry Docker's words
 /// (`exec: "x": executable file not found in $PATH`). After an error nothing of the container is left.
-pub fn create(request: Create<'_>) -> Result<Init> {
-    Err(Error::not_implemented(format!("create {}", request.id)))
+pub fn create(mut request: Create<'_>) -> Result<Init> {
+    let mut plan = Plan::container(&mut request)?;
+    let mut child = Child::bear(&mut plan, request.cgroup)?;
+    child.until_ready(&plan, |pid| {
+        let hooks = request.spec.hooks.as_ref();
+        let state = state(&request, ContainerStatus::Creating, Some(pid));
+        hooks::run_all("prestart", hooks.map(|hooks| hooks.prestart.as_slice()).unwrap_or_default(), &state)?;
+        hooks::run_all("createRuntime", hooks.map(|hooks| hooks.create_runtime.as_slice()).unwrap_or_default(), &state)
+    })?;
+    let state = state(&request, ContainerStatus::Created, Some(child.pid));
+    Ok(Init::new(child, plan.words, plan.warnings, Afterwards::of(request.spec, state)))
 }

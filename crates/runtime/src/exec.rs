@@ -3,10 +3,12 @@
 use std::os::fd::OwnedFd;
 
 use dhow_cgroups::Cgroup;
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::Result;
 use dhow_oci::runtime::Process;
 
+use crate::birth::Child;
 use crate::create::Stdio;
+use crate::plan::Plan;
 use crate::seccomp;
 use crate::target::Target;
 
@@ -50,6 +52,11 @@ pub struct ExecChild {
 ///
 /// # Errors
 /// As [`create`](crate::create) and [`Init::start`](crate::Init::start); the process is then reaped.
-pub fn exec(request: Exec<'_>) -> Result<ExecChild> {
-    Err(Error::not_implemented(format!("exec in {}", request.target.pid())))
+pub fn exec(mut request: Exec<'_>) -> Result<ExecChild> {
+    let mut plan = Plan::entering(&mut request)?;
+    let mut child = Child::bear(&mut plan, request.cgroup)?;
+    child.until_ready(&plan, |_| Ok(()))?;
+    child.until_executed(&plan.words)?;
+    let (pid, pidfd, pty) = child.release();
+    Ok(ExecChild { pid, pidfd, pty })
 }

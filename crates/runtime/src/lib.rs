@@ -25,9 +25,18 @@
 //! # }
 //! ```
 
+mod birth;
+pub mod capability;
+mod child;
 mod create;
 mod exec;
+mod gate;
+pub mod hooks;
 mod init;
+mod notify;
+mod plan;
+mod procfs;
+mod report;
 pub mod seccomp;
 mod target;
 

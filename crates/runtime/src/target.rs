@@ -1,6 +1,7 @@
 //! A running container as somebody enters it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 use dhow_errdefs::{Result, ResultExt};
 use rustix::process::{Pid, PidfdFlags};
@@ -33,7 +34,13 @@ impl Target {
     /// # Errors
     /// `NotFound` when it is gone.
     pub fn of(pid: i32, pidfd: OwnedFd) -> Result<Self> {
-        Ok(Self { pid, pidfd, namespaces: Namespaces::empty() })
+        let mut namespaces = Namespaces::empty();
+        for (name, kind) in KINDS {
+            if !is_shared(pid, name).context(|| format!("namespaces of process {pid}"))? {
+                namespaces |= kind;
+            }
+        }
+        Ok(Self { pid, pidfd, namespaces })
     }
 
     /// The process id on the host.
@@ -47,6 +54,27 @@ impl Target {
     pub fn namespaces(&self) -> Namespaces {
         self.namespaces
     }
+}
+
+const KINDS: [(&str, Namespaces); 8] = [
+    ("user", Namespaces::USER),
+    ("mnt", Namespaces::MOUNT),
+    ("pid", Namespaces::PROCESS_ID),
+    ("net", Namespaces::NETWORK),
+    ("ipc", Namespaces::INTER_PROCESS_COMMUNICATION),
+    ("uts", Namespaces::HOST_NAME_AND_NIS_DOMAIN_NAME),
+    ("cgroup", Namespaces::CONTROL_GROUP),
+    ("time", Namespaces::TIME),
+];
+
+/// Whether the caller and the process are in the same namespace of a kind; a kind that the kernel lacks counts as shared.
+fn is_shared(pid: i32, kind: &str) -> std::io::Result<bool> {
+    let theirs = match std::fs::metadata(format!("/proc/{pid}/ns/{kind}")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && kind == "time" => return Ok(true),
+        result => result?,
+    };
+    let ours = std::fs::metadata(format!("/proc/thread-self/ns/{kind}"))?;
+    Ok((theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino()))
 }
 
 impl AsFd for Target {

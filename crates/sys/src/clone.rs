@@ -14,6 +14,8 @@ pub struct Request<'a> {
     pub namespaces: Namespaces,
     /// A cgroup v2 directory in which the child is born (`CLONE_INTO_CGROUP`, Linux 5.7).
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The child becomes a sibling: a child of the caller's parent (`CLONE_PARENT`), who also learns its exit.
+    pub sibling: bool,
 }
 
 /// libc has this constant with an overflow into the sign.
@@ -48,7 +50,12 @@ pub fn fork(request: &Request<'_>) -> io::Result<Fork> {
     let mut args: libc::clone_args = unsafe { mem::zeroed() };
     args.flags = libc::CLONE_PIDFD as u64 | u64::from(request.namespaces.bits());
     args.pidfd = &raw mut pidfd as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    if request.sibling {
+        // The signal is inherited from the caller then, and naming one is an error.
+        args.flags |= libc::CLONE_PARENT as u64;
+    } else {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
     if let Some(cgroup) = request.cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
@@ -73,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_child_is_reaped_through_its_descriptor() {
-        let request = Request { namespaces: Namespaces::empty(), cgroup: None };
+        let request = Request { namespaces: Namespaces::empty(), cgroup: None, sibling: false };
         let (pid, pidfd) = match fork(&request).unwrap() {
             Fork::Child => crate::exec::exit(7),
             Fork::Parent { pid, pidfd } => (pid, pidfd),

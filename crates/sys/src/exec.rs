@@ -91,3 +91,30 @@ pub fn exit(status: i32) -> ! {
     // SAFETY: `_exit` touches no memory and does not return.
     unsafe { libc::_exit(status) }
 }
+
+/// Marks every open descriptor from `first` on to be closed at the next [`execve`] (close_range(2), Linux 5.11).
+///
+/// # Errors
+/// `EINVAL` and `ENOSYS` on older kernels.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: not wrapped by rustix; takes integers, and closes nothing now.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Closes every descriptor from `first` to `last`, both included, whoever owns them.
+///
+/// For the child of a fork, which has copies of descriptors that it never made and whose owners live in the parent.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.9.
+pub fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: not wrapped by rustix, because closing a descriptor that somebody owns breaks I/O safety. In the child of a
+    // fork nobody does: the owners in its copied memory are never dropped, since it ends in execve or _exit.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

@@ -23,6 +23,14 @@ pub struct Attributes {
     pub period: u64,
 }
 
+impl Attributes {
+    /// The attributes of a policy, everything else zero.
+    #[must_use]
+    pub fn of(policy: u32) -> Self {
+        Self { policy, ..Self::default() }
+    }
+}
+
 /// Applies the attributes to the calling thread.
 ///
 /// # Errors

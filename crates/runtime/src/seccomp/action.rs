@@ -40,6 +40,12 @@ impl Action {
         })
     }
 
+    /// Whether the kernel would prefer this action to another, where two filters disagree (seccomp(2), "RETURN VALUE"):
+    /// they are ordered as signed numbers.
+    pub(super) fn is_stricter(self, other: Self) -> bool {
+        self.0.cast_signed() < other.0.cast_signed()
+    }
+
     /// Whether a process outside is asked.
     pub(super) fn notifies(self) -> bool {
         self == Self::NOTIFY
@@ -55,6 +61,8 @@ mod tests {
         assert_eq!(Action::parse("SCMP_ACT_ERRNO", None).unwrap().0, 0x0005_0001);
         assert_eq!(Action::parse("SCMP_ACT_ERRNO", Some(38)).unwrap(), Action::NOT_KNOWN);
         assert_eq!(Action::parse("SCMP_ACT_KILL", Some(7)).unwrap().0, 0);
+        let [log, allow] = ["SCMP_ACT_LOG", "SCMP_ACT_ALLOW"].map(|name| Action::parse(name, None).unwrap());
+        assert!(Action::KILL_PROCESS.is_stricter(Action::NOT_KNOWN) && log.is_stricter(allow));
         assert!(Action::parse("SCMP_ACT_ERRNO", Some(4096)).is_err());
         assert!(Action::parse("ALLOW", None).is_err());
     }

@@ -3,13 +3,17 @@
 use dhow_errdefs::{Error, Result};
 use dhow_oci::runtime::LinuxSeccompArg;
 
+use super::arch::Arch;
 use super::assembler::{Assembler, Label};
+use super::table;
 
 /// One comparison of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Condition {
     pub(super) argument: u32,
-    pub(super) comparison: Comparison,
+    comparison: Comparison,
+    /// Only the lower 32 bits count.
+    narrow: bool,
 }
 
 /// How it is compared, all unsigned.
@@ -25,6 +29,24 @@ pub(super) enum Comparison {
 }
 
 impl Condition {
+    pub(super) fn new(argument: u32, comparison: Comparison) -> Self {
+        Self { argument, comparison, narrow: false }
+    }
+
+    /// The same condition, on the bits which that call of that architecture looks at: more would let a program hide a
+    /// forbidden value behind a bit that the kernel throws away.
+    pub(super) fn seen_by(self, arch: Arch, call: &str) -> Self {
+        let (Comparison::Equal(value)
+        | Comparison::NotEqual(value)
+        | Comparison::Less(value)
+        | Comparison::LessOrEqual(value)
+        | Comparison::Greater(value)
+        | Comparison::GreaterOrEqual(value)
+        | Comparison::MaskedEqual { mask: value, .. }) = self.comparison;
+        let int = table::takes_int(call, self.argument) && value >> 32 == 0;
+        Self { narrow: arch.narrow() || int, ..self }
+    }
+
     /// # Errors
     /// `InvalidArgument` for an argument that no call has and for an unknown comparison.
     pub(super) fn parse(arg: &LinuxSeccompArg) -> Result<Self> {
@@ -43,32 +65,32 @@ impl Condition {
             }
             other => return Err(Error::invalid(format!("seccomp: unknown comparison {other:?}"))),
         };
-        Ok(Self { argument: arg.index, comparison })
+        Ok(Self::new(arg.index, comparison))
     }
 
     /// Adds the code that goes to `hit` when the comparison holds, else to `miss`; gives its entry. BPF compares 32
     /// bits, so the upper half decides first, and the lower half where the upper halves are equal.
-    pub(super) fn assemble(self, code: &mut Assembler, narrow: bool, hit: Label, miss: Label) -> Label {
+    pub(super) fn assemble(self, code: &mut Assembler, hit: Label, miss: Label) -> Label {
         let (low, high) = (ARGUMENTS + 8 * self.argument, ARGUMENTS + 8 * self.argument + 4);
         let halves = |value: u64| (value as u32, (value >> 32) as u32);
         match self.comparison {
             Comparison::NotEqual(value) => {
                 let equal = Self { comparison: Comparison::Equal(value), ..self };
-                equal.assemble(code, narrow, miss, hit)
+                equal.assemble(code, miss, hit)
             }
             Comparison::Less(value) => {
                 let other = Self { comparison: Comparison::GreaterOrEqual(value), ..self };
-                other.assemble(code, narrow, miss, hit)
+                other.assemble(code, miss, hit)
             }
             Comparison::LessOrEqual(value) => {
                 let other = Self { comparison: Comparison::Greater(value), ..self };
-                other.assemble(code, narrow, miss, hit)
+                other.assemble(code, miss, hit)
             }
             Comparison::Equal(value) => {
                 let (value_low, value_high) = halves(value);
                 code.if_equal(value_low, hit, miss);
                 let lower = code.load(low);
-                if narrow {
+                if self.narrow {
                     return lower;
                 }
                 code.if_equal(value_high, lower, miss);
@@ -79,7 +101,7 @@ impl Condition {
                 code.if_equal(value_low, hit, miss);
                 code.and(mask_low);
                 let lower = code.load(low);
-                if narrow {
+                if self.narrow {
                     return lower;
                 }
                 code.if_equal(value_high, lower, miss);
@@ -94,7 +116,7 @@ impl Condition {
                     code.if_not_less(value_low, hit, miss);
                 }
                 let lower = code.load(low);
-                if narrow {
+                if self.narrow {
                     return lower;
                 }
                 let equal = code.if_equal(value_high, lower, miss);
@@ -106,8 +128,8 @@ impl Condition {
 
     /// Whether the comparison holds: what the code has to do, for the tests.
     #[cfg(test)]
-    pub(super) fn holds(self, narrow: bool, arguments: &[u64; 6]) -> bool {
-        let cut = |value: u64| if narrow { value & 0xffff_ffff } else { value };
+    pub(super) fn holds(self, arguments: &[u64; 6]) -> bool {
+        let cut = |value: u64| if self.narrow { value & 0xffff_ffff } else { value };
         let argument = cut(arguments[self.argument as usize]);
         match self.comparison {
             Comparison::Equal(value) => argument == cut(value),

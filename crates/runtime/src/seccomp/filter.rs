@@ -83,6 +83,12 @@ impl<'a> Rule<'a> {
         };
         Ok(Self { names: &rule.names, action, alternatives })
     }
+
+    /// Whether the rule counts where its conditions cannot be checked, because the arguments proper are behind a
+    /// pointer: without conditions it does, and with them only if that errs on the safe side.
+    fn reaches_blindly(&self, default: Action) -> bool {
+        self.alternatives.is_empty() || self.action.is_stricter(default)
+    }
 }
 
 /// What is decided for one call.
@@ -95,23 +101,26 @@ struct Decision {
 }
 
 /// The decisions of one architecture by call number.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Calls {
-    narrow: bool,
     decisions: BTreeMap<u32, Decision>,
 }
 
 impl Calls {
     fn collect(arch: Arch, rules: &[Rule<'_>], default: Action) -> Self {
-        let mut calls = Self { narrow: arch.narrow(), decisions: BTreeMap::new() };
+        let mut calls = Self::default();
         for rule in rules.iter().filter(|rule| rule.action != default) {
             for name in rule.names {
                 if let Some(number) = table::number(arch, name) {
-                    calls.add(number, &rule.alternatives, rule.action);
+                    let cut =
+                        |conditions: &Vec<Condition>| conditions.iter().map(|one| one.seen_by(arch, name)).collect();
+                    let alternatives: Vec<Vec<Condition>> = rule.alternatives.iter().map(cut).collect();
+                    calls.add(number, &alternatives, rule.action);
                 }
-                if let Some((number, selector)) = table::multiplexed(arch, name) {
-                    // What the arguments proper are is behind a pointer: only the selector can be looked at.
-                    let selected = Condition { argument: 0, comparison: Comparison::Equal(selector) };
+                if let Some((number, selector)) =
+                    table::multiplexed(arch, name).filter(|_| rule.reaches_blindly(default))
+                {
+                    let selected = Condition::new(0, Comparison::Equal(selector));
                     calls.add(number, &[vec![selected]], rule.action);
                 }
             }
@@ -139,7 +148,7 @@ impl Calls {
         let mut ranges: Vec<(u32, Label)> = Vec::new();
         for (first, leaf) in leaves.into_iter().rev() {
             let known = ends.iter().find(|(other, _)| *other == leaf).map(|(_, label)| *label);
-            let label = known.unwrap_or_else(|| leaf.assemble(code, self.narrow, default));
+            let label = known.unwrap_or_else(|| leaf.assemble(code, default));
             if known.is_none() {
                 ends.push((leaf, label));
             }
@@ -176,7 +185,7 @@ enum Leaf<'a> {
 }
 
 impl Leaf<'_> {
-    fn assemble(self, code: &mut Assembler, narrow: bool, default: Action) -> Label {
+    fn assemble(self, code: &mut Assembler, default: Action) -> Label {
         let decision = match self {
             Self::Action(action) => return code.give(action.0),
             Self::Conditions(decision) => decision,
@@ -185,7 +194,7 @@ impl Leaf<'_> {
         for (conditions, action) in decision.conditional.iter().rev() {
             let mut next = code.give(action.0);
             for condition in conditions.iter().rev() {
-                next = condition.assemble(code, narrow, next, miss);
+                next = condition.assemble(code, next, miss);
             }
             miss = next;
         }

@@ -41,6 +41,18 @@ pub(super) fn calls(arch: Arch) -> &'static [(&'static str, u32)] {
     }
 }
 
+/// Whether the kernel takes an argument as a 32-bit number and throws the rest of the register away; for the calls whose
+/// arguments profiles look at.
+pub(super) fn takes_int(call: &str, argument: u32) -> bool {
+    match call {
+        "socket" | "socketpair" => argument < 3,
+        "ioctl" => argument < 2,
+        "fcntl" | "futex" => argument == 1,
+        "personality" | "clone" | "prctl" | "arch_prctl" | "keyctl" | "bpf" | "seccomp" => argument == 0,
+        _ => false,
+    }
+}
+
 /// On 32-bit x86 many calls can also be made through a call that takes their number as its first argument
 /// (socketcall(2), ipc(2)): which call, and which number.
 pub(super) fn multiplexed(arch: Arch, name: &str) -> Option<(u32, u64)> {

@@ -1,0 +1,120 @@
+//! Device nodes and links in the container's /dev.
+
+use std::ffi::CString;
+
+use dhow_errdefs::{Error, Result};
+use dhow_oci::runtime::{LinuxDevice, Spec};
+use rustix::fs::{Dev, FileType, Gid, Mode, Uid, makedev};
+
+use super::cstring;
+use super::mounts::lexically_clean;
+
+/// A device node.
+#[derive(Debug)]
+pub(crate) struct Device {
+    /// Its path, without the leading slash.
+    pub(crate) path: CString,
+    /// The same on the host, to be bound where nodes cannot be made.
+    pub(crate) host_path: CString,
+    pub(crate) kind: FileType,
+    pub(crate) mode: Mode,
+    pub(crate) number: Dev,
+    pub(crate) owner: Option<(Uid, Gid)>,
+}
+
+/// The devices every container has (runtime-spec, "Default Devices"); /dev/console and /dev/ptmx apart.
+const DEFAULT: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+/// The links every container has ("Dev symbolic links"): name in /dev, target.
+pub(crate) const LINKS: [(&std::ffi::CStr, &std::ffi::CStr); 5] = [
+    (c"fd", c"/proc/self/fd"),
+    (c"stdin", c"/proc/self/fd/0"),
+    (c"stdout", c"/proc/self/fd/1"),
+    (c"stderr", c"/proc/self/fd/2"),
+    (c"ptmx", c"pts/ptmx"),
+];
+
+const DEFAULT_MODE: u32 = 0o666;
+
+/// The nodes of a spec with the defaults it does not mention; none where the host's own /dev is bound there.
+pub(crate) fn plan(spec: &Spec) -> Result<Option<Vec<Device>>> {
+    if spec.mounts.iter().any(is_bound_dev) {
+        return Ok(None);
+    }
+    let wanted = spec.linux.as_ref().map(|linux| linux.devices.as_slice()).unwrap_or_default();
+    let mut devices = wanted.iter().map(Device::of).collect::<Result<Vec<_>>>()?;
+    for (path, major, minor) in DEFAULT {
+        if !wanted.iter().any(|device| lexically_clean(&device.path.to_string_lossy()) == path) {
+            devices.push(Device::character(path, major, minor)?);
+        }
+    }
+    Ok(Some(devices))
+}
+
+fn is_bound_dev(mount: &dhow_oci::runtime::Mount) -> bool {
+    let bind = |word: &String| word == "bind" || word == "rbind";
+    lexically_clean(&mount.destination.to_string_lossy()) == "/dev"
+        && (mount.kind.as_deref() == Some("bind") || mount.options.iter().any(bind))
+}
+
+impl Device {
+    fn character(path: &str, major: u32, minor: u32) -> Result<Self> {
+        Ok(Self {
+            path: cstring(&path[1..])?,
+            host_path: cstring(path)?,
+            kind: FileType::CharacterDevice,
+            mode: Mode::from_raw_mode(DEFAULT_MODE),
+            number: makedev(major, minor),
+            owner: None,
+        })
+    }
+
+    fn of(device: &LinuxDevice) -> Result<Self> {
+        let kind = match device.kind.as_str() {
+            "c" | "u" => FileType::CharacterDevice,
+            "b" => FileType::BlockDevice,
+            "p" => FileType::Fifo,
+            other => return Err(Error::invalid(format!("device {}: unknown type {other:?}", device.path.display()))),
+        };
+        // -1 is the wildcard of device rules; a node has no such number.
+        let number = |value: i64| u32::try_from(value).unwrap_or(0);
+        let (uid, gid) = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
+        Ok(Self {
+            path: cstring(&lexically_clean(&device.path.to_string_lossy())[1..])?,
+            host_path: cstring(device.path.as_os_str())?,
+            kind,
+            mode: Mode::from_raw_mode(device.file_mode.unwrap_or(DEFAULT_MODE) & 0o7777),
+            number: makedev(number(device.major), number(device.minor)),
+            owner: ((uid, gid) != (0, 0)).then(|| (Uid::from_raw(uid), Gid::from_raw(gid))),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dhow_oci::runtime::{Linux, Mount};
+
+    #[test]
+    fn a_default_gives_way_to_the_specs_own() {
+        let null =
+            LinuxDevice { path: "/dev/null".into(), kind: "c".into(), file_mode: Some(0o600), ..Default::default() };
+        let spec = Spec { linux: Some(Linux { devices: vec![null], ..Default::default() }), ..Default::default() };
+        let devices = plan(&spec).unwrap().unwrap();
+        assert_eq!(devices.len(), DEFAULT.len());
+        assert_eq!(devices[0].mode.as_raw_mode(), 0o600);
+    }
+
+    #[test]
+    fn the_hosts_dev_stays_as_it_is() {
+        let bind = Mount { destination: "/dev/".into(), options: vec!["rbind".into()], ..Default::default() };
+        assert!(plan(&Spec { mounts: vec![bind], ..Default::default() }).unwrap().is_none());
+    }
+}

@@ -1,0 +1,229 @@
+//! A failure of the child in words: the step, the thing, and a class.
+
+use std::ffi::CString;
+use std::io;
+use std::path::PathBuf;
+
+use dhow_errdefs::{Class, Error, Result};
+use dhow_oci::runtime::{Hooks, Process};
+use rustix::io::Errno;
+
+use super::mounts::{Kind, Mount};
+use super::{Container, Plan};
+use crate::report::{Failure, Step};
+
+/// What is needed to explain a failure after everything was ready; small, and independent of the plan.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    program: String,
+    /// The program was named by a path.
+    by_path: bool,
+    candidates: Vec<CString>,
+    hooks: Vec<PathBuf>,
+}
+
+impl Words {
+    pub(crate) fn of(process: &Process, hooks: Option<&Hooks>) -> Result<Self> {
+        let program = process.args.first().cloned().unwrap_or_default();
+        Ok(Self {
+            by_path: program.contains('/'),
+            program,
+            candidates: super::process::candidates(process)?,
+            hooks: hooks.into_iter().flat_map(|hooks| &hooks.start_container).map(|hook| hook.path.clone()).collect(),
+        })
+    }
+
+    /// The error that a failure means.
+    pub(crate) fn explain(&self, failure: Failure) -> Error {
+        match failure.step {
+            Step::Lookup => self.explain_lookup(failure),
+            Step::Execute => self.explain_execute(failure),
+            Step::StartContainerHook => {
+                let path = self.hooks.get(usize::from(failure.index)).map(|path| path.display().to_string());
+                because(failure, format!("hook startContainer {}", path.unwrap_or_default()))
+            }
+            step => because(failure, phrase(step).to_owned()),
+        }
+    }
+
+    /// The program was not found or cannot be executed, in the words of Docker's users.
+    fn explain_lookup(&self, failure: Failure) -> Error {
+        let program = &self.program;
+        if !self.by_path {
+            return Error::not_found(format!("exec: {program:?}: executable file not found in $PATH"));
+        }
+        let reason = text(failure.errno);
+        match Errno::from_raw_os_error(failure.errno) {
+            Errno::NOENT | Errno::NOTDIR => Error::not_found(format!("exec: {program:?}: stat {program}: {reason}")),
+            _ => Error::denied(format!("exec: {program:?}: {reason}")),
+        }
+    }
+
+    fn explain_execute(&self, failure: Failure) -> Error {
+        let path = self.candidates.get(usize::from(failure.index)).map(CString::as_c_str).unwrap_or_default();
+        let message = format!("exec {}: {}", path.to_string_lossy(), text(failure.errno));
+        match Errno::from_raw_os_error(failure.errno) {
+            // The file was there a moment ago: it is its interpreter that is missing.
+            Errno::NOENT => Error::not_found(message),
+            Errno::NOEXEC => Error::invalid(message),
+            errno => Error::new(io::Error::from(errno).kind().into(), message),
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// The error that a failure of the child means.
+    pub(crate) fn explain(&self, failure: Failure) -> Error {
+        match failure.step {
+            Step::Lookup | Step::Execute | Step::StartContainerHook => return self.words.explain(failure),
+            Step::CwdOutside => return Error::denied("the working directory is outside of the container"),
+            Step::ProcTarget => {
+                return Error::invalid(format!("{}: the target is inside /proc", self.name_of(failure)));
+            }
+            _ => {}
+        }
+        because(failure, self.name_of(failure))
+    }
+
+    fn name_of(&self, failure: Failure) -> String {
+        let index = usize::from(failure.index);
+        match (self.new_world(), failure.step) {
+            (Some(container), step) if is_indexed(step) => container.name_of(step, index),
+            (_, Step::Limit) => {
+                let limit = self.process.limits.lowered.get(index);
+                format!("set rlimit {}", limit.map(super::limits::Limit::name).unwrap_or_default())
+            }
+            (_, Step::Cwd) => format!("chdir to {}", self.process.cwd.to_string_lossy()),
+            (_, Step::User) => {
+                format!("become user {}:{}", self.process.uid.as_raw(), self.process.gid.as_raw())
+            }
+            (_, step) => phrase(step).to_owned(),
+        }
+    }
+}
+
+/// An error with the kernel's answer as its cause.
+fn because(failure: Failure, message: String) -> Error {
+    let cause = io::Error::from_raw_os_error(failure.errno);
+    let class = match Class::from(cause.kind()) {
+        // A thing of the container is missing or in the way; the container itself is not.
+        Class::NotFound | Class::AlreadyExists => Class::InvalidArgument,
+        class => class,
+    };
+    let error = Error::new(class, message).with_cause(cause);
+    match hint(failure) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn is_indexed(step: Step) -> bool {
+    use Step as S;
+    matches!(
+        step,
+        S::JoinNamespace
+            | S::Rootfs
+            | S::MountTarget
+            | S::ProcTarget
+            | S::Mount
+            | S::CopyUp
+            | S::Device
+            | S::Sysctl
+            | S::ReadonlyPath
+            | S::MaskedPath
+            | S::CreateContainerHook
+    )
+}
+
+impl Container {
+    fn name_of(&self, step: Step, index: usize) -> String {
+        let mount = || self.mounts.get(index).map(Mount::name).unwrap_or_default();
+        let show = |path: Option<&CString>| path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        match step {
+            Step::JoinNamespace => {
+                let path = self.namespaces.join.get(index).map(|join| join.path.as_str());
+                format!("enter namespace {}", path.unwrap_or_default())
+            }
+            Step::Rootfs => format!("root file system {}", self.root.shown),
+            Step::MountTarget => format!("make the mount point of {}", mount()),
+            Step::ProcTarget | Step::Mount => mount(),
+            Step::CopyUp => format!("copy the image's files into {}", mount()),
+            Step::Device => {
+                let devices = self.devices.as_deref().unwrap_or_default();
+                format!("make device {}", show(devices.get(index).map(|device| &device.host_path)))
+            }
+            Step::Sysctl => format!("write sysctl {}", show(self.sysctls.get(index).map(|(path, _)| path))),
+            Step::ReadonlyPath => format!("make {} read-only", show(self.readonly.get(index))),
+            Step::MaskedPath => format!("mask {}", show(self.masked.get(index))),
+            _ => {
+                format!("hook createContainer {}", show(self.hooks.create_container.get(index).map(|hook| &hook.path)))
+            }
+        }
+    }
+}
+
+impl Mount {
+    /// `mount tmpfs on /tmp`.
+    fn name(&self) -> String {
+        let target = self.target.to_string_lossy();
+        match &self.kind {
+            Kind::New(fs) => format!("mount {} on {target}", fs.name.to_string_lossy()),
+            Kind::Bind { .. } => format!("bind mount on {target}"),
+            Kind::Change => format!("remount {target}"),
+            Kind::Link(_) => format!("link {target}"),
+        }
+    }
+}
+
+/// What a step does, where it is one thing only.
+fn phrase(step: Step) -> &'static str {
+    match step {
+        Step::Line => "talk to the process that starts the container",
+        Step::OomScore => "set oom_score_adj",
+        Step::Cgroup => "join the cgroup",
+        Step::BecomeRoot => "become root of the user namespace",
+        Step::Enter => "enter the container's namespaces",
+        Step::CgroupNamespace => "make a cgroup namespace",
+        Step::TimeNamespace => "make a time namespace",
+        Step::Successor => "make the container's first process",
+        Step::Loopback => "bring up the loopback interface",
+        Step::Hostname => "set the host name",
+        Step::Domainname => "set the domain name",
+        Step::Propagation => "cut the mounts off from the host's",
+        Step::DeviceLink => "make the links in /dev",
+        Step::MakeCwd => "make the working directory",
+        Step::Pivot => "change the root",
+        Step::Terminal => "open a terminal in /dev/pts",
+        Step::Console => "bind the terminal at /dev/console",
+        Step::ReadonlyRoot => "make the root file system read-only",
+        Step::RootPropagation => "set the propagation of the root file system",
+        Step::Stdio => "set up the standard streams",
+        Step::Keyring => "make a session keyring",
+        Step::Personality => "set the personality",
+        Step::Scheduler => "set the scheduling policy",
+        Step::IoPriority => "set the I/O priority",
+        Step::Label => "set the security label",
+        Step::Capabilities => "set the capabilities",
+        Step::NoNewPrivileges => "set no_new_privs",
+        Step::Seccomp => "load the seccomp filter",
+        _ => "set up the container",
+    }
+}
+
+fn hint(failure: Failure) -> Option<&'static str> {
+    match (failure.step, Errno::from_raw_os_error(failure.errno)) {
+        (Step::OomScore, Errno::ACCESS) => Some("lowering it takes CAP_SYS_RESOURCE"),
+        (Step::Terminal, _) => Some("a terminal needs a devpts mounted at /dev/pts"),
+        (Step::Mount | Step::MountTarget, Errno::NOTDIR) => Some("a file can only be mounted on a file"),
+        (Step::CreateContainerHook | Step::StartContainerHook, Errno::TIME) => Some("the hook took too long"),
+        (Step::CreateContainerHook | Step::StartContainerHook, Errno::CHILD) => Some("the hook failed"),
+        _ => None,
+    }
+}
+
+/// The kernel's word for an error number, without Rust's `(os error n)`, as users of Docker know it.
+fn text(errno: i32) -> String {
+    let full = io::Error::from_raw_os_error(errno).to_string();
+    let text = full.split(" (os error").next().unwrap_or(&full);
+    text.to_lowercase()
+}

@@ -1,0 +1,144 @@
+//! The root file system: a directory's mount or an overlay, made ready without being attached anywhere.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::runtime::Spec;
+use dhow_sys::mount;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+};
+
+use super::mounts::{Source, default_propagation};
+use super::options::propagation;
+use super::{cstring, overlay_helper};
+use crate::create::Rootfs;
+
+/// The root as the child finds it.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) source: Source,
+    /// Propagation while the container is set up.
+    pub(crate) during: u64,
+    /// Propagation afterwards, and whether it holds for all below.
+    pub(crate) after: Option<(u64, bool)>,
+    pub(crate) readonly: bool,
+    /// For error texts.
+    pub(crate) shown: String,
+}
+
+impl Root {
+    /// Opens or mounts the root, detached.
+    pub(crate) fn plan(rootfs: Rootfs<'_>, spec: &Spec) -> Result<Self> {
+        let word = spec.linux.as_ref().and_then(|linux| linux.rootfs_propagation.as_deref()).unwrap_or_default();
+        let after = propagation(word);
+        if after.is_none() && !word.is_empty() {
+            return Err(Error::invalid(format!("unknown rootfsPropagation {word:?}")));
+        }
+        let (source, shown) = match rootfs {
+            Rootfs::Path(path) => (directory(path)?, path.display().to_string()),
+            Rootfs::Overlay { lower, upper, work, options } => {
+                let overlay = Overlay { lower, upper, work, options };
+                (Source::Tree(overlay.mount()?), upper.display().to_string())
+            }
+        };
+        let readonly = spec.root.as_ref().is_some_and(|root| root.readonly);
+        Ok(Self { source, during: default_propagation(spec), after, readonly, shown })
+    }
+}
+
+fn directory(path: &Path) -> Result<Source> {
+    let shown = || format!("root file system {}", path.display());
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let file = openat(CWD, path, flags, Mode::empty()).map_err(io::Error::from).context(shown)?;
+    match mount::clone_tree(&file, true) {
+        Ok(tree) => Ok(Source::Tree(tree)),
+        Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+            Ok(Source::Path { path: cstring(path.as_os_str())?, recursive: true })
+        }
+        Err(error) => Err(error).context(shown),
+    }
+}
+
+struct Overlay<'a> {
+    lower: &'a [PathBuf],
+    upper: &'a Path,
+    work: &'a Path,
+    options: &'a [String],
+}
+
+/// fsconfig(2) takes no longer value.
+const LONGEST_VALUE: usize = 255;
+
+impl Overlay<'_> {
+    /// A detached overlay: it is in no mount namespace, so nothing of it is seen on this host or left behind.
+    fn mount(&self) -> Result<OwnedFd> {
+        self.layer_by_layer()
+            .or_else(|errno| match errno {
+                // Before Linux 6.8 there is no `lowerdir+`.
+                Errno::INVAL => self.in_one_string(),
+                errno => Err(errno),
+            })
+            .map_err(io::Error::from)
+            .context(|| format!("mount the overlay of {}", self.upper.display()))
+    }
+
+    fn layer_by_layer(&self) -> Result<OwnedFd, Errno> {
+        let fs = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let mut held = Vec::new();
+        for layer in self.lower {
+            set_path(&fs, "lowerdir+", layer, &mut held)?;
+        }
+        self.finish(fs, held)
+    }
+
+    /// The older form, with the layers behind short names to stay within the longest value.
+    fn in_one_string(&self) -> Result<OwnedFd, Errno> {
+        let fs = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let mut held = Vec::new();
+        let names = self.lower.iter().map(|layer| hold(layer, &mut held)).collect::<Result<Vec<_>, _>>()?;
+        let joined = names.join(":");
+        if joined.len() > LONGEST_VALUE {
+            return overlay_helper::mount(self.lower, self.upper, self.work, self.options);
+        }
+        fsconfig_set_string(&fs, c"lowerdir", joined)?;
+        self.finish(fs, held)
+    }
+
+    /// The writable layer and the rest; `held` keeps the layers' descriptors alive until the mount is made.
+    fn finish(&self, fs: OwnedFd, mut held: Vec<OwnedFd>) -> Result<OwnedFd, Errno> {
+        set_path(&fs, "upperdir", self.upper, &mut held)?;
+        set_path(&fs, "workdir", self.work, &mut held)?;
+        for option in self.options {
+            match option.split_once('=') {
+                Some((key, value)) => fsconfig_set_string(&fs, key, value)?,
+                None => fsconfig_set_flag(&fs, option.as_str())?,
+            }
+        }
+        fsconfig_set_string(&fs, c"source", c"overlay")?;
+        fsconfig_create(&fs)?;
+        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+    }
+}
+
+/// Sets a path, by a short name for its descriptor where it is too long as it is.
+fn set_path(fs: &OwnedFd, key: &str, path: &Path, held: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    if path.as_os_str().as_bytes().len() <= LONGEST_VALUE {
+        return fsconfig_set_string(fs, key, path);
+    }
+    let name = hold(path, held)?;
+    fsconfig_set_string(fs, key, name)
+}
+
+/// Opens a directory and names it by its descriptor.
+fn hold(path: &Path, held: &mut Vec<OwnedFd>) -> Result<String, Errno> {
+    let file = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    held.push(file);
+    Ok(name)
+}
