@@ -32,6 +32,27 @@ impl Query {
         self
     }
 
+    /// Adds a parameter if there is a value.
+    #[must_use]
+    pub fn with_some(self, name: &str, value: Option<impl Into<String>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds `name=1` if the flag is set.
+    #[must_use]
+    pub fn with_flag(self, name: &str, set: bool) -> Self {
+        if set { self.with(name, "1") } else { self }
+    }
+
+    /// Adds `filters` unless there are none.
+    #[must_use]
+    pub fn with_filters(self, filters: &Filters) -> Self {
+        if filters.is_empty() { self } else { self.with("filters", write_filters(filters)) }
+    }
+
     /// The first value of a parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

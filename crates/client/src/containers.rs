@@ -1,0 +1,215 @@
+//! `/containers`.
+
+use dhow_api::container::{CreateRequest, CreateResponse, Inspect, Summary, TopResponse, WaitResponse};
+use dhow_api::query::{Filters, Query};
+use dhow_errdefs::Result;
+
+use crate::path::segment;
+use crate::{Bytestream, Client, Hijacked};
+
+/// Which containers to list.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Stopped ones too.
+    pub all: bool,
+    /// At most so many of the newest; 0 or less for all.
+    pub limit: i64,
+    /// Count what they take on disk.
+    pub size: bool,
+    /// Only those that match.
+    pub filters: Filters,
+}
+
+/// Which streams to attach to, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Attach {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+    /// What was printed before, first.
+    pub logs: bool,
+    /// Keys that detach, as `ctrl-p,ctrl-q`.
+    pub detach_keys: Option<String>,
+}
+
+/// Which part of a log.
+#[derive(Debug, Clone, Default)]
+pub struct Logs {
+    /// Go on as the container prints.
+    pub follow: bool,
+    /// A time stamp before each line.
+    pub timestamps: bool,
+    /// What log drivers add to a line.
+    pub details: bool,
+    /// Number of last lines, or `all`.
+    pub tail: String,
+    /// Seconds since 1970, with a fraction; empty for the beginning.
+    pub since: String,
+    /// The same for the end.
+    pub until: String,
+}
+
+/// How to remove a container.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Removal {
+    /// Kill it if it runs.
+    pub force: bool,
+    /// With its anonymous volumes.
+    pub volumes: bool,
+    /// Only the link of that name.
+    pub link: bool,
+}
+
+/// A wait that the engine has accepted: an exit from now on is not missed.
+#[derive(Debug)]
+pub struct Waiting(Bytestream);
+
+impl Waiting {
+    /// The end of the container.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn exit(mut self) -> Result<WaitResponse> {
+        let mut text = Vec::new();
+        while let Some(piece) = self.0.next().await? {
+            text.extend_from_slice(&piece);
+        }
+        dhow_api::json::from_slice(&text).map_err(|cause| {
+            dhow_errdefs::Error::unavailable("wait for the container: the daemon went away").with_cause(cause)
+        })
+    }
+}
+
+fn of(id: &str, verb: &str) -> String {
+    format!("/containers/{}{verb}", segment(id))
+}
+
+/// Each call fails if the engine cannot be reached, or refuses, with its words.
+#[allow(clippy::missing_errors_doc, reason = "said once for all above")]
+impl Client {
+    /// Lists containers.
+    pub async fn container_list(&self, listing: &Listing) -> Result<Vec<Summary>> {
+        let limit = (listing.limit > 0).then(|| listing.limit.to_string());
+        let query = Query::default()
+            .with_flag("all", listing.all)
+            .with_some("limit", limit)
+            .with_flag("size", listing.size)
+            .with_filters(&listing.filters);
+        self.get("/containers/json").query(query).document().await
+    }
+
+    /// Creates a container; an empty name lets the engine choose one.
+    pub async fn container_create(
+        &self,
+        name: &str,
+        platform: &str,
+        request: &CreateRequest,
+    ) -> Result<CreateResponse> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let query = Query::default().with_some("name", given(name)).with_some("platform", given(platform));
+        self.post("/containers/create").query(query).json(request)?.document().await
+    }
+
+    /// Everything about a container.
+    pub async fn container_inspect(&self, id: &str) -> Result<Inspect> {
+        self.get(of(id, "/json")).document().await
+    }
+
+    /// The same as the engine wrote it.
+    pub async fn container_inspect_raw(&self, id: &str, size: bool) -> Result<Vec<u8>> {
+        self.get(of(id, "/json")).query(Query::default().with_flag("size", size)).text().await
+    }
+
+    /// Starts a container.
+    pub async fn container_start(&self, id: &str) -> Result<()> {
+        self.post(of(id, "/start")).done().await
+    }
+
+    /// Stops a container; `timeout` in seconds, -1 for no limit.
+    pub async fn container_stop(&self, id: &str, signal: Option<&str>, timeout: Option<i64>) -> Result<()> {
+        self.post(of(id, "/stop")).query(stopping(signal, timeout)).done().await
+    }
+
+    /// Stops a container and starts it again.
+    pub async fn container_restart(&self, id: &str, signal: Option<&str>, timeout: Option<i64>) -> Result<()> {
+        self.post(of(id, "/restart")).query(stopping(signal, timeout)).done().await
+    }
+
+    /// Sends a signal, by name or number, to a container's first process.
+    pub async fn container_kill(&self, id: &str, signal: &str) -> Result<()> {
+        self.post(of(id, "/kill")).query(Query::default().with("signal", signal)).done().await
+    }
+
+    /// Freezes a container.
+    pub async fn container_pause(&self, id: &str) -> Result<()> {
+        self.post(of(id, "/pause")).done().await
+    }
+
+    /// Thaws a container.
+    pub async fn container_unpause(&self, id: &str) -> Result<()> {
+        self.post(of(id, "/unpause")).done().await
+    }
+
+    /// Gives a container another name.
+    pub async fn container_rename(&self, id: &str, name: &str) -> Result<()> {
+        self.post(of(id, "/rename")).query(Query::default().with("name", name)).done().await
+    }
+
+    /// Removes a container.
+    pub async fn container_remove(&self, id: &str, how: Removal) -> Result<()> {
+        let query =
+            Query::default().with_flag("force", how.force).with_flag("v", how.volumes).with_flag("link", how.link);
+        self.delete(of(id, "")).query(query).done().await
+    }
+
+    /// Waits for `not-running`, `next-exit` or `removed`; returns when the engine has begun to wait.
+    pub async fn container_wait(&self, id: &str, condition: &str) -> Result<Waiting> {
+        self.post(of(id, "/wait")).query(Query::default().with("condition", condition)).bytes().await.map(Waiting)
+    }
+
+    /// The processes of a container, as `ps` with these arguments shows them.
+    pub async fn container_top(&self, id: &str, arguments: &str) -> Result<TopResponse> {
+        let arguments = (!arguments.is_empty()).then_some(arguments);
+        self.get(of(id, "/top")).query(Query::default().with_some("ps_args", arguments)).document().await
+    }
+
+    /// Tells a container's terminal its size.
+    pub async fn container_resize(&self, id: &str, rows: u16, columns: u16) -> Result<()> {
+        let query = Query::default().with("h", rows.to_string()).with("w", columns.to_string());
+        self.post(of(id, "/resize")).query(query).done().await
+    }
+
+    /// Attaches to a container's streams.
+    pub async fn container_attach(&self, id: &str, attach: &Attach) -> Result<Hijacked> {
+        let query = Query::default()
+            .with("stream", "1")
+            .with_flag("stdin", attach.stdin)
+            .with_flag("stdout", attach.stdout)
+            .with_flag("stderr", attach.stderr)
+            .with_flag("logs", attach.logs)
+            .with_some("detachKeys", attach.detach_keys.as_deref());
+        self.post(of(id, "/attach")).query(query).hijack().await
+    }
+
+    /// A container's log: raw bytes with a terminal, frames without.
+    pub async fn container_logs(&self, id: &str, logs: &Logs) -> Result<Bytestream> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let query = Query::default()
+            .with("stdout", "1")
+            .with("stderr", "1")
+            .with_flag("follow", logs.follow)
+            .with_flag("timestamps", logs.timestamps)
+            .with_flag("details", logs.details)
+            .with_some("tail", given(&logs.tail))
+            .with_some("since", given(&logs.since))
+            .with_some("until", given(&logs.until));
+        self.get(of(id, "/logs")).query(query).bytes().await
+    }
+}
+
+fn stopping(signal: Option<&str>, timeout: Option<i64>) -> Query {
+    Query::default().with_some("signal", signal).with_some("t", timeout.map(|seconds| seconds.to_string()))
+}

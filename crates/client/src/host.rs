@@ -1,0 +1,87 @@
+//! Where an engine listens.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use dhow_errdefs::{Error, Result};
+
+/// The port of an engine when a `tcp://` address names none.
+const DEFAULT_PORT: u16 = 2375;
+
+/// An engine's address, as in `DOCKER_HOST`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// `unix:///run/dhow/dhow.sock`.
+    Unix(PathBuf),
+    /// `tcp://127.0.0.1:2375`: plain HTTP, no encryption.
+    Tcp {
+        /// Name or address, without brackets.
+        name: String,
+        /// Port number.
+        port: u16,
+    },
+}
+
+impl FromStr for Host {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once("://") {
+            Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(path.into())),
+            Some(("unix", _)) => Err(Error::invalid(format!("invalid host {text:?}: no path"))),
+            Some(("tcp" | "http", address)) => tcp(address.trim_end_matches('/')),
+            None => tcp(text),
+            Some((scheme @ ("ssh" | "https" | "fd" | "npipe"), _)) => {
+                Err(Error::not_implemented(format!("cannot reach {text}: {scheme}:// addresses are not supported yet"))
+                    .with_hint("use unix:// or, on a network you trust, tcp://"))
+            }
+            Some(_) => Err(Error::invalid(format!("unable to parse docker host `{text}`"))),
+        }
+    }
+}
+
+fn tcp(address: &str) -> Result<Host> {
+    let invalid = || Error::invalid(format!("invalid host {address:?}"));
+    let (name, port) = match address.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse().map_err(|_| invalid())?),
+        _ => (address, DEFAULT_PORT),
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let name = if name.is_empty() { "127.0.0.1" } else { name };
+    Ok(Host::Tcp { name: name.to_owned(), port })
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { name, port } if name.contains(':') => write!(f, "tcp://[{name}]:{port}"),
+            Self::Tcp { name, port } => write!(f, "tcp://{name}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dhow_errdefs::Class;
+
+    use super::*;
+
+    #[test]
+    fn addresses_come_back() {
+        for text in ["unix:///run/x.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:80"] {
+            assert_eq!(text.parse::<Host>().unwrap().to_string(), text);
+        }
+        assert_eq!("tcp://h".parse::<Host>().unwrap().to_string(), "tcp://h:2375");
+        assert_eq!("tcp://:99".parse::<Host>().unwrap().to_string(), "tcp://127.0.0.1:99");
+        assert_eq!("[::1]".parse::<Host>().unwrap().to_string(), "tcp://[::1]:2375");
+    }
+
+    #[test]
+    fn what_cannot_be_reached_says_so() {
+        assert_eq!("ssh://me@x".parse::<Host>().unwrap_err().class(), Class::NotImplemented);
+        assert_eq!("foo://x".parse::<Host>().unwrap_err().to_string(), "unable to parse docker host `foo://x`");
+        assert_eq!("unix://".parse::<Host>().unwrap_err().class(), Class::InvalidArgument);
+    }
+}

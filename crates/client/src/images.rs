@@ -1,0 +1,118 @@
+//! `/images`.
+
+use dhow_api::image::{Deleted, HistoryItem, Inspect, Summary};
+use dhow_api::query::{Filters, Query};
+use dhow_errdefs::Result;
+
+use crate::path::segment;
+use crate::{Bytestream, Client, Messages, Upload};
+
+/// Which images to list.
+#[derive(Debug, Clone, Default)]
+pub struct ImageListing {
+    /// Intermediate ones too.
+    pub all: bool,
+    /// With the digests they were pulled by.
+    pub digests: bool,
+    /// Only those that match.
+    pub filters: Filters,
+}
+
+/// What becomes of an imported file system.
+#[derive(Debug, Clone, Default)]
+pub struct Import {
+    /// `-` for a body, or an address from which the engine fetches.
+    pub source: String,
+    /// Repository and tag; empty for an image without a name.
+    pub reference: String,
+    /// A comment.
+    pub message: String,
+    /// Dockerfile instructions to apply.
+    pub changes: Vec<String>,
+    /// `os/arch`; empty for the engine's own.
+    pub platform: String,
+}
+
+fn of(name: &str, verb: &str) -> String {
+    format!("/images/{}{verb}", segment(name))
+}
+
+fn given(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Each call fails if the engine cannot be reached, or refuses, with its words.
+#[allow(clippy::missing_errors_doc, reason = "said once for all above")]
+impl Client {
+    /// Lists images.
+    pub async fn image_list(&self, listing: &ImageListing) -> Result<Vec<Summary>> {
+        let query = Query::default()
+            .with_flag("all", listing.all)
+            .with_flag("digests", listing.digests)
+            .with_filters(&listing.filters);
+        self.get("/images/json").query(query).document().await
+    }
+
+    /// Everything about an image.
+    pub async fn image_inspect(&self, name: &str) -> Result<Inspect> {
+        self.get(of(name, "/json")).document().await
+    }
+
+    /// The same as the engine wrote it.
+    pub async fn image_inspect_raw(&self, name: &str) -> Result<Vec<u8>> {
+        self.get(of(name, "/json")).text().await
+    }
+
+    /// How an image came to be, newest step first.
+    pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
+        self.get(of(name, "/history")).document().await
+    }
+
+    /// Gives an image another name.
+    pub async fn image_tag(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
+        let query = Query::default().with("repo", repository).with("tag", tag);
+        self.post(of(name, "/tag")).query(query).done().await
+    }
+
+    /// Takes a name off an image, and the image away with its last name.
+    pub async fn image_remove(&self, name: &str, force: bool, no_prune: bool) -> Result<Vec<Deleted>> {
+        let query = Query::default().with_flag("force", force).with_flag("noprune", no_prune);
+        self.delete(of(name, "")).query(query).document().await
+    }
+
+    /// Makes an image of a file system.
+    pub async fn image_import(&self, import: &Import, body: Option<Upload>) -> Result<Messages> {
+        let query = Query::default()
+            .with("fromSrc", import.source.as_str())
+            .with_some("repo", given(&import.reference))
+            .with_some("message", given(&import.message))
+            .with_some("platform", given(&import.platform));
+        let query = import.changes.iter().fold(query, |query, change| query.with("changes", change.as_str()));
+        let call = self.post("/images/create").query(query);
+        match body {
+            Some(body) => call.upload(body).messages().await,
+            None => call.messages().await,
+        }
+    }
+
+    /// Downloads an image.
+    pub async fn image_pull(&self, name: &str, tag: &str, platform: &str) -> Result<Messages> {
+        let query = Query::default()
+            .with("fromImage", name)
+            .with_some("tag", given(tag))
+            .with_some("platform", given(platform));
+        self.post("/images/create").query(query).messages().await
+    }
+
+    /// Loads an archive of images.
+    pub async fn image_load(&self, quiet: bool, body: Upload) -> Result<Messages> {
+        let query = Query::default().with("quiet", if quiet { "1" } else { "0" });
+        self.post("/images/load").query(query).upload(body).messages().await
+    }
+
+    /// An archive of images.
+    pub async fn image_save(&self, names: &[String]) -> Result<Bytestream> {
+        let query = names.iter().fold(Query::default(), |query, name| query.with("names", name.as_str()));
+        self.get("/images/get").query(query).bytes().await
+    }
+}
