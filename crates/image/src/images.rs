@@ -1,0 +1,81 @@
+//! The images of a store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dhow_errdefs::{Result, ResultExt};
+use dhow_oci::{Digest, ImageConfig, Reference};
+use dhow_store::{ImageRecord, Store};
+
+use crate::name;
+
+/// The images of a store. Share it in an [`Arc`]; all methods take `&self`, may be called at once, and block.
+#[derive(Debug)]
+pub struct Images {
+    store: Arc<Store>,
+    /// Held while names or images are taken away or moved.
+    names: Mutex<()>,
+    /// Parsed configs: they never change, and list and create look at them all the time.
+    configs: Mutex<HashMap<Digest, Arc<ImageConfig>>>,
+}
+
+impl Images {
+    /// The images of this store.
+    #[must_use]
+    pub fn open(store: Arc<Store>) -> Self {
+        Self { store, names: Mutex::default(), configs: Mutex::default() }
+    }
+
+    /// The store they are in.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How many images there are.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn count(&self) -> Result<usize> {
+        Ok(self.store.metadata().images()?.len())
+    }
+
+    /// The config of an image by its ID, also of one that is not recorded any more but whose blob is still there.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when its blob is not there, or what is wrong with it.
+    pub fn config(&self, id: &Digest) -> Result<Arc<ImageConfig>> {
+        if let Some(config) = self.configs().get(id) {
+            return Ok(Arc::clone(config));
+        }
+        let bytes = self.store.content().read(id).context(|| format!("read the config of image {id}"))?;
+        let config = Arc::new(ImageConfig::parse(&bytes)?);
+        self.configs().insert(*id, Arc::clone(&config));
+        Ok(config)
+    }
+
+    /// Gives an image another name, taking it away from the image that had it.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when there is no such image,
+    /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) when the name has a digest.
+    pub fn tag(&self, source: &str, target: &Reference) -> Result<ImageRecord> {
+        let target = name::taggable(target)?;
+        let _names = self.lock_names();
+        let image = self.resolve(source)?;
+        self.store.metadata().set_tag(&target.canonical(), &image.id)?;
+        Ok(image)
+    }
+
+    pub(crate) fn lock_names(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn forget_config(&self, id: &Digest) {
+        self.configs().remove(id);
+    }
+
+    fn configs(&self) -> MutexGuard<'_, HashMap<Digest, Arc<ImageConfig>>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

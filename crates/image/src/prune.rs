@@ -1,0 +1,57 @@
+//! Taking away what nobody needs.
+
+use dhow_errdefs::Result;
+use dhow_oci::Digest;
+
+use crate::filter::{Filters, Properties};
+use crate::images::Images;
+use crate::remove::{Removal, Removed, User};
+
+/// What a prune took away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Names, images and layers, in the order in which they went.
+    pub removed: Vec<Removed>,
+    /// Bytes of layers that were freed.
+    pub reclaimed: u64,
+}
+
+impl Images {
+    /// Takes away all images without names that no container uses; with the filter `dangling=false` also those with
+    /// names. Further filters: `label`, `label!`, `until`.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for an unknown filter or value.
+    pub fn prune(&self, filters: &Filters, users: impl Fn(&Digest) -> Vec<User>) -> Result<Pruned> {
+        filters.only(&["dangling", "label", "label!", "until"])?;
+        let named_too = !filters.flag("dangling")?.unwrap_or(true);
+        let properties = Properties::new(self, filters)?;
+        let _names = self.lock_names();
+        let mut pruned = Pruned::default();
+        for (image, names) in self.with_names()? {
+            let unwanted = (named_too || names.tags.is_empty()) && properties.fit(&*self.config(&image.id)?);
+            if !unwanted || !users(&image.id).is_empty() {
+                continue;
+            }
+            let sizes = self.layer_sizes(&image.layers)?;
+            let removal = Removal { images: self, image, force: false, users: Vec::new() };
+            let removed = removal.delete(&names.all())?;
+            pruned.reclaimed += sizes
+                .iter()
+                .filter(|(chain, _)| removed.contains(&Removed::Layer(*chain)))
+                .map(|(_, size)| size)
+                .sum::<u64>();
+            pruned.removed.extend(removed);
+        }
+        Ok(pruned)
+    }
+
+    fn layer_sizes(&self, layers: &[dhow_store::ImageLayer]) -> Result<Vec<(Digest, u64)>> {
+        let mut sizes = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let record = self.store().metadata().layer(&layer.chain_id)?;
+            sizes.push((layer.chain_id, record.map_or(0, |record| record.size)));
+        }
+        Ok(sizes)
+    }
+}

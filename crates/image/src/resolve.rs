@@ -1,0 +1,104 @@
+//! From what a person typed to an image.
+
+use dhow_errdefs::{Error, Result, message};
+use dhow_oci::{Digest, Reference};
+use dhow_store::ImageRecord;
+
+use crate::images::Images;
+
+impl Images {
+    /// Finds an image by name, `name:tag`, `name@digest`, ID, or the beginning of an ID; a name wins over an ID.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) in Docker's words,
+    /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) when it is neither name nor ID, or several IDs begin
+    /// like that.
+    pub fn resolve(&self, text: &str) -> Result<ImageRecord> {
+        let found = match id(text) {
+            Some(id) => self.store().metadata().image(&id)?,
+            None => self.resolve_name(text)?,
+        };
+        found.ok_or_else(|| Error::not_found(message::no_such_image(&shown(text))))
+    }
+
+    fn resolve_name(&self, text: &str) -> Result<Option<ImageRecord>> {
+        let reference = Reference::parse(text)?.with_default_tag();
+        let id = match self.named(&reference)? {
+            Some(id) => Some(id),
+            None => self.with_prefix(text)?,
+        };
+        Ok(id.map(|id| self.store().metadata().image(&id)).transpose()?.flatten())
+    }
+
+    /// The image with exactly that name, or with that repository and manifest.
+    pub(crate) fn named(&self, reference: &Reference) -> Result<Option<Digest>> {
+        let metadata = self.store().metadata();
+        let Some(digest) = reference.digest() else { return metadata.tag(&reference.canonical()) };
+        let exact = metadata.tag(&reference.with_digest(*digest).canonical())?;
+        if exact.is_some() {
+            return Ok(exact);
+        }
+        let repository = |name: &str| Reference::parse(name).is_ok_and(|name| name.name() == reference.name());
+        for tag in metadata.tags()?.into_iter().filter(|tag| repository(&tag.name)) {
+            if metadata.image(&tag.image)?.is_some_and(|image| image.manifest == Some(*digest)) {
+                return Ok(Some(tag.image));
+            }
+        }
+        Ok(None)
+    }
+
+    fn with_prefix(&self, text: &str) -> Result<Option<Digest>> {
+        let prefix = text.strip_prefix("sha256:").unwrap_or(text);
+        if prefix.is_empty()
+            || prefix.len() > 64
+            || !prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        {
+            return Ok(None);
+        }
+        match self.store().metadata().images_with_prefix(prefix)?.as_slice() {
+            [] => Ok(None),
+            [id] => Ok(Some(*id)),
+            _ => Err(Error::invalid(message::ambiguous_prefix(text))),
+        }
+    }
+}
+
+/// A full ID, with or without its algorithm.
+fn id(text: &str) -> Option<Digest> {
+    text.parse().or_else(|_| Digest::from_hex(text)).ok()
+}
+
+/// What was looked for, as Docker repeats it.
+fn shown(text: &str) -> String {
+    match id(text) {
+        Some(id) => id.to_string(),
+        None => Reference::parse(text).map_or_else(|_| text.to_owned(), |name| name.with_default_tag().familiar()),
+    }
+}
+
+/// Whether the text is the beginning of that ID: then an image is meant, and not one of its names.
+pub(crate) fn is_prefix_of(text: &str, id: &Digest) -> bool {
+    !text.is_empty() && (id.to_string().starts_with(text) || id.hex().starts_with(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_told_from_names() {
+        let digest = Digest::of(b"");
+        assert_eq!(id(&digest.to_string()), Some(digest));
+        assert_eq!(id(&digest.hex()), Some(digest));
+        assert_eq!(id(&digest.hex()[..12]), None);
+        assert!(is_prefix_of("sha256:e3b0", &digest) && is_prefix_of("e3b0", &digest));
+        assert!(!is_prefix_of("", &digest) && !is_prefix_of("b0", &digest));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_as_docker_names_it() {
+        assert_eq!(shown("docker.io/library/x"), "x:latest");
+        assert_eq!(shown("abc:1"), "abc:1");
+        assert_eq!(shown(&Digest::of(b"").hex()), Digest::of(b"").to_string());
+    }
+}
