@@ -104,7 +104,7 @@ impl Content {
     /// What the file system says.
     pub fn stat(&self, digest: &Digest) -> Result<Option<Blob>> {
         match fs::symlink_metadata(self.path(digest)) {
-            Ok(metadata) => Ok(Some(Blob { digest: digest.clone(), size: metadata.len() })),
+            Ok(metadata) => Ok(Some(Blob { digest: *digest, size: metadata.len() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context(|| format!("find blob {digest}")),
         }

@@ -37,7 +37,7 @@ pub(crate) fn collect(store: &Store) -> Result<Collected> {
     let (marked, doomed) = store.metadata().transaction(Durability::Full, |transaction| {
         let mut marked = Marked::default();
         for image in transaction.images()? {
-            marked.tops.extend(image.layers.iter().map(|layer| layer.chain_id.clone()));
+            marked.tops.extend(image.layers.iter().map(|layer| layer.chain_id));
             marked.blobs.extend(image.layers.into_iter().map(|layer| layer.blob));
             marked.blobs.extend(image.blobs.into_iter().chain(image.manifest).chain([image.id]));
         }
@@ -74,7 +74,7 @@ fn unreachable(layers: Vec<LayerRecord>, tops: &HashSet<Digest>) -> Vec<LayerRec
     let mut reached = HashSet::new();
     for top in tops {
         let mut next = Some(top);
-        while let Some(chain) = next.filter(|chain| reached.insert((*chain).clone())) {
+        while let Some(chain) = next.filter(|chain| reached.insert(**chain)) {
             next = parents.get(chain).copied().flatten();
         }
     }

@@ -12,13 +12,23 @@
 //!   things at once is an error;
 //! * a layer is unpacked into a folder of its own and becomes visible by a rename when everything about it is verified.
 
+mod archive;
+mod attributes;
+mod extract;
+mod inherit;
+mod manifest;
+mod name;
+mod pipeline;
+mod record;
+mod tree;
 mod unpack;
 
-use std::fs;
+use std::collections::HashSet;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
@@ -30,6 +40,9 @@ use crate::root::{Namespace, Root};
 use crate::trash::Trash;
 
 pub use unpack::Unpacked;
+
+/// The folder that a container without layers stands on.
+pub(crate) const EMPTY: &str = "empty";
 
 /// How much an archive may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +90,8 @@ pub struct Layers {
     dir: PathBuf,
     namespace: Namespace,
     next: AtomicU64,
+    /// One at a time: two that have the same layer at hand must not both record it.
+    recording: Mutex<()>,
     metadata: Arc<Metadata>,
     trash: Arc<Trash>,
 }
@@ -86,9 +101,30 @@ impl Layers {
     pub(crate) fn open(root: &Root, metadata: &Arc<Metadata>, trash: &Arc<Trash>) -> Result<Self> {
         let dir = root.join("layers");
         let next = AtomicU64::new(metadata.last_layer()? + 1);
-        let layers =
-            Self { dir, namespace: root.namespace(), next, metadata: Arc::clone(metadata), trash: Arc::clone(trash) };
+        let layers = Self {
+            dir,
+            namespace: root.namespace(),
+            next,
+            recording: Mutex::default(),
+            metadata: Arc::clone(metadata),
+            trash: Arc::clone(trash),
+        };
+        layers.drop_unknown()?;
+        let empty = layers.dir.join(EMPTY);
+        fs::create_dir_all(&empty).context(|| format!("create {}", empty.display()))?;
         Ok(layers)
+    }
+
+    fn drop_unknown(&self) -> Result<()> {
+        let step = || format!("list {}", self.dir.display());
+        let known: HashSet<String> = self.metadata.layers()?.iter().map(|layer| layer.number.to_string()).collect();
+        for entry in fs::read_dir(&self.dir).context(step)? {
+            let entry = entry.context(step)?;
+            if !entry.file_name().to_str().is_some_and(|name| name == EMPTY || known.contains(name)) {
+                self.trash.discard(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Unpacks a tar (plain, gzip or zstd; found out by looking) into a folder that no record mentions yet.
@@ -123,8 +159,7 @@ impl Layers {
         parent: Option<&Digest>,
         layers: Vec<Unpacked<'_>>,
     ) -> Result<Vec<LayerRecord>> {
-        let _ = (lease, parent, layers);
-        Err(Error::internal("coming"))
+        record::run(self, lease, parent, layers)
     }
 
     /// Unpacks one layer and records it: [`Layers::unpack`] and [`Layers::record`].
@@ -167,8 +202,9 @@ impl Layers {
     /// # Errors
     /// What the file system says; differences are no errors.
     pub fn verify(&self, layer: &LayerRecord) -> Result<Vec<Damage>> {
-        let _ = layer;
-        Ok(Vec::new())
+        let diff = self.diff(layer);
+        let root = File::open(&diff).context(|| format!("open {}", diff.display()))?;
+        manifest::verify(&self.folder(layer.number).join("manifest"), &root)
     }
 
     pub(crate) fn discard(&self, number: u64) -> Result<bool> {

@@ -65,8 +65,8 @@ impl Lease {
     pub(crate) fn hold_blob<E>(&self, digest: &Digest, publish: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut held = self.flight.freeze();
         publish()?;
-        if self.mine().blobs.insert(digest.clone()) {
-            *held.blobs.entry(digest.clone()).or_default() += 1;
+        if self.mine().blobs.insert(*digest) {
+            *held.blobs.entry(*digest).or_default() += 1;
         }
         Ok(())
     }
@@ -76,8 +76,8 @@ impl Lease {
         let mut held = self.flight.freeze();
         let value = publish()?;
         for chain in chains {
-            if self.mine().layers.insert(chain.clone()) {
-                *held.layers.entry(chain.clone()).or_default() += 1;
+            if self.mine().layers.insert(*chain) {
+                *held.layers.entry(*chain).or_default() += 1;
             }
         }
         Ok(value)

@@ -30,7 +30,7 @@ pub(crate) struct Root {
 /// Where overlay keeps its own attributes (Linux Documentation/filesystems/overlayfs.rst, "Whiteouts and opaque
 /// directories" and "Unprivileged mount").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Namespace {
+pub(crate) enum Namespace {
     /// `trusted.overlay.*`: needs CAP_SYS_ADMIN in the initial user namespace.
     Trusted,
     /// `user.overlay.*`: read when the overlay is mounted with the option `userxattr`.
@@ -39,8 +39,7 @@ pub enum Namespace {
 
 impl Namespace {
     /// The prefix of the attributes' names.
-    #[must_use]
-    pub fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Trusted => "trusted.overlay.",
             Self::User => "user.overlay.",

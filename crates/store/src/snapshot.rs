@@ -15,6 +15,7 @@ use dhow_oci::Digest;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use crate::layer::EMPTY;
 use crate::metadata::{LayerRecord, Metadata};
 use crate::root::Namespace;
 use crate::trash::Trash;
@@ -174,7 +175,7 @@ impl Snapshots {
             uid: first.uid,
             gid: first.gid,
         });
-        self.chains.lock().unwrap_or_else(PoisonError::into_inner).insert(top.clone(), Arc::clone(&chain));
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner).insert(*top, Arc::clone(&chain));
         Ok(chain)
     }
 
@@ -184,7 +185,7 @@ impl Snapshots {
 
     /// Overlay wants one lower folder at least; `layers/empty` never has anything in it.
     fn no_layers(&self) -> Chain {
-        Chain { lower: vec![self.layers.join("empty")], mode: 0o755, uid: effective_uid(), gid: effective_gid() }
+        Chain { lower: vec![self.layers.join(EMPTY)], mode: 0o755, uid: effective_uid(), gid: effective_gid() }
     }
 }
 

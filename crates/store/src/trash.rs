@@ -1,8 +1,11 @@
 //! Deletion in the background: a rename now, the work later.
 
-mod remove;
+pub(crate) mod remove;
 
-use std::fs;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -16,7 +19,7 @@ use dhow_errdefs::{Result, ResultExt};
 pub(crate) struct Trash {
     dir: PathBuf,
     next: AtomicU64,
-    queue: Option<Sender<PathBuf>>,
+    queue: Option<Sender<CString>>,
     pending: Arc<Pending>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,15 +37,16 @@ impl Trash {
         let (sender, receiver) = mpsc::channel();
         let pending = Arc::new(Pending::default());
         let thread = {
-            let (dir, pending) = (dir.clone(), Arc::clone(&pending));
+            let folder = File::open(&dir).context(|| format!("open {}", dir.display()))?;
+            let pending = Arc::clone(&pending);
             thread::Builder::new()
                 .name("trash".into())
-                .spawn(move || empty(&dir, &receiver, &pending))
+                .spawn(move || empty(&folder, &receiver, &pending))
                 .context(|| "start the trash thread")?
         };
         let trash = Self { dir, next: AtomicU64::new(0), queue: Some(sender), pending, thread: Some(thread) };
         for entry in fs::read_dir(&trash.dir).context(|| format!("list {}", trash.dir.display()))? {
-            trash.queue(entry.context(|| format!("list {}", trash.dir.display()))?.path());
+            trash.queue(&entry.context(|| format!("list {}", trash.dir.display()))?.path());
         }
         Ok(trash)
     }
@@ -58,7 +62,7 @@ impl Trash {
             }
             return match fs::rename(path, &target) {
                 Ok(()) => {
-                    self.queue(target);
+                    self.queue(&target);
                     Ok(true)
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -73,10 +77,11 @@ impl Trash {
         let _none = self.pending.none.wait_while(count, |count| *count > 0).unwrap_or_else(PoisonError::into_inner);
     }
 
-    fn queue(&self, path: PathBuf) {
+    fn queue(&self, path: &Path) {
+        let Some(Ok(name)) = path.file_name().map(|name| CString::new(name.as_bytes())) else { return };
         self.pending.add();
         if let Some(queue) = &self.queue
-            && queue.send(path).is_err()
+            && queue.send(name).is_err()
         {
             // The thread died: the next start empties the folder.
             self.pending.done();
@@ -121,11 +126,11 @@ impl Pending {
     }
 }
 
-fn empty(dir: &Path, queue: &Receiver<PathBuf>, pending: &Pending) {
-    while let Ok(path) = queue.recv() {
+fn empty(dir: &File, queue: &Receiver<CString>, pending: &Pending) {
+    while let Ok(name) = queue.recv() {
         // What cannot be deleted (a file system is mounted in it, the disk fails) stays for the next start; it harms
         // nobody in the trash, and there is nobody to tell.
-        let _ = remove::tree(dir, &path, &|| pending.is_stopped());
+        let _ = remove::tree(dir.as_fd(), &name, &|| pending.is_stopped());
         pending.done();
     }
 }

@@ -1,13 +1,31 @@
-//! thin
-use super::*;
+//! A layer between the archive and the record.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::Digest;
+
+use super::archive::Archive;
+use super::attributes::Attributes;
+use super::extract::{Extracted, Extractor};
+use super::manifest::Manifest;
+use super::name::Name;
+use super::tree::Tree;
+use super::{Layers, UnpackOptions, pipeline};
 
 /// A layer that is unpacked and verified but not recorded; gone when dropped.
 #[derive(Debug)]
 pub struct Unpacked<'a> {
-    layers: &'a Layers,
+    pub(super) layers: &'a Layers,
+    /// `layers/new-<number>` until it is recorded.
+    folder: PathBuf,
     diff_id: Digest,
-    size: u64,
-    notes: Vec<String>,
+    extracted: Extracted,
+    kept: bool,
 }
 
 impl Unpacked<'_> {
@@ -20,20 +38,99 @@ impl Unpacked<'_> {
     /// Bytes of file contents.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.size
+        self.extracted.size
     }
 
     /// What could not be made as the archive said, because this process may not (devices, owners): for the person.
     #[must_use]
     pub fn notes(&self) -> &[String] {
-        &self.notes
+        &self.extracted.notes
+    }
+
+    pub(super) fn diff(&self) -> PathBuf {
+        self.folder.join("diff")
+    }
+
+    pub(super) fn implied(&self) -> &[Name] {
+        &self.extracted.implied
+    }
+
+    /// Whether the archive said what the root is like.
+    pub(super) fn describes_root(&self) -> bool {
+        self.extracted.root
+    }
+
+    /// Gives it its final place. The caller answers for it from now on.
+    pub(super) fn keep(mut self, target: &Path) -> Result<()> {
+        fs::rename(&self.folder, target)
+            .context(|| format!("rename {} to {}", self.folder.display(), target.display()))?;
+        self.kept = true;
+        Ok(())
     }
 }
 
-pub(super) fn run<'a>(
-    _layers: &'a Layers,
-    _archive: impl Read + Send,
-    _options: &UnpackOptions,
-) -> Result<Unpacked<'a>> {
-    Err(Error::internal("coming"))
+impl Drop for Unpacked<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // If even that fails, the next start finds it.
+            let _ = self.layers.trash.discard(&self.folder);
+        }
+    }
+}
+
+/// Unpacks an archive into a new folder.
+pub(super) fn run<'a>(layers: &'a Layers, archive: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked<'a>> {
+    let new = New::create(layers)?;
+    let tree = Tree::create(&new.folder)?;
+    let manifest = Manifest::create(&new.folder.join("manifest"))?;
+    let extractor = Extractor::new(tree, manifest, Attributes::new(layers.namespace), options.limits.entries);
+    let bytes_max = match options.limits.bytes {
+        Some(bytes) => bytes,
+        None => free(&new.folder)?,
+    };
+    let lenient = options.diff_id.is_some();
+    let (extracted, diff_id) =
+        pipeline::run(archive, &options.limits, bytes_max, |tar| extractor.run(Archive::new(tar, lenient)))?;
+    match options.diff_id {
+        Some(expected) if expected != diff_id => {
+            Err(Error::data_loss(format!("layer has digest {diff_id}, expected {expected}")))
+        }
+        _ => Ok(Unpacked { layers, folder: new.keep(), diff_id, extracted, kept: false }),
+    }
+}
+
+/// A folder that goes away again unless it is kept.
+struct New<'a> {
+    layers: &'a Layers,
+    folder: PathBuf,
+}
+
+impl<'a> New<'a> {
+    fn create(layers: &'a Layers) -> Result<Self> {
+        let number = layers.next.fetch_add(1, Ordering::Relaxed);
+        let folder = layers.dir.join(format!("new-{number}"));
+        fs::DirBuilder::new().mode(0o711).create(&folder).context(|| format!("create {}", folder.display()))?;
+        Ok(Self { layers, folder })
+    }
+
+    fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.folder)
+    }
+}
+
+impl Drop for New<'_> {
+    fn drop(&mut self) {
+        if !self.folder.as_os_str().is_empty() {
+            let _ = self.layers.trash.discard(&self.folder);
+        }
+    }
+}
+
+/// What may be filled: the engine's own database and the host must be able to go on.
+fn free(folder: &Path) -> Result<u64> {
+    let step = || format!("find free space of {}", folder.display());
+    let dir = File::open(folder).context(step)?;
+    let stat = rustix::fs::fstatvfs(&dir).map_err(std::io::Error::from).context(step)?;
+    let reserve = stat.f_blocks / 20;
+    Ok(stat.f_bavail.saturating_sub(reserve).saturating_mul(stat.f_frsize))
 }

@@ -97,12 +97,12 @@ mod tests {
         migrate(&mut connection).unwrap();
         connection.execute("INSERT INTO images VALUES ('i', NULL, 0, 0, '')", []).unwrap();
         migrate(&mut connection).unwrap();
-        let (version, images): (usize, u32) = connection
+        let (version, images): (u32, u32) = connection
             .query_row("SELECT user_version, (SELECT count(*) FROM images) FROM pragma_user_version", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .unwrap();
-        assert_eq!((version, images), (MIGRATIONS.len(), 1));
+        assert_eq!((version as usize, images), (MIGRATIONS.len(), 1));
     }
 
     #[test]

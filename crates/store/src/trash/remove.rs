@@ -1,5 +1,192 @@
-//! thin
-use std::path::Path;
-pub(super) fn tree(_trash: &Path, path: &Path, _stop: &dyn Fn() -> bool) -> std::io::Result<()> {
-    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+//! Deletes trees of any depth, relative to a folder's descriptor.
+//!
+//! A container or an image decides what a tree looks like: paths longer than `PATH_MAX`, thousands of levels, immutable
+//! files. So nothing recurses and no path is followed: each folder inside a folder is moved up to the trash itself
+//! first, and then emptied in its turn.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, Dir, FileType, IFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+/// Deletes `name` in `trash` with all that is below it; `trash` is used as scratch space. What cannot be deleted is left
+/// there, the rest is deleted, and the first error is returned. Between two folders it asks whether to `stop`.
+pub(crate) fn tree(trash: BorrowedFd<'_>, name: &CStr, stop: &dyn Fn() -> bool) -> io::Result<()> {
+    let mut folders = Vec::new();
+    let mut failure = remove(trash, name, trash, &mut folders).err();
+    while let Some(folder) = folders.pop() {
+        if stop() {
+            return Err(Errno::INTR.into());
+        }
+        if let Err(error) = empty(trash, &folder, &mut folders) {
+            failure.get_or_insert(error);
+        }
+    }
+    failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Deletes what is in a folder of the trash, then the folder. Folders inside are moved out and queued.
+fn empty(trash: BorrowedFd<'_>, name: &CStr, folders: &mut Vec<CString>) -> Result<(), Errno> {
+    let folder = open(trash, name)?;
+    let mut failure = None;
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let removed = match entry.file_type() {
+            FileType::Directory => set_aside(folder.as_fd(), entry.file_name(), trash, folders),
+            _ => remove(folder.as_fd(), entry.file_name(), trash, folders),
+        };
+        failure = failure.or(removed.err());
+    }
+    match failure {
+        Some(error) => Err(error),
+        None => rustix::fs::unlinkat(trash, name, AtFlags::REMOVEDIR),
+    }
+}
+
+/// Deletes a file, or sets a folder aside.
+fn remove(folder: BorrowedFd<'_>, name: &CStr, trash: BorrowedFd<'_>, folders: &mut Vec<CString>) -> Result<(), Errno> {
+    let unlink = || rustix::fs::unlinkat(folder, name, AtFlags::empty());
+    match unlink() {
+        // POSIX says EPERM for a folder, Linux EISDIR.
+        Err(Errno::ISDIR) => set_aside(folder, name, trash, folders),
+        Err(Errno::PERM | Errno::ACCESS) => {
+            unlock(folder, name);
+            unlink()
+        }
+        result => result,
+    }
+}
+
+/// Moves a folder up into the trash, where it is emptied later.
+fn set_aside(
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+    trash: BorrowedFd<'_>,
+    folders: &mut Vec<CString>,
+) -> Result<(), Errno> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    if rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR).is_ok() {
+        return Ok(());
+    }
+    let mut unlocked = false;
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let aside = CString::new(format!("aside-{}-{number}", std::process::id())).map_err(|_| Errno::INVAL)?;
+        match rustix::fs::renameat_with(folder, name, trash, aside.as_c_str(), RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                folders.push(aside);
+                return Ok(());
+            }
+            // A leftover of a former engine with the same process number.
+            Err(Errno::EXIST) => {}
+            Err(Errno::PERM | Errno::ACCESS) if !unlocked => {
+                unlock(folder, name);
+                unlocked = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn open(folder: BorrowedFd<'_>, name: &CStr) -> Result<rustix::fd::OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(folder, name, flags, Mode::empty());
+    let folder_fd = match open() {
+        Err(Errno::ACCESS) => {
+            unlock(folder, name);
+            open()?
+        }
+        result => result?,
+    };
+    Ok(folder_fd)
+}
+
+/// Takes away what forbids deletion: the attributes `immutable` and `append only` of the entry and of its folder, and
+/// missing permissions. Whether it helped shows when the deletion is tried again.
+fn unlock(folder: BorrowedFd<'_>, name: &CStr) {
+    clear_flags(folder);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let is =
+        rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if matches!(is, Ok(FileType::Directory)) {
+        let _ = rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty());
+    }
+    // Opening a device could do anything to the machine.
+    if matches!(is, Ok(FileType::Directory | FileType::RegularFile))
+        && let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty())
+    {
+        clear_flags(file.as_fd());
+    }
+}
+
+fn clear_flags(file: BorrowedFd<'_>) {
+    let locks = IFlags::IMMUTABLE | IFlags::APPEND;
+    if let Ok(flags) = rustix::fs::ioctl_getflags(file)
+        && flags.intersects(locks)
+    {
+        let _ = rustix::fs::ioctl_setflags(file, flags - locks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    fn delete(trash: &Path, name: &str) -> io::Result<()> {
+        let dir = File::open(trash).unwrap();
+        tree(dir.as_fd(), &CString::new(name).unwrap(), &|| false)
+    }
+
+    fn is_empty(dir: &Path) -> bool {
+        fs::read_dir(dir).unwrap().next().is_none()
+    }
+
+    #[test]
+    fn a_tree_deeper_than_any_path_is_deleted() {
+        let trash = tempfile::tempdir().unwrap();
+        let mut at: rustix::fd::OwnedFd = File::open(trash.path()).unwrap().into();
+        for _ in 0..3000 {
+            rustix::fs::mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, "deep", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        drop(at);
+        delete(trash.path(), "deep").unwrap();
+        assert!(is_empty(trash.path()));
+    }
+
+    #[test]
+    fn links_are_deleted_not_followed() {
+        let (trash, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("keep"), "x").unwrap();
+        fs::create_dir(trash.path().join("t")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), trash.path().join("t/link")).unwrap();
+        delete(trash.path(), "t").unwrap();
+        assert!(is_empty(trash.path()));
+        assert!(outside.path().join("keep").exists());
+    }
+
+    #[test]
+    fn immutable_files_and_closed_folders_are_deleted() {
+        let trash = tempfile::tempdir().unwrap();
+        let closed = trash.path().join("t/closed");
+        fs::create_dir_all(&closed).unwrap();
+        let file = File::create(closed.join("file")).unwrap();
+        let folder = File::open(&closed).unwrap();
+        if rustix::fs::ioctl_setflags(&file, IFlags::IMMUTABLE).is_err() {
+            eprintln!("NOT RUN: this file system or user cannot make files immutable");
+            return;
+        }
+        rustix::fs::ioctl_setflags(&folder, IFlags::IMMUTABLE).unwrap();
+        assert!(fs::remove_file(closed.join("file")).is_err(), "the test made nothing immutable");
+        delete(trash.path(), "t").unwrap();
+        assert!(is_empty(trash.path()));
+    }
 }

@@ -1,0 +1,210 @@
+//! `layers/<number>/manifest`: what was unpacked, file by file, so that damage can be found later.
+//!
+//! Text, one line each: `<type> <size> <sha256> <path>`, for a link followed by a TAB and its target. Bytes outside
+//! printable ASCII are escaped as in Rust. A later line for a path replaces an earlier one and all below it, unless both
+//! are folders. The first line has the version.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::{Digest, Hasher};
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
+
+use super::Damage;
+use super::name::Name;
+use super::tree::open_plain;
+
+const HEAD: &str = "dhow layer manifest 1";
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    File {
+        size: u64,
+        digest: Digest,
+    },
+    Directory,
+    Symlink(Vec<u8>),
+    /// Another name of a file that has a line of its own.
+    Hardlink,
+    /// A device, a fifo, or a file with holes.
+    Special,
+    Whiteout,
+}
+
+/// Writes a manifest.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    file: BufWriter<File>,
+}
+
+impl Manifest {
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let step = || format!("create {}", path.display());
+        let mut file = BufWriter::with_capacity(64 << 10, File::create(path).context(step)?);
+        writeln!(file, "{HEAD}").context(step)?;
+        Ok(Self { file })
+    }
+
+    pub(super) fn add(&mut self, name: &Name, line: &Line) -> Result<()> {
+        self.write(name, line).context(|| "write the layer's manifest")
+    }
+
+    fn write(&mut self, name: &Name, line: &Line) -> io::Result<()> {
+        let path = name.as_bytes().escape_ascii();
+        match line {
+            Line::File { size, digest } => writeln!(self.file, "f {size} {} {path}", digest.hex()),
+            Line::Symlink(target) => writeln!(self.file, "l 0 - {path}\t{}", target.escape_ascii()),
+            Line::Directory => writeln!(self.file, "d 0 - {path}"),
+            Line::Hardlink => writeln!(self.file, "h 0 - {path}"),
+            Line::Special => writeln!(self.file, "s 0 - {path}"),
+            Line::Whiteout => writeln!(self.file, "w 0 - {path}"),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.file.flush().context(|| "write the layer's manifest")
+    }
+}
+
+/// Compares the tree `diff` with the manifest at `path`.
+pub(super) fn verify(path: &Path, diff: &File) -> Result<Vec<Damage>> {
+    let step = || format!("read {}", path.display());
+    let file = BufReader::new(File::open(path).context(step)?);
+    let mut lines: BTreeMap<Name, Line> = BTreeMap::new();
+    for (number, text) in file.lines().enumerate() {
+        let text = text.context(step)?;
+        if number == 0 {
+            if text != HEAD {
+                return Err(damaged(path, 1));
+            }
+            continue;
+        }
+        let (name, line) = parse(&text).ok_or_else(|| damaged(path, number + 1))?;
+        if line != Line::Directory {
+            let replaced: Vec<Name> = lines
+                .range(name.join(b"")..)
+                .map(|(other, _)| other)
+                .take_while(|other| other.is_below(&name))
+                .cloned()
+                .collect();
+            for other in replaced {
+                lines.remove(&other);
+            }
+        }
+        lines.insert(name, line);
+    }
+    let wrong = |(name, line): (Name, Line)| {
+        let what = compare(diff.as_fd(), &name, &line)?;
+        Some(Damage { path: PathBuf::from(name.to_string()), what })
+    };
+    Ok(lines.into_iter().filter_map(wrong).collect())
+}
+
+fn damaged(path: &Path, line: usize) -> Error {
+    Error::data_loss(format!("{} is damaged in line {line}", path.display()))
+}
+
+fn parse(text: &str) -> Option<(Name, Line)> {
+    let mut parts = text.splitn(4, ' ');
+    let (kind, size, digest, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (path, target) = rest.split_once('\t').map_or((rest, None), |(path, target)| (path, Some(target)));
+    let line = match (kind, target) {
+        ("f", None) => Line::File { size: size.parse().ok()?, digest: format!("sha256:{digest}").parse().ok()? },
+        ("l", Some(target)) => Line::Symlink(unescape(target)?),
+        ("d", None) => Line::Directory,
+        ("h", None) => Line::Hardlink,
+        ("s", None) => Line::Special,
+        ("w", None) => Line::Whiteout,
+        _ => return None,
+    };
+    Some((Name::parse(&unescape(path)?).ok()?, line))
+}
+
+/// The inverse of [`slice::escape_ascii`].
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut plain = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        plain.push(match (byte, byte == b'\\') {
+            (byte, false) => byte,
+            _ => match bytes.next()? {
+                b't' => b'\t',
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b'x' => {
+                    let digits = [bytes.next()?, bytes.next()?];
+                    u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+                }
+                literal @ (b'\\' | b'\'' | b'"') => literal,
+                _ => return None,
+            },
+        });
+    }
+    Some(plain)
+}
+
+/// What is wrong, if something is.
+fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line) -> Option<String> {
+    let found = match open_plain(diff, name, OFlags::PATH | OFlags::NOFOLLOW) {
+        Ok(found) => found,
+        // Not unpacked because this process may not make it, or taken away by a later whiteout of it.
+        Err(Errno::NOENT) if matches!(line, Line::Special | Line::Whiteout) => return None,
+        Err(error) => return Some(error.to_string()),
+    };
+    let stat = match rustix::fs::fstat(&found) {
+        Ok(stat) => stat,
+        Err(error) => return Some(error.to_string()),
+    };
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    match line {
+        Line::File { .. } if kind != FileType::RegularFile => Some("is not a file".into()),
+        Line::File { size, .. } if stat.st_size.cast_unsigned() != *size => {
+            Some(format!("has {} bytes, expected {size}", stat.st_size))
+        }
+        Line::File { digest, .. } => match hash(diff, name) {
+            Ok(found) if found == *digest => None,
+            Ok(_) => Some("has other contents".into()),
+            Err(error) => Some(error.to_string()),
+        },
+        Line::Directory if kind != FileType::Directory => Some("is not a folder".into()),
+        Line::Symlink(target) => match rustix::fs::readlinkat(&found, "", Vec::new()) {
+            Ok(found) if found.as_bytes() == target => None,
+            Ok(_) => Some("is a link to something else".into()),
+            Err(error) => Some(error.to_string()),
+        },
+        Line::Hardlink | Line::Directory | Line::Special | Line::Whiteout => None,
+    }
+}
+
+fn hash(diff: BorrowedFd<'_>, name: &Name) -> io::Result<Digest> {
+    let mut file = File::from(open_plain(diff, name, OFlags::RDONLY | OFlags::NOFOLLOW)?);
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_name_survives_the_text(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
+            let text = bytes.escape_ascii().to_string();
+            prop_assert!(!text.contains(['\t', '\n']));
+            prop_assert_eq!(unescape(&text).unwrap(), bytes);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! From received bytes to the tar: one thread inflates, one hashes, the caller's unpacks.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, ScopedJoinHandle};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::{Digest, Hasher};
+use flate2::bufread::MultiGzDecoder;
+
+use super::Limits;
+
+/// Large enough that a hand-over costs nothing beside its work.
+const PIECE: usize = 256 << 10;
+
+/// How many pieces may wait: bounds memory, and lets neither side starve when the other one stalls for a moment.
+const WAITING: usize = 8;
+
+/// The first bytes of a compressed stream (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+type Piece = Arc<[u8]>;
+
+/// Runs `unpack` on the uncompressed archive and returns what it makes of it with the digest of the whole.
+///
+/// `unpack` must read to the end.
+pub(super) fn run<T>(
+    archive: impl Read + Send,
+    limits: &Limits,
+    bytes_max: u64,
+    unpack: impl FnOnce(Tar) -> Result<T>,
+) -> Result<(T, Digest)> {
+    let (pieces, tar) = mpsc::sync_channel(WAITING);
+    let (to_hash, hashed) = mpsc::sync_channel(WAITING);
+    thread::scope(|scope| {
+        let guard = Guard { limits: *limits, bytes_max, out: 0 };
+        let inflater = spawn(scope, "inflate", move || {
+            let result = inflate(archive, guard, &pieces, &to_hash);
+            if let Err(error) = result {
+                // Nobody listens any more: then there is an error already.
+                let _ = pieces.send(Err(error));
+            }
+        })?;
+        let hasher = spawn(scope, "hash", move || hash(&hashed))?;
+        let value = unpack(Tar { pieces: tar, piece: Arc::new([]), at: 0 })?;
+        let gone = |_| Error::internal("a thread that unpacks layers died");
+        inflater.join().map_err(gone)?;
+        Ok((value, hasher.join().map_err(gone)?))
+    })
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().name(name.into()).spawn_scoped(scope, body).context(|| format!("start thread {name}"))
+}
+
+fn hash(pieces: &Receiver<Piece>) -> Digest {
+    let mut hasher = Hasher::new();
+    while let Ok(piece) = pieces.recv() {
+        hasher.update(&piece);
+    }
+    hasher.finish()
+}
+
+fn inflate(
+    archive: impl Read,
+    mut guard: Guard,
+    tar: &SyncSender<io::Result<Piece>>,
+    hash: &SyncSender<Piece>,
+) -> io::Result<()> {
+    let received = AtomicU64::new(0);
+    let mut archive = decoder(BufReader::with_capacity(PIECE, Counted { inner: archive, count: &received }))?;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let length = fill(&mut archive, &mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        guard.check(length as u64, received.load(Ordering::Relaxed))?;
+        let piece: Piece = Arc::from(&buffer[..length]);
+        if hash.send(Arc::clone(&piece)).is_err() || tar.send(Ok(piece)).is_err() {
+            // The unpacker gave up; it knows why.
+            return Ok(());
+        }
+    }
+}
+
+/// Looks at the first bytes for the compression.
+fn decoder<'a>(mut archive: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut start = [0; 4];
+    let length = fill(&mut archive, &mut start)?;
+    let whole = io::Cursor::new(start).take(length as u64).chain(archive);
+    Ok(if start.starts_with(&GZIP) {
+        Box::new(MultiGzDecoder::new(whole))
+    } else if start == ZSTD {
+        Box::new(zstd::Decoder::with_buffer(whole)?)
+    } else {
+        Box::new(whole)
+    })
+}
+
+/// Reads until the buffer is full or the end.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Watches how much comes out.
+#[derive(Debug)]
+struct Guard {
+    limits: Limits,
+    bytes_max: u64,
+    out: u64,
+}
+
+impl Guard {
+    fn check(&mut self, more: u64, received: u64) -> io::Result<()> {
+        self.out += more;
+        let over = |what: String| Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        if self.out > self.bytes_max {
+            return over(format!("the archive becomes larger than {} bytes", self.bytes_max));
+        }
+        if self.out > Limits::RATIO_GRACE && self.out / self.limits.ratio > received {
+            return over(format!("the archive becomes more than {} times as large as it is", self.limits.ratio));
+        }
+        Ok(())
+    }
+}
+
+struct Counted<'a, R> {
+    inner: R,
+    count: &'a AtomicU64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.count.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// The uncompressed archive.
+#[derive(Debug)]
+pub(super) struct Tar {
+    pieces: Receiver<io::Result<Piece>>,
+    piece: Piece,
+    at: usize,
+}
+
+impl BufRead for Tar {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.piece.len()
+            && let Ok(next) = self.pieces.recv()
+        {
+            (self.piece, self.at) = (next?, 0);
+        }
+        Ok(&self.piece[self.at..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at += length;
+    }
+}
+
+impl Read for Tar {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let piece = self.fill_buf()?;
+        let length = piece.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&piece[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}
