@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::file::{Directory, failure, write_all};
-use crate::hierarchy::{Hierarchy, Tree, Version};
+use crate::hierarchy::{Hierarchy, Version};
 use crate::{Controller, Controllers, cpuset, path, pids, removal, subtree};
 
 /// A cgroup path in every tree where it is needed, with the descriptors kept open.
@@ -46,7 +46,7 @@ impl Cgroup {
     pub fn create(hierarchy: &Hierarchy, path: &str) -> Result<Self> {
         let cgroup = Self::unjoined(hierarchy, path)?;
         for tree in base_trees(hierarchy) {
-            if let Err(error) = cgroup.join_tree(tree) {
+            if let Err(error) = cgroup.enter_fresh(tree) {
                 // Undo, and tell the first error, not what undoing met.
                 let _ = cgroup.delete();
                 return Err(error);
@@ -63,7 +63,10 @@ impl Cgroup {
         let cgroup = Self::unjoined(hierarchy, path)?;
         for (index, tree) in hierarchy.inner.trees.iter().enumerate() {
             match tree.root.child(cgroup.relative()) {
-                Ok(directory) => cgroup.enter(index, directory)?,
+                Ok(directory) => {
+                    let controllers = tree.working_in(&directory)?;
+                    cgroup.enter(index, directory, controllers)?;
+                }
                 Err(error) if error.class() == dhow_errdefs::Class::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -141,19 +144,17 @@ impl Cgroup {
         if let Some(member) = self.members[index].get() {
             return Ok(member);
         }
-        let tree = self.hierarchy.tree(index);
-        let directory = self.make(tree)?;
-        let earlier = self.main().map(|member| pids::recursive(&member.directory)).transpose()?.unwrap_or_default();
-        self.enter(index, directory)?;
-        let member = self.members[index].get().expect("entered a line above");
+        let earlier = self.pids()?;
+        let member = self.enter_fresh(index)?;
         if !earlier.is_empty() {
             self.bring_along(member)?;
         }
         Ok(member)
     }
 
-    /// Makes the directory in one tree, fresh.
-    fn make(&self, tree: &Tree) -> Result<Directory> {
+    /// Makes the directory in one tree, fresh, and enters it.
+    fn enter_fresh(&self, index: usize) -> Result<&Member> {
+        let tree = self.hierarchy.tree(index);
         let (parent, name) = subtree::open_parent(tree, self.relative())?;
         if !parent.make(name)? {
             let left = parent.child(name)?;
@@ -167,29 +168,25 @@ impl Cgroup {
             }
         }
         let directory = parent.child(name)?;
-        match tree.version {
-            Version::V2 => subtree::enable(tree, self.relative(), &directory)?,
-            Version::V1 if tree.controllers.contains(Controller::CpuSet) => cpuset::inherit(&parent, &directory)?,
-            Version::V1 => {}
+        if tree.controllers.contains(Controller::CpuSet) && tree.version == Version::V1 {
+            cpuset::inherit(&parent, &directory)?;
         }
-        Ok(directory)
+        let mut controllers = tree.working_in(&directory)?;
+        if !tree.controllers.difference(controllers).is_empty() {
+            subtree::enable(tree, self.relative())?;
+            controllers = tree.working_in(&directory)?;
+        }
+        self.enter(index, directory, controllers)
     }
 
-    fn enter(&self, index: usize, directory: Directory) -> Result<()> {
+    fn enter(&self, index: usize, directory: Directory, controllers: Controllers) -> Result<&Member> {
         let procs = directory.open("cgroup.procs", OFlags::WRONLY)?;
         let procs =
             procs.ok_or_else(|| Error::not_found(format!("cgroup {} has no cgroup.procs", directory.name())))?;
-        let Tree { version, controllers, .. } = self.hierarchy.tree(index);
-        let mut controllers = *controllers;
-        if *version == Version::V2 {
-            controllers = subtree::listed(&directory, "cgroup.controllers")?.intersection(controllers);
-            // Not controllers there but in the core: eBPF programs and cgroup.freeze.
-            controllers.insert(Controller::Devices);
-            controllers.insert(Controller::Freezer);
-        }
+        let version = self.hierarchy.tree(index).version;
+        let member = Member { directory, version, controllers, procs };
         // A second thread may have been faster; both opened the same directory.
-        let _ = self.members[index].set(Member { directory, version: *version, controllers, procs });
-        Ok(())
+        Ok(self.members[index].get_or_init(|| member))
     }
 
     /// Moves the processes the cgroup has in its main tree into a tree it joined late. A process that forks meanwhile

@@ -47,7 +47,8 @@ impl Cgroup {
     /// # Errors
     /// What reading its state gives.
     pub fn is_frozen(&self) -> Result<bool> {
-        let Some(member) = self.member(Controller::Freezer) else { return Ok(false) };
+        let core = self.core_freezer();
+        let Some(member) = core.or_else(|| self.member(Controller::Freezer)) else { return Ok(false) };
         Ok(match member.version {
             Version::V2 => member.directory.read_keyed("cgroup.events", "frozen")? == Some(1),
             Version::V1 => member.directory.read("freezer.state")?.trim() != "THAWED",
@@ -56,12 +57,16 @@ impl Cgroup {
 
     /// The tree that freezes: v2's core file where the kernel has it (5.2), else the v1 controller, joined now.
     fn freezer(&self) -> Result<&Member> {
-        match self.v2() {
-            Some(member) if member.directory.has("cgroup.freeze") => Ok(member),
-            _ => self
+        match self.core_freezer() {
+            Some(member) => Ok(member),
+            None => self
                 .join(Controller::Freezer)?
                 .ok_or_else(|| Error::not_implemented("the host has no cgroup freezer: pausing is not possible")),
         }
+    }
+
+    fn core_freezer(&self) -> Option<&Member> {
+        self.v2().filter(|member| member.directory.has("cgroup.freeze"))
     }
 }
 

@@ -10,7 +10,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{FsWord, statfs};
 
 use crate::file::{Directory, open_directory};
-use crate::{Controller, Controllers};
+use crate::{Controller, Controllers, subtree};
 
 /// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP1_MAGIC: FsWord = 0x0027_e0eb;
@@ -155,6 +155,18 @@ impl Hierarchy {
 }
 
 impl Tree {
+    /// The controllers that work in one of its cgroups: on v1 all, on v2 those that its parents hand down.
+    pub(crate) fn working_in(&self, cgroup: &Directory) -> Result<Controllers> {
+        if self.version == Version::V1 {
+            return Ok(self.controllers);
+        }
+        let mut controllers = subtree::listed(cgroup, "cgroup.controllers")?.intersection(self.controllers);
+        // Not controllers there but in the core: eBPF programs and cgroup.freeze.
+        controllers.insert(Controller::Devices);
+        controllers.insert(Controller::Freezer);
+        Ok(controllers)
+    }
+
     fn unified(path: &Path) -> Result<Self> {
         let mut tree = Self::open(Version::V2, Controllers::NONE, "unified", path)?;
         let line = tree.root.read_if_there("cgroup.controllers")?.unwrap_or_default();

@@ -48,6 +48,8 @@ mod removal;
 mod stats;
 mod subtree;
 mod support;
+#[cfg(test)]
+mod testing;
 mod unified;
 mod warning;
 

@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::cgroup::{Cgroup, gone_is_none};
 use crate::file::{Directory, failure};
 use crate::hierarchy::{Tree, Version};
-use crate::{path, pids};
+use crate::{Controller, path, pids};
 
 /// How long processes that were sent SIGKILL may take. Longer than any exit that makes progress; a process that the
 /// kernel cannot end (waiting for a dead NFS server) must not hold up its caller for ever.
@@ -30,6 +30,7 @@ impl Cgroup {
         let mut left = self.remove_where_empty()?;
         let deadline = Instant::now() + PATIENCE;
         while !left.is_empty() {
+            self.thaw_all()?;
             for tree in &left {
                 self.clear(tree, deadline)?;
             }
@@ -53,6 +54,18 @@ impl Cgroup {
             }
         }
         Ok(left)
+    }
+
+    /// Thaws the cgroup and those below it in a v1 freezer, which would keep its dead: there SIGKILL takes effect when
+    /// the process runs again.
+    fn thaw_all(&self) -> Result<()> {
+        let Some(tree) = self.hierarchy().tree_of(Controller::Freezer).map(|index| self.hierarchy().tree(index)) else {
+            return Ok(());
+        };
+        match tree.root.child(self.relative()).map(Some).or_else(gone_is_none)? {
+            Some(directory) if tree.version == Version::V1 => thaw_below(&directory),
+            _ => Ok(()),
+        }
     }
 
     /// Kills what is in one tree, waits for it and removes the cgroups below ours.
@@ -100,9 +113,17 @@ pub(crate) fn remove_tree(parent: &Directory, name: &str) -> Result<(), Errno> {
     parent.remove(name)
 }
 
+fn thaw_below(directory: &Directory) -> Result<()> {
+    directory.write_if_there("freezer.state", "THAWED").map(Some).or_else(gone_is_none)?;
+    for name in directory.children()? {
+        if let Some(child) = directory.child(&name).map(Some).or_else(gone_is_none)? {
+            thaw_below(&child)?;
+        }
+    }
+    Ok(())
+}
+
 fn end_processes(version: Version, directory: &Directory, deadline: Instant) -> Result<()> {
-    // A frozen v1 cgroup would keep its dead: SIGKILL takes effect when it thaws.
-    let _ = directory.write_raw("freezer.state", "THAWED");
     if version == Version::V2 && directory.write_raw("cgroup.kill", "1").is_ok() {
         return wait_unpopulated(directory, deadline);
     }

@@ -43,13 +43,9 @@ pub(crate) fn open_parent<'a>(tree: &Tree, relative: &'a str) -> Result<(Directo
     Ok((directory, name))
 }
 
-/// Switches on, from the root down, every controller the tree has, so that `leaf` (at `relative`) gets their files.
+/// Switches on, from the root down, every controller the tree has, so that the cgroup at `relative` gets their files.
 /// A controller that a cgroup on the way refuses stays off: the limit that needs it will say so.
-pub(crate) fn enable(tree: &Tree, relative: &str, leaf: &Directory) -> Result<()> {
-    let missing = tree.controllers.difference(listed(leaf, "cgroup.controllers")?);
-    if missing.is_empty() || leaf.is_plain() && tree.controllers.is_empty() {
-        return Ok(());
-    }
+pub(crate) fn enable(tree: &Tree, relative: &str) -> Result<()> {
     let mut directory = tree.root.duplicate()?;
     for component in relative.split('/') {
         switch_on(tree, &directory)?;
