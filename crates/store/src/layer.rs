@@ -19,6 +19,7 @@ mod inherit;
 mod manifest;
 mod name;
 mod pipeline;
+mod reader;
 mod record;
 mod tree;
 mod unpack;
@@ -39,6 +40,7 @@ use crate::metadata::{LayerRecord, Metadata};
 use crate::root::{Namespace, Root};
 use crate::trash::Trash;
 
+pub use reader::{TarMember, TarMemberKind, TarReader};
 pub use unpack::Unpacked;
 
 /// The folder that a container without layers stands on.
@@ -51,18 +53,15 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes of the unpacked archive. None: what the file system has free, less a twentieth of its size.
     pub bytes: Option<u64>,
-    /// Unpacked bytes for each received byte, once more than [`Limits::RATIO_GRACE`] came out.
+    /// Unpacked bytes for each received byte, once more than [`Limits::ratio_from`] came out.
     pub ratio: u64,
-}
-
-impl Limits {
     /// Below this many unpacked bytes any ratio is fine: nobody is harmed, and small layers may be mostly zeros.
-    pub const RATIO_GRACE: u64 = 1 << 30;
+    pub ratio_from: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 10_000_000, bytes: None, ratio: 400 }
+        Self { entries: 10_000_000, bytes: None, ratio: 400, ratio_from: 1 << 30 }
     }
 }
 
