@@ -52,10 +52,10 @@ impl Extractor {
     pub(super) fn run<R: BufRead>(mut self, mut archive: Archive<R>) -> Result<Extracted> {
         while let Some(entry) = archive.next()? {
             self.entries += 1;
+            self.place(entry, &mut archive)?;
             if self.entries + self.tree.implied() as u64 > self.entries_max {
                 return Err(Error::exhausted(format!("the archive has more than {} entries", self.entries_max)));
             }
-            self.place(entry, &mut archive)?;
         }
         archive.finish()?;
         self.finish()

@@ -134,7 +134,7 @@ impl Guard {
         if self.out > self.bytes_max {
             return over(format!("the archive becomes larger than {} bytes", self.bytes_max));
         }
-        if self.out > Limits::RATIO_GRACE && self.out / self.limits.ratio > received {
+        if self.out > self.limits.ratio_from && self.out / self.limits.ratio > received {
             return over(format!("the archive becomes more than {} times as large as it is", self.limits.ratio));
         }
         Ok(())

@@ -1,0 +1,8 @@
+//! Layers through the front door of the store: archives in, folders and records out.
+
+mod attacks;
+mod contents;
+mod limits;
+mod overlay;
+mod records;
+mod world;
