@@ -305,3 +305,29 @@ proptest! {
         }
     }
 }
+
+/// Set in the process that loads a filter: it cannot be taken off again, so it is a process of its own.
+const LOADS: &str = "DHOW_SECCOMP_TEST_LOADS";
+
+#[test]
+fn the_kernel_takes_the_default_filter_and_it_holds() {
+    use rustix::io::Errno;
+    if std::env::var_os(LOADS).is_none() {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let name = "seccomp::testing::the_kernel_takes_the_default_filter_and_it_holds";
+        let output = child.args(["--exact", name]).env(LOADS, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let mount = || rustix::mount::mount_bind("/no/such/source", "/no/such/target").unwrap_err();
+    let socket = |family| rustix::net::socket(family, rustix::net::SocketType::STREAM, None).err();
+    assert_ne!(socket(rustix::net::AddressFamily::VSOCK), Some(Errno::PERM));
+    let program = compile(&Profile::standard().resolve(&Environment::host(&[]))).unwrap();
+    rustix::thread::set_no_new_privs(true).unwrap();
+    assert!(Program::from_bytes(&program.to_bytes()).unwrap().load().unwrap().is_none());
+    assert_eq!(mount(), Errno::PERM);
+    assert_eq!(socket(rustix::net::AddressFamily::VSOCK), Some(Errno::PERM));
+    assert_eq!(socket(rustix::net::AddressFamily::UNIX), None);
+    assert_eq!(std::fs::read("/proc/self/no_such_file").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+}
