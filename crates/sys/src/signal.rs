@@ -8,6 +8,10 @@ use std::ptr;
 /// The number of signals the kernel knows (`_NSIG`).
 const SIGNALS: i32 = 64;
 
+/// Room for the kernel's `struct sigaction` (32 bytes with a 64-bit mask).
+#[repr(C)]
+struct KernelAction([u64; 8]);
+
 fn set_of(signals: &[i32]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: `sigemptyset` initialises the whole set; `sigaddset` ignores numbers out of range.
@@ -60,9 +64,13 @@ pub fn block(signals: &[i32]) {
 /// `SIGPIPE`, nor what the parent blocked. For a child after the fork.
 pub fn reset() {
     for signal in 1..=SIGNALS {
-        // SAFETY: SIG_DFL runs no code of ours. SIGKILL, SIGSTOP and the numbers glibc reserves are refused, which is
-        // what they need.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the raw call, because libc's refuses the numbers it reserves (32 and 33), which a parent may have
+        // left ignored. All-zero is SIG_DFL without flags, which runs no code of ours; SIGKILL and SIGSTOP are refused,
+        // which is what they need. `KernelAction` is at least as large as the kernel's structure on every architecture.
+        unsafe {
+            let action = KernelAction([0; 8]);
+            libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<KernelAction>(), 8usize);
+        }
     }
     let none = set_of(&[]);
     // SAFETY: as in `block`.

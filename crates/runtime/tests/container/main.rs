@@ -1,0 +1,12 @@
+//! Real containers made with the library, from threads, each in its own world.
+
+mod basics;
+mod errors;
+mod escapes;
+mod exec;
+mod hooks;
+mod leaks;
+mod mounts;
+mod namespaces;
+mod process;
+mod world;
