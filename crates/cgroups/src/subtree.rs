@@ -69,16 +69,14 @@ fn switch_on(tree: &Tree, directory: &Directory) -> Result<()> {
         evacuate(directory)?;
         answer = directory.write_raw(SUBTREE_CONTROL, &line.join(" "));
     }
-    match answer {
-        Ok(()) => Ok(()),
-        // All or nothing: one refused controller (cpu with real-time tasks, say) must not cost the others.
-        Err(_) => {
-            for one in line {
-                let _ = directory.write_raw(SUBTREE_CONTROL, &one);
-            }
-            Ok(())
+    // All or nothing: one refused controller (cpu with real-time tasks, say) must not cost the others. A busy cgroup
+    // is left alone: it would take the controllers that go by threads and its children could not hold processes.
+    if answer.is_err() && answer != Err(Errno::BUSY) {
+        for one in line {
+            let _ = directory.write_raw(SUBTREE_CONTROL, &one);
         }
     }
+    Ok(())
 }
 
 /// The controllers in a file that lists them.

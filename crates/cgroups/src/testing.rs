@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,8 +68,12 @@ struct Helper(Child);
 
 impl Helper {
     fn start(cgroup: &Cgroup, role: &str) -> Self {
+        Self::start_as(cgroup, role, 0)
+    }
+
+    fn start_as(cgroup: &Cgroup, role: &str, uid: u32) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "testing::helper", "--nocapture"]).env(ROLE, role);
+        command.args(["--exact", "testing::helper", "--nocapture"]).env(ROLE, role).uid(uid);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         cgroup.add(child.id().cast_signed()).unwrap();
         let mut helper = Self(child);
@@ -124,6 +128,25 @@ fn helper() {
             drop(children);
             std::io::stdin().read_line(&mut line).unwrap();
         }
+        "engine" => {
+            let hierarchy = Hierarchy::detect().unwrap();
+            let own = crate::subtree::own_path().unwrap();
+            let cgroup = Cgroup::create(&hierarchy, &format!("{own}/dhow/box")).unwrap();
+            assert!(hierarchy.controllers().difference(cgroup.joined()).iter().all(|c| c.v2_name().is_none()));
+        }
+        "user" => {
+            let hierarchy = Hierarchy::detect().unwrap();
+            let part = hierarchy.delegated().unwrap().expect("the cgroup was given to this user");
+            assert_eq!(part.parent, crate::subtree::own_path().unwrap());
+            let cgroup = Cgroup::create(&hierarchy, &format!("{}/dhow/box", part.parent)).unwrap();
+            assert_eq!(cgroup.joined().intersection(part.controllers), part.controllers);
+            let pids = Some(LinuxPids { limit: 9 });
+            let warnings = cgroup.apply(&LinuxResources { pids, ..LinuxResources::default() }).unwrap();
+            assert_eq!(warnings, [""; 0]);
+            assert_eq!(cgroup.stats().unwrap().pids.limit, Some(9));
+            cgroup.delete().unwrap();
+        }
+        "nobody" => assert_eq!(Hierarchy::detect().unwrap().delegated().unwrap(), None),
         other => panic!("unknown role {other}"),
     }
 }
@@ -340,6 +363,34 @@ fn cgroups_of_one_parent_are_made_and_removed_at_the_same_time() {
                 });
             }
         });
+    }
+}
+
+#[test]
+fn an_engine_that_hands_controllers_down_moves_itself_into_a_leaf() {
+    let whole =
+        |hierarchy: &Hierarchy| hierarchy.mode() == Mode::V2 && hierarchy.support(hierarchy.controllers()).memory;
+    for hierarchy in worlds().into_iter().filter(whole) {
+        let world = World::new(&hierarchy);
+        let mut helper = Helper::start(&world.cgroup, "engine");
+        assert!(helper.0.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_user_has_the_cgroup_that_was_delegated_and_no_other() {
+    const USER: u32 = 65_534;
+    for hierarchy in worlds().into_iter().take(1) {
+        let world = World::new(&hierarchy);
+        assert!(Helper::start_as(&world.cgroup, "nobody", USER).0.wait().unwrap().success());
+        if hierarchy.mode() != Mode::V2 {
+            continue;
+        }
+        let cgroup = hierarchy.unified_mount_point().unwrap().join(world.cgroup.path().trim_start_matches('/'));
+        for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            std::os::unix::fs::chown(cgroup.join(file), Some(USER), Some(USER)).unwrap();
+        }
+        assert!(Helper::start_as(&world.cgroup, "user", USER).0.wait().unwrap().success());
     }
 }
 
