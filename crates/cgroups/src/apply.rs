@@ -198,6 +198,9 @@ mod tests {
         let cpu = LinuxCpu { mems: Some("0".into()), ..LinuxCpu::default() };
         cgroup.apply(&LinuxResources { cpu: Some(cpu), ..LinuxResources::default() }).unwrap();
         assert!(cgroup.joined().contains(Controller::CpuSet));
+        let view = cgroup.views().into_iter().find(|view| view.controllers.contains(Controller::CpuSet)).unwrap();
+        assert_eq!((view.v2, view.directory), (false, root.path().join("cpuset/box")));
+        assert!(!cgroup.views().iter().any(|view| view.controllers.contains(Controller::BlkIo)));
         let read = |file: &str| fs::read_to_string(root.path().join(file)).unwrap();
         assert_eq!((read("cpuset/box/cpuset.cpus"), read("cpuset/box/cpuset.mems")), ("0-7".into(), "0".into()));
         let raw = LinuxResources { unified: [("a".into(), "b".into())].into(), ..LinuxResources::default() };

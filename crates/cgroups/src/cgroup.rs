@@ -1,6 +1,7 @@
 //! One container's cgroup: the same path in every tree that it needs.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -8,7 +9,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::file::{Directory, failure, write_all};
-use crate::hierarchy::{Hierarchy, Version};
+use crate::hierarchy::{Hierarchy, Tree, Version};
 use crate::{Controller, Controllers, cpuset, path, pids, removal, subtree};
 
 /// A cgroup path in every tree where it is needed, with the descriptors kept open.
@@ -24,6 +25,19 @@ pub struct Cgroup {
     path: String,
     /// By the tree's number in the hierarchy; empty where the cgroup has not joined.
     members: Vec<OnceLock<Member>>,
+}
+
+/// One tree, as a container may be shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View<'a> {
+    /// Where the host has the tree mounted, as in `/sys/fs/cgroup/cpu,cpuacct`.
+    pub mount_point: &'a Path,
+    /// The cgroup's directory in it.
+    pub directory: PathBuf,
+    /// The tree's controllers: on v1 what mount(2) selects it by.
+    pub controllers: Controllers,
+    /// Whether it is of version 2.
+    pub v2: bool,
 }
 
 /// The cgroup in one tree.
@@ -103,6 +117,24 @@ impl Cgroup {
     #[must_use]
     pub fn joined(&self) -> Controllers {
         self.members().flat_map(|member| member.controllers.iter()).collect()
+    }
+
+    /// What a container may be shown of its cgroups, in the order of the host's directory: the trees it has joined. In
+    /// another tree its cgroup is whatever its creator is in, so that its mount would show the host's.
+    #[must_use]
+    pub fn views(&self) -> Vec<View<'_>> {
+        let trees = self.hierarchy.inner.trees.iter().zip(&self.members);
+        let joined = trees.filter(|(_, member)| member.get().is_some());
+        joined.map(|(tree, _)| self.view(tree)).collect()
+    }
+
+    fn view<'a>(&self, tree: &'a Tree) -> View<'a> {
+        View {
+            mount_point: &tree.path,
+            directory: tree.path.join(self.relative()),
+            controllers: tree.controllers,
+            v2: tree.version == Version::V2,
+        }
     }
 
     /// Joins the trees of every controller the host has, as a container needs it that makes cgroups of its own.

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use rustix::fs::{FsWord, statfs};
+use rustix::fs::{CWD, FsWord, fstatfs};
+use rustix::io::Errno;
 
-use crate::file::{Directory, open_directory};
+use crate::file::{Directory, failure, open_directory};
 use crate::{Controller, Controllers, subtree};
 
 /// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP1_MAGIC: FsWord = 0x0027_e0eb;
 const CGROUP2_MAGIC: FsWord = 0x6367_7270;
 const CONVENTION: &str = "/sys/fs/cgroup";
+/// The file that lists a v2 cgroup's controllers.
+const CONTROLLERS: &str = "cgroup.controllers";
 
 /// How the host arranges its controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +68,7 @@ impl Hierarchy {
     /// # Errors
     /// `NotFound` when no cgroup file system is mounted, and what reading the mount table gives.
     pub fn detect() -> Result<Self> {
-        let convention = Path::new(CONVENTION);
-        let found = match magic(convention) {
-            Some(CGROUP2_MAGIC) => vec![Tree::unified(convention)?],
-            _ => trees_below(convention, |path| matches!(magic(path), Some(CGROUP1_MAGIC | CGROUP2_MAGIC)))?,
-        };
+        let found = trees_at(Path::new(CONVENTION), false)?;
         if !found.is_empty() {
             return Ok(Self::new(found));
         }
@@ -89,11 +88,7 @@ impl Hierarchy {
     /// # Errors
     /// `NotFound` when there is no tree, and what listing the directory gives.
     pub fn at(root: &Path) -> Result<Self> {
-        let trees = if root.join("cgroup.controllers").exists() {
-            vec![Tree::unified(root)?]
-        } else {
-            trees_below(root, |_| true)?
-        };
+        let trees = trees_at(root, true)?;
         if trees.is_empty() {
             return Err(Error::not_found(format!("no cgroup tree at {}", root.display())));
         }
@@ -160,57 +155,60 @@ impl Tree {
         if self.version == Version::V1 {
             return Ok(self.controllers);
         }
-        let mut controllers = subtree::listed(cgroup, "cgroup.controllers")?.intersection(self.controllers);
+        let mut controllers = subtree::listed(cgroup, CONTROLLERS)?.intersection(self.controllers);
         // Not controllers there but in the core: eBPF programs and cgroup.freeze.
         controllers.insert(Controller::Devices);
         controllers.insert(Controller::Freezer);
         Ok(controllers)
     }
 
-    fn unified(path: &Path) -> Result<Self> {
-        let mut tree = Self::open(Version::V2, Controllers::NONE, "unified", path)?;
-        let line = tree.root.read_if_there("cgroup.controllers")?.unwrap_or_default();
-        tree.controllers = Controllers::from_v2_line(&line);
-        Ok(tree)
-    }
-
-    fn open(version: Version, controllers: Controllers, label: &str, path: &Path) -> Result<Self> {
-        let open = || -> io::Result<_> {
-            let text = path.to_str().ok_or(io::ErrorKind::InvalidInput)?;
-            let fd = open_directory(rustix::fs::CWD.as_fd(), text)?;
-            Ok((fd, matches!(magic(path), Some(CGROUP1_MAGIC | CGROUP2_MAGIC))))
+    /// The tree in a directory: by what the file system there says it is, and where `plain` directories are taken for
+    /// trees too, by whether it has the file that lists a v2 tree's controllers. The name of a v1 tree's directory
+    /// lists its controllers (`cpu,cpuacct`), and one without any (`systemd`) is of no use here.
+    fn open(path: &Path, name: &str, plain: bool) -> Result<Option<Self>> {
+        let step = || format!("open cgroup tree {}", path.display());
+        let text = path.to_str().ok_or_else(|| Error::invalid(step()))?;
+        let fd = match open_directory(CWD.as_fd(), text) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(errno) => return Err(failure(errno, step())),
         };
-        let (fd, real) = open().context(|| format!("open cgroup tree {}", path.display()))?;
-        let root = Directory::new(fd, format!("{label}:/"), !real);
-        Ok(Self { version, controllers, path: path.to_path_buf(), label: label.to_owned(), root })
+        let kind = fstatfs(&fd).map_err(|errno| failure(errno, step()))?.f_type;
+        let version = match kind {
+            CGROUP1_MAGIC => Version::V1,
+            CGROUP2_MAGIC => Version::V2,
+            _ if !plain => return Ok(None),
+            _ if path.join(CONTROLLERS).exists() => Version::V2,
+            _ => Version::V1,
+        };
+        let label = if version == Version::V2 { "unified" } else { name };
+        let root = Directory::new(fd, format!("{label}:/"), !matches!(kind, CGROUP1_MAGIC | CGROUP2_MAGIC));
+        let controllers = match version {
+            Version::V1 => name.split(',').filter_map(Controller::from_v1).collect(),
+            Version::V2 => subtree::listed(&root, CONTROLLERS)?,
+        };
+        if version == Version::V1 && controllers.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self { version, controllers, path: path.to_path_buf(), label: label.to_owned(), root }))
     }
 }
 
-fn magic(path: &Path) -> Option<FsWord> {
-    statfs(path).ok().map(|found| found.f_type)
-}
-
-/// The trees in the directories below `root`. The name of a v1 directory lists its controllers (`cpu,cpuacct`); the
-/// links that distributions put beside it (`cpu`) are passed over.
-fn trees_below(root: &Path, is_tree: impl Fn(&Path) -> bool) -> Result<Vec<Tree>> {
-    let mut trees = Vec::new();
+/// The tree at a path, or those in the directories below it. The links that distributions put beside v1 trees (`cpu` to
+/// `cpu,cpuacct`) are passed over.
+fn trees_at(root: &Path, plain: bool) -> Result<Vec<Tree>> {
+    if let Some(tree) = Tree::open(root, "", plain)? {
+        return Ok(vec![tree]);
+    }
     let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(trees),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.context(|| format!("list {}", root.display()))?,
     };
+    let mut trees = Vec::new();
     for entry in entries {
         let entry = entry.context(|| format!("list {}", root.display()))?;
-        let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let path = entry.path();
-        if !directory || !is_tree(&path) {
-            continue;
-        }
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let controllers: Controllers = name.split(',').filter_map(Controller::from_v1).collect();
-        if path.join("cgroup.controllers").exists() {
-            trees.push(Tree::unified(&path)?);
-        } else if !controllers.is_empty() {
-            trees.push(Tree::open(Version::V1, controllers, &name, &path)?);
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            trees.extend(Tree::open(&entry.path(), &entry.file_name().to_string_lossy(), plain)?);
         }
     }
     trees.sort_by(|a, b| a.label.cmp(&b.label));
@@ -221,34 +219,27 @@ fn trees_below(root: &Path, is_tree: impl Fn(&Path) -> bool) -> Result<Vec<Tree>
 /// counts.
 fn trees_mounted(table: &str) -> Result<Vec<Tree>> {
     let mut trees: Vec<Tree> = Vec::new();
-    for (kind, path, options) in table.lines().filter_map(cgroup_mount) {
-        let tree = if kind == Version::V2 {
-            Tree::unified(&path)?
-        } else {
-            let names: Vec<&str> = options.split(',').filter(|name| Controller::from_v1(name).is_some()).collect();
-            let controllers = names.iter().filter_map(|name| Controller::from_v1(name)).collect();
-            Tree::open(Version::V1, controllers, &names.join(","), &path)?
-        };
-        let known = trees.iter().any(|other| other.version == tree.version && other.controllers == tree.controllers);
-        if !known && (kind == Version::V2 || !tree.controllers.is_empty()) {
+    for (path, options) in table.lines().filter_map(cgroup_mount) {
+        let names: Vec<&str> = options.split(',').filter(|name| Controller::from_v1(name).is_some()).collect();
+        let Some(tree) = Tree::open(&path, &names.join(","), false)? else { continue };
+        let same = |other: &Tree| other.version == tree.version && other.controllers == tree.controllers;
+        if !trees.iter().any(same) {
             trees.push(tree);
         }
     }
     Ok(trees)
 }
 
-/// Version, mount point and super block options of a mountinfo line that mounts a cgroup tree.
-fn cgroup_mount(line: &str) -> Option<(Version, PathBuf, &str)> {
+/// Mount point and super block options of a mountinfo line that mounts a cgroup tree.
+fn cgroup_mount(line: &str) -> Option<(PathBuf, &str)> {
     let (mount, source) = line.split_once(" - ")?;
-    let mut source = source.split(' ');
-    let version = match source.next()? {
-        "cgroup" => Version::V1,
-        "cgroup2" => Version::V2,
-        _ => return None,
-    };
+    let mut source = source.split(' ').filter(|word| !word.is_empty());
+    if !matches!(source.next()?, "cgroup" | "cgroup2") {
+        return None;
+    }
     let options = source.nth(1)?;
     let path = mount.split(' ').nth(4)?.replace("\\040", " ").replace("\\134", "\\");
-    Some((version, PathBuf::from(path), options))
+    Some((PathBuf::from(path), options))
 }
 
 #[cfg(test)]
@@ -256,16 +247,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_mount_table_tells_version_place_and_controllers() {
+    fn a_line_of_the_mount_table_tells_place_and_controllers() {
         let line = "34 31 0:31 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct";
-        let (version, path, options) = cgroup_mount(line).unwrap();
-        assert_eq!(
-            (version, path.to_str(), options),
-            (Version::V1, Some("/sys/fs/cgroup/cpu,cpuacct"), "rw,cpu,cpuacct")
-        );
+        let (path, options) = cgroup_mount(line).unwrap();
+        assert_eq!((path.to_str(), options), (Some("/sys/fs/cgroup/cpu,cpuacct"), "rw,cpu,cpuacct"));
         let line = "41 31 0:38 / /mnt/a\\040b rw - cgroup2 none rw";
-        let (version, path, _) = cgroup_mount(line).unwrap();
-        assert_eq!((version, path.to_str()), (Version::V2, Some("/mnt/a b")));
+        assert_eq!(cgroup_mount(line).unwrap().0.to_str(), Some("/mnt/a b"));
         assert!(cgroup_mount("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw").is_none());
     }
 

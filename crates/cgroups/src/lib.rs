@@ -53,7 +53,7 @@ mod testing;
 mod unified;
 mod warning;
 
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, View};
 pub use controller::{Controller, Controllers};
 pub use delegation::Delegation;
 pub use hierarchy::{Hierarchy, Mode};
