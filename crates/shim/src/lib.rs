@@ -15,19 +15,23 @@
 
 mod address;
 mod base64;
+mod client;
 mod connection;
+mod container;
+mod control;
 pub mod detach;
 pub mod frame;
 pub mod init;
+mod poll;
 pub mod protocol;
+mod queue;
+mod role;
 mod spawn;
+mod stdin;
+mod streams;
+mod supervisor;
 
 pub use connection::Connection;
 pub use dhow_logs::Timestamp;
+pub use role::main;
 pub use spawn::{Spawned, reap, spawn, spawn_command};
-
-/// The role `dhow shim`: supervises one container, over the connection at standard input.
-#[must_use]
-pub fn main(_arguments: &[std::ffi::OsString]) -> std::process::ExitCode {
-    std::process::ExitCode::from(125)
-}

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -24,8 +23,8 @@ pub struct Spawned {
 /// Starts `program`, our own binary ([`dhow_sys::exe::ProtectedExe::path`]), with the argument `shim`.
 ///
 /// The shim's end of the connection is its standard input, so that no descriptor has to be made inheritable in a
-/// threaded process; the shim moves it away at once. It gets a process group of its own here and a session of its own
-/// there, so no signal for the engine's terminal or group reaches it.
+/// threaded process; the shim moves it away at once. It begins a session of its own, so that no signal for the engine's
+/// terminal or group reaches it.
 ///
 /// # Errors
 /// What fork and execve say: `ResourceExhausted` at the limit of processes, `NotFound` without the binary.
@@ -43,7 +42,6 @@ pub fn spawn_command(command: &mut Command) -> Result<Spawned> {
         .stdin(Stdio::from(OwnedFd::from(far)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .process_group(0)
         .spawn()
         .context(|| "start a shim")?;
     let pid = Pid::from_child(&child);

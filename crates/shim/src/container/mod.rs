@@ -1,0 +1,248 @@
+//! The container of a shim: its first process, its cgroup, and what is done with them.
+
+mod builtin;
+mod children;
+mod ending;
+mod external;
+mod ownership;
+mod place;
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use dhow_cgroups::{Cgroup, Hierarchy};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_logs::{Timestamp, Writer};
+use dhow_oci::runtime::LinuxResources;
+use rustix::process::Signal;
+
+use crate::protocol::{Exec, Exit, Launch};
+use crate::streams::Ends;
+use builtin::BuiltIn;
+use external::External;
+pub(crate) use place::Place;
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct Born {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    /// Our ends of its streams.
+    pub(crate) ends: Ends,
+    /// What the host could not do.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A running container.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) id: String,
+    pub(crate) pid: i32,
+    pub(crate) started_at: Timestamp,
+    pub(crate) paused: bool,
+    container_dir: PathBuf,
+    pidfd: OwnedFd,
+    cgroup: Option<Cgroup>,
+    runtime: Runtime,
+    /// Of the first process: what an exec gets that does not say. The shim's own would protect it from the kernel.
+    oom_score_adj: Option<i32>,
+}
+
+/// Who makes the processes.
+#[derive(Debug)]
+enum Runtime {
+    BuiltIn(BuiltIn),
+    External(External),
+}
+
+/// The container's log, made with its directory; `None` for the driver that keeps nothing.
+pub(crate) fn open_log(launch: &Launch) -> Result<Option<Writer>> {
+    let path = launch.log.path(&launch.container_dir, &launch.id);
+    path.map(|path| Writer::open(&path, &launch.log)).transpose()
+}
+
+impl Container {
+    /// Makes the container and starts its program. After an error nothing of it is left.
+    ///
+    /// # Errors
+    /// The step that failed; `NotFound` or `PermissionDenied` in Docker's words for the program.
+    pub(crate) fn launch(launch: Launch) -> Result<(Self, Ends, Vec<String>)> {
+        match launch.external_runtime.clone() {
+            None => Self::launch_built_in(launch),
+            Some(program) => Self::launch_external(launch, &program),
+        }
+    }
+
+    fn launch_built_in(launch: Launch) -> Result<(Self, Ends, Vec<String>)> {
+        let (cgroup, mut warnings) = make_cgroup(&launch)?;
+        let started = BuiltIn::start(&launch, cgroup.as_ref());
+        let (runtime, born) = started.inspect_err(|_| undo_cgroup(cgroup.as_ref()))?;
+        warnings.extend(born.warnings);
+        let container = Self {
+            pid: born.pid,
+            pidfd: born.pidfd,
+            started_at: Timestamp::now(),
+            paused: false,
+            cgroup,
+            runtime: Runtime::BuiltIn(runtime),
+            oom_score_adj: oom_score_adj(&launch),
+            id: launch.id,
+            container_dir: launch.container_dir,
+        };
+        Ok((container, born.ends, warnings))
+    }
+
+    fn launch_external(launch: Launch, program: &Path) -> Result<(Self, Ends, Vec<String>)> {
+        let (runtime, born) = External::start(&launch, program)?;
+        let container = Self {
+            pid: born.pid,
+            pidfd: born.pidfd,
+            started_at: Timestamp::now(),
+            paused: false,
+            // The runtime has made it. One that keeps its cgroups elsewhere ends its processes itself.
+            cgroup: launch.cgroup.as_deref().and_then(|path| Cgroup::open(&Hierarchy::detect().ok()?, path).ok()),
+            runtime: Runtime::External(runtime),
+            oom_score_adj: oom_score_adj(&launch),
+            id: launch.id,
+            container_dir: launch.container_dir,
+        };
+        Ok((container, born.ends, born.warnings))
+    }
+
+    /// Runs one more process.
+    pub(crate) fn exec(&mut self, exec: &mut Exec) -> Result<Born> {
+        if self.paused {
+            return Err(Error::conflict(format!("Container {} is paused, unpause the container before exec", self.id)));
+        }
+        if exec.process.oom_score_adj.is_none() {
+            exec.process.oom_score_adj = self.oom_score_adj;
+        }
+        match &mut self.runtime {
+            Runtime::BuiltIn(runtime) => runtime.exec(exec, self.pid, &self.pidfd, self.cgroup.as_ref()),
+            Runtime::External(runtime) => runtime.exec(exec),
+        }
+    }
+
+    /// Signals the first process, or all of them.
+    pub(crate) fn kill(&mut self, signal: i32, all: bool) -> Result<()> {
+        match &self.cgroup {
+            Some(cgroup) if all => cgroup.kill(signal)?,
+            _ => send(&self.pidfd, signal).context(|| format!("signal container {}", self.id))?,
+        }
+        // A frozen process does not die (on v1); Docker wakes it as well.
+        if signal == Signal::KILL.as_raw() && self.paused {
+            self.resume()?;
+        }
+        Ok(())
+    }
+
+    /// Stops all processes.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        self.cgroup_for("pause")?.freeze()?;
+        self.paused = true;
+        Ok(())
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        self.cgroup_for("resume")?.thaw()?;
+        self.paused = false;
+        Ok(())
+    }
+
+    /// Changes limits; gives what the host cannot keep.
+    pub(crate) fn update(&self, resources: &LinuxResources) -> Result<Vec<String>> {
+        self.cgroup_for("update")?.apply(resources)
+    }
+
+    fn cgroup_for(&self, what: &str) -> Result<&Cgroup> {
+        self.cgroup
+            .as_ref()
+            .ok_or_else(|| Error::not_implemented(format!("cannot {what} container {}: it has no cgroup", self.id)))
+    }
+
+    /// A descriptor that becomes readable when the kernel may have killed for lack of memory.
+    pub(crate) fn oom_watch(&self) -> Option<OwnedFd> {
+        self.cgroup.as_ref()?.oom_watch().ok()
+    }
+
+    /// How many processes the kernel has killed for lack of memory.
+    pub(crate) fn oom_kills(&self) -> u64 {
+        self.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or(0)
+    }
+
+    /// The first process has ended: ends all others, and returns when they have ended or will not within seconds.
+    pub(crate) fn end_others(&self) {
+        match &self.cgroup {
+            Some(cgroup) => ending::end_cgroup(cgroup),
+            None => children::end_all(),
+        }
+    }
+
+    /// Writes the exit record for who asks later. It survives a killed shim, and a power cut no worse than the engine's
+    /// own record of the start does.
+    pub(crate) fn record_exit(&self, exit: &Exit) -> Result<()> {
+        let path = self.container_dir.join("exit.json");
+        let json = serde_json::to_vec(exit).map_err(|error| Error::internal("encode exit.json").with_cause(error))?;
+        dhow_sys::atomic::write(&path, &json, 0o600, dhow_sys::atomic::Sync::No)
+            .context(|| format!("write {}", path.display()))
+    }
+
+    /// Undoes the cgroup and what an external runtime keeps. Goes on after a failure and gives the first.
+    pub(crate) fn clean_up(&self) -> Result<()> {
+        let runtime = match &self.runtime {
+            Runtime::BuiltIn(_) => Ok(()),
+            Runtime::External(runtime) => runtime.delete(),
+        };
+        runtime.and(self.cgroup.as_ref().map_or(Ok(()), Cgroup::delete))
+    }
+}
+
+/// Sends a signal to the process behind a descriptor.
+pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
+    let signal =
+        Signal::from_named_raw(signal).ok_or_else(|| Error::invalid(format!("invalid signal number {signal}")))?;
+    match rustix::process::pidfd_send_signal(pidfd, signal) {
+        Err(rustix::io::Errno::SRCH) => Err(Error::conflict("the process has ended")),
+        result => result.map_err(io::Error::from).context(|| "send a signal"),
+    }
+}
+
+fn make_cgroup(launch: &Launch) -> Result<(Option<Cgroup>, Vec<String>)> {
+    let Some(path) = &launch.cgroup else { return Ok((None, Vec::new())) };
+    let hierarchy = Hierarchy::detect()?;
+    let cgroup = match Cgroup::create(&hierarchy, path) {
+        // Left by a shim that was killed: the engine lets no two shims have one container.
+        Err(error) if error.class() == Class::AlreadyExists => {
+            Cgroup::open(&hierarchy, path)?.delete()?;
+            Cgroup::create(&hierarchy, path)?
+        }
+        result => result?,
+    };
+    let resources = launch.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    let applied = resources.map_or(Ok(Vec::new()), |resources| cgroup.apply(resources));
+    let warnings = applied.inspect_err(|_| undo_cgroup(Some(&cgroup)))?;
+    Ok((Some(cgroup), warnings))
+}
+
+fn undo_cgroup(cgroup: Option<&Cgroup>) {
+    // The error that led here is the one to be told.
+    let _ = cgroup.map(Cgroup::delete);
+}
+
+fn oom_score_adj(launch: &Launch) -> Option<i32> {
+    launch.spec.process.as_ref().and_then(|process| process.oom_score_adj)
+}
+
+/// What the shim inherited from its engine, before it asks for its own.
+pub(crate) fn own_oom_score_adj() -> i32 {
+    fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Asks the kernel to spare this process, as far as it is allowed to.
+pub(crate) fn protect_from_oom() {
+    // Without CAP_SYS_RESOURCE it cannot be lowered; then the shim is as likely to be killed as any other process.
+    let _ = fs::write("/proc/self/oom_score_adj", "-999");
+}

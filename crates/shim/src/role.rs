@@ -1,0 +1,57 @@
+//! The process `dhow shim`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use rustix::io::Errno;
+
+use crate::supervisor::Supervisor;
+
+/// The role `dhow shim`: supervises one container, over the connection at standard input.
+#[must_use]
+pub fn main(_arguments: &[OsString]) -> ExitCode {
+    match supervise() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Heard by who runs it by hand; the engine gives it no standard error.
+            eprintln!("dhow shim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise() -> Result<()> {
+    let control = take_control()?;
+    leave_the_engine()?;
+    Supervisor::new(control)?.run()
+}
+
+/// Moves the connection away from standard input and puts `/dev/null` there, so that nothing started from here gets it.
+fn take_control() -> Result<UnixStream> {
+    let stdin = io::stdin();
+    if rustix::net::sockopt::socket_type(&stdin).is_err() {
+        return Err(Error::invalid("started without a connection to an engine").with_hint("dhow daemon starts shims"));
+    }
+    let control: OwnedFd =
+        rustix::io::fcntl_dupfd_cloexec(&stdin, 3).map_err(io::Error::from).context(|| "keep the connection")?;
+    let null = File::open("/dev/null").context(|| "open /dev/null")?;
+    rustix::stdio::dup2_stdin(null).map_err(io::Error::from).context(|| "close standard input")?;
+    Ok(control.into())
+}
+
+/// A session of its own, the root as working directory, and the role of parent for orphans of the container.
+fn leave_the_engine() -> Result<()> {
+    match rustix::process::setsid() {
+        // Started by hand from a shell, it leads its process group already.
+        Ok(_) | Err(Errno::PERM) => {}
+        Err(errno) => return Err(io::Error::from(errno)).context(|| "begin a session"),
+    }
+    rustix::process::chdir("/").map_err(io::Error::from).context(|| "change to /")?;
+    let own = rustix::process::getpid();
+    rustix::process::set_child_subreaper(Some(own)).map_err(io::Error::from).context(|| "adopt orphans")
+}

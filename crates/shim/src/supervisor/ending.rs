@@ -1,0 +1,64 @@
+//! The end of the container, in the order that others rely on.
+
+use dhow_logs::Timestamp;
+use rustix::process::{Signal, WaitOptions};
+
+use super::{Supervisor, exit_code};
+use crate::protocol::{Event, Exit};
+
+impl Supervisor {
+    /// The first process has ended. All others end with it; then the log is completed, the end written down, told, and
+    /// everything undone.
+    pub(super) fn container_ended(&mut self, code: i32) {
+        let finished_at = Timestamp::now();
+        let Some(container) = &self.container else { return };
+        container.end_others();
+        let (oom_killed, started_at) = (container.oom_kills() > 0, container.started_at);
+        self.end_execs();
+        self.streams.finish(&mut self.buffer, &self.poll);
+        let exit = Exit { code, oom_killed, started_at, finished_at, error: String::new() };
+        if oom_killed && self.oom_kills == 0 {
+            self.tell(Event::Oom);
+        }
+        self.publish(exit);
+        self.undo();
+        self.tell(Event::Gone);
+        self.over = true;
+    }
+
+    /// All execs have ended by now; who cannot be reaped is stuck in the kernel, and told as killed.
+    fn end_execs(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            self.exec_ended(pid.as_raw_pid(), exit_code(status));
+        }
+        let left: Vec<i32> = self.execs.iter().filter(|exec| !exec.ended).map(|exec| exec.pid).collect();
+        for pid in left {
+            self.exec_ended(pid, 128 + Signal::KILL.as_raw());
+        }
+    }
+
+    /// Writes the end down, then tells it.
+    fn publish(&mut self, mut exit: Exit) {
+        let Some(container) = &self.container else { return };
+        if let Err(error) = container.record_exit(&exit) {
+            // Who is connected is told all the same; who comes later finds us gone and no record, which is an end too.
+            exit.error = error.to_string();
+        }
+        self.exit = Some(exit.clone());
+        self.tell(Event::Exited(exit));
+    }
+
+    /// Undoes everything; what cannot be undone is found and undone by the engine's next start.
+    fn undo(&mut self) {
+        self.controls.stop_listening(&self.poll);
+        if let Some(watch) = self.oom_watch.take() {
+            self.poll.remove(&watch);
+        }
+        if let Some(container) = &self.container {
+            let _ = container.clean_up();
+        }
+        if let Some(place) = self.place.take() {
+            let _ = place.leave();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Processes beside the first.
+
+use std::os::fd::OwnedFd;
+
+use dhow_errdefs::{Error, Result, message};
+use dhow_logs::Timestamp;
+
+use super::Supervisor;
+use crate::container;
+use crate::protocol::{Answer, Event, Exec, SignalExec};
+use crate::streams::{LastByte, Streams};
+
+/// A process that runs beside the first, or has ended and still has clients to serve.
+#[derive(Debug)]
+pub(super) struct RunningExec {
+    pub(super) number: u32,
+    pub(super) id: String,
+    pub(super) pid: i32,
+    pidfd: OwnedFd,
+    pub(super) streams: Streams,
+    pub(super) ended: bool,
+}
+
+impl Supervisor {
+    pub(super) fn exec(&mut self, mut exec: Exec, socket: Option<OwnedFd>) -> Result<Answer> {
+        let client = match (exec.attach.take(), socket) {
+            (Some(attach), Some(socket)) => Some((attach, socket)),
+            (None, None) => None,
+            _ => return Err(Error::invalid("an attached exec comes with a descriptor, another without")),
+        };
+        exec.attach = client.as_ref().map(|(attach, _)| attach.clone());
+        let born = self.running()?.exec(&mut exec)?;
+        let mut streams = Streams::new(self.next_exec, exec.process.terminal, LastByte::EndsInput);
+        let connected = streams.connect(born.ends, &self.poll);
+        let attached = client.map(|(attach, socket)| streams.attach(attach, socket, None, &self.poll));
+        if let Err(error) = connected.and(attached.unwrap_or(Ok(()))) {
+            // Nobody could hear it: it is better not run at all.
+            let _ = container::send(&born.pidfd, rustix::process::Signal::KILL.as_raw());
+            streams.abandon();
+            return Err(error);
+        }
+        let (id, pid) = (exec.id, born.pid);
+        self.execs.push(RunningExec {
+            number: self.next_exec,
+            id: id.clone(),
+            pid,
+            pidfd: born.pidfd,
+            streams,
+            ended: false,
+        });
+        self.next_exec += 1;
+        self.tell(Event::ExecStarted { exec: id, pid });
+        Ok(Answer::Started { pid, at: Timestamp::now(), warnings: born.warnings })
+    }
+
+    pub(super) fn signal_exec(&mut self, signal: &SignalExec) -> Result<Answer> {
+        container::send(&self.running_exec(&signal.exec)?.pidfd, signal.signal)?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn running_exec(&self, id: &str) -> Result<&RunningExec> {
+        self.execs
+            .iter()
+            .find(|exec| exec.id == id && !exec.ended)
+            .ok_or_else(|| Error::not_found(message::no_such_exec(id)))
+    }
+
+    /// Takes the last output of an exec that has ended, and tells.
+    pub(super) fn exec_ended(&mut self, pid: i32, code: i32) {
+        // Another child: a process of the container that has lost its parent.
+        let Some(exec) = self.execs.iter_mut().find(|exec| exec.pid == pid && !exec.ended) else { return };
+        exec.streams.finish(&mut self.buffer, &self.poll);
+        exec.ended = true;
+        let event = Event::ExecExited { exec: exec.id.clone(), code };
+        self.tell(event);
+    }
+}

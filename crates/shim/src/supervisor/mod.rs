@@ -1,0 +1,203 @@
+//! The main loop: one thread, which waits in one place.
+
+mod ending;
+mod execs;
+mod requests;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use dhow_errdefs::{Result, ResultExt};
+use dhow_sys::signal::{self, SignalFd};
+use rustix::process::{Signal, WaitOptions};
+
+use crate::client::ReplyTo;
+use crate::container::{Container, Place};
+use crate::control::Controls;
+use crate::poll::{Interest, Poll, Ready, Token};
+use crate::protocol::{Answer, Event, Exit, Message};
+use crate::streams::{CHUNK, LastByte, Streams};
+use execs::RunningExec;
+
+/// Signals that would end a shim by default and must not: it ends when its container does.
+const SIGNALS: [i32; 7] = [
+    Signal::CHILD.as_raw(),
+    Signal::TERM.as_raw(),
+    Signal::INT.as_raw(),
+    Signal::HUP.as_raw(),
+    Signal::QUIT.as_raw(),
+    Signal::USR1.as_raw(),
+    Signal::USR2.as_raw(),
+];
+
+/// Number of the container's own streams; execs count from 1.
+const CONTAINER: u32 = 0;
+
+/// Everything a shim has.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    poll: Poll,
+    signals: SignalFd,
+    controls: Controls,
+    /// One for all reads, so that memory does not grow with the number of streams.
+    buffer: Box<[u8]>,
+    streams: Streams,
+    execs: Vec<RunningExec>,
+    next_exec: u32,
+    place: Option<Place>,
+    container: Option<Container>,
+    oom_watch: Option<OwnedFd>,
+    oom_kills: u64,
+    exit: Option<Exit>,
+    /// Nothing is to be done any more but to serve the clients that are still there.
+    over: bool,
+}
+
+impl Supervisor {
+    /// Prepares to supervise; nothing is launched yet.
+    pub(crate) fn new(control: UnixStream) -> Result<Self> {
+        signal::block(&SIGNALS);
+        let signals = SignalFd::new(&SIGNALS).context(|| "receive signals")?;
+        let poll = Poll::new()?;
+        poll.add(&signals, Token::Signals, Interest::READ)?;
+        let mut controls = Controls::default();
+        controls.add(control, &poll)?;
+        Ok(Self {
+            poll,
+            signals,
+            controls,
+            buffer: vec![0; CHUNK].into_boxed_slice(),
+            streams: Streams::new(CONTAINER, false, LastByte::EndsSession),
+            execs: Vec::new(),
+            next_exec: CONTAINER + 1,
+            place: None,
+            container: None,
+            oom_watch: None,
+            oom_kills: 0,
+            exit: None,
+            over: false,
+        })
+    }
+
+    /// Runs until the container has ended and its clients have everything.
+    ///
+    /// # Errors
+    /// When waiting itself fails, which it does not.
+    pub(crate) fn run(mut self) -> Result<()> {
+        while !self.is_done() {
+            for ready in self.poll.wait()? {
+                self.handle(ready);
+            }
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.over && self.streams.is_quiet() && self.execs.is_empty()
+    }
+
+    fn handle(&mut self, ready: Ready) {
+        match ready.token {
+            Token::Signals => self.on_signals(),
+            Token::Listener => self.controls.accept(&self.poll),
+            Token::Oom => self.on_oom(),
+            Token::Control(number) => self.on_control(number, ready),
+            Token::Stream(process, direction) => {
+                if let Some((streams, buffer, poll)) = self.streams_of(process) {
+                    streams.on_stream(direction, buffer, poll);
+                }
+            }
+            Token::Client(process, _) => {
+                if let Some((streams, buffer, poll)) = self.streams_of(process) {
+                    streams.on_client(ready, buffer, poll);
+                }
+            }
+        }
+    }
+
+    /// The streams of the container or an exec, and what they need.
+    fn streams_of(&mut self, process: u32) -> Option<(&mut Streams, &mut [u8], &Poll)> {
+        let streams = match process {
+            CONTAINER => &mut self.streams,
+            number => &mut self.execs.iter_mut().find(|exec| exec.number == number)?.streams,
+        };
+        Some((streams, &mut self.buffer, &self.poll))
+    }
+
+    fn on_control(&mut self, number: u32, ready: Ready) {
+        let Some(control) = self.controls.get(number) else { return };
+        if ready.write {
+            control.flush(&self.poll);
+        }
+        if ready.read || ready.gone {
+            control.receive();
+            self.serve(number);
+        }
+    }
+
+    /// After each round: what follows from what happened.
+    fn settle(&mut self) {
+        let replies = self.streams.settle(&mut self.buffer, &self.poll);
+        for exec in &mut self.execs {
+            exec.streams.settle(&mut self.buffer, &self.poll);
+        }
+        self.execs.retain(|exec| !(exec.ended && exec.streams.is_quiet()));
+        for (reply, early) in replies {
+            self.answer(reply, Ok(Answer::Detached { early }));
+        }
+        self.controls.sweep(&self.poll);
+        // A shim that was told nothing ends with the engine that should have told it.
+        if self.container.is_none() && self.controls.is_empty() && !self.over {
+            self.abandon();
+            self.settle();
+        }
+    }
+
+    fn answer(&mut self, to: ReplyTo, result: Result<Answer>) {
+        let result = result.map_err(|error| (&error).into());
+        self.controls.send(to.control, &Message::Response { seq: to.seq, result }, &self.poll);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.controls.tell(event, &self.poll);
+    }
+
+    /// Children have ended, or somebody tries to stop the shim, which does not let itself be stopped.
+    fn on_signals(&mut self) {
+        while let Ok(Some(_)) = self.signals.read() {}
+        let mut first = None;
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let code = exit_code(status);
+            if self.container.as_ref().is_some_and(|container| container.pid == pid.as_raw_pid()) && self.exit.is_none()
+            {
+                first = Some(code);
+            } else {
+                self.exec_ended(pid.as_raw_pid(), code);
+            }
+        }
+        if let Some(code) = first {
+            self.container_ended(code);
+        }
+    }
+
+    fn on_oom(&mut self) {
+        let (Some(watch), Some(container)) = (&self.oom_watch, &self.container) else { return };
+        // Both kinds of descriptors are emptied by one large read.
+        let _ = rustix::io::read(watch, &mut *self.buffer);
+        let kills = container.oom_kills();
+        if kills > self.oom_kills {
+            self.oom_kills = kills;
+            self.tell(Event::Oom);
+        }
+    }
+}
+
+/// 128 + n for the end by signal n, as shells and Docker have it.
+fn exit_code(status: rustix::process::WaitStatus) -> i32 {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => 255,
+    }
+}

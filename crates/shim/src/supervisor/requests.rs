@@ -1,0 +1,174 @@
+//! What engines ask for.
+
+use std::os::fd::OwnedFd;
+
+use dhow_errdefs::{Error, Result, message};
+
+use super::Supervisor;
+use crate::client::ReplyTo;
+use crate::container::{self, Container, Place};
+use crate::poll::{Interest, Token};
+use crate::protocol::{Answer, Attach, Event, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION};
+use crate::streams::LastByte;
+
+impl Supervisor {
+    /// Serves every whole request that has arrived on a connection.
+    pub(super) fn serve(&mut self, number: u32) {
+        loop {
+            let Some(control) = self.controls.get(number) else { return };
+            let Request { seq, op } = match control.received.decode() {
+                Ok(Some(request)) => request,
+                Ok(None) => return,
+                Err(_) => {
+                    control.broken = true;
+                    return;
+                }
+            };
+            let fd = if takes_descriptor(&op) { control.received.take_fd() } else { None };
+            let to = ReplyTo { control: number, seq };
+            if let Some(result) = self.perform(op, fd, to).transpose() {
+                self.answer(to, result);
+            }
+        }
+    }
+
+    /// Does it. `None`: the answer comes later.
+    fn perform(&mut self, op: Op, fd: Option<OwnedFd>, to: ReplyTo) -> Result<Option<Answer>> {
+        let answer = match op {
+            Op::Launch(launch) => self.launch(*launch, to)?,
+            Op::Attach(attach) => return self.attach(attach, fd, to).map(|()| None),
+            Op::Exec(exec) => self.exec(*exec, fd)?,
+            Op::Resize(resize) => self.resize(&resize)?,
+            Op::Kill(Kill { signal, all }) => done(self.running()?.kill(signal, all))?,
+            Op::SignalExec(signal) => self.signal_exec(&signal)?,
+            Op::State => Answer::State(self.state()),
+            Op::CloseStdin => {
+                self.streams.close_stdin(&self.poll);
+                Answer::Done
+            }
+            Op::Pause => done(self.running()?.pause())?,
+            Op::Resume => done(self.running()?.resume())?,
+            Op::Update(resources) => Answer::Updated { warnings: self.running()?.update(&resources)? },
+            Op::Subscribe => {
+                self.subscribe(to.control);
+                Answer::State(self.state())
+            }
+        };
+        Ok(Some(answer))
+    }
+
+    fn subscribe(&mut self, number: u32) {
+        if let Some(control) = self.controls.get(number) {
+            control.subscribed = true;
+        }
+    }
+
+    pub(super) fn running(&mut self) -> Result<&mut Container> {
+        match &mut self.container {
+            Some(container) if self.exit.is_some() => Err(Error::conflict(message::not_running(&container.id))),
+            Some(container) => Ok(container),
+            None => Err(Error::conflict("the container is not running")),
+        }
+    }
+
+    fn launch(&mut self, launch: Launch, to: ReplyTo) -> Result<Answer> {
+        if self.container.is_some() || self.over {
+            return Err(Error::conflict("this shim has a container already"));
+        }
+        self.subscribe(to.control);
+        let started = self.try_launch(launch);
+        if started.is_err() {
+            self.abandon();
+        }
+        started
+    }
+
+    fn try_launch(&mut self, mut launch: Launch) -> Result<Answer> {
+        if let Some(process) = &mut launch.spec.process {
+            process.oom_score_adj.get_or_insert_with(container::own_oom_score_adj);
+        }
+        container::protect_from_oom();
+        let (place, listener) = Place::take(&launch.run_dir, &launch.id)?;
+        self.place = Some(place);
+        self.controls.listen(listener, &self.poll)?;
+        let last_byte = if launch.stdin_once { LastByte::EndsInput } else { LastByte::EndsSession };
+        let log = container::open_log(&launch)?;
+        self.streams.configure(launch.tty, last_byte, log);
+        let (container, ends, warnings) = Container::launch(launch)?;
+        let (pid, at) = (container.pid, container.started_at);
+        self.watch_oom(&container);
+        self.container = Some(container);
+        // The program runs: from here on a failure costs its output, not the container.
+        self.streams.connect(ends, &self.poll)?;
+        self.tell(Event::Started { pid });
+        Ok(Answer::Started { pid, at, warnings })
+    }
+
+    fn watch_oom(&mut self, container: &Container) {
+        let watch = container.oom_watch();
+        self.oom_watch = watch.filter(|watch| self.poll.add(watch, Token::Oom, Interest::READ).is_ok());
+    }
+
+    /// Undoes a launch that failed; the shim ends when its engine has let go.
+    pub(super) fn abandon(&mut self) {
+        if let Some(container) = &mut self.container {
+            let _ = container.kill(rustix::process::Signal::KILL.as_raw(), true);
+            return;
+        }
+        self.streams.abandon();
+        self.controls.stop_listening(&self.poll);
+        if let Some(place) = self.place.take() {
+            // The error that led here is the one to be told.
+            let _ = place.leave();
+        }
+        self.over = true;
+    }
+
+    fn attach(&mut self, attach: Attach, fd: Option<OwnedFd>, to: ReplyTo) -> Result<()> {
+        let socket = fd.ok_or_else(|| Error::invalid("an attachment comes with a descriptor"))?;
+        if self.exit.is_some() || self.over {
+            return Err(Error::conflict("the container is not running"));
+        }
+        self.streams.attach(attach, socket, Some(to), &self.poll)
+    }
+
+    fn resize(&self, resize: &Resize) -> Result<Answer> {
+        let streams = match &resize.exec {
+            None => &self.streams,
+            Some(id) => &self.running_exec(id)?.streams,
+        };
+        done(streams.resize(resize.rows, resize.cols))
+    }
+
+    fn state(&self) -> State {
+        let container = self.container.as_ref();
+        let status = match (container, &self.exit) {
+            (_, Some(_)) => Status::Exited,
+            (Some(container), None) if container.paused => Status::Paused,
+            (Some(_), None) => Status::Running,
+            (None, None) => Status::Created,
+        };
+        let running = self.execs.iter().filter(|exec| !exec.ended);
+        State {
+            version: VERSION,
+            id: container.map(|container| container.id.clone()).unwrap_or_default(),
+            status,
+            pid: container.filter(|_| self.exit.is_none()).map(|container| container.pid),
+            started_at: container.map(|container| container.started_at),
+            exit: self.exit.clone(),
+            execs: running.map(|exec| RunningExec { id: exec.id.clone(), pid: exec.pid }).collect(),
+        }
+    }
+}
+
+fn takes_descriptor(op: &Op) -> bool {
+    match op {
+        Op::Attach(_) => true,
+        Op::Exec(exec) => exec.attach.is_some(),
+        _ => false,
+    }
+}
+
+fn done(result: Result<()>) -> Result<Answer> {
+    result.map(|()| Answer::Done)
+}
