@@ -19,7 +19,9 @@ pub(crate) fn apply(cgroup: &Cgroup, files: &BTreeMap<String, String>) -> Result
         return Err(Error::invalid("unified resources need cgroup v2, which this host does not have"));
     };
     for (file, value) in files {
-        if file.contains('/') || file.starts_with("cgroup.") {
+        // The core's files move processes and controllers; only its limits are resources.
+        let core = file.starts_with("cgroup.") && !file.starts_with("cgroup.max.");
+        if file.contains('/') || core {
             return Err(Error::invalid(format!("invalid unified resource {file:?}")));
         }
         if !member.directory.write_if_there(file, value)? {

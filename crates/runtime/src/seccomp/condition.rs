@@ -71,59 +71,57 @@ impl Condition {
     /// Adds the code that goes to `hit` when the comparison holds, else to `miss`; gives its entry. BPF compares 32
     /// bits, so the upper half decides first, and the lower half where the upper halves are equal.
     pub(super) fn assemble(self, code: &mut Assembler, hit: Label, miss: Label) -> Label {
-        let (low, high) = (ARGUMENTS + 8 * self.argument, ARGUMENTS + 8 * self.argument + 4);
-        let halves = |value: u64| (value as u32, (value >> 32) as u32);
         match self.comparison {
-            Comparison::NotEqual(value) => {
-                let equal = Self { comparison: Comparison::Equal(value), ..self };
-                equal.assemble(code, miss, hit)
-            }
-            Comparison::Less(value) => {
-                let other = Self { comparison: Comparison::GreaterOrEqual(value), ..self };
-                other.assemble(code, miss, hit)
+            Comparison::Equal(value) => self.equal(code, (u64::MAX, value), hit, miss),
+            Comparison::NotEqual(value) => self.equal(code, (u64::MAX, value), miss, hit),
+            Comparison::MaskedEqual { mask, value } => self.equal(code, (mask, value), hit, miss),
+            Comparison::Greater(value) => {
+                code.if_greater(value as u32, hit, miss);
+                self.upper_half_first(code, value, hit, miss)
             }
             Comparison::LessOrEqual(value) => {
-                let other = Self { comparison: Comparison::Greater(value), ..self };
-                other.assemble(code, miss, hit)
+                code.if_greater(value as u32, miss, hit);
+                self.upper_half_first(code, value, miss, hit)
             }
-            Comparison::Equal(value) => {
-                let (value_low, value_high) = halves(value);
-                code.if_equal(value_low, hit, miss);
-                let lower = code.load(low);
-                if self.narrow {
-                    return lower;
-                }
-                code.if_equal(value_high, lower, miss);
-                code.load(high)
+            Comparison::GreaterOrEqual(value) => {
+                code.if_not_less(value as u32, hit, miss);
+                self.upper_half_first(code, value, hit, miss)
             }
-            Comparison::MaskedEqual { mask, value } => {
-                let ((mask_low, mask_high), (value_low, value_high)) = (halves(mask), halves(value));
-                code.if_equal(value_low, hit, miss);
-                code.and(mask_low);
-                let lower = code.load(low);
-                if self.narrow {
-                    return lower;
-                }
-                code.if_equal(value_high, lower, miss);
-                code.and(mask_high);
-                code.load(high)
-            }
-            Comparison::Greater(value) | Comparison::GreaterOrEqual(value) => {
-                let (value_low, value_high) = halves(value);
-                if matches!(self.comparison, Comparison::Greater(_)) {
-                    code.if_greater(value_low, hit, miss);
-                } else {
-                    code.if_not_less(value_low, hit, miss);
-                }
-                let lower = code.load(low);
-                if self.narrow {
-                    return lower;
-                }
-                let equal = code.if_equal(value_high, lower, miss);
-                code.if_greater(value_high, hit, equal);
-                code.load(high)
+            Comparison::Less(value) => {
+                code.if_not_less(value as u32, miss, hit);
+                self.upper_half_first(code, value, miss, hit)
             }
         }
+    }
+
+    fn equal(self, code: &mut Assembler, (mask, value): (u64, u64), hit: Label, miss: Label) -> Label {
+        code.if_equal(value as u32, hit, miss);
+        let lower = self.load_masked(code, 0, mask as u32);
+        if self.narrow {
+            return lower;
+        }
+        code.if_equal((value >> 32) as u32, lower, miss);
+        self.load_masked(code, 4, (mask >> 32) as u32)
+    }
+
+    /// Puts in front of a comparison of the lower half: its load, and the upper half, which alone decides where it
+    /// is not equal.
+    fn upper_half_first(self, code: &mut Assembler, value: u64, greater: Label, less: Label) -> Label {
+        let lower = self.load_masked(code, 0, u32::MAX);
+        if self.narrow {
+            return lower;
+        }
+        let high = (value >> 32) as u32;
+        let not_greater = code.if_equal(high, lower, less);
+        code.if_greater(high, greater, not_greater);
+        self.load_masked(code, 4, u32::MAX)
+    }
+
+    fn load_masked(self, code: &mut Assembler, half: u32, mask: u32) -> Label {
+        if mask != u32::MAX {
+            code.and(mask);
+        }
+        code.load(ARGUMENTS + 8 * self.argument + half)
     }
 
     /// Whether the comparison holds: what the code has to do, for the tests.
