@@ -22,6 +22,7 @@ mod arch;
 mod assembler;
 mod cache;
 mod condition;
+mod features;
 mod filter;
 mod flags;
 mod profile;
@@ -33,6 +34,7 @@ mod testing;
 
 pub use arch::Arch;
 pub use cache::Cache;
+pub use features::features;
 pub use filter::compile;
 pub use profile::{Environment, KernelVersion, Profile};
 pub use program::Program;
