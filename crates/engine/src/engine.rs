@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
+use dhow_image::Images;
+use dhow_oci::Digest;
+use dhow_shim::protocol::{Op, Resize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::container::{Command, Container, Request};
+use crate::core::Core;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
     AttachOptions, ClientStream, Config, CreateRequest, Created, Details, Event, ExecDetails, ExecStartOptions,
@@ -17,8 +22,7 @@ use crate::{
 /// that change something run to their end even when the caller goes away.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
-    events: broadcast::Sender<Event>,
+    core: Arc<Core>,
 }
 
 /// A registered wait: nothing that happens after it was given out is missed.
@@ -26,7 +30,10 @@ pub struct Engine {
 pub struct WaitHandle(oneshot::Receiver<ExitStatus>);
 
 impl WaitHandle {
-    /// Waits for the end. An error only if the engine shuts down meanwhile.
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// `Unavailable` if the engine shuts down meanwhile.
     pub async fn status(self) -> Result<ExitStatus> {
         self.0.await.map_err(|_| Error::unavailable("the engine is shutting down"))
     }
@@ -34,174 +41,301 @@ impl WaitHandle {
 
 impl Engine {
     /// Opens the data root (one engine per root), adopts what runs, cleans what was left half done. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// `Conflict` when another engine has the root; what the file system and the database say.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        let (events, _) = broadcast::channel(1024);
-        Ok(Arc::new(Self { config, events }))
+        let core = blocking(move || Core::open(config)).await?;
+        let core = Arc::new(core);
+        crate::restore::restore(&core).await?;
+        Ok(Arc::new(Self { core }))
     }
 
     /// What the engine was opened with.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.core.config
     }
 
-    /// Stops the engine's tasks; containers go on under their shims.
-    pub async fn close(&self) {}
+    /// Images. Their methods block.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.core.images
+    }
 
-    /// Makes a container from a local image. Class NotFound with Docker's words if the image is not there.
+    /// The containers that use an image, for removing and pruning images.
+    #[must_use]
+    pub fn image_users(&self, image: &Digest) -> Vec<dhow_image::User> {
+        let users = self.core.containers();
+        let users = users.all().filter(|container| container.image.as_ref() == Some(image));
+        let user = |container: &Arc<Container>| dhow_image::User {
+            container: container.id.to_string(),
+            running: container.view().state().is_running(),
+        };
+        users.map(user).collect()
+    }
+
+    /// Lets every owner end; containers go on under their shims. Requests that come later find no containers.
+    pub async fn close(&self) {
+        self.core.containers().clear();
+    }
+
+    /// Makes a container from a local image.
+    ///
+    /// # Errors
+    /// `NotFound` with Docker's words if the image is not there; `InvalidArgument` for what makes no sense.
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
-        Err(later(&request.spec.image))
+        let core = Arc::clone(&self.core);
+        blocking(move || core.create(request)).await
     }
 
-    /// Starts a container. NotModified if it runs already.
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// `NotModified` if it runs already; why the program could not be run.
     pub async fn start(&self, reference: &str) -> Result<()> {
-        Err(later(reference))
+        self.find(reference)?.ask(Command::Start).await
     }
 
     /// Asks it to end with a signal (`None`: its own stop signal) and kills it after `timeout` seconds (`None`: its own;
-    /// negative: never). NotModified if it does not run.
+    /// negative: never).
+    ///
+    /// # Errors
+    /// `NotModified` if it does not run.
     pub async fn stop(&self, reference: &str, signal: Option<String>, timeout: Option<i64>) -> Result<()> {
-        let _ = (signal, timeout);
-        Err(later(reference))
+        let container = self.find(reference)?;
+        to_the_end(Arc::clone(&self.core).stop(container, signal, timeout)).await
     }
 
     /// Sends a signal by name or number (`None`: SIGKILL).
+    ///
+    /// # Errors
+    /// `Conflict` if it does not run.
     pub async fn kill(&self, reference: &str, signal: Option<String>) -> Result<()> {
-        let _ = signal;
-        Err(later(reference))
+        let container = self.find(reference)?;
+        to_the_end(Arc::clone(&self.core).kill(container, signal)).await
     }
 
     /// Stops as [`stop`](Self::stop) does, if it runs, and starts again.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     pub async fn restart(&self, reference: &str, signal: Option<String>, timeout: Option<i64>) -> Result<()> {
-        let _ = (signal, timeout);
-        Err(later(reference))
+        let container = self.find(reference)?;
+        to_the_end(Arc::clone(&self.core).restart(container, signal, timeout)).await
     }
 
     /// Freezes its processes.
+    ///
+    /// # Errors
+    /// `Conflict` if it does not run or is paused already.
     pub async fn pause(&self, reference: &str) -> Result<()> {
-        Err(later(reference))
+        self.find(reference)?.ask(Command::Pause).await
     }
 
     /// Lets them go on.
+    ///
+    /// # Errors
+    /// `Conflict` if it is not paused.
     pub async fn unpause(&self, reference: &str) -> Result<()> {
-        Err(later(reference))
+        self.find(reference)?.ask(Command::Unpause).await
     }
 
     /// Gives it another name.
+    ///
+    /// # Errors
+    /// `Conflict` if somebody has the name, `InvalidArgument` if it is none.
     pub async fn rename(&self, reference: &str, name: &str) -> Result<()> {
-        let _ = name;
-        Err(later(reference))
+        let container = self.find(reference)?;
+        if name.is_empty() || name == "/" {
+            return Err(Error::invalid("Neither old nor new names may be empty"));
+        }
+        let name = crate::create::container_name(name)?.to_owned();
+        if name == container.view().name {
+            return Err(Error::invalid("Renaming a container with the same name as its current name"));
+        }
+        container.ask(|reply| Command::Rename(name, reply)).await
     }
 
     /// Changes limits and restart policy; zero fields stay as they are. Returns warnings.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for limits that contradict each other.
     pub async fn update(
         &self,
         reference: &str,
         resources: Resources,
         restart: Option<RestartPolicy>,
     ) -> Result<Vec<String>> {
-        let _ = (resources, restart);
-        Err(later(reference))
+        self.find(reference)?.ask(|reply| Command::Update(Box::new(resources), restart, reply)).await
     }
 
     /// Registers a wait; the answer comes from [`WaitHandle::status`].
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn wait(&self, reference: &str, condition: WaitCondition) -> Result<WaitHandle> {
-        let _ = condition;
-        Err(later(reference))
+        let (waiter, status) = oneshot::channel();
+        self.find(reference)?.tell(Command::Wait(condition, waiter))?;
+        Ok(WaitHandle(status))
     }
 
     /// Removes a container. Always ends, whatever happened to its shim, cgroup or files.
+    ///
+    /// # Errors
+    /// `Conflict` if it runs and force was not asked for.
     pub async fn remove(&self, reference: &str, options: RemoveOptions) -> Result<()> {
-        let _ = options;
-        Err(later(reference))
+        self.find(reference)?.ask(|reply| Command::Remove(options, reply)).await
     }
 
     /// Containers, newest first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for filters that do not exist.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<Summary>> {
-        let _ = options;
-        Ok(Vec::new())
+        if options.size {
+            let core = Arc::clone(&self.core);
+            return blocking(move || core.list(&options)).await;
+        }
+        self.core.list(&options)
     }
 
     /// Everything about one container.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn inspect(&self, reference: &str, size: bool) -> Result<Details> {
-        let _ = size;
-        Err(later(reference))
+        let container = self.find(reference)?;
+        if size {
+            let core = Arc::clone(&self.core);
+            return blocking(move || core.details(&container, true)).await;
+        }
+        self.core.details(&container, false)
     }
 
     /// What it wrote. The channel closes at the end; an error entry is the last one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` without a stream, `NotImplemented` when its log driver keeps nothing.
     pub async fn logs(&self, reference: &str, options: LogOptions) -> Result<mpsc::Receiver<Result<LogEntry>>> {
-        let _ = options;
-        Err(later(reference))
+        self.core.logs(&self.find(reference)?, &options)
     }
 
     /// Checks that one can attach now and tells whether the container has a terminal (which decides the stream's shape).
     /// To be called before the HTTP upgrade is answered; [`attach`](Self::attach) after it.
+    ///
+    /// # Errors
+    /// `Conflict` if it is paused or restarting, `InvalidArgument` for detach keys that do not exist.
     pub async fn attach_ready(&self, reference: &str, options: &AttachOptions) -> Result<bool> {
-        let _ = options;
-        Err(later(reference))
+        let view = self.find(reference)?.check(Request::Attach)?;
+        crate::attach::detach_keys(options.detach_keys.as_deref())?;
+        Ok(view.spec.tty)
     }
 
     /// Hands a client's socket over. To a running container's shim, else kept until it starts. Returns when the socket is
     /// handed over; from then on the caller has nothing to do with it.
+    ///
+    /// # Errors
+    /// As [`attach_ready`](Self::attach_ready).
     pub async fn attach(&self, reference: &str, options: AttachOptions, stream: ClientStream) -> Result<()> {
-        let _ = (options, stream);
-        Err(later(reference))
+        let container = self.find(reference)?;
+        to_the_end(Arc::clone(&self.core).attach(container, options, stream)).await
     }
 
     /// Sets the size of its terminal.
+    ///
+    /// # Errors
+    /// `Conflict` if it does not run.
     pub async fn resize(&self, reference: &str, rows: u16, columns: u16) -> Result<()> {
-        let _ = (rows, columns);
-        Err(later(reference))
+        let view = self.find(reference)?.check(Request::Resize)?;
+        resize(&view, None, rows, columns).await
     }
 
     /// Its processes; `arguments` are those of `ps` as far as dhow knows them.
+    ///
+    /// # Errors
+    /// `Conflict` if it does not run.
     pub async fn top(&self, reference: &str, arguments: &str) -> Result<ProcessTable> {
-        let _ = arguments;
-        Err(later(reference))
+        Core::check_top_arguments(arguments)?;
+        let (core, container) = (Arc::clone(&self.core), self.find(reference)?);
+        blocking(move || core.top(&container)).await
     }
 
     /// Prepares a further process; the answer is the exec's id.
+    ///
+    /// # Errors
+    /// `Conflict` if the container does not run or is paused.
     pub async fn exec_create(&self, reference: &str, spec: ExecSpec) -> Result<String> {
-        let _ = spec;
-        Err(later(reference))
+        self.core.exec_create(&*self.find(reference)?, spec)
     }
 
     /// Checks that an exec can be started now and tells whether it has a terminal. To be called before the HTTP upgrade
     /// is answered; [`exec_start`](Self::exec_start) after it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if the container does not run.
     pub async fn exec_ready(&self, id: &str) -> Result<bool> {
-        Err(later(id))
+        Ok(self.core.exec_target(id)?.spec.tty)
     }
 
     /// Starts it. With a stream the client's socket is handed over, and a failure to start is also written into it as
     /// Docker does (the exec's exit code becomes 126 or 127). Returns when the process runs.
+    ///
+    /// # Errors
+    /// `Conflict` if it ran already; why the program could not be run.
     pub async fn exec_start(&self, id: &str, options: ExecStartOptions, stream: Option<ClientStream>) -> Result<()> {
-        let _ = (options, stream);
-        Err(later(id))
+        to_the_end(Arc::clone(&self.core).exec_start(id.to_owned(), options, stream)).await
     }
 
     /// Sets the size of its terminal.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if it does not run.
     pub async fn exec_resize(&self, id: &str, rows: u16, columns: u16) -> Result<()> {
-        let _ = (rows, columns);
-        Err(later(id))
+        let target = self.core.exec_target(id)?;
+        resize(&target.view, Some(id.to_owned()), rows, columns).await
     }
 
     /// What is known about an exec.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn exec_inspect(&self, id: &str) -> Result<ExecDetails> {
-        Err(later(id))
+        self.core.execs.details(id)
     }
 
     /// What happens from now on. A listener that falls behind loses the oldest.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.core.events.listen()
     }
 
     /// Facts about the engine and its host.
     pub async fn info(&self) -> Info {
-        Info::default()
+        let core = Arc::clone(&self.core);
+        blocking(move || Ok(core.info())).await.unwrap_or_default()
+    }
+
+    fn find(&self, reference: &str) -> Result<Arc<Container>> {
+        self.core.containers().find(reference)
     }
 }
 
-fn later(reference: &str) -> Error {
-    Error::not_found(dhow_errdefs::message::no_such_container(reference))
+async fn resize(view: &crate::container::View, exec: Option<String>, rows: u16, cols: u16) -> Result<()> {
+    let link = view.link.as_ref().ok_or_else(|| Error::unavailable("the container has no shim"))?;
+    link.ask(Op::Resize(Resize { exec, rows, cols })).await.map(drop)
+}
+
+/// Work that may wait for the disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    interrupted(tokio::task::spawn_blocking(work).await)
+}
+
+/// Work that goes on when the caller has gone away.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    interrupted(tokio::spawn(work).await)
+}
+
+fn interrupted<T>(done: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    done.unwrap_or_else(|error| Err(Error::internal("a request was interrupted").with_cause(error)))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dhow_cgroups::{Controller, Controllers, Hierarchy, Mode};
+use dhow_cgroups::{Controllers, Hierarchy, Mode};
 use dhow_errdefs::{Result, ResultExt};
 
 use crate::launch::{Platform, capabilities_of_mask};
@@ -35,7 +35,7 @@ impl Host {
         };
         let unified = trees.as_ref().is_some_and(|trees| trees.mode() == Mode::V2);
         let controllers = delegation.as_ref().map_or(Controllers::NONE, |delegation| delegation.controllers);
-        let limits = trees.as_ref().map_or_else(Limits::default, |trees| limits(trees, controllers, unified));
+        let limits = trees.as_ref().map_or_else(Limits::default, |trees| limits(trees, controllers));
         let base = delegation.as_ref().map_or("", |delegation| delegation.parent.as_str());
         let (operating_system, os_version) = distribution();
         Ok(Self {
@@ -59,21 +59,17 @@ impl Host {
     }
 }
 
-fn limits(trees: &Hierarchy, controllers: Controllers, unified: bool) -> Limits {
-    let has = |controller| controllers.contains(controller);
-    let v1_file =
-        |controller, file: &str| !unified && trees.mount_point(controller).is_some_and(|root| root.join(file).exists());
-    let memory = has(Controller::Memory);
+fn limits(trees: &Hierarchy, controllers: Controllers) -> Limits {
+    let support = trees.support(controllers);
     Limits {
-        memory,
-        swap: memory && (unified || v1_file(Controller::Memory, "memory.memsw.limit_in_bytes")),
-        kernel_memory_tcp: memory && v1_file(Controller::Memory, "memory.kmem.tcp.limit_in_bytes"),
-        oom_kill_disable: memory && v1_file(Controller::Memory, "memory.oom_control"),
-        // The root cgroup of v1 may lack these files although its children have them.
-        cpu_cfs: has(Controller::Cpu),
-        cpu_shares: has(Controller::Cpu),
-        cpuset: has(Controller::CpuSet),
-        pids: has(Controller::Pids),
+        memory: support.memory,
+        swap: support.swap,
+        kernel_memory_tcp: false,
+        oom_kill_disable: support.oom_kill_disable,
+        cpu_cfs: support.cpu_cfs,
+        cpu_shares: support.cpu_shares,
+        cpuset: support.cpuset,
+        pids: support.pids,
     }
 }
 

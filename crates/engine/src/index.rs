@@ -51,6 +51,11 @@ impl<T> Index<T> {
         self.entries.insert(id, entry);
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Forgets a container and every name it holds.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<T>> {
         self.names.retain(|_, holder| &**holder != id);

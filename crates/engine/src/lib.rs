@@ -5,20 +5,34 @@
 //!
 //! The engine knows no HTTP and no wire type, reads no environment variables and prints nothing.
 
+mod attach;
 mod config;
 mod container;
+mod core;
 mod create;
+mod ending;
 mod engine;
 mod events;
+mod exec;
 mod host;
 mod index;
+mod info;
+mod inspect;
 mod launch;
+mod leftovers;
 mod link;
+mod list;
+mod logs;
 mod names;
+mod readiness;
 mod request;
+mod restore;
 mod rootfs;
 mod signal;
 pub mod spec;
+mod start;
+mod top;
+mod update;
 mod users;
 mod view;
 mod volumes;

@@ -16,11 +16,12 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_shim::frame::{self, Buffer};
 use dhow_shim::protocol::{Answer, Event, Failure, Message, Op, Request, State};
 use dhow_shim::{Connection, Spawned};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+
+use crate::readiness;
 
 /// How long a shim may take to answer what it can answer at once. Longer means that it is stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,8 +33,8 @@ pub(crate) struct Link(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     wire: Arc<Wire>,
-    reader: JoinHandle<()>,
-    process: Process,
+    /// The shim's process: our own child, or one that was adopted.
+    pidfd: OwnedFd,
 }
 
 /// What the reader and the senders share.
@@ -43,15 +44,11 @@ struct Wire {
     sending: tokio::sync::Mutex<()>,
     next: AtomicU64,
     /// `None` once the connection has ended.
-    waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>>>,
+    waiting: Mutex<Option<Waiting>>,
 }
 
-/// The shim's process: our own child, which somebody has to reap, or one that was adopted.
-#[derive(Debug)]
-struct Process {
-    pid: i32,
-    pidfd: OwnedFd,
-}
+/// Who waits for the answer to which request.
+type Waiting = HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>;
 
 /// What comes from a shim unasked.
 pub(crate) type Events = mpsc::UnboundedReceiver<Event>;
@@ -60,8 +57,7 @@ impl Link {
     /// The connection to a shim that was just started.
     pub(crate) fn of_child(spawned: Spawned) -> Result<(Self, Events)> {
         let reaped = spawned.pidfd.try_clone().context(|| "keep the shim's descriptor")?;
-        let process = Process { pid: spawned.pid, pidfd: spawned.pidfd };
-        Self::over(spawned.control, Buffer::default(), Vec::new(), process, Some(reaped))
+        Self::over(spawned.control, Buffer::default(), Vec::new(), spawned.pidfd, Some(reaped))
     }
 
     /// Finds the shim that lives in `run_dir`. Blocks until it answers.
@@ -71,40 +67,40 @@ impl Link {
         let pid = peer.context(|| "ask who the shim is")?.pid;
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
         let pidfd = pidfd.map_err(io::Error::from).context(|| "open the shim")?;
-        Ok((Adopted { connection, process: Process { pid: pid.as_raw_pid(), pidfd } }, state))
+        Ok((Adopted { connection, pidfd }, state))
     }
 
     fn over(
         socket: UnixStream,
         buffer: Buffer,
         early: Vec<Message>,
-        process: Process,
+        pidfd: OwnedFd,
         reaped: Option<OwnedFd>,
     ) -> Result<(Self, Events)> {
         socket.set_nonblocking(true).context(|| "prepare the connection to the shim")?;
         let wire = Arc::new(Wire {
-            socket: AsyncFd::new(socket).context(|| "watch the connection to the shim")?,
+            socket: readiness::watch_socket(socket).context(|| "watch the connection to the shim")?,
             sending: tokio::sync::Mutex::default(),
             next: AtomicU64::new(1 << 32),
             waiting: Mutex::new(Some(HashMap::new())),
         });
         let (sender, events) = mpsc::unbounded_channel();
-        let reader = tokio::spawn(read(Arc::clone(&wire), buffer, early, sender, reaped));
-        Ok((Self(Arc::new(Inner { wire, reader, process })), events))
+        tokio::spawn(read(Arc::clone(&wire), buffer, early, sender, reaped));
+        Ok((Self(Arc::new(Inner { wire, pidfd })), events))
     }
 
-    /// The shim's process id.
-    pub(crate) fn shim_pid(&self) -> i32 {
-        self.0.process.pid
-    }
-
-    /// Asks and waits for the answer, however long that takes.
-    pub(crate) async fn call(&self, op: Op, fds: &[BorrowedFd<'_>]) -> Result<Answer> {
+    /// Asks; the answer comes later.
+    pub(crate) async fn begin(&self, op: Op, fds: &[BorrowedFd<'_>]) -> Result<Pending> {
         let (sender, receiver) = oneshot::channel();
         let seq = self.0.wire.next.fetch_add(1, Ordering::Relaxed);
         self.0.wire.expect(seq, sender)?;
         self.0.wire.send(&frame::encode(&Request { seq, op })?, fds).await?;
-        Ok(receiver.await.map_err(|_| gone())??)
+        Ok(Pending(receiver))
+    }
+
+    /// Asks and waits for the answer, however long that takes.
+    pub(crate) async fn call(&self, op: Op, fds: &[BorrowedFd<'_>]) -> Result<Answer> {
+        self.begin(op, fds).await?.wait().await
     }
 
     /// Asks for something that takes no time; a shim that does not answer is stuck.
@@ -117,16 +113,24 @@ impl Link {
     /// Ends the shim without asking.
     pub(crate) fn kill_shim(&self) {
         // It is gone already if this fails.
-        let _ = rustix::process::pidfd_send_signal(&self.0.process.pidfd, Signal::KILL);
+        let _ = rustix::process::pidfd_send_signal(&self.0.pidfd, Signal::KILL);
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A reader that is waiting to reap goes on: the shim is our child.
-        if self.wire.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            self.reader.abort();
-        }
+        // The reader sees the end, and reaps the shim if it is our child. It may have closed already.
+        let _ = self.wire.socket.get_ref().shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// An answer that has not come yet.
+#[derive(Debug)]
+pub(crate) struct Pending(oneshot::Receiver<Result<Answer, Failure>>);
+
+impl Pending {
+    pub(crate) async fn wait(self) -> Result<Answer> {
+        Ok(self.0.await.map_err(|_| gone())??)
     }
 }
 
@@ -134,14 +138,20 @@ impl Drop for Inner {
 #[derive(Debug)]
 pub(crate) struct Adopted {
     connection: Connection,
-    process: Process,
+    pidfd: OwnedFd,
 }
 
 impl Adopted {
+    /// Ends it without asking.
+    pub(crate) fn kill(&self) {
+        // It is gone already if this fails.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
     /// Watches it from now on; needs the runtime.
     pub(crate) fn watch(self) -> Result<(Link, Events)> {
         let (socket, buffer, early) = self.connection.into_parts();
-        Link::over(socket, buffer, early.into(), self.process, None)
+        Link::over(socket, buffer, early.into(), self.pidfd, None)
     }
 }
 
@@ -221,7 +231,7 @@ async fn read(
 }
 
 async fn reap(pidfd: OwnedFd) {
-    let watched = match AsyncFd::with_interest(pidfd, Interest::READABLE) {
+    let watched = match readiness::watch(pidfd) {
         Ok(watched) => watched,
         Err(error) => {
             tracing::warn!(%error, "cannot watch a shim to reap it");
@@ -232,9 +242,4 @@ async fn reap(pidfd: OwnedFd) {
         // Somebody else has reaped it if this fails.
         let _ = dhow_shim::reap(watched.get_ref());
     }
-}
-
-/// A process id as rustix has it.
-pub(crate) fn process(pid: i32) -> Option<Pid> {
-    Pid::from_raw(pid).filter(|_| pid > 0)
 }

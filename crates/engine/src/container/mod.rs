@@ -1,6 +1,168 @@
-//! One container: its state and the task that owns it.
+//! One container: the handle everybody has, and the task that owns it.
+//!
+//! The owner alone changes a container. It takes [`Command`]s from a mailbox and events from the shim, carries them out
+//! one after the other, and publishes a new [`View`] after each change. Whoever only wants to know reads the view and
+//! waits for nobody.
 
+mod attachment;
+mod ending;
+mod launching;
+mod owner;
 pub(crate) mod record;
+mod removal;
 mod state;
 
+use std::sync::{Arc, PoisonError, RwLock};
+
+use dhow_errdefs::{Error, Result};
+use dhow_oci::Digest;
+use dhow_store::Document;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::link::Link;
+use crate::spec::{ContainerSpec, Resources, RestartPolicy};
+use crate::{ExitStatus, MountPoint, RemoveOptions, StateView, WaitCondition};
+
+pub(crate) use attachment::Attachment;
+pub(crate) use ending::restarts;
+pub(crate) use launching::{Launched, shareable};
+pub(crate) use owner::Owner;
+pub(crate) use record::{Body, Condition};
 pub(crate) use state::{Fact, Refusal, Request, State};
+
+/// A container as the rest of the engine has it.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub id: Arc<str>,
+    pub created: Timestamp,
+    pub image: Option<Digest>,
+    pub layer: Option<Digest>,
+    view: RwLock<Arc<View>>,
+    mailbox: mpsc::UnboundedSender<Command>,
+}
+
+/// What is known of a container at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub name: String,
+    pub spec: Arc<ContainerSpec>,
+    pub body: Arc<Body>,
+    pub points: Arc<Vec<MountPoint>>,
+    pub condition: Condition,
+    /// Process 1 on the host, while it runs.
+    pub pid: i32,
+    /// The shim, while there is one.
+    pub link: Option<Link>,
+}
+
+/// Where an answer goes. Who asked may have gone away; then the answer is dropped.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// What the owner is asked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Start it; answered when it runs.
+    Start(Reply<()>),
+    /// It is going to be stopped by somebody: no restarts any more.
+    BeginStop(Reply<Stopping>),
+    /// A signal is going to be sent by somebody.
+    BeginKill(i32, Reply<Stopping>),
+    /// It did not end by any signal: end it and its shim by force.
+    ForceEnd,
+    Pause(Reply<()>),
+    Unpause(Reply<()>),
+    Attach(Attachment, Reply<()>),
+    Rename(String, Reply<()>),
+    Update(Box<Resources>, Option<RestartPolicy>, Reply<Vec<String>>),
+    Remove(RemoveOptions, Reply<()>),
+    Wait(WaitCondition, oneshot::Sender<ExitStatus>),
+    /// From the launch that is under way: the shim runs.
+    ShimBorn(Link),
+    /// From the launch that is under way: its outcome.
+    Launched(Box<Result<Launched>>),
+}
+
+/// What somebody who wants a container to end has to know.
+#[derive(Debug)]
+pub(crate) struct Stopping {
+    /// The shim; `None` when there is nothing to signal.
+    pub link: Option<Link>,
+    /// It has to be thawed to take notice.
+    pub paused: bool,
+    /// Told when it has ended.
+    pub ended: oneshot::Receiver<ExitStatus>,
+}
+
+impl Container {
+    /// The handle of a container and the mailbox for its owner.
+    pub(crate) fn new(
+        (id, created): (Arc<str>, Timestamp),
+        (image, layer): (Option<Digest>, Option<Digest>),
+        view: View,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Command>) {
+        let (mailbox, commands) = mpsc::unbounded_channel();
+        let container = Self { id, created, image, layer, view: RwLock::new(Arc::new(view)), mailbox };
+        (Arc::new(container), commands)
+    }
+
+    /// The present view.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Asks the owner and waits for its answer.
+    pub(crate) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Tells the owner something.
+    pub(crate) fn tell(&self, command: Command) -> Result<()> {
+        self.mailbox.send(command).map_err(|_| self.gone())
+    }
+
+    /// The owner has ended: the container was removed a moment ago.
+    fn gone(&self) -> Error {
+        Error::not_found(dhow_errdefs::message::no_such_container(&self.id))
+    }
+
+    /// The refusal of a request that makes no sense now.
+    pub(crate) fn check(&self, request: Request) -> Result<Arc<View>> {
+        let view = self.view();
+        view.condition.state.may(request).map_err(|refusal| refusal.into_error(&self.id, &view.name))?;
+        Ok(view)
+    }
+}
+
+impl View {
+    /// The state as `inspect` shows it.
+    pub(crate) fn state(&self) -> StateView {
+        let condition = &self.condition;
+        let time = |time: dhow_logs::Timestamp| Timestamp::from_nanosecond(i128::from(time.0)).ok();
+        StateView {
+            status: condition.state.status(condition.started_at.is_some()),
+            pid: self.pid,
+            exit_code: condition.exit_code,
+            error: condition.error.clone(),
+            oom_killed: condition.oom_killed,
+            started_at: condition.started_at.and_then(time),
+            finished_at: condition.finished_at.and_then(time),
+        }
+    }
+}
+
+/// The condition as it is stored; `Starting` is never stored, because a restart of the engine finds out what came of it.
+fn stored(condition: &Condition) -> Result<Document> {
+    let settled = match condition.state {
+        State::Starting if condition.started_at.is_some() => State::Exited,
+        State::Starting => State::Created,
+        state => state,
+    };
+    record::write(&Condition { state: settled, ..condition.clone() })
+}

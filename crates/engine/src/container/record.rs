@@ -1,5 +1,7 @@
 //! What is written down of a container, and reading it back.
 
+use std::sync::Arc;
+
 use dhow_errdefs::{Error, Result};
 use dhow_logs::Timestamp;
 use dhow_store::Document;
@@ -17,7 +19,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Body {
     /// Merged with the image.
-    pub spec: ContainerSpec,
+    pub spec: Arc<ContainerSpec>,
     pub mounts: Vec<Mount>,
 }
 

@@ -46,8 +46,10 @@ pub(crate) enum Fact {
     Launched,
     /// Process 1 runs.
     Started,
-    /// Process 1 could not be run.
+    /// Process 1 could not be run, of a container that has run before.
     StartFailed,
+    /// Process 1 could not be run, ever.
+    FirstStartFailed,
     Paused,
     Resumed,
     /// It ended and stays so.
@@ -88,6 +90,7 @@ impl State {
             (F::Launched, S::Created | S::Exited | S::Restarting) => Some(S::Starting),
             (F::Started, S::Starting) => Some(S::Running),
             (F::StartFailed, S::Starting) => Some(S::Exited),
+            (F::FirstStartFailed, S::Starting) => Some(S::Created),
             (F::Paused, S::Running) => Some(S::Paused),
             (F::Resumed, S::Paused) => Some(S::Running),
             (F::Ended, S::Starting | S::Running | S::Paused) => Some(S::Exited),
@@ -98,8 +101,9 @@ impl State {
             (F::RemovalBegun, S::Starting | S::Running | S::Paused) => Some(S::Removing),
             (F::RemovalFailed, S::Removing) => Some(S::Dead),
             (F::Launched, S::Starting | S::Running | S::Paused | S::Removing | S::Dead)
-            | (F::Started | F::StartFailed, S::Created | S::Running | S::Paused | S::Restarting | S::Exited)
-            | (F::Started | F::StartFailed, S::Removing | S::Dead)
+            | (F::Started, S::Created | S::Running | S::Paused | S::Restarting | S::Exited | S::Removing | S::Dead)
+            | (F::StartFailed | F::FirstStartFailed, S::Created | S::Running | S::Paused | S::Restarting)
+            | (F::StartFailed | F::FirstStartFailed, S::Exited | S::Removing | S::Dead)
             | (F::Paused, S::Created | S::Starting | S::Paused | S::Restarting | S::Exited | S::Removing | S::Dead)
             | (F::Resumed, S::Created | S::Starting | S::Running | S::Restarting | S::Exited | S::Removing | S::Dead)
             | (F::Ended | F::EndedToRestart, S::Created | S::Restarting | S::Exited | S::Removing | S::Dead)
@@ -239,10 +243,11 @@ mod tests {
         State::Removing,
         State::Dead,
     ];
-    const FACTS: [Fact; 10] = [
+    const FACTS: [Fact; 11] = [
         Fact::Launched,
         Fact::Started,
         Fact::StartFailed,
+        Fact::FirstStartFailed,
         Fact::Paused,
         Fact::Resumed,
         Fact::Ended,
@@ -312,9 +317,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_could_not_be_executed_leaves_an_exited_container() {
-        let state = State::Created.after(Fact::Launched).and_then(|state| state.after(Fact::StartFailed));
-        assert_eq!(state, Some(State::Exited));
+    fn a_failed_start_leads_back_to_where_it_began() {
+        let starting = State::Created.after(Fact::Launched).unwrap();
+        assert_eq!(starting.after(Fact::FirstStartFailed), Some(State::Created));
+        assert_eq!(starting.after(Fact::StartFailed), Some(State::Exited));
     }
 
     proptest! {
@@ -328,7 +334,8 @@ mod tests {
                 let Some(next) = state.after(fact) else { continue };
                 match fact {
                     Fact::Launched => alive = true,
-                    Fact::Ended | Fact::EndedToRestart | Fact::StartFailed | Fact::RemovalBegun => alive = false,
+                    Fact::Ended | Fact::EndedToRestart | Fact::RemovalBegun => alive = false,
+                    Fact::StartFailed | Fact::FirstStartFailed => alive = false,
                     _ => {}
                 }
                 if matches!(state, State::Removing | State::Dead) {

@@ -27,14 +27,14 @@ pub(crate) fn with_image(spec: &mut ContainerSpec, image: &RunConfig) {
     };
     text(&mut spec.user, &image.user);
     text(&mut spec.working_dir, &image.working_dir);
-    environment(&mut spec.env, &image.env);
-    for (name, value) in &image.labels {
+    environment(&mut spec.env, image.env.as_deref().unwrap_or_default());
+    for (name, value) in image.labels.iter().flatten() {
         spec.labels.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    spec.exposed_ports.extend(image.exposed_ports.keys().cloned());
-    spec.volumes.extend(image.volumes.keys().cloned());
-    if spec.stop_signal.as_deref().unwrap_or_default().is_empty() && !image.stop_signal.is_empty() {
-        spec.stop_signal = Some(image.stop_signal.clone());
+    spec.exposed_ports.extend(image.exposed_ports.iter().flatten().map(|(port, _)| port.clone()));
+    spec.volumes.extend(image.volumes.iter().flatten().map(|(path, _)| path.clone()));
+    if spec.stop_signal.as_deref().unwrap_or_default().is_empty() {
+        spec.stop_signal.clone_from(&image.stop_signal);
     }
     if let Some(check) = &image.healthcheck {
         health(spec.healthcheck.get_or_insert_default(), check);
@@ -44,13 +44,12 @@ pub(crate) fn with_image(spec: &mut ContainerSpec, image: &RunConfig) {
 /// A new entrypoint drops the image's arguments, new arguments keep its entrypoint.
 fn command(spec: &mut ContainerSpec, image: &RunConfig) {
     let none = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
-    let given = |list: &Vec<String>| Some(list.clone()).filter(|list| !list.is_empty());
     if none(&spec.entrypoint) {
         if none(&spec.cmd) {
-            spec.cmd = given(&image.cmd);
+            spec.cmd.clone_from(&image.cmd);
         }
         if spec.entrypoint.is_none() {
-            spec.entrypoint = given(&image.entrypoint);
+            spec.entrypoint.clone_from(&image.entrypoint);
         }
     }
 }
@@ -136,9 +135,9 @@ mod tests {
 
     fn image() -> RunConfig {
         RunConfig {
-            entrypoint: vec!["/entry".into()],
-            cmd: vec!["serve".into()],
-            env: vec!["PATH=/bin".into(), "A=image".into()],
+            entrypoint: words(&["/entry"]),
+            cmd: words(&["serve"]),
+            env: words(&["PATH=/bin", "A=image"]),
             working_dir: "/srv".into(),
             ..RunConfig::default()
         }

@@ -1,9 +1,12 @@
 //! Making a container: merge with the image, check, plan mounts, write down.
 
+mod id;
 mod merge;
 mod mounts;
+mod new;
 mod validate;
 
+pub(crate) use id::random_id;
 pub(crate) use merge::{Defaults, with_defaults, with_image};
 pub(crate) use mounts::{Mount, Source, plan as plan_mounts};
-pub(crate) use validate::{Facts, command, container_name, is_restricted_name, restart_policy, validate};
+pub(crate) use validate::{Facts, check_limits, command, container_name, is_restricted_name, restart_policy, validate};

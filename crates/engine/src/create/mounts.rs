@@ -48,6 +48,14 @@ pub(crate) enum Source {
 }
 
 impl Mount {
+    /// As another container has it through `--volumes-from`: an anonymous volume is not its own.
+    pub(crate) fn shared(mut self) -> Self {
+        if let Source::Volume { anonymous, .. } = &mut self.source {
+            *anonymous = false;
+        }
+        self
+    }
+
     /// As `inspect` shows it. `directory` is where a volume of that name lives.
     pub(crate) fn point(&self, directory: impl Fn(&str) -> String) -> MountPoint {
         let base = MountPoint {

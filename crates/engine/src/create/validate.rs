@@ -8,6 +8,8 @@ use crate::spec::{ContainerSpec, HostSpec, RestartPolicy};
 
 mod limits;
 
+pub(crate) use limits::check as check_limits;
+
 /// What validation has to know about the host and the engine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {

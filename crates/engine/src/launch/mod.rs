@@ -23,7 +23,6 @@ use crate::spec::ContainerSpec;
 
 pub(crate) use capabilities::{capabilities, of_mask as capabilities_of_mask};
 pub(crate) use devices::{HostDevice, HostDevices};
-pub(crate) use environment::merge as merge_environment;
 pub(crate) use namespaces::{Peers, Sharing};
 pub(crate) use paths::{masked as default_masked_paths, read_only as default_readonly_paths};
 pub(crate) use process::exec as exec_process;
@@ -96,7 +95,7 @@ pub(crate) fn configuration(spec: &ContainerSpec, mounts: &[Mount], around: &Sur
         process: Some(process::first(spec, around)?),
         hostname: own_uts.then(|| environment::hostname(spec, around.id)),
         domainname: (own_uts && !spec.domainname.is_empty()).then(|| spec.domainname.clone()),
-        mounts: self::mounts::all(spec, mounts, around),
+        mounts: mounts::all(spec, mounts, around),
         hooks: None,
         annotations: host.annotations.clone(),
         linux: Some(linux(spec, mounts, around)?),
@@ -118,7 +117,7 @@ fn linux(spec: &ContainerSpec, mounts: &[Mount], around: &Surroundings<'_>) -> R
         cgroups_path: Some(around.cgroup.to_owned()),
         namespaces: namespaces::all(spec, around),
         devices: around.devices.nodes(),
-        rootfs_propagation: self::mounts::propagation(mounts),
+        rootfs_propagation: mounts::propagation(mounts),
         masked_paths: paths(&host.masked_paths, paths::masked),
         readonly_paths: paths(&host.readonly_paths, paths::read_only),
         ..Linux::default()

@@ -1,0 +1,40 @@
+//! A client's socket on its way to the shim.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use dhow_errdefs::Result;
+use dhow_shim::protocol::{self, Answer, Op};
+
+use crate::ClientStream;
+use crate::core::Core;
+use crate::link::Link;
+
+/// A client that wants to be connected to a container's streams.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    pub container: Arc<super::Container>,
+    pub stream: ClientStream,
+    pub wanted: protocol::Attach,
+}
+
+impl Attachment {
+    /// Hands the socket to the shim; returns when it is sent.
+    ///
+    /// Our own copy stays open until the shim says that the session is over, so that the client sees the end only when
+    /// the engine knows how the container ended.
+    pub(super) async fn begin(self, link: &Link, core: Arc<Core>) -> Result<()> {
+        let Self { container, stream, mut wanted } = self;
+        wanted.leftover = stream.leftover;
+        let answer = link.begin(Op::Attach(wanted), &[stream.fd.as_fd()]).await?;
+        let view = container.view();
+        core.events.container("attach", (&container.id, &view.name), &view.spec, &[]);
+        tokio::spawn(async move {
+            if let Ok(Answer::Detached { early: true }) = answer.wait().await {
+                core.events.container("detach", (&container.id, &view.name), &view.spec, &[]);
+            }
+            drop(stream.fd);
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Starting a container: from its record to a running process.
+
+use std::sync::Arc;
+
+use dhow_errdefs::{Class, Error, Result};
+use dhow_logs::Timestamp;
+use dhow_shim::protocol::{Answer, Op};
+
+use super::owner::{Next, Owner};
+use super::{Attachment, Command, Container, Fact, Reply, Request, State, View};
+use crate::WaitCondition;
+use crate::core::Core;
+use crate::link::{Events, Link, PATIENCE};
+
+/// A container that runs.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    link: Link,
+    events: Events,
+    pid: i32,
+    at: Timestamp,
+    warnings: Vec<String>,
+}
+
+impl Owner {
+    pub(super) fn start(&mut self, reply: Reply<()>) {
+        if let Err(error) = self.check(Request::Start) {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        if self.removal.is_some() {
+            let refusal = super::Refusal::MarkedForRemoval("started");
+            let _ = reply.send(Err(refusal.into_error(&self.container.id, &self.name)));
+            return;
+        }
+        self.starting.push(reply);
+        self.condition.stopped_by_hand = false;
+        self.condition.restart_count = 0;
+        self.restart_at = None;
+        self.backoff = super::ending::FIRST_BACKOFF;
+        // A shim that is still cleaning up after the last run is waited for.
+        if self.link.is_none() {
+            self.launch();
+        }
+    }
+
+    /// Starts in a task of its own, so that the owner can answer meanwhile.
+    pub(super) fn launch(&mut self) {
+        self.apply(Fact::Launched);
+        let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
+        let attachments = std::mem::take(&mut self.attachments);
+        tokio::spawn(async move {
+            let outcome = launch(core, &container, attachments).await;
+            // An owner that has gone meanwhile has no use for it; dropping the link leaves the shim to the next engine.
+            let _ = container.tell(Command::Launched(Box::new(outcome)));
+        });
+    }
+
+    pub(super) async fn launched(&mut self, outcome: Result<Launched>) -> Next {
+        match outcome {
+            Ok(launched) => self.runs(launched).await,
+            Err(error) => self.failed(error).await,
+        }
+    }
+
+    async fn runs(&mut self, launched: Launched) -> Next {
+        let Launched { link, events, pid, at, warnings } = launched;
+        for warning in warnings {
+            tracing::warn!(id = %self.container.id, "{warning}");
+        }
+        let condition = &mut self.condition;
+        (condition.exit_code, condition.oom_killed, condition.error) = (0, false, String::new());
+        (condition.started_at, condition.finished_at) = (Some(at), None);
+        self.pid = pid;
+        self.link = Some(link.clone());
+        self.listen(events);
+        self.apply(Fact::Started);
+        self.starting.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+        self.tell_event("start", &[]);
+        self.persist();
+        for attachment in std::mem::take(&mut self.attachments) {
+            if let Err(error) = attachment.begin(&link, Arc::clone(&self.core)).await {
+                tracing::warn!(id = %self.container.id, %error, "a client could not be attached");
+            }
+        }
+        if self.removal.is_some() {
+            self.end_first();
+        }
+        Next::Continue
+    }
+
+    async fn failed(&mut self, error: Error) -> Next {
+        let started_before = self.condition.started_at.is_some();
+        self.condition.exit_code = exit_code(&error);
+        self.condition.error = error.to_string();
+        self.forget_shim();
+        self.apply(if started_before { Fact::StartFailed } else { Fact::FirstStartFailed });
+        self.attachments.clear();
+        self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
+        let (class, text, hint) = (error.class(), error.to_string(), error.hint().map(str::to_owned));
+        for reply in self.starting.drain(..) {
+            let copy = Error::new(class, text.clone());
+            let _ = reply.send(Err(match &hint {
+                Some(hint) => copy.with_hint(hint.clone()),
+                None => copy,
+            }));
+        }
+        self.persist();
+        if self.removal.is_some() {
+            return self.finish_removal().await;
+        }
+        if self.body.spec.host.auto_remove {
+            return self.remove_itself().await;
+        }
+        Next::Continue
+    }
+}
+
+/// The exit code Docker gives to a container whose program could not be run.
+fn exit_code(error: &Error) -> i32 {
+    match error.class() {
+        Class::NotFound => 127,
+        Class::PermissionDenied => 126,
+        _ => 128,
+    }
+}
+
+async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<Attachment>) -> Result<Launched> {
+    // The shim starts up while its task is put together.
+    let program = core.program();
+    let spawned = blocking(move || dhow_shim::spawn(&program)).await?;
+    let (link, mut events) = Link::of_child(spawned)?;
+    let _ = container.tell(Command::ShimBorn(link.clone()));
+    let launch = {
+        let (core, container) = (Arc::clone(&core), Arc::clone(container));
+        blocking(move || crate::start::prepare(&core, &container, &container.view())).await?
+    };
+    for attachment in attachments {
+        attachment.begin(&link, Arc::clone(&core)).await?;
+    }
+    match link.call(Op::Launch(Box::new(launch)), &[]).await {
+        Ok(Answer::Started { pid, at, warnings }) => Ok(Launched { link, events, pid, at, warnings }),
+        Ok(answer) => Err(Error::internal(format!("the shim answered a launch with {answer:?}"))),
+        Err(error) => {
+            // It undoes what it has done and ends; only then may another one begin.
+            let undone = async { while events.recv().await.is_some() {} };
+            if tokio::time::timeout(PATIENCE, undone).await.is_err() {
+                link.kill_shim();
+            }
+            Err(crate::start::failure(error))
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::internal("prepare a start").with_cause(error)))
+}
+
+/// Whether a view shows a container whose namespaces can be shared.
+pub(crate) fn shareable(view: &View) -> bool {
+    matches!(view.condition.state, State::Running | State::Paused) && view.pid > 0
+}

@@ -1,0 +1,375 @@
+//! The task that owns a container.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhow_errdefs::{Error, Result};
+use dhow_shim::protocol::{Event, Op};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::removal::Removal;
+use super::{
+    Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Stopping, View, record, stored,
+};
+use crate::core::Core;
+use crate::link::{Events, Link, PATIENCE};
+use crate::spec::{Resources, RestartPolicy};
+use crate::{ExitStatus, WaitCondition};
+
+/// Everything that changes of one container, in one hand.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(super) core: Arc<Core>,
+    pub(super) container: Arc<Container>,
+    mailbox: mpsc::UnboundedReceiver<Command>,
+    pub(super) name: String,
+    pub(super) body: Arc<Body>,
+    pub(super) condition: Condition,
+    pub(super) pid: i32,
+    pub(super) link: Option<Link>,
+    events: Option<Events>,
+    waiting: Vec<(WaitCondition, oneshot::Sender<ExitStatus>)>,
+    /// Clients that attached before the start.
+    pub(super) attachments: Vec<Attachment>,
+    /// Who waits for the start that is under way or comes when the old shim has gone.
+    pub(super) starting: Vec<Reply<()>>,
+    /// Commands that make sense only when a launch has come to its end.
+    deferred: Vec<Command>,
+    pub(super) removal: Option<Removal>,
+    /// When the restart policy starts it again.
+    pub(super) restart_at: Option<Instant>,
+    pub(super) backoff: Duration,
+    /// When a shim that should be gone is ended by force.
+    pub(super) overdue_at: Option<Instant>,
+}
+
+/// Whether the owner goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Continue,
+    /// The container is no more.
+    End,
+}
+
+/// What the owner woke up for.
+enum Wake {
+    Command(Option<Command>),
+    Shim(Option<Event>),
+    Restart,
+    Overdue,
+}
+
+impl Owner {
+    /// The owner of a container as its handle shows it now. With the link and the events of a shim that was adopted.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        container: Arc<Container>,
+        mailbox: mpsc::UnboundedReceiver<Command>,
+        events: Option<Events>,
+    ) -> Self {
+        let view = container.view();
+        Self {
+            core,
+            container,
+            mailbox,
+            name: view.name.clone(),
+            body: Arc::clone(&view.body),
+            condition: view.condition.clone(),
+            pid: view.pid,
+            link: view.link.clone(),
+            events,
+            waiting: Vec::new(),
+            attachments: Vec::new(),
+            starting: Vec::new(),
+            deferred: Vec::new(),
+            removal: None,
+            restart_at: None,
+            backoff: super::ending::FIRST_BACKOFF,
+            overdue_at: None,
+        }
+    }
+
+    /// Works until the container is removed or the engine closes.
+    pub(crate) async fn run(mut self) {
+        self.resume();
+        loop {
+            let wake = tokio::select! {
+                command = self.mailbox.recv() => Wake::Command(command),
+                event = next(&mut self.events) => Wake::Shim(event),
+                () = until(self.restart_at) => Wake::Restart,
+                () = until(self.overdue_at) => Wake::Overdue,
+            };
+            let next = match wake {
+                Wake::Command(None) => Next::End,
+                Wake::Command(Some(command)) => self.command(command).await,
+                Wake::Shim(Some(event)) => self.event(event).await,
+                Wake::Shim(None) => self.shim_lost().await,
+                Wake::Restart => self.restart(),
+                Wake::Overdue => self.overdue(),
+            };
+            if next == Next::End {
+                break;
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> Next {
+        if self.condition.state == State::Starting && waits_for_the_launch(&command) {
+            self.deferred.push(command);
+            return Next::Continue;
+        }
+        match command {
+            Command::Start(reply) => self.start(reply),
+            Command::BeginStop(reply) => answer(reply, self.begin_stop()),
+            Command::BeginKill(signal, reply) => answer(reply, self.begin_kill(signal)),
+            Command::ForceEnd => self.force_end(),
+            Command::Pause(reply) => answer(reply, self.pause().await),
+            Command::Unpause(reply) => answer(reply, self.unpause().await),
+            Command::Attach(attachment, reply) => answer(reply, self.attach(attachment).await),
+            Command::Rename(name, reply) => answer(reply, self.rename(name)),
+            Command::Update(resources, policy, reply) => answer(reply, self.update(&resources, policy).await),
+            Command::Remove(options, reply) => return self.begin_removal(options, reply).await,
+            Command::Wait(condition, waiter) => self.wait(condition, waiter),
+            Command::ShimBorn(link) => self.link = Some(link),
+            Command::Launched(outcome) => {
+                let next = self.launched(*outcome).await;
+                return if next == Next::End { next } else { self.replay().await };
+            }
+        }
+        Next::Continue
+    }
+
+    /// What had to wait for the launch.
+    async fn replay(&mut self) -> Next {
+        for command in std::mem::take(&mut self.deferred) {
+            // Boxed because a command can lead here only once: nothing defers while nothing starts.
+            if Box::pin(self.command(command)).await == Next::End {
+                return Next::End;
+            }
+        }
+        Next::Continue
+    }
+
+    async fn event(&mut self, event: Event) -> Next {
+        match event {
+            Event::Exited(exit) => self.ended(exit),
+            Event::ExecExited { exec, code } => self.core.exec_ended(&exec, code),
+            Event::Oom => self.tell_event("oom", &[]),
+            Event::Gone => return self.shim_gone().await,
+            // Both are told by the answers to the requests, too.
+            Event::Started { .. } | Event::ExecStarted { .. } => {}
+        }
+        Next::Continue
+    }
+
+    /// Refuses what makes no sense now.
+    pub(super) fn check(&self, request: Request) -> Result<()> {
+        let refuse = |refusal: super::Refusal| refusal.into_error(&self.container.id, &self.name);
+        self.condition.state.may(request).map_err(refuse)
+    }
+
+    /// Notes that something has happened. What cannot happen is a fault of ours, told and otherwise ignored.
+    pub(super) fn apply(&mut self, fact: Fact) {
+        match self.condition.state.after(fact) {
+            Some(state) => self.condition.state = state,
+            None => tracing::error!(id = %self.container.id, state = ?self.condition.state, ?fact, "impossible"),
+        }
+        self.publish();
+    }
+
+    /// Shows everybody how things are.
+    pub(super) fn publish(&self) {
+        let old = self.container.view();
+        self.container.publish(View {
+            name: self.name.clone(),
+            spec: Arc::clone(&self.body.spec),
+            body: Arc::clone(&self.body),
+            points: Arc::clone(&old.points),
+            condition: self.condition.clone(),
+            pid: self.pid,
+            link: self.link.clone(),
+        });
+    }
+
+    /// Writes the condition down. Memory stays right when that fails; the next transition tries again.
+    pub(super) fn persist(&self) {
+        let metadata = self.core.store.metadata();
+        let written =
+            stored(&self.condition).and_then(|state| metadata.set_container_state(&self.container.id, &state));
+        if let Err(error) = written {
+            tracing::error!(id = %self.container.id, %error, "the state could not be written down");
+        }
+    }
+
+    pub(super) fn tell_event(&self, action: &str, more: &[(&str, String)]) {
+        self.core.events.container(action, (&self.container.id, &self.name), &self.body.spec, more);
+    }
+
+    pub(super) fn exit_status(&self) -> ExitStatus {
+        ExitStatus { code: self.condition.exit_code, error: None }
+    }
+
+    /// Tells those who wait for one of these.
+    pub(super) fn wake(&mut self, conditions: &[WaitCondition]) {
+        let status = self.exit_status();
+        let (told, rest) = self.waiting.drain(..).partition(|(condition, _)| conditions.contains(condition));
+        self.waiting = rest;
+        let told: Vec<(WaitCondition, oneshot::Sender<ExitStatus>)> = told;
+        for (_, waiter) in told {
+            let _ = waiter.send(status.clone());
+        }
+    }
+
+    fn wait(&mut self, condition: WaitCondition, waiter: oneshot::Sender<ExitStatus>) {
+        let runs = self.condition.state.is_alive() || self.condition.state == State::Restarting;
+        if condition == WaitCondition::NotRunning && !runs {
+            let _ = waiter.send(self.exit_status());
+        } else {
+            self.waiting.retain(|(_, waiter)| !waiter.is_closed());
+            self.waiting.push((condition, waiter));
+        }
+    }
+
+    fn begin_stop(&mut self) -> Result<Stopping> {
+        self.check(Request::Stop)?;
+        self.condition.stopped_by_hand = true;
+        Ok(self.stopping())
+    }
+
+    fn begin_kill(&mut self, signal: i32) -> Result<Stopping> {
+        self.check(Request::Kill).map_err(|error| error.context("cannot kill container"))?;
+        let stop = self.body.spec.stop_signal.as_deref().and_then(|text| crate::signal::parse(text).ok());
+        if signal == crate::signal::KILL || signal == stop.unwrap_or(crate::signal::TERM) {
+            self.condition.stopped_by_hand = true;
+        }
+        Ok(self.stopping())
+    }
+
+    fn stopping(&mut self) -> Stopping {
+        let (waiter, ended) = oneshot::channel();
+        if self.condition.state == State::Restarting {
+            self.cancel_restart();
+        }
+        self.wait(WaitCondition::NotRunning, waiter);
+        Stopping { link: self.link.clone(), paused: self.condition.state == State::Paused, ended }
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        self.check(Request::Pause)?;
+        self.shim()?.ask(Op::Pause).await?;
+        self.settle(Fact::Paused, "pause");
+        Ok(())
+    }
+
+    async fn unpause(&mut self) -> Result<()> {
+        self.check(Request::Unpause)?;
+        self.shim()?.ask(Op::Resume).await?;
+        self.settle(Fact::Resumed, "unpause");
+        Ok(())
+    }
+
+    /// A fact that is to be written down and told.
+    pub(super) fn settle(&mut self, fact: Fact, event: &str) {
+        self.apply(fact);
+        self.persist();
+        self.tell_event(event, &[]);
+    }
+
+    pub(super) fn shim(&self) -> Result<&Link> {
+        self.link.as_ref().ok_or_else(|| Error::unavailable("the container has no shim"))
+    }
+
+    async fn attach(&mut self, attachment: Attachment) -> Result<()> {
+        self.check(Request::Attach)?;
+        match (self.condition.state, &self.link) {
+            (State::Running, Some(link)) => attachment.begin(link, Arc::clone(&self.core)).await,
+            _ => {
+                self.attachments.push(attachment);
+                Ok(())
+            }
+        }
+    }
+
+    fn rename(&mut self, name: String) -> Result<()> {
+        self.check(Request::Rename)?;
+        self.core.rename(&self.container.id, &self.name, &name)?;
+        let old = std::mem::replace(&mut self.name, name);
+        self.publish();
+        self.tell_event("rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+
+    async fn update(&mut self, resources: &Resources, policy: Option<RestartPolicy>) -> Result<Vec<String>> {
+        self.check(Request::Update)?;
+        let (spec, warnings) = crate::update::apply(&self.body.spec, resources, policy, &self.core)?;
+        if self.condition.state.is_alive() {
+            let limits = crate::launch::linux_resources(&spec.host.resources, Vec::new());
+            self.shim()?.ask(Op::Update(Box::new(limits))).await?;
+        }
+        let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
+        self.core.store.metadata().set_container_spec(&self.container.id, &record::write(&body)?)?;
+        self.body = Arc::new(body);
+        self.publish();
+        self.tell_event("update", &[]);
+        Ok(warnings)
+    }
+
+    /// Ends the shim and everything in the container by force; what comes of it arrives as the end of the connection.
+    pub(super) fn force_end(&mut self) {
+        if let Some(link) = &self.link {
+            tracing::warn!(id = %self.container.id, "the container does not end; its shim is killed");
+            link.kill_shim();
+        }
+    }
+
+    fn overdue(&mut self) -> Next {
+        self.overdue_at = None;
+        self.force_end();
+        Next::Continue
+    }
+
+    pub(super) fn set_overdue(&mut self) {
+        self.overdue_at.get_or_insert(Instant::now() + PATIENCE);
+    }
+
+    /// Takes a shim's events up.
+    pub(super) fn listen(&mut self, events: Events) {
+        self.events = Some(events);
+    }
+
+    pub(super) fn forget_shim(&mut self) {
+        (self.link, self.events, self.overdue_at) = (None, None, None);
+        self.pid = 0;
+    }
+}
+
+/// Commands that need to know what came of a launch.
+fn waits_for_the_launch(command: &Command) -> bool {
+    match command {
+        Command::BeginStop(_) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
+        Command::Update(..) => true,
+        Command::Remove(options, _) => !options.force,
+        Command::Start(_) | Command::ForceEnd | Command::Attach(..) | Command::Rename(..) | Command::Wait(..) => false,
+        Command::ShimBorn(_) | Command::Launched(_) => false,
+    }
+}
+
+fn answer<T>(reply: Reply<T>, result: Result<T>) {
+    // Who asked may have gone away.
+    let _ = reply.send(result);
+}
+
+async fn next(events: &mut Option<Events>) -> Option<Event> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

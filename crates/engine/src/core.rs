@@ -1,0 +1,162 @@
+//! What all parts of an engine share.
+
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dhow_errdefs::Result;
+use dhow_image::Images;
+use dhow_runtime::seccomp;
+use dhow_shim::protocol::Exit;
+use dhow_store::Store;
+
+use crate::Config;
+use crate::container::Container;
+use crate::create::{Defaults, Facts};
+use crate::events::Events;
+use crate::exec::Execs;
+use crate::host::Host;
+use crate::index::Index;
+use crate::launch::Identity;
+use crate::volumes::Volumes;
+
+/// The engine without its tasks.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub config: Config,
+    pub host: Host,
+    pub store: Arc<Store>,
+    pub images: Images,
+    pub volumes: Volumes,
+    pub events: Events,
+    pub execs: Execs,
+    pub filters: seccomp::Cache,
+    pub identities: Identities,
+    containers: Mutex<Index<Container>>,
+}
+
+/// Identities that were looked up in images, by image and what was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Identities(Mutex<HashMap<IdentityKey, Identity>>);
+
+/// The topmost layer, the user and the groups that were asked for.
+pub(crate) type IdentityKey = (String, String, Vec<String>);
+
+impl Identities {
+    /// The identity for that key, looked up by `find` the first time.
+    pub(crate) fn get(&self, key: IdentityKey, find: impl FnOnce() -> Result<Identity>) -> Result<Identity> {
+        if let Some(identity) = self.lock().get(&key) {
+            return Ok(identity.clone());
+        }
+        let identity = find()?;
+        self.lock().insert(key, identity.clone());
+        Ok(identity)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IdentityKey, Identity>> {
+        // Whole after each statement, whoever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Opens the data root and looks at the host; blocks.
+    pub(crate) fn open(config: Config) -> Result<Self> {
+        let host = Host::detect(&config)?;
+        let store = Arc::new(Store::open(&config.data_root)?);
+        for note in store.notes() {
+            tracing::warn!("{note}");
+        }
+        Ok(Self {
+            host,
+            images: Images::open(Arc::clone(&store)),
+            volumes: Volumes::open(&config.data_root)?,
+            store,
+            config,
+            events: Events::default(),
+            execs: Execs::default(),
+            filters: seccomp::Cache::default(),
+            identities: Identities::default(),
+            containers: Mutex::default(),
+        })
+    }
+
+    /// The index of containers. Never held across an await or a system call.
+    pub(crate) fn containers(&self) -> MutexGuard<'_, Index<Container>> {
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Our own binary as a path to execute.
+    pub(crate) fn program(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.config.executable.as_raw_fd()))
+    }
+
+    /// Where a container's shim lives.
+    pub(crate) fn run_dir(&self, id: &str) -> PathBuf {
+        self.config.exec_root.join("containers").join(id)
+    }
+
+    /// The container's cgroup, if this engine can make one.
+    pub(crate) fn cgroup_of(&self, container: &Container) -> Option<String> {
+        self.host.cgroup(&container.view().spec.host.resources.cgroup_parent, &container.id)
+    }
+
+    /// How a container ended, as its shim wrote it down.
+    pub(crate) fn read_exit(&self, id: &str) -> Option<Exit> {
+        let text = std::fs::read(self.store.snapshots().dir(id).join("exit.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Gives a container another name, in the index and on disk.
+    pub(crate) fn rename(&self, id: &Arc<str>, old: &str, new: &str) -> Result<()> {
+        self.containers().reserve(new, id)?;
+        if let Err(error) = self.store.metadata().rename_container(id, new) {
+            self.containers().release(new, id);
+            return Err(error);
+        }
+        self.containers().release(old, id);
+        Ok(())
+    }
+
+    /// A container that was removed.
+    pub(crate) fn forget(&self, id: &str) {
+        self.containers().remove(id);
+        self.execs.forget_container(id);
+    }
+
+    /// What validation has to know.
+    pub(crate) fn facts(&self) -> Facts {
+        let mut runtimes: Vec<String> = self.config.runtimes.keys().cloned().collect();
+        runtimes.extend(["dhow".to_owned(), self.config.default_runtime.clone()]);
+        // Clients that name Docker's runtime mean the engine's own.
+        runtimes.extend(["runc", "io.containerd.runc.v2"].map(str::to_owned));
+        Facts { cpus: self.host.cpus, limits: self.host.limits, runtimes }
+    }
+
+    pub(crate) fn defaults(&self) -> Defaults {
+        let config = &self.config;
+        Defaults {
+            runtime: config.default_runtime.clone(),
+            log: config.log.clone(),
+            shm_size: config.default_shm_size,
+            ulimits: config.default_ulimits.clone(),
+            init: config.init,
+            private_cgroup_namespace: self.host.platform.unified_cgroups,
+        }
+    }
+
+    /// The shim tells the end of an exec.
+    pub(crate) fn exec_ended(&self, exec: &str, code: i32) {
+        let Some(ended) = self.execs.ended(exec, code) else { return };
+        let Ok(container) = self.containers().find(&ended.container) else { return };
+        let view = container.view();
+        let more = [("execID", exec.to_owned()), ("exitCode", code.to_string())];
+        self.events.container("exec_die", (&container.id, &view.name), &view.spec, &more);
+    }
+
+    /// The container has ended, and every exec in it.
+    pub(crate) fn execs_ended(&self, container: &str) {
+        self.execs.container_ended(container);
+    }
+}

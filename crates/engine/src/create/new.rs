@@ -1,0 +1,155 @@
+//! From a request to a container.
+
+use std::sync::Arc;
+
+use dhow_errdefs::{Error, Result};
+use dhow_oci::Digest;
+use dhow_store::ContainerRecord;
+use jiff::Timestamp;
+
+use super::{Mount, container_name, plan_mounts, random_id, validate, with_defaults, with_image};
+use crate::container::{Body, Condition, Container, Owner, View, record};
+use crate::core::Core;
+use crate::launch::Sharing;
+use crate::rootfs::Root;
+use crate::spec::ContainerSpec;
+use crate::{CreateRequest, Created, names};
+
+/// A container that is decided and not made yet.
+struct Draft {
+    id: Arc<str>,
+    created: Timestamp,
+    image: Digest,
+    layer: Option<Digest>,
+    body: Body,
+    warnings: Vec<String>,
+}
+
+impl Core {
+    /// Makes a container. Blocks; needs the runtime for the owner's task.
+    pub(crate) fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Created> {
+        let name = request.name.as_deref().filter(|name| !name.is_empty()).map(container_name).transpose()?;
+        let draft = self.draft(request.spec)?;
+        let name = self.reserve(name, &draft.id)?;
+        match self.make(&draft, &name) {
+            Ok(()) => Ok(Created { id: draft.id.to_string(), warnings: draft.warnings }),
+            Err(error) => {
+                self.containers().release(&name, &draft.id);
+                // Whatever was made is not mentioned anywhere; the next start would drop it, too.
+                let _ = self.store.snapshots().remove(&draft.id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything that can be refused is refused here.
+    fn draft(&self, mut spec: ContainerSpec) -> Result<Draft> {
+        let image = self.images.resolve(&spec.image)?;
+        let config = self.images.config(&image.id)?;
+        let id: Arc<str> = random_id().into();
+        with_image(&mut spec, &config.config);
+        self.resolve_references(&mut spec)?;
+        with_defaults(&mut spec, &id, &self.defaults());
+        let warnings = validate(&mut spec, &self.facts())?;
+        crate::start::log_config(&spec)?;
+        let mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
+        crate::start::bind_sources(&mounts)?;
+        Ok(Draft {
+            id,
+            created: Timestamp::now(),
+            image: image.id,
+            layer: image.layers.last().map(|layer| layer.chain_id),
+            body: Body { spec: Arc::new(spec), mounts },
+            warnings,
+        })
+    }
+
+    /// Other containers are remembered by their ids, because names change.
+    fn resolve_references(&self, spec: &mut ContainerSpec) -> Result<()> {
+        let host = &mut spec.host;
+        for mode in [&mut host.network_mode, &mut host.pid_mode, &mut host.ipc_mode] {
+            if let Sharing::Container(reference) = Sharing::of(mode)
+                && !reference.is_empty()
+            {
+                let peer = self.containers().find(reference)?;
+                *mode = format!("container:{}", peer.id);
+            }
+        }
+        match Sharing::of(&host.network_mode) {
+            Sharing::Container(id) if spec.hostname.is_empty() => {
+                // Who shares the network is known under the same name, but may not choose one: validation says so.
+                spec.domainname.clone_from(&self.containers().find(id)?.view().spec.domainname);
+            }
+            Sharing::Host if spec.hostname.is_empty() => spec.hostname = host_name(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The mounts of `--volumes-from`.
+    fn inherited(&self, spec: &ContainerSpec) -> Result<Vec<Mount>> {
+        let mut mounts: Vec<Mount> = Vec::new();
+        for text in &spec.host.volumes_from {
+            let (reference, mode) = text.split_once(':').unwrap_or((text, "rw"));
+            if !matches!(mode, "rw" | "ro" | "z" | "Z") {
+                return Err(Error::invalid(format!("invalid mode: {mode}")));
+            }
+            let peer = self.containers().find(reference)?;
+            for mount in &peer.view().body.mounts {
+                mounts.retain(|other| other.destination != mount.destination);
+                mounts.push(Mount { read_only: mount.read_only || mode == "ro", ..mount.clone().shared() });
+            }
+        }
+        Ok(mounts)
+    }
+
+    fn reserve(&self, wanted: Option<&str>, id: &Arc<str>) -> Result<String> {
+        let mut containers = self.containers();
+        let name = match wanted {
+            Some(name) => name.to_owned(),
+            None => names::generate(|name| containers.is_taken(name)),
+        };
+        containers.reserve(&name, id)?;
+        Ok(name)
+    }
+
+    fn make(self: &Arc<Self>, draft: &Draft, name: &str) -> Result<()> {
+        let overlay = self.store.snapshots().prepare(&draft.id, draft.layer.as_ref())?;
+        self.volumes.prepare(&draft.body.mounts, || Root::of_overlay(&overlay))?;
+        let condition = Condition::default();
+        self.store.metadata().insert_container(&ContainerRecord {
+            id: draft.id.to_string(),
+            name: name.to_owned(),
+            image: Some(draft.image),
+            layer: draft.layer,
+            created: i64::try_from(draft.created.as_nanosecond()).unwrap_or_default(),
+            spec: record::write(&draft.body)?,
+            state: record::write(&condition)?,
+        })?;
+        let view = self.view(name.to_owned(), draft.body.clone(), condition);
+        let identity = (Arc::clone(&draft.id), draft.created);
+        let (container, mailbox) = Container::new(identity, (Some(draft.image), draft.layer), view);
+        self.containers().insert(Arc::clone(&draft.id), Arc::clone(&container));
+        self.events.container("create", (&draft.id, name), &draft.body.spec, &[]);
+        tokio::spawn(Owner::new(Arc::clone(self), container, mailbox, None).run());
+        Ok(())
+    }
+
+    /// The first view of a container that does not run.
+    pub(crate) fn view(&self, name: String, body: Body, condition: Condition) -> View {
+        let data = |volume: &str| self.volumes.data(volume).to_string_lossy().into_owned();
+        View {
+            name,
+            spec: Arc::clone(&body.spec),
+            points: Arc::new(body.mounts.iter().map(|mount| mount.point(data)).collect()),
+            body: Arc::new(body),
+            condition,
+            pid: 0,
+            link: None,
+        }
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,114 @@
+//! Making containers end: `stop` and `kill`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhow_errdefs::{Class, Error, Result};
+use dhow_shim::protocol::{Kill, Op};
+
+use crate::container::{Command, Container, Stopping};
+use crate::core::Core;
+use crate::link::{Link, PATIENCE};
+use crate::signal;
+
+/// How long `stop` waits where nobody says.
+const STOP_TIMEOUT: i64 = 10;
+
+impl Core {
+    /// A signal, time to think, then SIGKILL, then force.
+    pub(crate) async fn stop(
+        self: Arc<Self>,
+        container: Arc<Container>,
+        given: Option<String>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
+        let spec = Arc::clone(&container.view().spec);
+        let text = given.or_else(|| spec.stop_signal.clone()).filter(|text| !text.is_empty());
+        let number = text.as_deref().map_or(Ok(signal::TERM), signal::parse)?;
+        let Stopping { link, paused, mut ended } = container.ask(Command::BeginStop).await?;
+        let Some(link) = link else { return Ok(()) };
+        self.signalled(&container, number);
+        send(&link, number, paused).await?;
+        let seconds = timeout.or(spec.stop_timeout).unwrap_or(STOP_TIMEOUT);
+        let in_time = match u64::try_from(seconds) {
+            Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut ended).await.is_ok(),
+            // Negative: for ever.
+            Err(_) => (&mut ended).await.is_ok(),
+        };
+        if !in_time {
+            self.signalled(&container, signal::KILL);
+            finish(&container, &link, false, ended).await?;
+        }
+        let view = container.view();
+        self.events.container("stop", (&container.id, &view.name), &view.spec, &[]);
+        Ok(())
+    }
+
+    /// Stops it if it runs, and starts it.
+    pub(crate) async fn restart(
+        self: Arc<Self>,
+        container: Arc<Container>,
+        signal: Option<String>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
+        match Arc::clone(&self).stop(Arc::clone(&container), signal, timeout).await {
+            Err(error) if error.class() != Class::NotModified => return Err(error),
+            _ => {}
+        }
+        container.ask(Command::Start).await?;
+        let view = container.view();
+        self.events.container("restart", (&container.id, &view.name), &view.spec, &[]);
+        Ok(())
+    }
+
+    /// One signal; with SIGKILL the end is waited for.
+    pub(crate) async fn kill(self: Arc<Self>, container: Arc<Container>, given: Option<String>) -> Result<()> {
+        let number = given.as_deref().filter(|text| !text.is_empty()).map_or(Ok(signal::KILL), signal::parse)?;
+        let Stopping { link, paused, ended } = container.ask(|reply| Command::BeginKill(number, reply)).await?;
+        let Some(link) = link else { return Ok(()) };
+        self.signalled(&container, number);
+        if number == signal::KILL {
+            finish(&container, &link, paused, ended).await
+        } else {
+            send(&link, number, false).await
+        }
+    }
+
+    fn signalled(&self, container: &Container, number: i32) {
+        let view = container.view();
+        let signal = ("signal", number.to_string());
+        self.events.container("kill", (&container.id, &view.name), &view.spec, &[signal]);
+    }
+}
+
+/// Signals the first process; a paused container is thawed, so that it can take notice.
+async fn send(link: &Link, signal: i32, paused: bool) -> Result<()> {
+    match link.ask(Op::Kill(Kill { signal, all: false })).await {
+        // It has just ended by itself.
+        Err(error) if error.class() == Class::Conflict => return Ok(()),
+        result => result?,
+    };
+    if paused {
+        link.ask(Op::Resume).await?;
+    }
+    Ok(())
+}
+
+/// SIGKILL; a container whose end does not come is ended with its shim.
+async fn finish(
+    container: &Container,
+    link: &Link,
+    paused: bool,
+    mut ended: tokio::sync::oneshot::Receiver<crate::ExitStatus>,
+) -> Result<()> {
+    // A shim that does not answer is dealt with below.
+    let _ = send(link, signal::KILL, paused).await;
+    if tokio::time::timeout(PATIENCE, &mut ended).await.is_ok() {
+        return Ok(());
+    }
+    container.tell(Command::ForceEnd)?;
+    match tokio::time::timeout(PATIENCE, ended).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::deadline(format!("container {} does not end, not even by force", container.id))),
+    }
+}

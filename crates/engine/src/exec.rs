@@ -1,0 +1,195 @@
+//! Further processes in running containers.
+
+mod run;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dhow_errdefs::{Error, Result, message};
+
+use crate::ExecDetails;
+use crate::spec::ExecSpec;
+
+/// How long an exec that has ended can still be inspected, as in Docker.
+const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// The execs of all containers.
+#[derive(Debug, Default)]
+pub(crate) struct Execs(Mutex<HashMap<String, Exec>>);
+
+/// One of them.
+#[derive(Debug)]
+struct Exec {
+    container: Arc<str>,
+    spec: Arc<ExecSpec>,
+    phase: Phase,
+    /// Our copy of the client's socket: the client must not see the end before the exit code can be asked for.
+    client: Option<OwnedFd>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Created,
+    Starting,
+    Running { pid: i32 },
+    Ended { code: i32, at: Instant },
+}
+
+/// An exec that has just ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub container: String,
+}
+
+impl Execs {
+    /// Keeps a new one.
+    pub(crate) fn insert(&self, id: String, container: Arc<str>, spec: ExecSpec) {
+        let mut execs = self.lock();
+        execs.retain(|_, exec| !matches!(exec.phase, Phase::Ended { at, .. } if at.elapsed() > REMEMBERED));
+        execs.insert(id, Exec { container, spec: Arc::new(spec), phase: Phase::Created, client: None });
+    }
+
+    /// The container and the spec of an exec.
+    pub(crate) fn find(&self, id: &str) -> Result<(Arc<str>, Arc<ExecSpec>)> {
+        let execs = self.lock();
+        let exec = execs.get(id).ok_or_else(|| unknown(id))?;
+        Ok((Arc::clone(&exec.container), Arc::clone(&exec.spec)))
+    }
+
+    /// Takes the right to start it, once.
+    pub(crate) fn claim(&self, id: &str) -> Result<()> {
+        let mut execs = self.lock();
+        let exec = execs.get_mut(id).ok_or_else(|| unknown(id))?;
+        match exec.phase {
+            Phase::Created => {
+                exec.phase = Phase::Starting;
+                Ok(())
+            }
+            Phase::Starting | Phase::Running { .. } => {
+                Err(Error::conflict(format!("Error: Exec command {id} is already running")))
+            }
+            Phase::Ended { .. } => Err(Error::conflict(format!("Error: Exec command {id} has already run"))),
+        }
+    }
+
+    /// Keeps our copy of the client's socket until the exec ends.
+    pub(crate) fn hold(&self, id: &str, client: OwnedFd) {
+        if let Some(exec) = self.lock().get_mut(id)
+            && !matches!(exec.phase, Phase::Ended { .. })
+        {
+            exec.client = Some(client);
+        }
+    }
+
+    /// It runs, unless its end has been told already.
+    pub(crate) fn runs(&self, id: &str, pid: i32) {
+        if let Some(exec) = self.lock().get_mut(id)
+            && exec.phase == Phase::Starting
+        {
+            exec.phase = Phase::Running { pid };
+        }
+    }
+
+    /// It has ended, or could not be started. `None` if that was known.
+    pub(crate) fn ended(&self, id: &str, code: i32) -> Option<Ended> {
+        let mut execs = self.lock();
+        let exec = execs.get_mut(id)?;
+        exec.end(code).then(|| Ended { container: exec.container.to_string() })
+    }
+
+    /// The container has ended: so have its execs, killed with it where nobody said otherwise.
+    pub(crate) fn container_ended(&self, container: &str) {
+        for exec in self.lock().values_mut().filter(|exec| &*exec.container == container) {
+            if matches!(exec.phase, Phase::Running { .. } | Phase::Starting) {
+                exec.end(137);
+            }
+        }
+    }
+
+    pub(crate) fn forget_container(&self, container: &str) {
+        self.lock().retain(|_, exec| &*exec.container != container);
+    }
+
+    /// Those of a container that can still be started or run.
+    pub(crate) fn of_container(&self, container: &str) -> Vec<String> {
+        let mut ids: Vec<String> = self
+            .lock()
+            .iter()
+            .filter(|(_, exec)| &*exec.container == container && !matches!(exec.phase, Phase::Ended { .. }))
+            .map(|(id, _)| id.clone())
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(crate) fn details(&self, id: &str) -> Result<ExecDetails> {
+        let execs = self.lock();
+        let exec = execs.get(id).ok_or_else(|| unknown(id))?;
+        let (pid, exit_code) = match exec.phase {
+            Phase::Running { pid } => (pid, None),
+            Phase::Ended { code, .. } => (0, Some(code)),
+            Phase::Created | Phase::Starting => (0, None),
+        };
+        Ok(ExecDetails {
+            id: id.to_owned(),
+            container_id: exec.container.to_string(),
+            spec: Arc::clone(&exec.spec),
+            running: matches!(exec.phase, Phase::Running { .. } | Phase::Starting),
+            exit_code,
+            pid,
+            stdin_open: exec.spec.attach_stdin && exit_code.is_none(),
+            can_remove: exit_code.is_some(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Exec>> {
+        // Whole after each statement, whoever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Exec {
+    fn end(&mut self, code: i32) -> bool {
+        let known = matches!(self.phase, Phase::Ended { .. });
+        if !known {
+            self.phase = Phase::Ended { code, at: Instant::now() };
+            self.client = None;
+        }
+        !known
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    Error::not_found(message::no_such_exec(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exec_runs_once() {
+        let execs = Execs::default();
+        execs.insert("e".into(), "c".into(), ExecSpec::default());
+        execs.claim("e").unwrap();
+        assert!(execs.claim("e").unwrap_err().to_string().contains("is already running"));
+        execs.runs("e", 7);
+        assert_eq!(execs.of_container("c"), ["e"]);
+        assert!(execs.ended("e", 3).is_some() && execs.ended("e", 4).is_none());
+        let details = execs.details("e").unwrap();
+        assert_eq!((details.exit_code, details.running), (Some(3), false));
+        assert!(execs.claim("e").unwrap_err().to_string().contains("has already run"));
+    }
+
+    #[test]
+    fn the_end_may_be_told_before_the_start() {
+        let execs = Execs::default();
+        execs.insert("e".into(), "c".into(), ExecSpec::default());
+        execs.claim("e").unwrap();
+        execs.ended("e", 0);
+        execs.runs("e", 7);
+        assert!(!execs.details("e").unwrap().running);
+    }
+}

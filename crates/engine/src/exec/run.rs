@@ -1,0 +1,158 @@
+//! Creating and starting execs.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use dhow_errdefs::{Class, Error, Result};
+use dhow_shim::protocol::{self, Answer, Op};
+
+use crate::attach::detach_keys;
+use crate::container::{Container, Request, View};
+use crate::core::Core;
+use crate::launch::exec_process;
+use crate::spec::ExecSpec;
+use crate::{ClientStream, ExecStartOptions};
+
+impl Core {
+    /// Checks that an exec makes sense and keeps it.
+    pub(crate) fn exec_create(&self, container: &Container, spec: ExecSpec) -> Result<String> {
+        let view = container.check(Request::Exec)?;
+        if spec.cmd.is_empty() {
+            return Err(Error::invalid("No exec command specified"));
+        }
+        if let Some(bad) = spec.env.iter().find(|variable| variable.is_empty() || variable.starts_with('=')) {
+            return Err(Error::invalid(format!("invalid environment variable: {bad}")));
+        }
+        detach_keys(spec.detach_keys.as_deref())?;
+        let id = crate::create::random_id();
+        let command = spec.cmd.join(" ");
+        self.execs.insert(id.clone(), Arc::clone(&container.id), spec);
+        self.exec_event(container, &view, &id, format!("exec_create: {command}"));
+        Ok(id)
+    }
+
+    /// An exec that can be started now.
+    pub(crate) fn exec_target(&self, id: &str) -> Result<Target> {
+        let (container, spec) = self.execs.find(id)?;
+        let container = self.containers().find(&container)?;
+        let view = container.check(Request::Exec)?;
+        Ok(Target { container, view, spec })
+    }
+
+    /// Starts an exec. A failure is also told to the client, and becomes the exec's exit code.
+    pub(crate) async fn exec_start(
+        self: Arc<Self>,
+        id: String,
+        options: ExecStartOptions,
+        stream: Option<ClientStream>,
+    ) -> Result<()> {
+        let target = self.exec_target(&id)?;
+        self.execs.claim(&id)?;
+        let client = stream.as_ref().and_then(|stream| stream.fd.try_clone().ok());
+        let result = self.exec_run(&id, &target, &options, stream).await;
+        if let Err(error) = result {
+            let error = failure(error);
+            self.execs.ended(&id, if error.class() == Class::NotFound { 127 } else { 126 });
+            if let Some(client) = client {
+                tell(client, &error, target.spec.tty);
+            }
+            return Err(error);
+        }
+        let command = target.spec.cmd.join(" ");
+        self.exec_event(&target.container, &target.view, &id, format!("exec_start: {command}"));
+        Ok(())
+    }
+
+    async fn exec_run(
+        &self,
+        id: &str,
+        target: &Target,
+        options: &ExecStartOptions,
+        stream: Option<ClientStream>,
+    ) -> Result<()> {
+        let link = target.view.link.clone().ok_or_else(|| Error::unavailable("the container has no shim"))?;
+        let exec = self.exec_message(id, target, options, stream.as_ref().map(|stream| &*stream.leftover))?;
+        let pending = match stream {
+            Some(stream) => {
+                let pending = link.begin(Op::Exec(Box::new(exec)), &[stream.fd.as_fd()]).await?;
+                self.execs.hold(id, stream.fd);
+                pending
+            }
+            None => link.begin(Op::Exec(Box::new(exec)), &[]).await?,
+        };
+        match pending.wait().await? {
+            Answer::Started { pid, .. } => {
+                self.execs.runs(id, pid);
+                Ok(())
+            }
+            answer => Err(Error::internal(format!("the shim answered an exec with {answer:?}"))),
+        }
+    }
+
+    fn exec_message(
+        &self,
+        id: &str,
+        target: &Target,
+        options: &ExecStartOptions,
+        leftover: Option<&[u8]>,
+    ) -> Result<protocol::Exec> {
+        let Target { container, view, spec } = target;
+        let wanted = if spec.user.is_empty() { &view.spec.user } else { &spec.user };
+        let groups = view.spec.host.group_add.clone().unwrap_or_default();
+        let user = crate::start::user_of_process(view.pid, wanted, &groups)?;
+        let sized = ExecSpec { console_size: options.console_size.or(spec.console_size), ..(**spec).clone() };
+        let process = exec_process(&sized, &view.spec, &container.id, &self.host.platform, &user)?;
+        let attach = leftover.map(|leftover| attach(spec, leftover)).transpose()?;
+        let unconfined = spec.privileged && !view.spec.host.privileged;
+        Ok(protocol::Exec { id: id.to_owned(), process, attach, unconfined })
+    }
+
+    fn exec_event(&self, container: &Container, view: &View, id: &str, action: String) {
+        self.events.container(action, (&container.id, &view.name), &view.spec, &[("execID", id.to_owned())]);
+    }
+}
+
+/// An exec and where it runs.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub container: Arc<Container>,
+    pub view: Arc<View>,
+    pub spec: Arc<ExecSpec>,
+}
+
+/// How the client is connected.
+fn attach(spec: &ExecSpec, leftover: &[u8]) -> Result<protocol::Attach> {
+    Ok(protocol::Attach {
+        stdin: spec.attach_stdin,
+        stdout: spec.attach_stdout,
+        stderr: spec.attach_stderr && !spec.tty,
+        multiplex: !spec.tty,
+        detach_keys: detach_keys(spec.detach_keys.as_deref())?,
+        leftover: leftover.to_vec(),
+    })
+}
+
+/// The error of an exec in the words that Docker's clients look for.
+fn failure(error: Error) -> Error {
+    match error.class() {
+        Class::NotFound | Class::PermissionDenied => {
+            error.context("OCI runtime exec failed: exec failed: unable to start container process")
+        }
+        _ => error,
+    }
+}
+
+/// Writes the failure where the client reads, as Docker does: raw, or as a frame of standard output.
+fn tell(client: std::os::fd::OwnedFd, error: &Error, tty: bool) {
+    let text = format!("{error}\r\n");
+    let mut bytes = Vec::new();
+    if !tty {
+        bytes.extend([1, 0, 0, 0]);
+        bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    bytes.extend(text.as_bytes());
+    // A client that does not read so few bytes does not want to know.
+    let _ = UnixStream::from(client).write_all(&bytes);
+}

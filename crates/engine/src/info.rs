@@ -1,0 +1,139 @@
+//! `docker info`.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rustix::system::{sysinfo, uname};
+
+use crate::container::State;
+use crate::core::Core;
+use crate::inspect::STORAGE_DRIVER;
+use crate::{Info, Limits};
+
+impl Core {
+    /// Facts about the engine and its host. Blocks a little.
+    pub(crate) fn info(&self) -> Info {
+        let (config, host) = (&self.config, &self.host);
+        let states: Vec<State> = self.containers().all().map(|container| container.view().condition.state).collect();
+        let count = |state: State| states.iter().filter(|other| **other == state).count();
+        let (running, paused) = (count(State::Running) + count(State::Restarting), count(State::Paused));
+        let names = uname();
+        let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
+        let memory = sysinfo();
+        Info {
+            id: self.identity(),
+            containers: states.len(),
+            containers_running: running,
+            containers_paused: paused,
+            containers_stopped: states.len() - running - paused,
+            images: self.images.count().unwrap_or_default(),
+            storage_driver: STORAGE_DRIVER,
+            storage_status: storage_status(&config.data_root),
+            data_root: config.data_root.clone(),
+            log_driver: if config.log.driver.is_empty() { "local".to_owned() } else { config.log.driver.clone() },
+            log_drivers: ["json-file", "local", "none"].map(str::to_owned).to_vec(),
+            volume_drivers: vec!["local".to_owned()],
+            network_drivers: ["host", "null"].map(str::to_owned).to_vec(),
+            cgroup_driver: if host.cgroups.is_some() { "cgroupfs" } else { "none" }.to_owned(),
+            cgroup_version: host.cgroup_version.to_string(),
+            kernel_version: text(names.release()),
+            operating_system: host.operating_system.clone(),
+            os_version: host.os_version.clone(),
+            architecture: text(names.machine()),
+            cpus: host.cpus,
+            memory: memory.totalram as u64 * u64::from(memory.mem_unit),
+            name: text(names.nodename()),
+            runtimes: self.runtimes(),
+            default_runtime: config.default_runtime.clone(),
+            security_options: self.security_options(),
+            limits: host.limits,
+            ipv4_forwarding: is_on("/proc/sys/net/ipv4/ip_forward"),
+            tasks: entries("/proc/self/task"),
+            fds: entries("/proc/self/fd"),
+            event_listeners: self.events.listeners(),
+            warnings: self.warnings(),
+            rootless: config.rootless,
+            system_time: Timestamp::now(),
+        }
+    }
+
+    fn runtimes(&self) -> std::collections::BTreeMap<String, Option<std::path::PathBuf>> {
+        let mut runtimes: std::collections::BTreeMap<_, _> =
+            self.config.runtimes.iter().map(|(name, path)| (name.clone(), Some(path.clone()))).collect();
+        runtimes.entry(self.config.default_runtime.clone()).or_insert(None);
+        runtimes
+    }
+
+    fn security_options(&self) -> Vec<String> {
+        let mut options = vec!["name=seccomp,profile=builtin"];
+        if self.config.rootless {
+            options.push("name=rootless");
+        }
+        if self.host.platform.unified_cgroups {
+            options.push("name=cgroupns");
+        }
+        options.into_iter().map(str::to_owned).collect()
+    }
+
+    /// What the host lacks, in Docker's words.
+    fn warnings(&self) -> Vec<String> {
+        let Limits { memory, swap, cpu_cfs, cpu_shares, cpuset, pids, .. } = self.host.limits;
+        if self.host.cgroups.is_none() {
+            let text = "WARNING: Running in rootless-mode without cgroups. To enable cgroups in rootless-mode, you need to \
+                        boot the system in cgroup v2 mode";
+            return vec![text.to_owned()];
+        }
+        let lacking = [
+            (memory, "WARNING: No memory limit support"),
+            (swap, "WARNING: No swap limit support"),
+            (cpu_cfs, "WARNING: No cpu cfs quota support"),
+            (cpu_cfs, "WARNING: No cpu cfs period support"),
+            (cpu_shares, "WARNING: No cpu shares support"),
+            (cpuset, "WARNING: No cpuset support"),
+            (pids, "WARNING: No pids limit support"),
+        ];
+        lacking.iter().filter(|(there, _)| !there).map(|(_, text)| (*text).to_owned()).collect()
+    }
+
+    /// A name of this data root, made when it is first asked for.
+    fn identity(&self) -> String {
+        let path = self.config.data_root.join("engine-id");
+        if let Ok(id) = fs::read_to_string(&path) {
+            return id.trim_end().to_owned();
+        }
+        let digits = crate::create::random_id();
+        let id = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..32]].join("-");
+        let written = dhow_sys::atomic::write(&path, format!("{id}\n").as_bytes(), 0o644, dhow_sys::atomic::Sync::No);
+        if let Err(error) = written {
+            tracing::warn!(%error, "the engine's id could not be kept");
+        }
+        id
+    }
+}
+
+fn storage_status(root: &Path) -> Vec<(String, String)> {
+    // EXT4, XFS, BTRFS, TMPFS and OVERLAYFS of statfs(2); others are shown by number.
+    let name = match rustix::fs::statfs(root).map(|stat| stat.f_type) {
+        Ok(0xef53) => "extfs".to_owned(),
+        Ok(0x5846_5342) => "xfs".to_owned(),
+        Ok(0x9123_683e) => "btrfs".to_owned(),
+        Ok(0x0102_1994) => "tmpfs".to_owned(),
+        Ok(0x794c_7630) => "overlayfs".to_owned(),
+        Ok(other) => format!("{other:#x}"),
+        Err(_) => "unknown".to_owned(),
+    };
+    vec![
+        ("Backing Filesystem".to_owned(), name),
+        ("Supports d_type".to_owned(), "true".to_owned()),
+        ("Native Overlay Diff".to_owned(), "true".to_owned()),
+    ]
+}
+
+fn is_on(path: &str) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.trim() == "1")
+}
+
+fn entries(path: &str) -> usize {
+    fs::read_dir(path).map_or(0, Iterator::count)
+}

@@ -1,0 +1,64 @@
+//! `docker inspect`: answered from memory, but for sizes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dhow_errdefs::Result;
+
+use crate::Details;
+use crate::container::Container;
+use crate::core::Core;
+use crate::create::command;
+use crate::launch::{EtcFiles, Sharing};
+
+impl Core {
+    /// Everything about one container.
+    pub(crate) fn details(&self, container: &Container, size: bool) -> Result<Details> {
+        let view = container.view();
+        let spec = &view.spec;
+        let dir = self.store.snapshots().dir(&container.id);
+        let started = view.condition.started_at.is_some();
+        let files = match Sharing::of(&spec.host.network_mode) {
+            _ if !started => EtcFiles::default(),
+            Sharing::Container(peer) => crate::start::etc_files(&self.store.snapshots().dir(peer)),
+            _ => crate::start::etc_files(&dir),
+        };
+        let mut words = command(spec).cloned();
+        let log = crate::start::log_config(spec)?;
+        Ok(Details {
+            id: container.id.to_string(),
+            name: view.name.clone(),
+            created: container.created,
+            path: words.next().unwrap_or_default(),
+            args: words.collect(),
+            state: view.state(),
+            image_id: container.image.map(|image| image.to_string()).unwrap_or_default(),
+            spec: Arc::clone(spec),
+            mounts: Arc::clone(&view.points),
+            exec_ids: self.execs.of_container(&container.id),
+            restart_count: view.condition.restart_count,
+            runtime: spec.host.runtime.clone(),
+            log_path: log.path(&dir, &container.id),
+            hostname_path: files.hostname,
+            hosts_path: files.hosts,
+            resolv_conf_path: files.resolv_conf,
+            storage_driver: STORAGE_DRIVER,
+            storage: self.storage(container)?,
+            size: size.then(|| self.size(container)).transpose()?,
+        })
+    }
+
+    /// What Docker's overlay2 tells. There is no merged folder on the host: the overlay exists in the container alone.
+    fn storage(&self, container: &Container) -> Result<BTreeMap<String, String>> {
+        let overlay = self.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let lower = overlay.lower.iter().map(text).collect::<Vec<_>>().join(":");
+        Ok([("LowerDir", lower), ("UpperDir", text(&overlay.upper)), ("WorkDir", text(&overlay.work))]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into())
+    }
+}
+
+/// The name Docker's users know for overlay over directories.
+pub(crate) const STORAGE_DRIVER: &str = "overlay2";

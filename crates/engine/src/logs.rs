@@ -1,0 +1,164 @@
+//! What a container wrote, for `docker logs`.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use dhow_errdefs::{Error, Result};
+use dhow_logs::{Entry, Query, Reader, Step, Stream};
+use jiff::Timestamp;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::container::{Command, Container};
+use crate::core::Core;
+use crate::spec::ContainerSpec;
+use crate::{ExitStatus, LogEntry, LogOptions, WaitCondition};
+
+/// Entries that may wait for a slow client; then the reading waits.
+const AHEAD: usize = 256;
+
+/// Opens a container's log; `None` where there is nothing to read yet and nothing to follow.
+pub(crate) fn open(core: &Core, container: &Container, options: &LogOptions) -> Result<Option<Reader>> {
+    if !options.stdout && !options.stderr {
+        return Err(Error::invalid("Bad parameters: you must choose at least one stream"));
+    }
+    let config = crate::start::log_config(&container.view().spec)?;
+    let Some(path) = config.path(&core.store.snapshots().dir(&container.id), &container.id) else {
+        return Err(Error::not_implemented("configured logging driver does not support reading"));
+    };
+    let time = |time: Timestamp| i64::try_from(time.as_nanosecond()).ok().map(dhow_logs::Timestamp);
+    let query = Query {
+        tail: options.tail,
+        since: options.since.and_then(time),
+        until: options.until.and_then(time),
+        follow: options.follow,
+        stdout: options.stdout,
+        stderr: options.stderr,
+    };
+    Reader::open(&path, &config, query).map(Some)
+}
+
+impl Core {
+    /// The entries, from a task of their own.
+    pub(crate) fn logs(
+        &self,
+        container: &Arc<Container>,
+        options: &LogOptions,
+    ) -> Result<mpsc::Receiver<Result<LogEntry>>> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let view = container.view();
+        let alive = view.condition.state.is_alive() || !matches!(view.state().status, crate::Status::Exited);
+        let follow = LogOptions { follow: options.follow && alive, ..options.clone() };
+        let Some(reader) = open(self, container, &follow)? else { return Ok(receiver) };
+        let feed = Feed { sender, details: options.details.then(|| details(&view.spec)) };
+        let (waiter, ended) = oneshot::channel();
+        if follow.follow {
+            container.tell(Command::Wait(WaitCondition::NextExit, waiter))?;
+        }
+        tokio::spawn(feed.run(reader, ended));
+        Ok(receiver)
+    }
+}
+
+/// What `--details` shows of a container: the values of the options `labels` and `env` of its log driver.
+fn details(spec: &ContainerSpec) -> Arc<str> {
+    let options = &spec.host.log.options;
+    let names = |option: &str| {
+        let list = options.get(option).cloned().unwrap_or_default();
+        list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut found = BTreeMap::new();
+    for name in names("labels") {
+        if let Some(value) = spec.labels.get(&name) {
+            found.insert(name, value.clone());
+        }
+    }
+    for name in names("env") {
+        let value = spec.env.iter().find_map(|variable| variable.strip_prefix(&name)?.strip_prefix('='));
+        if let Some(value) = value {
+            found.insert(name, value.to_owned());
+        }
+    }
+    found.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",").into()
+}
+
+/// The way from a log to a client.
+struct Feed {
+    sender: mpsc::Sender<Result<LogEntry>>,
+    details: Option<Arc<str>>,
+}
+
+impl Feed {
+    /// Reads on a thread that may wait for the disk and for the client; waits for more without one.
+    async fn run(self, mut reader: Reader, mut ended: oneshot::Receiver<ExitStatus>) {
+        let feed = Arc::new(self);
+        let mut complete = false;
+        loop {
+            let (reading, sending) = (reader, Arc::clone(&feed));
+            let Ok((back, goes_on)) = tokio::task::spawn_blocking(move || sending.drain(reading)).await else { return };
+            reader = back;
+            if !goes_on || complete {
+                return;
+            }
+            let Ok(watch) = watch(&reader) else { return };
+            tokio::select! {
+                ready = watch.readable() => if ready.is_err() { return },
+                _ = &mut ended => {
+                    // What was written until the end is read once more.
+                    complete = true;
+                    reader.finish();
+                }
+                () = feed.sender.closed() => return,
+            }
+        }
+    }
+
+    /// Sends what there is now. Whether more may come and somebody wants it.
+    fn drain(&self, mut reader: Reader) -> (Reader, bool) {
+        loop {
+            let sent = match reader.read() {
+                Ok(Step::Entry(entry)) => self.sender.blocking_send(Ok(self.entry(entry))),
+                Ok(Step::Wait) => return (reader, true),
+                Ok(Step::End) => return (reader, false),
+                Err(error) => {
+                    // It is the last thing the client hears, if it listens.
+                    let _ = self.sender.blocking_send(Err(error));
+                    return (reader, false);
+                }
+            };
+            if sent.is_err() {
+                return (reader, false);
+            }
+        }
+    }
+
+    fn entry(&self, entry: Entry) -> LogEntry {
+        LogEntry {
+            stderr: entry.stream == Stream::Stderr,
+            time: Timestamp::from_nanosecond(i128::from(entry.time.0)).unwrap_or_default(),
+            line: entry.line,
+            details: self.details.clone(),
+        }
+    }
+}
+
+/// Tells when there may be more.
+fn watch(reader: &Reader) -> Result<AsyncFd<OwnedFd>> {
+    let fd = reader.poll_fd().ok_or_else(|| Error::internal("the log is not followed"))?;
+    let fd = fd.as_fd().try_clone_to_owned().map_err(|error| Error::internal("watch a log").with_cause(error))?;
+    crate::readiness::watch(fd).map_err(|error| Error::internal("watch a log").with_cause(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_what_the_log_options_name() {
+        let mut spec = ContainerSpec { env: vec!["A=1".into(), "AB=2".into()], ..ContainerSpec::default() };
+        spec.labels.insert("l".into(), "v".into());
+        spec.host.log.options = [("labels".into(), "l,none".into()), ("env".into(), "A".into())].into();
+        assert_eq!(&*details(&spec), "A=1,l=v");
+    }
+}

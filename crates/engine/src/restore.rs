@@ -1,0 +1,263 @@
+//! Opening a data root that was used before: what runs is adopted, what ended meanwhile is learned, what was half done is
+//! finished.
+//!
+//! The truth is, in this order: a shim that answers; the `exit.json` that a shim left; the record, which may be one
+//! transition behind.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dhow_cgroups::{Cgroup, Controller};
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_logs::Timestamp as Time;
+use dhow_shim::protocol::{Exit, State as ShimState, Status};
+use dhow_store::ContainerRecord;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::RemoveOptions;
+use crate::container::{Body, Command, Condition, Container, Owner, State, record, restarts};
+use crate::core::Core;
+use crate::link::{Adopted, Link};
+
+/// Exit code of a container of which nobody knows how it ended, as Docker has it.
+const UNKNOWN_END: i32 = 255;
+
+/// A container as it was found.
+struct Found {
+    record: ContainerRecord,
+    body: Body,
+    condition: Condition,
+    shim: Option<(Adopted, ShimState)>,
+}
+
+/// Finds every container, in parallel, and gives each its owner.
+pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
+    let records = core.store.metadata().containers()?;
+    let known: HashSet<String> = records.iter().map(|record| record.id.clone()).collect();
+    let mut searches = Vec::new();
+    let mut settled = Vec::new();
+    for record in records {
+        // Asking the file system about each of a thousand stopped containers would cost more than reading them.
+        if core.run_dir(&record.id).exists() || maybe_alive(&record) {
+            let core = Arc::clone(core);
+            searches.push(tokio::task::spawn_blocking(move || find(&core, record)));
+        } else {
+            settled.push(read(record));
+        }
+    }
+    for search in searches {
+        settled.push(search.await.map_err(|error| Error::internal("look for a container").with_cause(error))?);
+    }
+    for found in settled {
+        match found {
+            Ok(found) => adopt(core, found)?,
+            Err((id, error)) => tracing::error!(id, %error, "a container could not be read; it is left alone"),
+        }
+    }
+    let core = Arc::clone(core);
+    tokio::task::spawn_blocking(move || sweep_unknown(&core, &known));
+    Ok(())
+}
+
+/// Read errors keep the id, so that the log can say which container it is.
+type Attempt = Result<Found, (String, Error)>;
+
+/// The record says that it ran.
+fn maybe_alive(record: &ContainerRecord) -> bool {
+    record::read::<Condition>(&record.state).is_ok_and(|condition| condition.state.is_alive())
+}
+
+fn read(record: ContainerRecord) -> Attempt {
+    let parts = record::read(&record.spec).and_then(|body| Ok((body, record::read(&record.state)?)));
+    match parts {
+        Ok((body, condition)) => Ok(Found { record, body, condition, shim: None }),
+        Err(error) => Err((record.id, error)),
+    }
+}
+
+/// Looks for the shim of a container, and for what it left.
+fn find(core: &Core, record: ContainerRecord) -> Attempt {
+    let mut found = read(record)?;
+    let id = found.record.id.clone();
+    found.shim = match Link::adopt(&core.run_dir(&id)) {
+        // It was never told what to do, and nobody will.
+        Ok((shim, state)) if state.status == Status::Created => {
+            shim.kill();
+            None
+        }
+        Ok(found) => Some(found),
+        Err(error) => {
+            tracing::debug!(id, %error, "no shim");
+            None
+        }
+    };
+    let exit = core.read_exit(&id).filter(|exit| Some(exit.started_at) >= found.condition.started_at);
+    match &found.shim {
+        Some((_, state)) => take_over(&mut found.condition, state, exit),
+        None => {
+            let cgroup = core.host.cgroup(&found.body.spec.host.resources.cgroup_parent, &id);
+            crate::leftovers::sweep(core, &id, cgroup.as_deref());
+            ended_meanwhile(&mut found.condition, exit);
+            after_the_end(&mut found);
+        }
+    }
+    Ok(found)
+}
+
+/// What the shim says is how it is.
+fn take_over(condition: &mut Condition, shim: &ShimState, exit: Option<Exit>) {
+    condition.started_at = shim.started_at.or(condition.started_at);
+    condition.state = match shim.status {
+        Status::Paused => State::Paused,
+        // The end that it has written down is told as an event, or has been told already.
+        Status::Running | Status::Created => State::Running,
+        Status::Exited => {
+            ended_meanwhile(condition, shim.exit.clone().or(exit));
+            State::Exited
+        }
+    };
+}
+
+/// The shim is gone: the container has ended, in one way or another.
+fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
+    let fresh = exit.filter(|exit| condition.state.is_alive() || Some(exit.started_at) > condition.started_at);
+    if let Some(exit) = fresh {
+        condition.state = State::Exited;
+        condition.exit_code = exit.code;
+        condition.oom_killed = exit.oom_killed;
+        condition.error = exit.error;
+        condition.started_at = Some(exit.started_at);
+        condition.finished_at = Some(exit.finished_at);
+    } else if condition.state.is_alive() {
+        condition.state = State::Exited;
+        condition.exit_code = UNKNOWN_END;
+        condition.error = "the container's shim ended while no engine was there".to_owned();
+        condition.finished_at = Some(Time::now());
+    }
+}
+
+/// A container that ended by itself is started again if its policy says so.
+fn after_the_end(found: &mut Found) {
+    let condition = &mut found.condition;
+    let policy = &found.body.spec.host.restart_policy;
+    if condition.state == State::Exited
+        && condition.started_at.is_some()
+        && !condition.stopped_by_hand
+        && restarts(policy, condition.exit_code, condition.restart_count)
+    {
+        condition.state = State::Restarting;
+    }
+}
+
+/// Puts a container into the index and starts its owner.
+fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
+    let Found { record, body, condition, shim } = found;
+    let id: Arc<str> = record.id.into();
+    let created = Timestamp::from_nanosecond(i128::from(record.created)).unwrap_or_default();
+    let (state, auto_remove) = (condition.state, body.spec.host.auto_remove);
+    let mut view = core.view(record.name.clone(), body, condition);
+    let events = match shim {
+        Some((shim, state)) => {
+            let (link, events) = shim.watch().context(|| format!("watch the shim of container {id}"))?;
+            view.pid = state.pid.unwrap_or(0);
+            view.link = Some(link);
+            Some(events)
+        }
+        None => None,
+    };
+    let orphan = view.link.is_none();
+    let (container, mailbox) = Container::new((Arc::clone(&id), created), (record.image, record.layer), view);
+    {
+        let mut containers = core.containers();
+        containers.reserve(&record.name, &id)?;
+        containers.insert(Arc::clone(&id), Arc::clone(&container));
+    }
+    tokio::spawn(Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events).run());
+    let half_removed = matches!(state, State::Removing | State::Dead);
+    if half_removed || (auto_remove && state == State::Exited && orphan) {
+        let (reply, _) = oneshot::channel();
+        container.tell(Command::Remove(RemoveOptions { force: true, volumes: auto_remove }, reply))?;
+    }
+    Ok(())
+}
+
+/// Run directories and cgroups of containers that are not ours any more: an engine died while it removed them.
+fn sweep_unknown(core: &Core, known: &HashSet<String>) {
+    for id in names(&core.config.exec_root.join("containers")) {
+        if !known.contains(&id) && !exists_now(core, &id) {
+            crate::leftovers::sweep(core, &id, core.host.cgroup("", &id).as_deref());
+        }
+    }
+    let Some(hierarchy) = &core.host.cgroups else { return };
+    let trees = [hierarchy.unified_mount_point(), hierarchy.mount_point(Controller::Pids)];
+    for tree in trees.into_iter().flatten() {
+        for id in names(&tree.join(core.host.cgroup_parent.trim_start_matches('/'))) {
+            let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !is_id || known.contains(&id) || exists_now(core, &id) {
+                continue;
+            }
+            let path = format!("{}/{id}", core.host.cgroup_parent);
+            if let Err(error) = Cgroup::open(hierarchy, &path).and_then(|cgroup| cgroup.delete()) {
+                tracing::warn!(id, %error, "a cgroup without a container could not be removed");
+            }
+        }
+    }
+}
+
+/// A container that was made while we were looking.
+fn exists_now(core: &Core, id: &str) -> bool {
+    core.containers().find(id).is_ok()
+}
+
+/// The names of what is in a folder; none where there is no folder.
+fn names(folder: &PathBuf) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(started: i64) -> Exit {
+        Exit {
+            code: 3,
+            oom_killed: false,
+            started_at: Time(started),
+            finished_at: Time(started + 1),
+            error: String::new(),
+        }
+    }
+
+    fn running() -> Condition {
+        Condition { state: State::Running, started_at: Some(Time(10)), ..Condition::default() }
+    }
+
+    #[test]
+    fn an_end_that_was_written_down_is_learned() {
+        let mut condition = running();
+        ended_meanwhile(&mut condition, Some(exit(10)));
+        assert_eq!((condition.state, condition.exit_code), (State::Exited, 3));
+    }
+
+    #[test]
+    fn an_end_that_nobody_saw_is_told_as_such() {
+        let mut condition = running();
+        ended_meanwhile(&mut condition, None);
+        assert_eq!((condition.state, condition.exit_code), (State::Exited, UNKNOWN_END));
+        assert!(!condition.error.is_empty());
+    }
+
+    #[test]
+    fn a_run_between_two_records_is_learned_and_an_old_one_is_not_new() {
+        let mut condition = Condition::default();
+        ended_meanwhile(&mut condition, Some(exit(5)));
+        assert_eq!(condition.state, State::Exited);
+        let before = Condition { exit_code: 7, ..condition.clone() };
+        let mut same = before.clone();
+        ended_meanwhile(&mut same, Some(exit(5)));
+        assert_eq!(same, before);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a shim is told so that it makes a container.
+
+mod etc;
+mod lookups;
+
+use std::path::PathBuf;
+
+use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_logs::Config as LogConfig;
+use dhow_oci::runtime::{Mount as Entry, Spec};
+use dhow_shim::protocol::{Launch, Rootfs};
+
+use crate::container::{Container, View};
+use crate::core::Core;
+use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration};
+use crate::spec::ContainerSpec;
+
+pub(crate) use etc::files as etc_files;
+pub(crate) use lookups::{bind_sources, of_process as user_of_process};
+
+/// Where the engine's init is bound in containers that want one, as Docker has it.
+const INIT: &str = "/sbin/docker-init";
+
+/// Computes everything the shim has to know, and makes the files a start needs. Blocks, but for no disk.
+pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result<Launch> {
+    let spec = &*view.spec;
+    let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
+    let container_dir = core.store.snapshots().dir(&container.id);
+    bind_sources(&view.body.mounts)?;
+    let user = lookups::user(core, container, spec, &overlay)?;
+    let peers = lookups::peers(core, spec)?;
+    let devices = lookups::devices(&spec.host)?;
+    let files = etc::prepare(core, container, spec, &container_dir)?;
+    let cgroup = core.cgroup_of(container);
+    let mut config = configuration(
+        spec,
+        &view.body.mounts,
+        &Surroundings {
+            id: &container.id,
+            host: &core.host.platform,
+            user: &user,
+            peers: &peers,
+            devices: &devices,
+            files: &files,
+            volumes: core.volumes.dir(),
+            cgroup: cgroup.as_deref().unwrap_or_default(),
+        },
+    )?;
+    if spec.host.init == Some(true) {
+        with_init(&mut config, core.host.binary.clone());
+    }
+    let mut options = Vec::new();
+    if overlay.userxattr {
+        options.push("userxattr".to_owned());
+    }
+    Ok(Launch {
+        id: container.id.to_string(),
+        seccomp: filter(core, spec, &config)?,
+        spec: config,
+        rootfs: Rootfs::Overlay { lower: overlay.lower, upper: overlay.upper, work: overlay.work, options },
+        container_dir,
+        run_dir: core.run_dir(&container.id),
+        cgroup,
+        stdin_open: spec.open_stdin,
+        stdin_once: spec.stdin_once,
+        tty: spec.tty,
+        log: log_config(spec)?,
+        external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
+    })
+}
+
+/// The log driver and its options.
+pub(crate) fn log_config(spec: &ContainerSpec) -> Result<LogConfig> {
+    LogConfig::from_options(&spec.host.log.driver, &spec.host.log.options)
+}
+
+/// The error of a start in the words that Docker's clients look for.
+pub(crate) fn failure(error: Error) -> Error {
+    match error.class() {
+        Class::NotFound | Class::PermissionDenied => error.context(
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: \
+             unable to start container process",
+        ),
+        _ => error.context("failed to create task for container"),
+    }
+}
+
+/// The system call filter for the container's capabilities, compiled; `None` for none.
+fn filter(core: &Core, spec: &ContainerSpec, config: &Spec) -> Result<Option<Vec<u8>>> {
+    let security = SecurityOptions::parse(spec.host.security_opt.as_deref().unwrap_or_default())?;
+    let profile = match &security.seccomp {
+        SeccompChoice::Unconfined => return Ok(None),
+        // A profile that was asked for holds for privileged containers, too; the default does not.
+        SeccompChoice::Default if spec.host.privileged => return Ok(None),
+        SeccompChoice::Default => None,
+        SeccompChoice::Profile(profile) => Some(profile.as_str()),
+    };
+    let capabilities = config.process.as_ref().and_then(|process| process.capabilities.as_ref());
+    let bounding = capabilities.map(|capabilities| capabilities.bounding.as_slice()).unwrap_or_default();
+    let program = core.filters.program(profile, bounding).context(|| "compile the seccomp profile")?;
+    Ok(Some(program.to_bytes()))
+}
+
+/// Puts the init process before the program.
+fn with_init(config: &mut Spec, binary: PathBuf) {
+    config.mounts.push(Entry {
+        destination: PathBuf::from(INIT),
+        kind: Some("bind".to_owned()),
+        source: Some(binary),
+        options: ["bind", "ro"].map(str::to_owned).to_vec(),
+        ..Entry::default()
+    });
+    if let Some(process) = &mut config.process {
+        process.args.splice(0..0, [INIT.to_owned(), "--".to_owned()]);
+    }
+}
