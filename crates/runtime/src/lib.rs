@@ -28,6 +28,7 @@
 mod birth;
 pub mod capability;
 mod child;
+pub mod cli;
 mod create;
 mod exec;
 mod gate;

@@ -137,6 +137,19 @@ impl AsFd for SignalFd {
     }
 }
 
+/// Sends a signal to the process behind a pidfd, by number, so that real-time signals can be sent too.
+///
+/// # Errors
+/// `ESRCH` when it has ended, `EPERM` without the right, `EINVAL` for what is no signal.
+pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
+    let info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: rustix' wrapper takes named signals only. Without a siginfo the kernel reads no memory of ours.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, info, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// The number of a signal from its name, with or without `SIG`, or from its number; also `RTMIN+n` and `RTMAX-n`.
 #[must_use]
 pub fn parse(name: &str) -> Option<i32> {
