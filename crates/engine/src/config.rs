@@ -34,6 +34,8 @@ pub struct Config {
     pub default_shm_size: i64,
     /// Labels of this engine, shown by `info`.
     pub labels: Vec<String>,
+    /// Images that are part of the program, by the name under which they are asked for, as in `hello-world:latest`.
+    pub embedded: BTreeMap<String, fn() -> dhow_image::Embedded>,
     /// Version of the product, shown by `info` and in logs.
     pub version: String,
 }

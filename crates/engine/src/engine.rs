@@ -22,7 +22,7 @@ use crate::{
 /// that change something run to their end even when the caller goes away.
 #[derive(Debug)]
 pub struct Engine {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 /// A registered wait: nothing that happens after it was given out is missed.
@@ -327,7 +327,7 @@ async fn resize(view: &crate::container::View, exec: Option<String>, rows: u16, 
 }
 
 /// Work that may wait for the disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     interrupted(tokio::task::spawn_blocking(work).await)
 }
 

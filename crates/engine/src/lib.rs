@@ -24,6 +24,7 @@ mod link;
 mod list;
 mod logs;
 mod names;
+mod pull;
 mod readiness;
 mod request;
 mod restore;
@@ -40,6 +41,7 @@ mod volumes;
 pub use config::Config;
 pub use dhow_errdefs::{Class, Error, Result};
 pub use engine::{Engine, WaitHandle};
+pub use pull::Pulled;
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
     WaitCondition,
