@@ -44,6 +44,12 @@ impl AsFd for ProtectedExe {
     }
 }
 
+impl From<ProtectedExe> for OwnedFd {
+    fn from(executable: ProtectedExe) -> Self {
+        executable.file
+    }
+}
+
 /// The binary on a mount that is read-only and attached nowhere, so that nobody can make it writable again: once the
 /// tree's descriptor is closed the mount belongs to no namespace and mount_setattr(2) refuses it.
 fn read_only_view() -> io::Result<OwnedFd> {

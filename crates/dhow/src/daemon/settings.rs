@@ -88,6 +88,7 @@ impl Settings {
             default_ulimits: self.default_ulimits,
             default_shm_size: self.default_shm_size,
             labels: self.labels,
+            embedded: BTreeMap::from([(crate::hello::NAME.to_owned(), crate::hello::image as fn() -> _)]),
             version: crate::VERSION.to_owned(),
         })
     }
