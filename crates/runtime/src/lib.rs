@@ -30,6 +30,7 @@ pub mod capability;
 mod child;
 pub mod cli;
 mod create;
+mod device_rules;
 mod exec;
 mod gate;
 pub mod hooks;
@@ -42,6 +43,7 @@ pub mod seccomp;
 mod target;
 
 pub use create::{Create, Gate, Rootfs, Stdio, create};
+pub use device_rules::default_device_rules;
 pub use exec::{Exec, ExecChild, exec};
 pub use init::{Init, Started};
 pub use target::Target;

@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::ThreadNameSpaceType as Namespaces;
 
@@ -22,10 +23,9 @@ impl Target {
     /// `NotFound` when it is gone.
     pub fn open(pid: i32) -> Result<Self> {
         let pidfd = Pid::from_raw(pid)
-            .ok_or(rustix::io::Errno::SRCH)
+            .ok_or(Errno::SRCH)
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()))
-            .map_err(std::io::Error::from)
-            .context(|| format!("open process {pid}"))?;
+            .map_err(|errno| gone(pid, errno.into()))?;
         Self::of(pid, pidfd)
     }
 
@@ -36,7 +36,7 @@ impl Target {
     pub fn of(pid: i32, pidfd: OwnedFd) -> Result<Self> {
         let mut namespaces = Namespaces::empty();
         for (name, kind) in KINDS {
-            if !is_shared(pid, name).context(|| format!("namespaces of process {pid}"))? {
+            if !is_shared(pid, name).map_err(|error| gone(pid, error))? {
                 namespaces |= kind;
             }
         }
@@ -66,6 +66,15 @@ const KINDS: [(&str, Namespaces); 8] = [
     ("cgroup", Namespaces::CONTROL_GROUP),
     ("time", Namespaces::TIME),
 ];
+
+/// A process that has ended has no namespaces any more, whatever number the kernel says that with.
+fn gone(pid: i32, error: std::io::Error) -> Error {
+    let class = match Errno::from_io_error(&error) {
+        Some(Errno::SRCH | Errno::NOENT) => Class::NotFound,
+        _ => error.kind().into(),
+    };
+    Error::new(class, format!("enter process {pid}")).with_cause(error)
+}
 
 /// Whether the caller and the process are in the same namespace of a kind; a kind that the kernel lacks counts as shared.
 fn is_shared(pid: i32, kind: &str) -> std::io::Result<bool> {

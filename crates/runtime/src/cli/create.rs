@@ -11,7 +11,7 @@ use dhow_sys::atomic::{self, Sync};
 
 use super::record::{Record, claim, read_json};
 use super::{Globals, console, flag, id, path, text};
-use crate::{Create, Gate, Init, Rootfs, Stdio, create};
+use crate::{Create, Gate, Init, Rootfs, Stdio, create, default_device_rules};
 
 pub(crate) fn command() -> Command {
     options(Command::new("create").about("create a container"))
@@ -68,7 +68,11 @@ impl Request {
         let mut spec: Spec = read_json(&bundle.join("config.json"))?;
         let path = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.clone());
         let path = cgroup_path(path.as_deref().unwrap_or_default(), text(matches, "id"), globals.systemd_cgroup)?;
-        spec.linux.get_or_insert_default().cgroups_path = Some(path);
+        let linux = spec.linux.get_or_insert_default();
+        linux.cgroups_path = Some(path);
+        if let Some(resources) = linux.resources.as_mut().filter(|resources| !resources.devices.is_empty()) {
+            resources.devices.extend(default_device_rules());
+        }
         let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
         let console = matches.get_one::<PathBuf>("console-socket").cloned();
         console::check(terminal, console.as_deref(), detached)?;
@@ -164,7 +168,7 @@ pub(crate) fn write_pid_file(file: Option<&Path>, pid: i32) -> Result<()> {
 fn cgroup_path(wanted: &str, id: &str, systemd: bool) -> Result<String> {
     if !systemd {
         return Ok(if wanted.is_empty() {
-            format!("/dhow-runtime/{id}")
+            format!("/dhow-{id}")
         } else {
             format!("/{}", wanted.trim_start_matches('/'))
         });
@@ -198,7 +202,7 @@ mod tests {
 
     #[test]
     fn cgroup_paths_of_both_forms() {
-        assert_eq!(cgroup_path("", "x", false).unwrap(), "/dhow-runtime/x");
+        assert_eq!(cgroup_path("", "x", false).unwrap(), "/dhow-x");
         assert_eq!(cgroup_path("/a/b", "x", false).unwrap(), "/a/b");
         assert_eq!(cgroup_path("", "x", true).unwrap(), "/system.slice/dhow-x.scope");
         assert_eq!(

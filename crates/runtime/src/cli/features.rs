@@ -1,10 +1,10 @@
 //! `features`: what this runtime can do (runtime-spec, features.md).
 
 use clap::{ArgMatches, Command};
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::Result;
 use dhow_oci::runtime::{CgroupFeatures, Enabled, Features, LinuxFeatures, MountExtensions, SeccompFeatures};
 
-use super::Globals;
+use super::{Globals, print_json};
 use crate::plan::options::KNOWN;
 use crate::{capability, seccomp};
 
@@ -13,9 +13,7 @@ pub(crate) fn command() -> Command {
 }
 
 pub(crate) fn run(_: &Globals, _: &ArgMatches) -> Result<u8> {
-    let text =
-        serde_json::to_string_pretty(&features()).map_err(|error| Error::internal("features").with_cause(error))?;
-    println!("{text}");
+    print_json(&features())?;
     Ok(0)
 }
 

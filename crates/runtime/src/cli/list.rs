@@ -7,7 +7,7 @@ use dhow_errdefs::{Error, Result};
 
 use super::record::Container;
 use super::state::Document;
-use super::{Globals, delete, flag};
+use super::{Globals, delete, flag, print};
 
 pub(crate) fn command() -> Command {
     Command::new("list")
@@ -19,12 +19,12 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
     let documents = documents(globals);
     if matches.get_flag("quiet") {
-        documents.iter().for_each(|document| println!("{}", document.state.id));
+        documents.iter().for_each(|document| print(&format!("{}\n", document.state.id)));
     } else if matches.get_one::<String>("format").is_some_and(|format| format == "json") {
         let text = serde_json::to_string(&documents).map_err(|error| Error::internal("list").with_cause(error))?;
-        println!("{text}");
+        print(&format!("{text}\n"));
     } else {
-        print!("{}", table(&documents));
+        print(&table(&documents));
     }
     Ok(0)
 }

@@ -23,11 +23,13 @@ mod unsupported;
 mod update;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dhow_errdefs::Result;
+use dhow_errdefs::{Error, Result};
+use serde::Serialize;
 
 use log::Log;
 
@@ -83,7 +85,8 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             log.error(&error);
-            ExitCode::FAILURE
+            // As runc: 255 where an exit code could be the program's own.
+            ExitCode::from(if matches.subcommand_name() == Some("exec") { 255 } else { 1 })
         }
     }
 }
@@ -125,6 +128,19 @@ fn command() -> Command {
 /// The argument that nearly every verb has.
 fn id() -> Arg {
     Arg::new("id").required(true).value_name("CONTAINER")
+}
+
+/// Prints to standard output. A reader that has gone is no failure of ours.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// A value as indented JSON.
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::internal("write the answer as JSON").with_cause(error))?;
+    print(&format!("{text}\n"));
+    Ok(())
 }
 
 /// A switch.

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 use dhow_errdefs::{Error, Result, ResultExt};
 
 use super::record::Container;
-use super::{Globals, id, pause, text};
+use super::{Globals, id, pause, print, text};
 
 pub(crate) fn command() -> Command {
     Command::new("ps")
@@ -21,7 +21,11 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
     let mut pids = pause::cgroup(&container)?.pids()?;
     pids.sort_unstable();
     if text(matches, "format") == "json" {
-        println!("{}", serde_json::to_string(&pids).map_err(|error| Error::internal("ps").with_cause(error))?);
+        let text = serde_json::to_string(&pids).map_err(|error| Error::internal("ps").with_cause(error))?;
+        print(&format!(
+            "{text}
+"
+        ));
         return Ok(0);
     }
     let options: Vec<&String> = matches.get_many("options").into_iter().flatten().collect();
@@ -32,7 +36,7 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
         program.args(options)
     };
     let output = program.output().context(|| "run ps")?;
-    print!("{}", select(&String::from_utf8_lossy(&output.stdout), &pids)?);
+    print(&select(&String::from_utf8_lossy(&output.stdout), &pids)?);
     Ok(0)
 }
 

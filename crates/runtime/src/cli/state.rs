@@ -1,12 +1,12 @@
 //! `state`: what is known about a container.
 
 use clap::{ArgMatches, Command};
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::Result;
 use dhow_oci::runtime::{ContainerStatus, Spec, State};
 use serde::Serialize;
 
 use super::record::Container;
-use super::{Globals, id, text};
+use super::{Globals, id, print_json, text};
 
 pub(crate) fn command() -> Command {
     Command::new("state").about("output the state of a container").arg(id())
@@ -14,9 +14,7 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
     let container = Container::load(globals, text(matches, "id"))?;
-    let document = Document::of(&container)?;
-    let text = serde_json::to_string_pretty(&document).map_err(|error| Error::internal("state").with_cause(error))?;
-    println!("{text}");
+    print_json(&Document::of(&container)?)?;
     Ok(0)
 }
 
