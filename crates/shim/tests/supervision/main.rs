@@ -1,0 +1,56 @@
+//! Shims that run real containers. This binary is its own shim: it starts itself with the argument `shim`.
+//!
+//! Needs root (mounts and cgroups); without it nothing is run, and that is said.
+
+mod attach;
+mod ending;
+mod engine;
+mod execs;
+mod failing;
+mod life;
+mod world;
+
+use std::ffi::OsString;
+use std::panic::{self, UnwindSafe};
+use std::process::ExitCode;
+
+type Test = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|role| role == "shim") {
+        return dhow_shim::main(&args[2..]);
+    }
+    if args.get(1).is_some_and(|role| role == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: real containers need root");
+        return ExitCode::SUCCESS;
+    }
+    let filters: Vec<&str> =
+        args[1..].iter().filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-')).collect();
+    let mut failed = 0;
+    for (name, test) in tests() {
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
+            failed += usize::from(!passes(name, test));
+        }
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tests() -> impl Iterator<Item = Test> {
+    [life::TESTS, attach::TESTS, execs::TESTS, ending::TESTS, engine::TESTS, failing::TESTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}
+
+fn passes(name: &str, test: fn()) -> bool {
+    fn run(test: impl FnOnce() + UnwindSafe) -> bool {
+        panic::catch_unwind(test).is_ok()
+    }
+    let passed = run(test);
+    println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+    passed
+}
