@@ -1,7 +1,11 @@
-//! thin
-use crate::images::Images;
+//! Images that are part of this program.
+
 use dhow_errdefs::{Error, Result};
-use dhow_oci::{Digest, ImageConfig};
+use dhow_oci::{Digest, ImageConfig, Reference};
+use dhow_store::Lease;
+
+use crate::images::Images;
+use crate::install::{Installer, Parts, Source};
 
 /// An image that is part of this program.
 #[derive(Debug, Clone)]
@@ -16,9 +20,34 @@ impl Images {
     /// The image with that name; where there is none, the one that `make` makes gets it.
     ///
     /// # Errors
-    /// What the store says.
+    /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for a name that is none, or what the store says.
     pub fn ensure_embedded(&self, name: &str, make: impl FnOnce() -> Embedded) -> Result<Digest> {
-        let _ = (name, make);
-        Err(Error::internal("coming"))
+        let name = Reference::parse(name)?.with_default_tag();
+        if let Some(id) = self.named(&name)? {
+            return Ok(id);
+        }
+        let lease = self.store().lease();
+        let parts = self.put(&lease, make())?;
+        let installer = Installer { store: self.store(), lease: &lease, progress: &|_, _, _| {} };
+        let image = installer.install(&parts)?;
+        let id = image.id;
+        self.publish(&[(image, vec![name])])?;
+        Ok(id)
+    }
+
+    fn put(&self, lease: &Lease, embedded: Embedded) -> Result<Parts> {
+        let Embedded { mut config, layers } = embedded;
+        config.rootfs.diff_ids = layers.iter().map(|layer| Digest::of(layer)).collect();
+        let content = self.store().content();
+        let blob = |bytes: &[u8]| {
+            let digest = content.put(lease, bytes)?;
+            content.stat(&digest)?.ok_or_else(|| Error::internal(format!("blob {digest} vanished")))
+        };
+        let layer = |bytes: &Vec<u8>| Ok(Source { blob: blob(bytes)?, media_type: None });
+        Ok(Parts {
+            config: blob(&config.to_bytes())?,
+            layers: layers.iter().map(layer).collect::<Result<_>>()?,
+            manifest: None,
+        })
     }
 }

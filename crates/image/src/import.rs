@@ -1,8 +1,17 @@
-//! thin
+//! Making an image out of a tar of files.
+
+mod changes;
+mod words;
+
+use std::io::{self, Cursor, Read, Write};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::{Digest, History, ImageConfig, Platform, Reference, RootFs, RunConfig};
+use dhow_store::{ImageLayer, ImageRecord, Lease, UnpackOptions};
+
 use crate::images::Images;
-use dhow_errdefs::{Error, Result};
-use dhow_oci::{Digest, Platform, Reference};
-use std::io::Read;
+use crate::stream::Compression;
+use crate::{filter, name, time};
 
 /// How to import.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +33,89 @@ impl Images {
     /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for a change that is none or a hostile archive,
     /// [`DataLoss`](dhow_errdefs::Class::DataLoss) for a damaged one. Nothing is left then.
     pub fn import(&self, archive: impl Read + Send, options: &ImportOptions) -> Result<Digest> {
-        let _ = (archive, options);
-        Err(Error::internal("coming"))
+        // Everything that can be refused is refused before the first byte is read.
+        let names = options.reference.iter().map(name::taggable).collect::<Result<Vec<_>>>()?;
+        let run = changes::apply(&options.changes)?;
+        let lease = self.store().lease();
+        let imported = self.import_leased(&lease, archive, options, run).and_then(|image| {
+            self.publish(&[(image.clone(), names)])?;
+            Ok(image.id)
+        });
+        drop(lease);
+        if imported.is_err() {
+            self.store().collect()?;
+        }
+        imported
+    }
+
+    fn import_leased(
+        &self,
+        lease: &Lease,
+        archive: impl Read + Send,
+        options: &ImportOptions,
+        run: RunConfig,
+    ) -> Result<ImageRecord> {
+        let (compression, archive) = sniff(archive)?;
+        let mut ingest = self.store().content().ingest(self.room()?)?;
+        let tee = Tee { from: archive, to: &mut ingest };
+        let unpacked = self.store().layers().unpack(tee, &UnpackOptions::default()).context(|| "import")?;
+        let blob = ingest.commit(lease, None, None)?;
+        let layer = self.store().layers().record(lease, None, vec![unpacked])?;
+        let layer = layer.into_iter().next().ok_or_else(|| Error::internal("no layer was recorded"))?;
+        let config = config(options, run, layer.diff_id);
+        Ok(ImageRecord {
+            id: self.store().content().put(lease, &config.to_bytes())?,
+            manifest: None,
+            created: filter::created(&config).as_second(),
+            size: layer.size,
+            platform: config.platform().to_string(),
+            layers: vec![ImageLayer {
+                diff_id: layer.diff_id,
+                chain_id: layer.chain_id,
+                blob: blob.digest,
+                blob_size: blob.size,
+                media_type: compression.layer_type().to_owned(),
+            }],
+            blobs: Vec::new(),
+        })
+    }
+}
+
+fn config(options: &ImportOptions, run: RunConfig, diff_id: Digest) -> ImageConfig {
+    let platform = options.platform.clone().unwrap_or_else(Platform::host);
+    let comment = if options.message.is_empty() { "Imported from -" } else { &options.message };
+    let created = Some(time::now());
+    ImageConfig {
+        architecture: platform.architecture,
+        os: platform.os,
+        variant: platform.variant.unwrap_or_default(),
+        comment: comment.to_owned(),
+        config: run,
+        created: created.clone(),
+        history: vec![History { created, comment: comment.to_owned(), ..History::default() }],
+        rootfs: RootFs { diff_ids: vec![diff_id], ..RootFs::default() },
+        ..ImageConfig::default()
+    }
+}
+
+/// The compression of an archive, and the archive with the bytes that told it.
+fn sniff<R: Read + Send>(mut archive: R) -> Result<(Compression, impl Read + Send)> {
+    let mut start = Vec::with_capacity(6);
+    archive.by_ref().take(6).read_to_end(&mut start).context(|| "read the archive")?;
+    let compression = Compression::of(&start)?;
+    Ok((compression, Cursor::new(start).chain(archive)))
+}
+
+/// Writes down what is read.
+struct Tee<'a, R, W> {
+    from: R,
+    to: &'a mut W,
+}
+
+impl<R: Read, W: Write> Read for Tee<'_, R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        self.to.write_all(&buffer[..length])?;
+        Ok(length)
     }
 }

@@ -18,6 +18,7 @@ mod history;
 mod images;
 mod import;
 mod inspect;
+mod install;
 mod list;
 mod load;
 mod name;
@@ -25,6 +26,7 @@ mod prune;
 mod remove;
 mod resolve;
 mod save;
+mod stream;
 mod time;
 
 pub use embed::Embedded;

@@ -94,7 +94,7 @@ fn shown(mut names: Names, dangling: Option<bool>, patterns: &[String]) -> Resul
     let hidden = match dangling {
         Some(true) => !names.tags.is_empty(),
         Some(false) => nameless,
-        None => false,
+        None => nameless && !patterns.is_empty(),
     };
-    Ok((!hidden && !(nameless && !patterns.is_empty())).then_some(names))
+    Ok((!hidden).then_some(names))
 }

@@ -1,8 +1,25 @@
-//! thin
-use crate::images::Images;
-use dhow_errdefs::{Error, Result};
-use dhow_oci::{Digest, Platform};
+//! Taking in the images of an archive.
+//!
+//! The archive may come through a pipe, its members in any order: documents are kept in memory, everything else goes
+//! into the store, verified where its name is a digest. When the archive has ended well, its documents are followed to
+//! what they name; layers are unpacked; and all images are recorded together. A lease holds everything until then; what
+//! nothing refers to afterwards is collected, which after a failure is all of it.
+
+mod archive;
+mod docker;
+mod layout;
+
 use std::io::Read;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::{Digest, Platform, Reference};
+use dhow_store::{Durability, ImageRecord, Lease, Transaction};
+
+use crate::images::Images;
+use crate::install::{Installer, Parts};
+use crate::stream;
+use archive::Archive;
+use layout::Layout;
 
 /// How to load.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +90,102 @@ impl Images {
         options: &LoadOptions,
         progress: &(dyn Fn(LoadEvent) + Sync),
     ) -> Result<Vec<Digest>> {
-        let _ = (archive, options, progress);
-        Err(Error::internal("coming"))
+        let lease = self.store().lease();
+        let loaded = self.load_leased(&lease, archive, options, progress);
+        drop(lease);
+        let collected = self.store().collect();
+        let ids = loaded?;
+        collected?;
+        Ok(ids)
     }
+
+    fn load_leased(
+        &self,
+        lease: &Lease,
+        archive: impl Read,
+        options: &LoadOptions,
+        progress: &(dyn Fn(LoadEvent) + Sync),
+    ) -> Result<Vec<Digest>> {
+        let (_, input) = stream::open(archive)?;
+        let archive = Archive::read(self.store(), lease, input, self.room()?)?;
+        let wanted = options.platform.clone().unwrap_or_else(Platform::host);
+        let candidates = candidates(&Layout { store: self.store(), archive: &archive, wanted: &wanted })?;
+        let layer = |diff_id, current, total| progress(LoadEvent::Layer { diff_id, current, total });
+        let installer = Installer { store: self.store(), lease, progress: &layer };
+        let mut images = Vec::with_capacity(candidates.len());
+        for Candidate { parts, names } in candidates {
+            images.push((installer.install(&parts)?, names));
+        }
+        self.publish(&images)?.into_iter().for_each(progress);
+        Ok(images.into_iter().map(|(image, _)| image.id).collect())
+    }
+
+    /// How many bytes an archive may bring: what the disk has free, less a twentieth of it all.
+    pub(crate) fn room(&self) -> Result<u64> {
+        let root = self.store().root();
+        let disk = rustix::fs::statvfs(root)
+            .map_err(std::io::Error::from)
+            .context(|| format!("ask for the free space of {}", root.display()))?;
+        Ok(disk.f_bavail.saturating_sub(disk.f_blocks / 20).saturating_mul(disk.f_frsize))
+    }
+
+    /// Records images with their names, all together.
+    pub(crate) fn publish(&self, images: &[(ImageRecord, Vec<Reference>)]) -> Result<Vec<LoadEvent>> {
+        let _names = self.lock_names();
+        self.store().content().sync()?;
+        self.store().metadata().transaction(Durability::Full, |transaction| {
+            let mut events = Vec::new();
+            for (image, names) in images {
+                if !self.is_recorded(transaction, image)? {
+                    transaction.put_image(image)?;
+                }
+                for name in names {
+                    let before = transaction.set_tag(&name.canonical(), &image.id)?;
+                    let name = name.familiar();
+                    if let Some(before) = before.filter(|before| *before != image.id) {
+                        events.push(LoadEvent::Renamed { name: name.clone(), before });
+                    }
+                    events.push(LoadEvent::Image { name, id: image.id });
+                }
+                if names.is_empty() {
+                    events.push(LoadEvent::ImageId(image.id));
+                }
+            }
+            Ok(events)
+        })
+    }
+
+    /// Whether the image is there already, whole, and the new record has nothing to add.
+    fn is_recorded(&self, transaction: &Transaction, image: &ImageRecord) -> Result<bool> {
+        let Some(known) = transaction.image(&image.id)? else { return Ok(false) };
+        let mut blobs = known.layers.iter().map(|layer| &layer.blob).chain(&known.manifest).chain(&known.blobs);
+        let whole = blobs
+            .try_fold(true, |whole, blob| Ok::<_, Error>(whole && self.store().content().stat(blob)?.is_some()))?;
+        Ok(whole && (image.manifest.is_none() || image.manifest == known.manifest))
+    }
+}
+
+/// An image that an archive says it has: its parts are in the store, nobody has looked into them yet.
+#[derive(Debug)]
+struct Candidate {
+    parts: Parts,
+    names: Vec<Reference>,
+}
+
+/// Docker's archives have been OCI layouts too since Docker 25: then `manifest.json` says which images there are.
+fn candidates(layout: &Layout) -> Result<Vec<Candidate>> {
+    let index = layout.archive.document("index.json");
+    let Some(document) = layout.archive.document("manifest.json") else {
+        let no_archive = || {
+            Error::invalid("the archive has neither manifest.json nor index.json: it is no image archive")
+                .with_hint("a root file system is taken in with `import`")
+        };
+        return layout.candidates(index.ok_or_else(no_archive)?);
+    };
+    let mut candidates = docker::candidates(layout.archive, document)?;
+    let Some(index) = index else { return Ok(candidates) };
+    for candidate in &mut candidates {
+        candidate.parts.manifest = layout.manifest_for(index, &candidate.parts);
+    }
+    Ok(candidates)
 }
