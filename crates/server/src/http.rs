@@ -1,0 +1,23 @@
+//! What is true for every request.
+
+mod body;
+mod call;
+mod connection;
+mod handover;
+mod hijack;
+mod path;
+mod respond;
+mod serve;
+mod sniff;
+mod status;
+mod stream;
+mod upload;
+
+pub(crate) use body::{Body, ChunkWriter};
+pub(crate) use call::{Call, Context, read_json};
+pub(crate) use hijack::Hijack;
+pub(crate) use path::{Pattern, Route};
+pub(crate) use respond::{Response, json, json_stream, no_content, plain_json, status_only};
+pub use serve::{Listener, serve};
+pub(crate) use stream::Prefixed;
+pub(crate) use upload::Upload;

@@ -1,0 +1,94 @@
+//! One request, as a handler sees it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dhow_api::query::{self, Query};
+use dhow_api::version::Version;
+use dhow_engine::{Engine, Filters};
+use dhow_errdefs::{Error, Result};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::upgrade::OnUpgrade;
+use serde::de::DeserializeOwned;
+
+use super::handover::Handovers;
+use super::{Upload, upload};
+
+/// Most bytes of a JSON body: a create request carries a seccomp profile at most.
+const JSON_LIMIT: usize = 16 << 20;
+
+/// What all requests share.
+pub(crate) struct Context {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) handovers: Handovers,
+    /// The `Server` header.
+    pub(crate) server: HeaderValue,
+}
+
+/// A request whose operation is known.
+pub(crate) struct Call {
+    pub(crate) context: Arc<Context>,
+    pub(crate) version: Version,
+    /// The name in the path; empty for operations without one.
+    pub(crate) name: String,
+    pub(crate) query: Query,
+    pub(crate) body: Incoming,
+    /// Set if the client wants the connection for itself.
+    pub(crate) upgrade: Option<OnUpgrade>,
+}
+
+impl Call {
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.context.engine
+    }
+
+    /// The whole body, which must be small.
+    pub(crate) async fn bytes(&mut self) -> Result<Bytes> {
+        upload::whole(&mut self.body, JSON_LIMIT).await
+    }
+
+    /// A JSON body, read with Go's rules.
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        read_json(&self.bytes().await?)
+    }
+
+    /// A JSON body that may be missing.
+    pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
+        let text = self.bytes().await?;
+        if text.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(&text) }
+    }
+
+    /// The body as a stream for a blocking reader.
+    pub(crate) fn upload(self) -> Upload {
+        Upload::start(self.body)
+    }
+
+    /// The `filters` parameter.
+    pub(crate) fn filters(&self) -> Result<Filters> {
+        let text = self.query.get("filters").unwrap_or_default();
+        query::parse_filters(text).map_err(|cause| Error::invalid("invalid filter").with_cause(cause))
+    }
+
+    /// A whole number, in the words of Go's parser.
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let Some(text) = self.query.text(name) else { return Ok(None) };
+        let wrong = |_| Error::invalid(format!("strconv.Atoi: parsing {text:?}: invalid syntax"));
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    /// Height and width of a terminal.
+    pub(crate) fn window(&self) -> Result<(u16, u16)> {
+        let side = |name| self.number(name).map(Option::unwrap_or_default);
+        Ok((side("h")?, side("w")?))
+    }
+}
+
+/// Reads JSON with Go's rules.
+pub(crate) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    if text.trim_ascii().is_empty() {
+        return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
+    }
+    dhow_api::json::from_slice(text).map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))
+}

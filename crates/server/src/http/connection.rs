@@ -1,0 +1,104 @@
+//! One connection: its requests, one after the other.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use dhow_api::query::Query;
+use dhow_errdefs::{Error, Result};
+use hyper::body::Incoming;
+use hyper::header::UPGRADE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use super::serve::End;
+use super::sniff::{self, First, RawRequest};
+use super::{Call, Context, Hijack, Prefixed, Response, path, respond};
+use crate::routes;
+
+/// Serves a connection to its end, or until the server ends and no request is going on.
+pub(super) async fn serve(context: Arc<Context>, mut stream: UnixStream, mut ended: End) {
+    let first = tokio::select! {
+        first = sniff::first(&mut stream) => first,
+        () = ended.wait() => return,
+    };
+    let outcome = match first {
+        Ok(First::Raw(request)) => raw(context, request, stream, ended).await,
+        Ok(First::Ordinary(prefix)) => http(context, Prefixed::new(prefix, stream), ended).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = outcome {
+        tracing::debug!("connection: {error}");
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+async fn http(context: Arc<Context>, stream: Prefixed, mut ended: End) -> Outcome {
+    let service = service_fn(move |request| {
+        let context = Arc::clone(&context);
+        async move { Ok::<_, Infallible>(answer(context, request).await) }
+    });
+    let connection = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection.with_upgrades());
+    tokio::select! {
+        served = connection.as_mut() => return served.map_err(Into::into),
+        () = ended.wait() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await.map_err(Into::into)
+}
+
+async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response {
+    let server = context.server.clone();
+    let response = route(context, request).await.unwrap_or_else(|error| respond::error(&error));
+    respond::with_engine_headers(response, &server)
+}
+
+async fn route(context: Arc<Context>, mut request: Request<Incoming>) -> Result<Response> {
+    let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let (version, path) = path::split_version(parts.uri.path());
+    let (route, name) = routes::find(&parts.method, path).ok_or_else(|| Error::not_found("page not found"))?;
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let call = Call { context, version: version?, name: name?, query, body, upgrade };
+    (route.handler)(call).await
+}
+
+/// A request read by hand. If it cannot be granted, or wants no raw connection after all, HTTP gets to see it.
+async fn raw(context: Arc<Context>, request: RawRequest, stream: UnixStream, ended: End) -> Outcome {
+    match hijack(&context, &request).await {
+        Some(hijack) => {
+            hijack.answer_raw(stream, request.leftover).await;
+            Ok(())
+        }
+        None => http(context, Prefixed::new(request.all, stream), ended).await,
+    }
+}
+
+async fn hijack(context: &Arc<Context>, request: &RawRequest) -> Option<Hijack> {
+    let (target, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let (version, path) = path::split_version(target);
+    let (route, name) = routes::find(&Method::POST, path)?;
+    let prepare = route.hijack?;
+    prepare(routes::Raw {
+        context: Arc::clone(context),
+        version: version.ok()?,
+        name: name.ok()?,
+        query: Query::parse(query),
+        body: request.body.clone(),
+    })
+    .await
+    .ok()?
+}
+
+/// Whether an accept failed because of that one connection, so that the next may succeed at once.
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,87 @@
+//! Connections that stop being HTTP: the client's own socket goes to the engine.
+
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use dhow_engine::ClientStream;
+use dhow_errdefs::{Error, Result, ResultExt};
+use hyper::StatusCode;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use super::{Body, Prefixed, Response, respond};
+
+type Taken = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// A request that was checked and now wants the connection for itself.
+pub(crate) struct Hijack {
+    content_type: &'static str,
+    take: Box<dyn FnOnce(ClientStream) -> Taken + Send>,
+}
+
+impl Hijack {
+    /// `take` gets the socket once the client has been told that it is its own.
+    pub(crate) fn new<T: Future<Output = Result<()>> + Send + 'static>(
+        content_type: &'static str,
+        take: impl FnOnce(ClientStream) -> T + Send + 'static,
+    ) -> Self {
+        Self { content_type, take: Box::new(move |stream| Box::pin(take(stream))) }
+    }
+
+    /// Answers 101, after which the socket changes hands.
+    pub(crate) fn upgrade(self, upgrade: OnUpgrade) -> Response {
+        let content_type = HeaderValue::from_static(self.content_type);
+        tokio::spawn(async move {
+            let taken = match upgrade.await {
+                Ok(upgraded) => self.take_upgraded(upgraded).await,
+                Err(cause) => Err(Error::cancelled("upgrade a connection").with_cause(cause)),
+            };
+            report(taken);
+        });
+        let mut response = respond::status_only(StatusCode::SWITCHING_PROTOCOLS);
+        *response.body_mut() = Body::full(Bytes::new());
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"UPGRADED"));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
+        response
+    }
+
+    /// Answers 200 by hand on a socket that HTTP never sees again, as dockerd does where no upgrade was asked for.
+    pub(super) async fn answer_raw(self, mut stream: UnixStream, leftover: Bytes) {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {}\r\n\r\n", self.content_type);
+        let taken = match stream.write_all(head.as_bytes()).await.context(|| "answer a client") {
+            Ok(()) => self.take_socket(stream, leftover.into()).await,
+            Err(error) => Err(error),
+        };
+        report(taken);
+    }
+
+    async fn take_upgraded(self, upgraded: Upgraded) -> Result<()> {
+        let parts = upgraded
+            .downcast::<TokioIo<Prefixed>>()
+            .map_err(|_| Error::internal("a connection is not one that this server accepted"))?;
+        let (unread, stream) = parts.io.into_inner().into_parts();
+        // What hyper has read came before what it had not read yet.
+        let leftover = [&parts.read_buf[..], &unread[..]].concat();
+        self.take_socket(stream, leftover).await
+    }
+
+    async fn take_socket(self, stream: UnixStream, leftover: Vec<u8>) -> Result<()> {
+        let stream = stream.into_std().context(|| "take a client's socket")?;
+        (self.take)(ClientStream { fd: OwnedFd::from(stream), leftover }).await
+    }
+}
+
+/// The client has its answer already, so a failure can only be told to whoever runs the engine.
+fn report(taken: Result<()>) {
+    if let Err(error) = taken {
+        tracing::warn!("hand a connection over: {error}");
+    }
+}

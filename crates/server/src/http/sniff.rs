@@ -1,0 +1,146 @@
+//! Looking at a connection's first request before HTTP does.
+//!
+//! A client that attaches without asking for an upgrade gets `200 OK` and then raw bytes from dockerd. No HTTP library
+//! can answer so, therefore such a request is served by hand if it is the first of its connection (as it is for every
+//! client that means to keep the connection for itself). Everything else goes to hyper, byte for byte.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+/// Most bytes of a request's head and body that are read by hand.
+const LIMIT: usize = 64 * 1024;
+
+/// What a connection begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// A request for hyper, or the beginning of one.
+    Ordinary(Bytes),
+    /// A whole request that wants the raw connection without an upgrade.
+    Raw(RawRequest),
+}
+
+/// A request read by hand.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RawRequest {
+    /// Path and query.
+    pub(super) target: String,
+    /// The body, as long as announced.
+    pub(super) body: Bytes,
+    /// What came after it: the client's input.
+    pub(super) leftover: Bytes,
+    /// All of it, for hyper to look at if it turns out to be no hijack.
+    pub(super) all: Bytes,
+}
+
+/// Reads as much as is needed to know.
+pub(super) async fn first(stream: &mut UnixStream) -> io::Result<First> {
+    let mut read = BytesMut::with_capacity(4096);
+    loop {
+        if stream.read_buf(&mut read).await? == 0 {
+            return Ok(First::Ordinary(read.freeze()));
+        }
+        match judge(&read) {
+            Judgement::Raw { target, body } => {
+                let all = read.freeze();
+                let (leftover, body) = (all.slice(body.end..), all.slice(body));
+                return Ok(First::Raw(RawRequest { target, body, leftover, all }));
+            }
+            Judgement::Incomplete if read.len() < LIMIT => {}
+            Judgement::Incomplete | Judgement::Ordinary => return Ok(First::Ordinary(read.freeze())),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    Ordinary,
+    Incomplete,
+    Raw { target: String, body: std::ops::Range<usize> },
+}
+
+fn judge(read: &[u8]) -> Judgement {
+    if !may_hijack(read) {
+        return Judgement::Ordinary;
+    }
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    let start = match request.parse(read) {
+        Ok(httparse::Status::Complete(start)) => start,
+        Ok(httparse::Status::Partial) => return Judgement::Incomplete,
+        Err(_) => return Judgement::Ordinary,
+    };
+    let header = |name: &str| request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    if header("upgrade").is_some() || header("transfer-encoding").is_some() || header("expect").is_some() {
+        return Judgement::Ordinary;
+    }
+    let length =
+        header("content-length").map_or(Some(0), |length| std::str::from_utf8(length.value).ok()?.parse().ok());
+    let Some(end) = length.and_then(|length: usize| start.checked_add(length)).filter(|end| *end <= LIMIT) else {
+        return Judgement::Ordinary;
+    };
+    if read.len() < end {
+        return Judgement::Incomplete;
+    }
+    Judgement::Raw { target: request.path.unwrap_or_default().to_owned(), body: start..end }
+}
+
+/// Whether the first line can still become that of an attach or of an exec's start.
+fn may_hijack(read: &[u8]) -> bool {
+    let post = b"POST ";
+    let common = read.len().min(post.len());
+    if read[..common] != post[..common] {
+        return false;
+    }
+    let Some(end) = read.iter().position(|byte| *byte == b'\n') else { return true };
+    let path = read[..end].split(|byte| matches!(byte, b' ' | b'?')).nth(1).unwrap_or_default();
+    path.ends_with(b"/attach") || path.ends_with(b"/start")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RAW: &[u8] =
+        b"POST /v1.41/containers/x/attach?stdin=1 HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\n{}input";
+
+    #[test]
+    fn an_attach_without_upgrade_is_taken_apart() {
+        let Judgement::Raw { target, body } = judge(RAW) else { panic!("raw") };
+        assert_eq!(target, "/v1.41/containers/x/attach?stdin=1");
+        assert_eq!((&RAW[body.clone()], &RAW[body.end..]), (&b"{}"[..], &b"input"[..]));
+    }
+
+    #[test]
+    fn it_waits_for_the_rest() {
+        let whole = RAW.len() - b"input".len();
+        for length in 1..whole {
+            assert_eq!(judge(&RAW[..length]), Judgement::Incomplete, "{length}");
+        }
+    }
+
+    #[test]
+    fn others_go_to_http() {
+        for request in [
+            &b"GET /containers/x/attach/ws HTTP/1.1\r\n"[..],
+            b"POST /containers/create HTTP/1.1\r\n",
+            b"POST /containers/x/attach HTTP/1.1\r\nUpgrade: tcp\r\n\r\n",
+            b"POST /exec/x/start HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"POST /exec/x/start HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+            b"PO\n",
+        ] {
+            assert_eq!(judge(request), Judgement::Ordinary, "{}", String::from_utf8_lossy(request));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            judge(&bytes);
+        }
+    }
+}

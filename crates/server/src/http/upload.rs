@@ -1,0 +1,84 @@
+//! Request bodies: small JSON as a whole, archives as a stream for blocking readers.
+
+use std::io;
+
+use bytes::{Buf, Bytes};
+use dhow_errdefs::{Error, Result};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+
+/// Pieces of an upload that may wait for a slow reader before the client is held up.
+const PIECES_IN_FLIGHT: usize = 8;
+
+/// Reads a body that is known to be small.
+pub(super) async fn whole(body: &mut Incoming, limit: usize) -> Result<Bytes> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(cause) if cause.is::<LengthLimitError>() => {
+            Err(Error::invalid(format!("request body too large: more than {limit} bytes")))
+        }
+        Err(cause) => Err(Error::cancelled("read the request's body").with_cause(cause)),
+    }
+}
+
+/// An upload, as a blocking reader. Reading an upload that was cut off is an error, never an early end.
+pub(crate) struct Upload {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Upload {
+    /// Reads a body in the background, a few pieces ahead. Ends when the reader is dropped.
+    pub(super) fn start(mut body: Incoming) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
+        tokio::spawn(async move {
+            while let Some(frame) = body.frame().await {
+                let piece = match frame.map(|frame| frame.into_data()) {
+                    Ok(Ok(piece)) => Ok(piece),
+                    Ok(Err(_trailers)) => continue,
+                    Err(cause) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause)),
+                };
+                if sender.send(piece).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Self { pieces, piece: Bytes::new() }
+    }
+}
+
+impl io::Read for Upload {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn pieces_are_joined_and_a_cut_is_an_error() {
+        let (sender, pieces) = mpsc::channel(4);
+        for piece in [Ok(Bytes::from_static(b"ab")), Ok(Bytes::new()), Ok(Bytes::from_static(b"c"))] {
+            sender.try_send(piece).expect("room");
+        }
+        sender.try_send(Err(io::ErrorKind::UnexpectedEof.into())).expect("room");
+        let mut upload = Upload { pieces, piece: Bytes::new() };
+        let mut start = [0; 3];
+        upload.read_exact(&mut start).expect("three bytes");
+        assert_eq!(&start, b"abc");
+        assert_eq!(upload.read(&mut start).expect_err("cut").kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -1,0 +1,194 @@
+//! Containers, without their streams.
+
+use std::collections::BTreeSet;
+
+use dhow_api::container::{
+    CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
+};
+use dhow_engine::{Filters, ListOptions, RemoveOptions, Status, WaitCondition, WaitHandle};
+use dhow_errdefs::{Error, Result};
+use hyper::StatusCode;
+use jiff::Timestamp;
+
+use super::route;
+use crate::http::{Body, Call, Response, Route, json, json_stream, no_content, plain_json};
+use crate::wire::{self, container_spec, container_view, host_spec, time};
+
+pub(crate) const ROUTES: &[Route] = &[
+    route!(POST "/containers/create" => create),
+    route!(POST "/containers/{id}/start" => start),
+    route!(POST "/containers/{id}/wait" => wait),
+    route!(GET "/containers/json" => list),
+    route!(GET "/containers/{id}/json" => inspect),
+    route!(DELETE "/containers/{id}" => remove),
+    route!(POST "/containers/{id}/stop" => stop),
+    route!(POST "/containers/{id}/kill" => kill),
+    route!(POST "/containers/{id}/restart" => restart),
+    route!(POST "/containers/{id}/pause" => pause),
+    route!(POST "/containers/{id}/unpause" => unpause),
+    route!(POST "/containers/{id}/rename" => rename),
+    route!(POST "/containers/{id}/update" => update),
+    route!(GET "/containers/{id}/top" => top),
+    route!(POST "/containers/prune" => prune),
+];
+
+async fn create(mut call: Call) -> Result<Response> {
+    let text = call.bytes().await?;
+    if text.trim_ascii().is_empty() {
+        return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
+    }
+    let request = CreateRequest::from_slice(&text).map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))?;
+    let request = dhow_engine::CreateRequest {
+        name: call.query.text("name").map(str::to_owned),
+        platform: call.query.text("platform").map(str::to_owned),
+        spec: container_spec::spec(request),
+    };
+    let created = call.engine().create(request).await?;
+    plain_json(StatusCode::CREATED, &CreateResponse { id: created.id, warnings: created.warnings })
+}
+
+async fn start(call: Call) -> Result<Response> {
+    call.context.handovers.settled(&call.name).await;
+    call.engine().start(&call.name).await?;
+    Ok(no_content())
+}
+
+async fn wait(call: Call) -> Result<Response> {
+    let condition = match call.query.text("condition") {
+        None | Some("not-running") => WaitCondition::NotRunning,
+        Some("next-exit") => WaitCondition::NextExit,
+        Some("removed") => WaitCondition::Removed,
+        Some(other) => return Err(Error::invalid(format!("invalid condition: {other:?}"))),
+    };
+    // The head goes out now: it tells the client that nothing which happens from here on is missed.
+    let handle = call.engine().wait(&call.name, condition).await?;
+    Ok(json_stream(Body::later(ended(handle))))
+}
+
+async fn ended(handle: WaitHandle) -> bytes::Bytes {
+    let answer = match handle.status().await {
+        Ok(status) => {
+            WaitResponse { status_code: status.code.into(), error: status.error.map(|message| WaitError { message }) }
+        }
+        Err(error) => WaitResponse { status_code: 0, error: Some(WaitError { message: error.to_string() }) },
+    };
+    let mut text = serde_json::to_vec(&answer).expect("numbers and strings are JSON");
+    text.push(b'\n');
+    text.into()
+}
+
+async fn list(call: Call) -> Result<Response> {
+    let limit = call.number::<i64>("limit")?.or(call.number("n")?).unwrap_or_default();
+    let options = ListOptions {
+        all: call.query.flag("all"),
+        // Docker takes -1 for no limit.
+        limit: limit.try_into().unwrap_or_default(),
+        size: call.query.flag("size"),
+        filters: call.filters()?,
+    };
+    let containers = call.engine().list(options).await?;
+    let now = Timestamp::now();
+    json(&containers.iter().map(|container| container_view::summary(container, now)).collect::<Vec<_>>())
+}
+
+async fn inspect(call: Call) -> Result<Response> {
+    let details = call.engine().inspect(&call.name, call.query.flag("size")).await?;
+    json(&container_view::inspect(&details))
+}
+
+async fn remove(call: Call) -> Result<Response> {
+    if call.query.flag("link") {
+        return Err(Error::not_implemented("removing links is not supported: there are no links"));
+    }
+    let options = RemoveOptions { force: call.query.flag("force"), volumes: call.query.flag("v") };
+    call.engine().remove(&call.name, options).await?;
+    Ok(no_content())
+}
+
+async fn stop(call: Call) -> Result<Response> {
+    let (signal, timeout) = ending(&call)?;
+    call.engine().stop(&call.name, signal, timeout).await?;
+    Ok(no_content())
+}
+
+async fn restart(call: Call) -> Result<Response> {
+    let (signal, timeout) = ending(&call)?;
+    call.engine().restart(&call.name, signal, timeout).await?;
+    Ok(no_content())
+}
+
+/// Signal and seconds of grace.
+fn ending(call: &Call) -> Result<(Option<String>, Option<i64>)> {
+    Ok((call.query.text("signal").map(str::to_owned), call.number("t")?))
+}
+
+async fn kill(call: Call) -> Result<Response> {
+    call.engine().kill(&call.name, call.query.text("signal").map(str::to_owned)).await?;
+    Ok(no_content())
+}
+
+async fn pause(call: Call) -> Result<Response> {
+    call.engine().pause(&call.name).await?;
+    Ok(no_content())
+}
+
+async fn unpause(call: Call) -> Result<Response> {
+    call.engine().unpause(&call.name).await?;
+    Ok(no_content())
+}
+
+async fn rename(call: Call) -> Result<Response> {
+    let name = call.query.text("name").ok_or_else(|| Error::invalid("Neither old nor new names may be empty"))?;
+    call.engine().rename(&call.name, name).await?;
+    Ok(no_content())
+}
+
+async fn update(mut call: Call) -> Result<Response> {
+    let request: UpdateRequest = call.json().await?;
+    let limits = host_spec::resources(&request);
+    let restart = (!request.restart_policy.name.is_empty()).then(|| host_spec::restart_policy(request.restart_policy));
+    let warnings = call.engine().update(&call.name, limits, restart).await?;
+    json(&UpdateResponse { warnings: wire::null_if_empty(warnings) })
+}
+
+async fn top(call: Call) -> Result<Response> {
+    let arguments = call.query.text("ps_args").unwrap_or("-ef");
+    let table = call.engine().top(&call.name, arguments).await?;
+    json(&TopResponse { processes: table.processes, titles: table.titles })
+}
+
+async fn prune(call: Call) -> Result<Response> {
+    let mut filters = call.filters()?;
+    let until = filters.remove("until").unwrap_or_default();
+    let until = time::from_query(until.first().map(String::as_str))?;
+    if let Some(key) = filters.keys().find(|key| *key != "label") {
+        return Err(Error::invalid(format!("invalid filter '{key}'")));
+    }
+    let ended = [Status::Created, Status::Exited, Status::Dead].map(|status| status.as_str().to_owned());
+    filters.insert("status".to_owned(), ended.to_vec());
+    let deleted = prune_matching(&call, filters, until).await?;
+    json(&PruneResponse {
+        space_reclaimed: deleted.1,
+        containers_deleted: wire::null_if_empty(deleted.0.into_iter().collect()),
+    })
+}
+
+/// Removes what ended before `until`; returns ids and bytes.
+async fn prune_matching(call: &Call, filters: Filters, until: Option<Timestamp>) -> Result<(BTreeSet<String>, u64)> {
+    let options = ListOptions { all: true, limit: 0, size: true, filters };
+    let mut deleted = (BTreeSet::new(), 0);
+    for container in call.engine().list(options).await? {
+        if until.is_some_and(|until| container.created >= until) {
+            continue;
+        }
+        match call.engine().remove(&container.id, RemoveOptions::default()).await {
+            Ok(()) => {
+                deleted.1 += container.size.map_or(0, |size| size.rw);
+                deleted.0.insert(container.id);
+            }
+            // Somebody started or removed it meanwhile, which is their right.
+            Err(error) => tracing::warn!("prune container {}: {error}", container.id),
+        }
+    }
+    Ok(deleted)
+}

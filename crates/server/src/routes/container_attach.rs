@@ -1,0 +1,62 @@
+//! Attaching to containers, and the size of their terminals.
+
+use std::sync::Arc;
+
+use dhow_api::query::Query;
+use dhow_api::stream;
+use dhow_api::version::Version;
+use dhow_engine::AttachOptions;
+use dhow_errdefs::{Error, Result};
+
+use super::{Raw, route};
+use crate::http::{Call, Context, Hijack, Response, Route, status_only};
+
+pub(crate) const ROUTES: &[Route] = &[
+    route!(POST "/containers/{id}/attach" => attach, hijack attach_raw),
+    route!(POST "/containers/{id}/resize" => resize),
+];
+
+async fn attach(call: Call) -> Result<Response> {
+    let hijack = prepare(&call.context, call.version, call.name, &call.query).await?;
+    Ok(hijack.upgrade(call.upgrade.ok_or_else(needs_upgrade)?))
+}
+
+async fn attach_raw(raw: Raw) -> Result<Option<Hijack>> {
+    prepare(&raw.context, raw.version, raw.name, &raw.query).await.map(Some)
+}
+
+async fn prepare(context: &Arc<Context>, version: Version, name: String, query: &Query) -> Result<Hijack> {
+    let options = AttachOptions {
+        stream: query.flag("stream"),
+        logs: query.flag("logs"),
+        stdin: query.flag("stdin"),
+        stdout: query.flag("stdout"),
+        stderr: query.flag("stderr"),
+        detach_keys: query.text("detachKeys").map(str::to_owned),
+    };
+    let terminal = context.engine.attach_ready(&name, &options).await?;
+    let handover = context.handovers.begin(&name);
+    let engine = Arc::clone(&context.engine);
+    Ok(Hijack::new(content_type(version, terminal), move |client| async move {
+        let attached = engine.attach(&name, options, client).await;
+        drop(handover);
+        attached
+    }))
+}
+
+/// How a stream is called: before 1.42 frames had no name of their own.
+pub(crate) fn content_type(version: Version, terminal: bool) -> &'static str {
+    if version.at_least(42) && !terminal { stream::MULTIPLEXED } else { stream::RAW }
+}
+
+/// A connection that has served requests before cannot become raw without an upgrade.
+pub(crate) fn needs_upgrade() -> Error {
+    Error::invalid("this connection cannot be hijacked")
+        .with_hint("send `Connection: Upgrade` and `Upgrade: tcp`, or use a connection of its own")
+}
+
+async fn resize(call: Call) -> Result<Response> {
+    let (rows, columns) = call.window()?;
+    call.engine().resize(&call.name, rows, columns).await?;
+    Ok(status_only(hyper::StatusCode::OK))
+}

@@ -1,0 +1,122 @@
+//! Images, without their archives.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dhow_api::image::PruneResponse;
+use dhow_engine::ListOptions;
+use dhow_errdefs::{Error, Result};
+use dhow_image::{Filters, Images, RemoveOptions, User};
+use dhow_oci::{Digest, Reference};
+use hyper::StatusCode;
+
+use super::route;
+use crate::http::{Call, Response, Route, json, status_only};
+use crate::wire::{self, image};
+
+pub(crate) const ROUTES: &[Route] = &[
+    route!(GET "/images/json" => list),
+    route!(GET "/images/{name..}/json" => inspect),
+    route!(GET "/images/{name..}/history" => history),
+    route!(POST "/images/{name..}/tag" => tag),
+    route!(DELETE "/images/{name..}" => remove),
+    route!(POST "/images/prune" => prune),
+];
+
+async fn list(call: Call) -> Result<Response> {
+    let mut filters = call.filters()?;
+    // How clients before 1.25 filtered by name.
+    if let Some(name) = call.query.text("filter") {
+        filters.entry("reference".to_owned()).or_default().push(name.to_owned());
+    }
+    let count = call.query.flag("shared-size");
+    let images = blocking(&call, move |images| images.list(&Filters(filters))).await?;
+    let mut summaries: Vec<_> = images.into_iter().map(|summary| image::summary(summary, call.version)).collect();
+    if count {
+        summaries.iter_mut().for_each(|summary| summary.shared_size = 0);
+    }
+    json(&summaries)
+}
+
+async fn inspect(call: Call) -> Result<Response> {
+    let name = call.name.clone();
+    let details = blocking(&call, move |images| images.inspect(&name)).await?;
+    json(&image::inspect(&details, call.version))
+}
+
+async fn history(call: Call) -> Result<Response> {
+    let name = call.name.clone();
+    let steps = blocking(&call, move |images| images.history(&name)).await?;
+    json(&steps.into_iter().map(image::history).collect::<Vec<_>>())
+}
+
+async fn tag(call: Call) -> Result<Response> {
+    let repository = call.query.text("repo").ok_or_else(|| Error::invalid("invalid reference format"))?;
+    let target = reference(repository, call.query.text("tag"))?;
+    let source = call.name.clone();
+    blocking(&call, move |images| images.tag(&source, &target)).await?;
+    Ok(status_only(StatusCode::CREATED))
+}
+
+/// A name from the two parameters in which clients send it. A tag in the name itself counts if there is no other.
+pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference> {
+    let name = Reference::parse(repository)?;
+    match tag {
+        Some(tag) => name.with_tag(tag),
+        None => Ok(name.with_default_tag()),
+    }
+}
+
+async fn remove(call: Call) -> Result<Response> {
+    let (name, options) = (call.name.clone(), RemoveOptions { force: call.query.flag("force") });
+    let users = users(&call).await?;
+    let removed = blocking(&call, move |images| images.remove(&name, options, |id| of(&users, id))).await?;
+    json(&removed.into_iter().map(image::removed).collect::<Vec<_>>())
+}
+
+async fn prune(call: Call) -> Result<Response> {
+    let filters = Filters(call.filters()?);
+    let users = users(&call).await?;
+    let pruned = blocking(&call, move |images| images.prune(&filters, |id| of(&users, id))).await?;
+    let deleted = pruned.removed.into_iter().map(image::removed).collect();
+    json(&PruneResponse { images_deleted: wire::null_if_empty(deleted), space_reclaimed: pruned.reclaimed })
+}
+
+/// Does something with the images on a thread that may wait for the disk.
+pub(super) async fn blocking<T: Send + 'static>(
+    call: &Call,
+    work: impl FnOnce(&Images) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let engine = Arc::clone(&call.context.engine);
+    let done = tokio::task::spawn_blocking(move || work(engine.images())).await;
+    done.map_err(|cause| Error::internal("work on images").with_cause(cause))?
+}
+
+/// Containers by the image they use.
+pub(super) async fn users(call: &Call) -> Result<HashMap<String, Vec<User>>> {
+    let options = ListOptions { all: true, ..ListOptions::default() };
+    let mut users: HashMap<String, Vec<User>> = HashMap::new();
+    for container in call.engine().list(options).await? {
+        let user = User { running: container.state.is_running(), container: container.id };
+        users.entry(container.image_id).or_default().push(user);
+    }
+    Ok(users)
+}
+
+fn of(users: &HashMap<String, Vec<User>>, id: &Digest) -> Vec<User> {
+    users.get(&id.to_string()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_comes_apart_or_in_the_name() {
+        let familiar = |repository, tag| reference(repository, tag).map(|name| name.familiar());
+        assert_eq!(familiar("bb", Some("1")).expect("good"), "bb:1");
+        assert_eq!(familiar("bb:2", None).expect("good"), "bb:2");
+        assert_eq!(familiar("host:5000/bb", None).expect("good"), "host:5000/bb:latest");
+        assert!(familiar("UP", None).is_err() && familiar("bb", Some("-")).is_err());
+    }
+}

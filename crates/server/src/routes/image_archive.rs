@@ -1,0 +1,179 @@
+//! Images in and out as archives, and what pulling becomes without registries.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dhow_api::stream::Message;
+use dhow_errdefs::{Error, Result};
+use dhow_image::{ImportOptions, LoadEvent, LoadOptions};
+use dhow_oci::{Platform, Reference};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use tokio::sync::mpsc;
+
+use super::image::{blocking, reference};
+use super::route;
+use crate::http::{Body, Call, ChunkWriter, Response, Route, Upload, json, json_stream};
+use crate::wire;
+
+pub(crate) const ROUTES: &[Route] = &[
+    route!(POST "/images/create" => create),
+    route!(POST "/images/load" => load),
+    route!(GET "/images/get" => save_named),
+    route!(GET "/images/{name..}/get" => save_one),
+];
+
+async fn create(call: Call) -> Result<Response> {
+    match (call.query.text("fromImage"), call.query.text("fromSrc")) {
+        (Some(image), _) => {
+            let image = pulled_name(image, call.query.text("tag"))?;
+            present(call, image).await
+        }
+        (None, Some("-")) => import(call).await,
+        (None, Some(address)) => {
+            Err(Error::not_implemented(format!("cannot import from {address}: only uploads are supported")))
+        }
+        (None, None) => Err(Error::invalid("either fromImage or fromSrc is needed")),
+    }
+}
+
+fn pulled_name(image: &str, tag: Option<&str>) -> Result<Reference> {
+    match tag {
+        Some(digest) if digest.contains(':') => Reference::parse(&format!("{image}@{digest}")),
+        tag => reference(image, tag),
+    }
+}
+
+/// "Pulls" an image that is there; anything else has to wait for registries.
+async fn present(call: Call, image: Reference) -> Result<Response> {
+    let name = image.familiar();
+    let wanted = name.clone();
+    match blocking(&call, move |images| images.resolve(&wanted)).await {
+        Ok(_) => json(&status(format!("Status: Image is up to date for {name}"))),
+        Err(_) => Err(Error::not_implemented(format!(
+            "cannot pull {name}: it is not here, and pulling from registries is not available yet"
+        ))
+        .with_hint("bring images in with `load` or `import`")),
+    }
+}
+
+async fn import(call: Call) -> Result<Response> {
+    let options = ImportOptions {
+        reference: call
+            .query
+            .text("repo")
+            .map(|repository| reference(repository, call.query.text("tag")))
+            .transpose()?,
+        changes: call.query.all("changes").map(str::to_owned).collect(),
+        message: call.query.text("message").unwrap_or_default().to_owned(),
+        platform: platform(&call)?,
+    };
+    let engine = Arc::clone(&call.context.engine);
+    let upload = call.upload();
+    let imported = tokio::task::spawn_blocking(move || engine.images().import(upload, &options)).await;
+    let id = imported.map_err(|cause| Error::internal("import an image").with_cause(cause))??;
+    json(&status(id.to_string()))
+}
+
+/// `os/arch[/variant]`, or the JSON of a platform which clients send from 1.48 on.
+fn platform(call: &Call) -> Result<Option<Platform>> {
+    let Some(text) = call.query.text("platform") else { return Ok(None) };
+    if text.starts_with('{') {
+        let platform = serde_json::from_str(text);
+        return platform.map(Some).map_err(|cause| Error::invalid("invalid platform").with_cause(cause));
+    }
+    text.parse().map(Some)
+}
+
+fn status(text: String) -> Message {
+    Message { status: text, ..Message::default() }
+}
+
+async fn load(call: Call) -> Result<Response> {
+    let options = LoadOptions { platform: platform(&call)? };
+    let quiet = call.query.flag("quiet");
+    let engine = Arc::clone(&call.context.engine);
+    let upload = call.upload();
+    let (pieces, mut loading) = mpsc::channel(16);
+    tokio::task::spawn_blocking(move || {
+        let progress = |event: LoadEvent| {
+            if !(quiet && matches!(event, LoadEvent::Layer { .. })) {
+                // A client that has gone does not stop a load half way.
+                drop(pieces.blocking_send(Ok(line(&wire::image::loading(&event)))));
+            }
+        };
+        if let Err(error) = load_all(&engine, upload, &options, &progress) {
+            drop(pieces.blocking_send(Err(error)));
+        }
+    });
+    // As long as nothing is sent, a failure is a status; after that it is a message in the stream.
+    let first = match loading.recv().await {
+        Some(Err(error)) => return Err(error),
+        Some(Ok(first)) => first,
+        None => Bytes::new(),
+    };
+    Ok(json_stream(stream(first, loading)))
+}
+
+fn load_all(
+    engine: &dhow_engine::Engine,
+    mut upload: Upload,
+    options: &LoadOptions,
+    progress: &(dyn Fn(LoadEvent) + Sync),
+) -> Result<()> {
+    engine.images().load(&mut upload, options, progress)?;
+    // Archives are padded: what is left is read, so that the client can finish sending.
+    io::copy(&mut upload, &mut io::sink()).map(drop).or(Ok(()))
+}
+
+fn stream(first: Bytes, mut messages: mpsc::Receiver<Result<Bytes>>) -> Body {
+    let (pieces, body) = Body::pieces();
+    tokio::spawn(async move {
+        let mut next = Some(first);
+        while let Some(piece) = next {
+            if pieces.send(Ok(piece)).await.is_err() {
+                return;
+            }
+            next = messages
+                .recv()
+                .await
+                .map(|message| message.unwrap_or_else(|error| line(&wire::image::failure(&error))));
+        }
+    });
+    body
+}
+
+fn line(message: &Message) -> Bytes {
+    let mut text = serde_json::to_vec(message).expect("strings and numbers are JSON");
+    text.extend_from_slice(b"\r\n");
+    text.into()
+}
+
+async fn save_one(call: Call) -> Result<Response> {
+    let names = vec![call.name.clone()];
+    save(call, names).await
+}
+
+async fn save_named(call: Call) -> Result<Response> {
+    let names: Vec<String> = call.query.all("names").map(str::to_owned).collect();
+    save(call, names).await
+}
+
+async fn save(call: Call, names: Vec<String>) -> Result<Response> {
+    if names.is_empty() {
+        return Err(Error::invalid("no image was named"));
+    }
+    // What is not there is said with a status, which is possible only before the first byte.
+    let wanted = names.clone();
+    blocking(&call, move |images| wanted.iter().try_for_each(|name| images.resolve(name).map(drop))).await?;
+    let (pieces, body) = Body::pieces();
+    let engine = Arc::clone(&call.context.engine);
+    tokio::task::spawn_blocking(move || {
+        let mut writer = ChunkWriter::new(pieces);
+        let saved = engine.images().save(&names, &mut writer);
+        writer.finish(saved);
+    });
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
+    Ok(response)
+}

@@ -1,0 +1,92 @@
+//! The operations of the API that dhow does not have yet: each says so by name, instead of "page not found".
+
+use dhow_errdefs::{Error, Result};
+use hyper::Method;
+
+use crate::http::{Call, Pattern, Response, Route};
+
+/// One operation that comes later.
+macro_rules! later {
+    ($($method:ident $pattern:literal $name:literal)*) => {
+        &[$(Route {
+            method: Method::$method,
+            pattern: const { Pattern::new($pattern) },
+            handler: |call| Box::pin(refuse(call, $name)),
+            hijack: None,
+        }),*]
+    };
+}
+
+static LATER: &[Route] = later! {
+    GET "/containers/{id}/stats" "statistics of containers"
+    GET "/containers/{id}/changes" "changes of a container's file system"
+    GET "/containers/{id}/export" "exporting containers"
+    GET "/containers/{id}/archive" "copying from containers"
+    HEAD "/containers/{id}/archive" "copying from containers"
+    PUT "/containers/{id}/archive" "copying into containers"
+    GET "/containers/{id}/attach/ws" "attaching over a web socket"
+    POST "/commit" "committing containers"
+    POST "/build" "building images"
+    POST "/build/prune" "pruning the build cache"
+    POST "/build/cancel" "cancelling builds"
+    GET "/images/search" "searching for images"
+    POST "/images/{name..}/push" "pushing images"
+    GET "/distribution/{name..}/json" "asking registries about images"
+    POST "/networks/create" "creating networks"
+    POST "/networks/prune" "pruning networks"
+    POST "/networks/{id}/connect" "connecting containers to networks"
+    POST "/networks/{id}/disconnect" "disconnecting containers from networks"
+    DELETE "/networks/{id}" "removing networks"
+    POST "/volumes/create" "creating volumes"
+    POST "/volumes/prune" "pruning volumes"
+    GET "/volumes/{name}" "inspecting volumes"
+    PUT "/volumes/{name}" "updating volumes"
+    DELETE "/volumes/{name}" "removing volumes"
+    POST "/session" "build sessions"
+    POST "/grpc" "build sessions"
+    GET "/plugins" "plugins"
+    GET "/plugins/privileges" "plugins"
+    POST "/plugins/pull" "plugins"
+    POST "/plugins/create" "plugins"
+    GET "/plugins/{name..}/json" "plugins"
+    POST "/plugins/{name..}/enable" "plugins"
+    POST "/plugins/{name..}/disable" "plugins"
+    POST "/plugins/{name..}/push" "plugins"
+    POST "/plugins/{name..}/upgrade" "plugins"
+    POST "/plugins/{name..}/set" "plugins"
+    DELETE "/plugins/{name..}" "plugins"
+    GET "/swarm" "swarm mode"
+    POST "/swarm/{action}" "swarm mode"
+    GET "/swarm/unlockkey" "swarm mode"
+    GET "/nodes" "swarm mode"
+    GET "/nodes/{id}" "swarm mode"
+    POST "/nodes/{id}/update" "swarm mode"
+    DELETE "/nodes/{id}" "swarm mode"
+    GET "/services" "swarm mode"
+    POST "/services/create" "swarm mode"
+    GET "/services/{id}" "swarm mode"
+    GET "/services/{id}/logs" "swarm mode"
+    POST "/services/{id}/update" "swarm mode"
+    DELETE "/services/{id}" "swarm mode"
+    GET "/tasks" "swarm mode"
+    GET "/tasks/{id}" "swarm mode"
+    GET "/tasks/{id}/logs" "swarm mode"
+    GET "/secrets" "swarm mode"
+    POST "/secrets/create" "swarm mode"
+    GET "/secrets/{id}" "swarm mode"
+    POST "/secrets/{id}/update" "swarm mode"
+    DELETE "/secrets/{id}" "swarm mode"
+    GET "/configs" "swarm mode"
+    POST "/configs/create" "swarm mode"
+    GET "/configs/{id}" "swarm mode"
+    POST "/configs/{id}/update" "swarm mode"
+    DELETE "/configs/{id}" "swarm mode"
+};
+
+pub(super) fn routes() -> &'static [Route] {
+    LATER
+}
+
+async fn refuse(_: Call, operation: &str) -> Result<Response> {
+    Err(Error::not_implemented(format!("{operation}: not available yet")))
+}

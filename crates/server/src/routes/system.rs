@@ -1,0 +1,66 @@
+//! The engine itself.
+
+use dhow_api::system::DiskUsage;
+use dhow_engine::ListOptions;
+use dhow_errdefs::Result;
+use dhow_image::Filters;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
+use jiff::Timestamp;
+
+use super::{image, route, volume};
+use crate::http::{Body, Call, Response, Route, json};
+use crate::wire::{self, container_view, system};
+
+pub(crate) const ROUTES: &[Route] = &[
+    route!(GET "/_ping" => ping),
+    route!(HEAD "/_ping" => ping),
+    route!(GET "/version" => version),
+    route!(GET "/info" => info),
+    route!(GET "/system/df" => disk_usage),
+];
+
+async fn ping(_: Call) -> Result<Response> {
+    let mut response = Response::new(Body::full("OK"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("swarm"), HeaderValue::from_static("inactive"));
+    Ok(response)
+}
+
+async fn version(call: Call) -> Result<Response> {
+    let info = call.engine().info().await;
+    json(&system::version(call.engine().config(), &info))
+}
+
+async fn info(call: Call) -> Result<Response> {
+    let info = call.engine().info().await;
+    json(&system::info(call.engine().config(), info))
+}
+
+async fn disk_usage(call: Call) -> Result<Response> {
+    let kinds: Vec<&str> = call.query.all("type").collect();
+    let wanted = |kind: &str| kinds.is_empty() || kinds.contains(&kind);
+    let mut usage = DiskUsage::default();
+    if wanted("container") {
+        let options = ListOptions { all: true, size: true, ..ListOptions::default() };
+        let (containers, now) = (call.engine().list(options).await?, Timestamp::now());
+        usage.containers = containers.iter().map(|container| container_view::summary(container, now)).collect();
+    }
+    if wanted("image") {
+        let version = call.version;
+        let images = image::blocking(&call, |images| images.list(&Filters::default())).await?;
+        usage.layers_size = images.iter().map(|image| i64::try_from(image.size).unwrap_or(i64::MAX)).sum();
+        usage.images = images.into_iter().map(|image| wire::image::summary(image, version)).collect();
+        let users = image::users(&call).await?;
+        for image in &mut usage.images {
+            image.containers = users.get(&image.id).map_or(0, |users| users.len().try_into().unwrap_or(i64::MAX));
+            image.shared_size = 0;
+        }
+    }
+    if wanted("volume") {
+        usage.volumes = volume::all(&call).await?;
+    }
+    json(&usage)
+}

@@ -1,0 +1,217 @@
+//! Images: wire ↔ engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dhow_api::container::{Config, GraphDriver, HealthConfig, Set, StrSlice};
+use dhow_api::image::{Deleted, HistoryItem, ImageConfig, Inspect, InspectConfig, Metadata, RootFs, Summary};
+use dhow_api::stream::{ErrorDetail, Message, Progress};
+use dhow_api::version::Version;
+use dhow_errdefs::Error;
+use dhow_image::{Details, HistoryEntry, LoadEvent, Removed};
+use dhow_oci as oci;
+use jiff::Timestamp;
+
+use super::{null_if_empty, time};
+
+/// One line of `docker images`.
+pub(crate) fn summary(image: dhow_image::Summary, version: Version) -> Summary {
+    let size = signed(image.size);
+    Summary {
+        containers: -1,
+        created: image.created,
+        id: image.id.to_string(),
+        labels: image.labels,
+        parent_id: String::new(),
+        repo_digests: image.digests,
+        repo_tags: image.tags,
+        shared_size: -1,
+        size,
+        virtual_size: (!version.at_least(44)).then_some(size),
+    }
+}
+
+/// Everything about one image.
+pub(crate) fn inspect(image: &Details, version: Version) -> Inspect {
+    let config = &image.config;
+    let size = signed(image.record.size);
+    Inspect {
+        id: image.record.id.to_string(),
+        repo_tags: image.tags.clone(),
+        repo_digests: image.digests.clone(),
+        parent: String::new(),
+        comment: config.comment.clone(),
+        created: config.created.clone().unwrap_or_default(),
+        container: (!version.at_least(45)).then(String::new),
+        container_config: (!version.at_least(45)).then(Config::default),
+        docker_version: config.docker_version.clone(),
+        author: config.author.clone(),
+        config: if version.at_least(50) {
+            InspectConfig::Image(Box::new(narrow(&config.config)))
+        } else {
+            InspectConfig::Container(Box::new(wide(&config.config)))
+        },
+        architecture: config.architecture.clone(),
+        variant: config.variant.clone(),
+        os: config.os.clone(),
+        os_version: config.os_version.clone(),
+        size,
+        virtual_size: (!version.at_least(44)).then_some(size),
+        graph_driver: GraphDriver { data: Some(layers(&image.layers)), name: "overlay2".to_owned() },
+        root_fs: RootFs {
+            kind: config.rootfs.kind.clone(),
+            layers: config.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
+        },
+        metadata: Metadata { last_tag_time: time::text(image.last_tagged.and_then(from_nanos)) },
+    }
+}
+
+fn from_nanos(nanos: i64) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(nanos.into()).ok()
+}
+
+/// Where the layers are, top first, under the names overlay has for them.
+fn layers(folders: &[PathBuf]) -> BTreeMap<String, String> {
+    let text = |folder: &PathBuf| folder.to_string_lossy().into_owned();
+    let Some((top, below)) = folders.split_first() else { return BTreeMap::new() };
+    let mut data = BTreeMap::from([("UpperDir".to_owned(), text(top))]);
+    if !below.is_empty() {
+        data.insert("LowerDir".to_owned(), below.iter().map(text).collect::<Vec<_>>().join(":"));
+    }
+    data
+}
+
+fn narrow(config: &oci::RunConfig) -> ImageConfig {
+    ImageConfig {
+        user: config.user.clone(),
+        exposed_ports: config.exposed_ports.as_ref().map(set),
+        env: config.env.clone(),
+        entrypoint: config.entrypoint.clone(),
+        cmd: config.cmd.clone(),
+        volumes: config.volumes.as_ref().map(set),
+        working_dir: config.working_dir.clone(),
+        labels: config.labels.clone(),
+        stop_signal: config.stop_signal.clone().unwrap_or_default(),
+        args_escaped: config.args_escaped,
+        healthcheck: config.healthcheck.as_ref().map(healthcheck),
+        on_build: config.on_build.clone(),
+        shell: config.shell.clone(),
+    }
+}
+
+fn wide(config: &oci::RunConfig) -> Config {
+    Config {
+        user: config.user.clone(),
+        exposed_ports: config.exposed_ports.as_ref().map(set).unwrap_or_default(),
+        env: config.env.clone(),
+        cmd: config.cmd.clone().map(StrSlice),
+        healthcheck: config.healthcheck.as_ref().map(healthcheck),
+        args_escaped: config.args_escaped,
+        volumes: config.volumes.as_ref().map(set),
+        working_dir: config.working_dir.clone(),
+        entrypoint: config.entrypoint.clone().map(StrSlice),
+        on_build: config.on_build.clone(),
+        labels: config.labels.clone(),
+        stop_signal: config.stop_signal.clone().unwrap_or_default(),
+        stop_timeout: config.stop_timeout,
+        shell: config.shell.clone().map(StrSlice),
+        ..Config::default()
+    }
+}
+
+fn set<T>(names: &BTreeMap<String, T>) -> Set {
+    names.keys().map(|name| (name.clone(), dhow_api::container::Empty {})).collect()
+}
+
+fn healthcheck(check: &oci::Healthcheck) -> HealthConfig {
+    HealthConfig {
+        test: check.test.clone(),
+        interval: check.interval,
+        timeout: check.timeout,
+        start_period: check.start_period,
+        start_interval: check.start_interval,
+        retries: check.retries,
+    }
+}
+
+/// One step of an image's making.
+pub(crate) fn history(step: HistoryEntry) -> HistoryItem {
+    HistoryItem {
+        comment: step.comment,
+        created: step.created,
+        created_by: step.created_by,
+        id: step.id.map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
+        size: signed(step.size),
+        tags: null_if_empty(step.tags),
+    }
+}
+
+/// One step of a removal.
+pub(crate) fn removed(step: Removed) -> Deleted {
+    match step {
+        Removed::Untagged { name, .. } => Deleted { untagged: name, ..Deleted::default() },
+        Removed::Image(id) | Removed::Layer(id) => Deleted { deleted: id.to_string(), ..Deleted::default() },
+    }
+}
+
+/// One message of a load.
+pub(crate) fn loading(event: &LoadEvent) -> Message {
+    match event {
+        LoadEvent::Layer { diff_id, current, total } => {
+            let progress = Progress { current: signed(*current), total: signed(*total), ..Progress::default() };
+            Message {
+                status: "Loading layer".to_owned(),
+                progress_detail: Some(progress),
+                id: diff_id.hex()[..12].to_owned(),
+                ..Message::default()
+            }
+        }
+        other => Message { stream: other.line().unwrap_or_default(), ..Message::default() },
+    }
+}
+
+/// A failure in the middle of a stream, where no status can be sent any more.
+pub(crate) fn failure(error: &Error) -> Message {
+    let message = error.to_string();
+    Message {
+        error_detail: Some(ErrorDetail { code: 0, message: message.clone() }),
+        error: message,
+        ..Message::default()
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    bytes.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_have_overlays_names() {
+        let data = layers(&["/3".into(), "/2".into(), "/1".into()]);
+        assert_eq!((data["UpperDir"].as_str(), data["LowerDir"].as_str()), ("/3", "/2:/1"));
+        assert!(layers(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_told_twice_for_old_clients() {
+        let text = serde_json::to_string(&failure(&Error::data_loss("bad"))).expect("plain data");
+        assert_eq!(text, r#"{"errorDetail":{"message":"bad"},"error":"bad"}"#);
+    }
+
+    #[test]
+    fn a_step_without_image_is_missing() {
+        let step = HistoryEntry {
+            id: None,
+            created: 1,
+            created_by: "RUN x".into(),
+            tags: Vec::new(),
+            size: 2,
+            comment: String::new(),
+        };
+        let text = serde_json::to_string(&history(step)).expect("plain data");
+        assert_eq!(text, r#"{"Comment":"","Created":1,"CreatedBy":"RUN x","Id":"<missing>","Size":2,"Tags":null}"#);
+    }
+}

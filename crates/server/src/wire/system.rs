@@ -1,0 +1,123 @@
+//! The engine and its host: engine → wire.
+
+use std::collections::BTreeMap;
+
+use dhow_api::system::{Commit, Component, Info, PlatformName, Plugins, RegistryConfig, Runtime, Version};
+use dhow_api::version::Version as ApiVersion;
+use dhow_engine::Config;
+
+use super::{null_if_empty, time};
+
+/// `docker version`.
+pub(crate) fn version(config: &Config, info: &dhow_engine::Info) -> Version {
+    let arch = architecture(&info.architecture);
+    let details = [
+        ("ApiVersion", ApiVersion::MAX.to_string()),
+        ("Arch", arch.to_owned()),
+        ("BuildTime", String::new()),
+        ("Experimental", "false".to_owned()),
+        ("GitCommit", String::new()),
+        ("GoVersion", String::new()),
+        ("KernelVersion", info.kernel_version.clone()),
+        ("MinAPIVersion", ApiVersion::MIN.to_string()),
+        ("Os", "linux".to_owned()),
+    ];
+    let engine = Component {
+        name: "Engine".to_owned(),
+        version: config.version.clone(),
+        details: details.map(|(name, value)| (name.to_owned(), value)).into(),
+    };
+    Version {
+        platform: PlatformName { name: "dhow".to_owned() },
+        components: vec![engine],
+        version: config.version.clone(),
+        api_version: ApiVersion::MAX.to_string(),
+        min_api_version: ApiVersion::MIN.to_string(),
+        os: "linux".to_owned(),
+        arch: arch.to_owned(),
+        kernel_version: info.kernel_version.clone(),
+        ..Version::default()
+    }
+}
+
+/// `docker info`.
+pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
+    let limits = info.limits;
+    Info {
+        id: info.id,
+        containers: count(info.containers),
+        containers_running: count(info.containers_running),
+        containers_paused: count(info.containers_paused),
+        containers_stopped: count(info.containers_stopped),
+        images: count(info.images),
+        driver: info.storage_driver.to_owned(),
+        driver_status: info.storage_status.into_iter().map(|(name, value)| [name, value]).collect(),
+        plugins: Plugins {
+            volume: info.volume_drivers,
+            network: info.network_drivers,
+            authorization: None,
+            log: info.log_drivers,
+        },
+        memory_limit: limits.memory,
+        swap_limit: limits.swap,
+        kernel_memory_tcp: limits.kernel_memory_tcp,
+        cpu_cfs_period: limits.cpu_cfs,
+        cpu_cfs_quota: limits.cpu_cfs,
+        cpu_shares: limits.cpu_shares,
+        cpu_set: limits.cpuset,
+        pids_limit: limits.pids,
+        ipv4_forwarding: info.ipv4_forwarding,
+        fds: count(info.fds),
+        oom_kill_disable: limits.oom_kill_disable,
+        goroutines: count(info.tasks),
+        system_time: time::text(Some(info.system_time)),
+        logging_driver: info.log_driver,
+        cgroup_driver: info.cgroup_driver,
+        cgroup_version: info.cgroup_version,
+        event_listeners: count(info.event_listeners),
+        kernel_version: info.kernel_version,
+        operating_system: info.operating_system,
+        os_version: info.os_version,
+        os_type: "linux".to_owned(),
+        architecture: info.architecture,
+        registry_config: Some(RegistryConfig { mirrors: Some(Vec::new()), ..RegistryConfig::default() }),
+        cpus: count(info.cpus),
+        mem_total: info.memory.try_into().unwrap_or(i64::MAX),
+        docker_root_dir: info.data_root.to_string_lossy().into_owned(),
+        name: info.name,
+        labels: config.labels.clone(),
+        server_version: config.version.clone(),
+        runtimes: runtimes(info.runtimes),
+        default_runtime: info.default_runtime,
+        init_binary: "dhow init".to_owned(),
+        containerd_commit: Commit::default(),
+        security_options: info.security_options,
+        cdi_spec_dirs: Some(Vec::new()),
+        warnings: null_if_empty(info.warnings),
+        ..Info::default()
+    }
+}
+
+fn runtimes(runtimes: BTreeMap<String, Option<std::path::PathBuf>>) -> BTreeMap<String, Runtime> {
+    let path = |name: &str, path: Option<std::path::PathBuf>| match path {
+        Some(path) => path.to_string_lossy().into_owned(),
+        None => name.to_owned(),
+    };
+    runtimes.into_iter().map(|(name, at)| (name.clone(), Runtime { path: path(&name, at), args: Vec::new() })).collect()
+}
+
+/// Go's name for an architecture the kernel calls otherwise.
+pub(crate) fn architecture(machine: &str) -> &str {
+    match machine {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "i386" | "i486" | "i586" | "i686" => "386",
+        "armv6l" | "armv7l" | "armv8l" => "arm",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+fn count(number: usize) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
