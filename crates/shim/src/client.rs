@@ -55,16 +55,14 @@ enum Life {
 }
 
 impl Client {
-    pub(crate) fn new(attach: &mut Attach, socket: OwnedFd, token: Token, tty: bool, reply: Option<ReplyTo>) -> Self {
-        // Docker looks for detach keys on a terminal only: other input is binary.
-        let keys = if tty { std::mem::take(&mut attach.detach_keys) } else { Vec::new() };
+    pub(crate) fn new(attach: &mut Attach, socket: OwnedFd, token: Token, reply: Option<ReplyTo>) -> Self {
         Self {
             token,
             socket,
             wants_stdout: attach.stdout,
             wants_stderr: attach.stderr,
             multiplex: attach.multiplex,
-            scanner: Scanner::new(keys),
+            scanner: Scanner::new(std::mem::take(&mut attach.detach_keys)),
             input_open: attach.stdin,
             queue: Queue::default(),
             life: Life::Attached,
@@ -207,7 +205,7 @@ mod tests {
     fn client(multiplex: bool) -> (Client, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         let mut attach = Attach { stdout: true, stderr: false, multiplex, ..Attach::default() };
-        (Client::new(&mut attach, near.into(), Token::Client(0, 0), false, None), far)
+        (Client::new(&mut attach, near.into(), Token::Client(0, 0), None), far)
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Streams {
     ) -> Result<()> {
         let token = Token::Client(self.process, self.next_client);
         self.next_client = (self.next_client + 1) % CLIENT_NUMBERS;
-        let mut client = Client::new(&mut attach, socket, token, self.tty, reply);
+        let mut client = Client::new(&mut attach, socket, token, reply);
         client.watch(poll)?;
         self.clients.push(client);
         let last = self.clients.len() - 1;
@@ -237,7 +237,8 @@ impl Streams {
         if !client.takes_input() {
             return;
         }
-        if !client.scanner.is_active() {
+        // Docker looks for detach keys on a terminal only: other input is binary.
+        if !self.tty || !client.scanner.is_active() {
             return self.stdin.push(bytes, poll);
         }
         match client.scanner.scan(bytes) {
