@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use dhow_errdefs::Class;
+use dhow_store::UnpackOptions;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use tar::EntryType;
 
 use crate::world::{Tar, World, names};
@@ -218,27 +220,31 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|(absolute, parts)| format!("{}{}", if absolute { "/" } else { "" }, parts.join("/")))
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// Any sequence of entries lands inside or is refused: nothing beside the data root ever changes.
-    #[test]
-    fn nothing_escapes(entries in prop::collection::vec((0u8..5, path(), path()), 1..12)) {
-        let world = World::new();
+/// Any sequence of entries lands inside or is refused: nothing beside the data root ever changes.
+#[test]
+fn nothing_escapes() {
+    let world = World::new();
+    let entries = prop::collection::vec((0u8..5, path(), path()), 1..12);
+    let run = |entries: Vec<(u8, String, String)>| {
         let mut archive = Tar::new();
         for (kind, path, target) in entries {
-            // Half of the targets point at the folder that holds the secret.
+            // Some of the targets lead to the folder that holds the secret.
             let target = target.replace("/m", world.outside().to_str().unwrap());
+            let target = &target[..target.len().min(99)];
             archive = match kind {
                 0 => archive.folder(&path),
                 1 => archive.file(&path, "evil"),
-                2 => archive.symlink(&path, &target[..target.len().min(99)]),
-                3 => archive.hardlink(&path, &target[..target.len().min(99)]),
+                2 => archive.symlink(&path, target),
+                3 => archive.hardlink(&path, target),
                 _ => archive.file(&format!("{path}/secret"), "evil"),
             };
         }
-        let _ = world.apply(&archive.end());
+        drop(world.store.layers().unpack(&archive.end()[..], &UnpackOptions::default()));
         world.assert_outside_untouched();
-        prop_assert_eq!(names(&world.store.root().join("layers/empty")).len(), 0);
-    }
+        prop_assert_eq!(names(&world.store.root().join("layers")), ["empty"]);
+        Ok(())
+    };
+    TestRunner::new(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })
+        .run(&entries, run)
+        .unwrap();
 }

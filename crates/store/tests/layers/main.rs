@@ -5,4 +5,5 @@ mod contents;
 mod limits;
 mod overlay;
 mod records;
+mod rootless;
 mod world;

@@ -1,0 +1,79 @@
+//! Measures what the store promises: `measure layer ARCHIVE…` unpacks archives, `measure records` writes containers.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Instant;
+
+use dhow_errdefs::{Result, ResultExt};
+use dhow_store::{ContainerRecord, Document, Store, UnpackOptions};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let dir = tempfile::tempdir_in(".").context(|| "make a folder")?;
+    let store = Store::open(dir.path())?;
+    match arguments.split_first() {
+        Some((verb, archives)) if verb == "layer" => archives.iter().try_for_each(|archive| layer(&store, archive)),
+        Some((verb, _)) if verb == "records" => records(&store),
+        _ => {
+            println!("measure layer ARCHIVE... | measure records");
+            Ok(())
+        }
+    }
+}
+
+fn layer(store: &Store, archive: &str) -> Result<()> {
+    let lease = store.lease();
+    let file = File::open(Path::new(archive)).context(|| format!("open {archive}"))?;
+    let start = Instant::now();
+    let unpacked = store.layers().unpack(file, &UnpackOptions::default())?;
+    let unpack = start.elapsed();
+    let start = Instant::now();
+    let layer = store.layers().record(&lease, None, vec![unpacked])?;
+    println!("{archive}: {} bytes, unpacked in {unpack:?}, recorded in {:?}", layer[0].size, start.elapsed());
+    Ok(())
+}
+
+/// The records of one container's life, as the start path writes them.
+fn records(store: &Store) -> Result<()> {
+    let rounds = 2000;
+    let document = |size| Document { format: 1, json: format!("{{\"x\":\"{}\"}}", "y".repeat(size)) };
+    let mut lives = Vec::with_capacity(rounds);
+    for round in 0..rounds {
+        let id = format!("{round:064x}");
+        let record = ContainerRecord {
+            id: id.clone(),
+            name: format!("name_{round}"),
+            image: None,
+            layer: None,
+            created: round as i64,
+            spec: document(3000),
+            state: document(400),
+        };
+        let start = Instant::now();
+        store.metadata().insert_container(&record)?;
+        store.metadata().set_container_state(&id, &document(500))?;
+        store.metadata().delete_container(&id)?;
+        lives.push(start.elapsed());
+        if round % 2 == 0 {
+            store.metadata().insert_container(&record)?;
+        }
+    }
+    lives.sort();
+    let start = Instant::now();
+    for round in 0..rounds {
+        store.snapshots().prepare(&format!("{round:064x}"), None)?;
+    }
+    let prepared = start.elapsed() / rounds as u32;
+    let start = Instant::now();
+    for round in 0..rounds {
+        store.snapshots().remove(&format!("{round:064x}"))?;
+    }
+    let removed = start.elapsed() / rounds as u32;
+    println!(
+        "insert, update, delete of a container: median {:?}, 99% {:?}, worst {:?}; prepare {prepared:?}, remove {removed:?}",
+        lives[rounds / 2],
+        lives[rounds * 99 / 100],
+        lives[rounds - 1],
+    );
+    Ok(())
+}
