@@ -7,10 +7,15 @@ use tar::EntryType;
 
 use crate::world::{Layout, Tar, World, blob, config, descriptor, docker_archive, gzip, json, layer, with_index};
 
-/// Loads what must be refused, into a world that has an image already, and looks for anything that stayed.
-fn refused(archive: &[u8]) -> Error {
+/// A world that has an image already.
+fn world() -> World {
     let world = World::new();
     world.import("keep", "me");
+    world
+}
+
+/// Loads what must be refused, and looks for anything that stayed.
+fn refused(world: &World, archive: &[u8]) -> Error {
     let before = world.contents();
     let error = world.load(archive).expect_err("it must be refused");
     assert_eq!(world.contents(), before, "something stayed: {error}");
@@ -19,7 +24,7 @@ fn refused(archive: &[u8]) -> Error {
 
 #[track_caller]
 fn expect(archive: &[u8], class: Class, words: &str) {
-    let error = refused(archive);
+    let error = refused(&world(), archive);
     assert!(error.to_string().contains(words), "{error}");
     assert_eq!(error.class(), class, "{error}");
 }
@@ -43,13 +48,14 @@ fn what_is_no_archive() {
 fn truncated_archives() {
     let layers = [&layer("a", "1")[..], &layer("b", "2")];
     let archive = docker_archive(&["x:1"], &layers).finish();
+    let world = world();
     for cut in (0..archive.len() - 1024).step_by(512).chain([1, 700, archive.len() - 1030]) {
-        let error = refused(&archive[..cut]);
+        let error = refused(&world, &archive[..cut]);
         assert_eq!(error.class(), Class::DataLoss, "cut at {cut}: {error}");
     }
     let compressed = gzip(&archive);
     for cut in [compressed.len() / 2, compressed.len() - 9, compressed.len() - 1] {
-        refused(&compressed[..cut]);
+        refused(&world, &compressed[..cut]);
     }
 }
 
@@ -134,11 +140,12 @@ fn docker_with(config: &[u8], layer: &[u8]) -> Vec<u8> {
 
 #[test]
 fn names_that_are_none() {
+    let world = world();
     for name in ["x", "UPPER:1", "x:1@sha256:00", ""] {
         let manifest = serde_json::json!([{ "Config": "c", "RepoTags": [name], "Layers": ["l"] }]);
         let bytes = layer("a", "1");
         let tar = Tar::new().file("c", config(&[&bytes])).file("l", &bytes).file("manifest.json", json(&manifest));
-        assert_eq!(refused(&tar.finish()).class(), Class::InvalidArgument, "{name}");
+        assert_eq!(refused(&world, &tar.finish()).class(), Class::InvalidArgument, "{name}");
     }
 }
 
@@ -148,7 +155,7 @@ fn links_and_members_that_lead_out() {
     expect(&tar().link(EntryType::Symlink, "l", "/etc/passwd").finish(), Class::InvalidArgument, "leads out");
     expect(&tar().link(EntryType::Symlink, "l", "../../etc/passwd").finish(), Class::InvalidArgument, "leads out");
     expect(&tar().link(EntryType::Link, "l", "../x").finish(), Class::InvalidArgument, "../x");
-    expect(&tar().link(EntryType::Fifo, "l", "").finish(), Class::InvalidArgument, "neither file nor link");
+    expect(&tar().link(EntryType::Fifo, "l", "x").finish(), Class::InvalidArgument, "neither file nor link");
     let circle = tar().link(EntryType::Symlink, "l", "c").link(EntryType::Symlink, "c", "l").finish();
     expect(&circle, Class::InvalidArgument, "link to a link");
 }

@@ -82,15 +82,15 @@ fn lists_are_filtered() {
     world.images.tag("two", &Reference::parse("three").unwrap()).unwrap();
 
     let list = |word: &str, value: &str| tags(&world, &Filters::one(word, value));
-    assert_eq!(tags(&world, &Filters::default()), ["three:latest", "two:latest", "one:latest", "me/old:2", "old:1"]);
+    assert_eq!(tags(&world, &Filters::default()), ["three:latest", "two:latest", "one:latest", "old:1", "me/old:2"]);
     assert_eq!(list("reference", "t*"), ["three:latest", "two:latest"]);
     assert_eq!(list("reference", "*:1"), ["old:1"]);
     assert_eq!(list("reference", "*/old"), ["me/old:2"]);
     assert_eq!(list("label", "a"), ["three:latest", "two:latest", "one:latest"]);
     assert_eq!(list("label", "a=b"), ["one:latest"]);
-    assert_eq!(list("before", "two"), ["one:latest", "me/old:2", "old:1"]);
+    assert_eq!(list("before", "two"), ["one:latest", "old:1", "me/old:2"]);
     assert_eq!(list("since", "one"), ["three:latest", "two:latest"]);
-    assert_eq!(list("until", "2024-06-01"), ["me/old:2", "old:1"]);
+    assert_eq!(list("until", "2024-06-01"), ["old:1", "me/old:2"]);
     assert_eq!(list("dangling", "true"), Vec::<String>::new());
     let dangling = world.images.list(&Filters::one("dangling", "true")).unwrap();
     assert_eq!(dangling.iter().map(|image| image.id).collect::<Vec<_>>(), [three]);

@@ -10,26 +10,26 @@ use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
 /// A data root with its images.
-pub struct World {
-    pub images: Images,
+pub(crate) struct World {
+    pub(crate) images: Images,
     _root: TempDir,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = TempDir::new().expect("a folder for the data root");
         let store = Store::open(root.path()).expect("a new data root");
         Self { images: Images::open(Arc::new(store)), _root: root }
     }
 
     /// Imports a tree of one file under a name.
-    pub fn import(&self, name: &str, contents: &str) -> Digest {
+    pub(crate) fn import(&self, name: &str, contents: &str) -> Digest {
         let reference = Some(Reference::parse(name).expect("a name"));
         let options = ImportOptions { reference, ..ImportOptions::default() };
         self.images.import(&layer("file", contents)[..], &options).expect("an import")
     }
 
-    pub fn load(&self, archive: &[u8]) -> dhow_errdefs::Result<Vec<LoadEvent>> {
+    pub(crate) fn load(&self, archive: &[u8]) -> dhow_errdefs::Result<Vec<LoadEvent>> {
         let events = Mutex::new(Vec::new());
         let note = |event| events.lock().expect("no panic").push(event);
         self.images.load(archive, &LoadOptions::default(), &note)?;
@@ -37,11 +37,11 @@ impl World {
     }
 
     /// What a load says, without its progress.
-    pub fn load_lines(&self, archive: &[u8]) -> String {
+    pub(crate) fn load_lines(&self, archive: &[u8]) -> String {
         self.load(archive).expect("a load").iter().filter_map(LoadEvent::line).collect()
     }
 
-    pub fn save(&self, names: &[&str]) -> Vec<u8> {
+    pub(crate) fn save(&self, names: &[&str]) -> Vec<u8> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut archive = Vec::new();
         self.images.save(&names, &mut archive).expect("a save");
@@ -49,7 +49,7 @@ impl World {
     }
 
     /// Blobs, layers and images: everything a refused archive could leave behind.
-    pub fn contents(&self) -> (usize, usize, usize) {
+    pub(crate) fn contents(&self) -> (usize, usize, usize) {
         let store = self.images.store();
         let blobs = store.content().list().expect("blobs").len();
         let layers = store.metadata().layers().expect("layers").len();
@@ -58,14 +58,14 @@ impl World {
 }
 
 /// A tar that is being made.
-pub struct Tar(Builder<Vec<u8>>);
+pub(crate) struct Tar(Builder<Vec<u8>>);
 
 impl Tar {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Builder::new(Vec::new()))
     }
 
-    pub fn file(mut self, name: &str, contents: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(mut self, name: &str, contents: impl AsRef<[u8]>) -> Self {
         let contents = contents.as_ref();
         let mut header = Header::new_gnu();
         header.set_mode(0o644);
@@ -74,7 +74,7 @@ impl Tar {
         self
     }
 
-    pub fn link(mut self, kind: EntryType, name: &str, target: &str) -> Self {
+    pub(crate) fn link(mut self, kind: EntryType, name: &str, target: &str) -> Self {
         let mut header = Header::new_gnu();
         header.set_mode(0o644);
         header.set_entry_type(kind);
@@ -83,18 +83,18 @@ impl Tar {
         self
     }
 
-    pub fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0.into_inner().expect("memory")
     }
 }
 
 /// A layer with one file.
-pub fn layer(name: &str, contents: &str) -> Vec<u8> {
+pub(crate) fn layer(name: &str, contents: &str) -> Vec<u8> {
     Tar::new().file(name, contents).finish()
 }
 
 /// The config of an image of these layers (plain tars).
-pub fn config(layers: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn config(layers: &[&[u8]]) -> Vec<u8> {
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
     let history = diff_ids.iter().map(|_| History { created_by: "test".to_owned(), ..History::default() }).collect();
     let config = ImageConfig {
@@ -108,12 +108,12 @@ pub fn config(layers: &[&[u8]]) -> Vec<u8> {
     config.to_bytes()
 }
 
-pub fn json(document: &impl Serialize) -> Vec<u8> {
+pub(crate) fn json(document: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(document).expect("plain data")
 }
 
 /// An archive as Docker made them before 25: a folder for each layer, the config beside them.
-pub fn docker_archive(tags: &[&str], layers: &[&[u8]]) -> Tar {
+pub(crate) fn docker_archive(tags: &[&str], layers: &[&[u8]]) -> Tar {
     let config = config(layers);
     let config_name = format!("{}.json", Digest::of(&config).hex());
     let names: Vec<String> = layers.iter().map(|layer| format!("{}/layer.tar", Digest::of(layer).hex())).collect();
@@ -126,54 +126,54 @@ pub fn docker_archive(tags: &[&str], layers: &[&[u8]]) -> Tar {
 }
 
 /// The parts of an OCI layout, to be put together or to be damaged.
-pub struct Layout {
-    pub config: Vec<u8>,
-    pub layers: Vec<(String, Vec<u8>)>,
+pub(crate) struct Layout {
+    pub(crate) config: Vec<u8>,
+    pub(crate) layers: Vec<(String, Vec<u8>)>,
 }
 
 impl Layout {
-    pub fn new(layers: &[&[u8]]) -> Self {
+    pub(crate) fn new(layers: &[&[u8]]) -> Self {
         let plain = |layer: &&[u8]| (media::OCI_LAYER.to_owned(), layer.to_vec());
         Self { config: config(layers), layers: layers.iter().map(plain).collect() }
     }
 
-    pub fn manifest(&self) -> Manifest {
+    pub(crate) fn manifest(&self) -> Manifest {
         let config = descriptor(media::OCI_CONFIG, &self.config);
         Manifest::new(config, self.layers.iter().map(|(kind, bytes)| descriptor(kind, bytes)).collect())
     }
 
     /// The blobs, and a manifest.
-    pub fn blobs(&self, manifest: &[u8]) -> Tar {
+    pub(crate) fn blobs(&self, manifest: &[u8]) -> Tar {
         let tar = blob(blob(Tar::new(), manifest), &self.config);
         self.layers.iter().fold(tar, |tar, (_, bytes)| blob(tar, bytes))
     }
 
     /// The whole archive, with this manifest and this entry in its index.
-    pub fn archive(&self, manifest: &Manifest, entry: impl FnOnce(Descriptor) -> Descriptor) -> Vec<u8> {
+    pub(crate) fn archive(&self, manifest: &Manifest, entry: impl FnOnce(Descriptor) -> Descriptor) -> Vec<u8> {
         let manifest = json(manifest);
         let index = Index::new(vec![entry(descriptor(media::OCI_MANIFEST, &manifest))]);
         with_index(self.blobs(&manifest), &index).finish()
     }
 }
 
-pub fn with_index(tar: Tar, index: &Index) -> Tar {
+pub(crate) fn with_index(tar: Tar, index: &Index) -> Tar {
     tar.file("index.json", json(index)).file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#)
 }
 
-pub fn blob(tar: Tar, bytes: &[u8]) -> Tar {
+pub(crate) fn blob(tar: Tar, bytes: &[u8]) -> Tar {
     tar.file(&format!("blobs/sha256/{}", Digest::of(bytes).hex()), bytes)
 }
 
-pub fn descriptor(kind: &str, bytes: &[u8]) -> Descriptor {
+pub(crate) fn descriptor(kind: &str, bytes: &[u8]) -> Descriptor {
     Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64)
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, bytes).expect("memory");
     encoder.finish().expect("memory")
 }
 
-pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).expect("memory")
 }
