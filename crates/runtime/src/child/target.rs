@@ -4,6 +4,7 @@
 //! container's processes rename meanwhile, the mount goes to the file that was found inside the root.
 
 use std::ffi::CStr;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, readlinkat_raw};
@@ -94,7 +95,7 @@ impl Walk {
                 let last = self.component(to).is_none();
                 let want = if last { want } else { Want::Directory };
                 let directory = parent.as_ref().map_or(root, AsFd::as_fd);
-                match self.step(root, directory, from, to, want)? {
+                match self.step(root, directory, from..to, want)? {
                     Made::Opened(file) if last => return Ok(file),
                     Made::Opened(file) => parent = Some(file),
                     Made::Again => continue 'again,
@@ -113,15 +114,16 @@ impl Walk {
         Some((from, length.map_or(self.length, |length| from + length)))
     }
 
-    /// Opens the path up to `to`, from the root anew, and makes its last name in `directory` if it is missing.
+    /// Opens the path up to the end of a component, from the root anew, and makes its last name in `directory` if it is
+    /// missing.
     fn step(
         &mut self,
         root: BorrowedFd<'_>,
         directory: BorrowedFd<'_>,
-        from: usize,
-        to: usize,
+        component: Range<usize>,
         want: Want,
     ) -> Result<Made, Errno> {
+        let Range { start: from, end: to } = component;
         match self.with_end(to, |walk| find(root, walk.string(0))) {
             Err(Errno::NOENT) => {}
             result => return result.map(Made::Opened),
