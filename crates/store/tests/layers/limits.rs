@@ -124,9 +124,9 @@ fn a_very_deep_tree_is_unpacked_and_removed() {
     let deep = "d/".repeat(1500);
     let layer = world.apply(&Tar::new().pax(&[("path", deep.as_bytes())]).folder("x").end()).unwrap();
     assert_eq!(layer.size, 0);
-    let lease = std::mem::replace(&mut { world.lease }, world.store.lease());
+    let World { store, lease, dir } = world;
     drop(lease);
-    assert_eq!(world.store.collect().unwrap().layers, 1);
-    world.store.wait_for_deletions();
-    assert_eq!(crate::world::names(&world.store.root().join("trash")), [""; 0]);
+    assert_eq!(store.collect().unwrap().layers, 1);
+    store.wait_for_deletions();
+    assert_eq!(crate::world::names(&dir.path().join("root/trash")), [""; 0]);
 }

@@ -156,9 +156,11 @@ fn collection_never_takes_what_is_in_flight() {
     assert_eq!(world.store.collect().unwrap(), dhow_store::Collected::default());
     let other = world.store.lease();
     assert!(world.store.layers().hold(&other, &layer.chain_id).unwrap().is_some());
-    let World { store, lease, .. } = &world;
-    let _ = (store, lease);
-    assert!(world.store.content().stat(&blob).unwrap().is_some());
+    let World { store, lease, dir: _dir } = world;
+    drop(lease);
+    assert_eq!(store.collect().unwrap().blobs, 1);
+    assert_eq!(store.content().stat(&blob).unwrap(), None);
+    assert!(store.layers().hold(&other, &layer.chain_id).unwrap().is_some(), "the other lease still holds the layer");
 }
 
 /// What a killed engine can leave, at each point between the first byte and the record.

@@ -8,7 +8,7 @@ use tar::{EntryType, Header};
 
 /// A store in a folder that goes away with the test, with something beside it that no archive may reach.
 pub(crate) struct World {
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) store: Store,
     pub(crate) lease: Lease,
 }

@@ -35,7 +35,8 @@ fn a_damaged_database_is_an_error_with_advice() {
     let database = dir.path().join("metadata.db");
     let whole = fs::read(&database).unwrap();
     assert!(whole.len() > 100_000, "the records are in the database, not in the WAL");
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 5] = [
         ("truncated to half", |bytes| bytes.truncate(bytes.len() / 2)),
         ("truncated to a part of the header", |bytes| bytes.truncate(50)),
         ("zeroed", |bytes| bytes.fill(0)),

@@ -48,7 +48,7 @@ fn containers_come_back_as_they_were_written() {
     let store = Store::open(dir.path()).unwrap();
     let expected =
         ContainerRecord { name: "renamed".into(), state: document("new"), spec: document("other"), ..container(1) };
-    assert_eq!(store.metadata().containers().unwrap(), [expected.clone()]);
+    assert_eq!(store.metadata().containers().unwrap(), std::slice::from_ref(&expected));
     assert_eq!(store.metadata().container(&expected.id).unwrap(), Some(expected));
 }
 
