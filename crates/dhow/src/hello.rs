@@ -1,7 +1,7 @@
 //! The image that is part of the binary, so that a first container needs no network.
 
 use dhow_image::Embedded;
-use dhow_oci::{ContainerConfig, History, ImageConfig, Platform};
+use dhow_oci::{History, ImageConfig, Platform, RunConfig};
 
 /// The name by which it is asked for.
 pub(crate) const NAME: &str = "hello-world:latest";
@@ -18,15 +18,15 @@ const CREATED: &str = "2026-11-23T00:00:00Z";
 /// One layer with one program.
 pub(crate) fn image() -> Embedded {
     let platform = Platform::host();
-    let run = ContainerConfig {
+    let run = RunConfig {
         cmd: Some(vec![format!("/{PATH}")]),
         env: Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()]),
         working_dir: "/".to_owned(),
-        ..ContainerConfig::default()
+        ..RunConfig::default()
     };
     let history = |created_by: &str, empty_layer| History {
         created: Some(CREATED.to_owned()),
-        created_by: Some(created_by.to_owned()),
+        created_by: created_by.to_owned(),
         empty_layer,
         ..History::default()
     };

@@ -4,11 +4,12 @@
 //! calls the set-user-ID programs must stay outside of the new namespace, so it is started before and told when to act.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use rustix::process::{getegid, geteuid};
+use rustix::process::{Gid, Uid, getegid, geteuid};
+use rustix::thread::{set_thread_gid, set_thread_uid};
 
 /// One line of an id map: first id inside, first outside, how many.
 type Range = (u32, u32, u32);
@@ -23,8 +24,8 @@ pub(crate) fn enter_unless_root() -> Result<bool> {
         Some((uids, gids)) => enter_with_ranges(&[(0, uid, 1), uids], &[(0, gid, 1), gids])?,
         None => enter_with_one_id(uid, gid)?,
     }
-    rustix::thread::set_thread_gid(rustix::process::Gid::ROOT).context(|| "become group 0 in the user namespace")?;
-    rustix::thread::set_thread_uid(rustix::process::Uid::ROOT).context(|| "become user 0 in the user namespace")?;
+    set_thread_gid(Gid::ROOT).map_err(io::Error::from).context(|| "become group 0 in the user namespace")?;
+    set_thread_uid(Uid::ROOT).map_err(io::Error::from).context(|| "become user 0 in the user namespace")?;
     Ok(true)
 }
 
