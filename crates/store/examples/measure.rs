@@ -13,7 +13,16 @@ fn main() -> Result<()> {
     let store = Store::open(dir.path())?;
     match arguments.split_first() {
         Some((verb, archives)) if verb == "layer" => archives.iter().try_for_each(|archive| layer(&store, archive)),
-        Some((verb, _)) if verb == "records" => records(&store),
+        Some((verb, _)) if verb == "records" => {
+            records(&store)?;
+            drop(store);
+            let start = Instant::now();
+            let store = Store::open(dir.path())?;
+            let opened = start.elapsed();
+            let containers = store.metadata().containers()?.len();
+            println!("opened in {opened:?}, read {containers} containers in {:?}", start.elapsed() - opened);
+            Ok(())
+        }
         _ => {
             println!("measure layer ARCHIVE... | measure records");
             Ok(())

@@ -46,6 +46,8 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     connection.pragma_update(None, "foreign_keys", true)?;
     // Pages are checked as they are read, so that a flipped bit is an error and not a wrong answer.
     connection.pragma_update(None, "cell_size_check", true)?;
+    // In KiB. There are four connections, each with a cache of its own, and the engine shall be small at rest.
+    connection.pragma_update(None, "cache_size", -512)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
