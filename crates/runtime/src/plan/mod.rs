@@ -41,6 +41,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) proc: Proc,
     /// Opened `cgroup.procs` files, one per tree, which the child writes itself into.
     pub(crate) cgroup: Vec<BorrowedFd<'a>>,
+    /// The same, into which the parent writes the child. Moving a process between v1 cgroups may wait for a grace period
+    /// of the kernel's RCU, some milliseconds: as long as the child needs for everything else, which it does meanwhile.
+    /// Only a new cgroup namespace, which remembers where it was made, has to come after the move.
+    pub(crate) cgroup_by_parent: Vec<BorrowedFd<'a>>,
     /// Descriptors from 3 up to this one are the program's.
     pub(crate) first_closed: u32,
     /// The parent has something to do before the child may begin: id maps, limits that only it may raise.
@@ -112,6 +116,9 @@ impl<'a> Plan<'a> {
         let container = Container::plan(request)?;
         let own_user = container.namespaces.has_user();
         let has_maps = container.namespaces.id_maps.is_some();
+        let procs = request.cgroup.map(Cgroup::procs_fds).unwrap_or_default();
+        let (cgroup, cgroup_by_parent) =
+            if container.namespaces.cgroup { (procs, Vec::new()) } else { (Vec::new(), procs) };
         let mut process = process::Process::plan(wanted, own_user, request.id, &mut warnings)?;
         process.personality = personality(spec)?;
         let plan = Self {
@@ -122,7 +129,8 @@ impl<'a> Plan<'a> {
             streams: Streams::plan(&mut request.stdio, wanted.console_size.clone())?,
             seccomp: filter(request.seccomp, spec)?,
             proc: Proc::open()?,
-            cgroup: request.cgroup.map(Cgroup::procs_fds).unwrap_or_default(),
+            cgroup,
+            cgroup_by_parent,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
             warnings,
@@ -143,7 +151,8 @@ impl<'a> Plan<'a> {
             streams: Streams::plan(&mut request.stdio, request.process.console_size.clone())?,
             seccomp: request.seccomp.map(Filter::Borrowed),
             proc: Proc::open()?,
-            cgroup: request.cgroup.map(Cgroup::procs_fds).unwrap_or_default(),
+            cgroup: Vec::new(),
+            cgroup_by_parent: request.cgroup.map(Cgroup::procs_fds).unwrap_or_default(),
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
             warnings,

@@ -65,6 +65,14 @@ fn directory(path: &Path) -> Result<Source> {
     }
 }
 
+/// An overlay that is attached nowhere, for a caller who wants to show it to another runtime.
+///
+/// # Errors
+/// What the kernel says about the layers.
+pub fn detached_overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &[String]) -> Result<OwnedFd> {
+    Overlay { lower, upper, work, options }.mount()
+}
+
 struct Overlay<'a> {
     lower: &'a [PathBuf],
     upper: &'a Path,

@@ -1,6 +1,8 @@
 //! Real containers made with the library, from threads, each in its own world.
 
 mod basics;
+mod cgroups;
+mod command;
 mod errors;
 mod escapes;
 mod exec;

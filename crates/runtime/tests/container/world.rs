@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Error, Result};
 use dhow_oci::runtime::{Linux, LinuxCapabilities, LinuxIdMapping, LinuxNamespace, Mount, Process, Root, Spec};
 use dhow_runtime::{Create, Exec, Init, Rootfs, Started, Stdio, Target, create, exec};
@@ -132,11 +133,16 @@ impl World {
 
     /// Creates with pipes for output.
     pub(crate) fn create(&self) -> Result<(Init, File, File)> {
+        self.create_in(None)
+    }
+
+    pub(crate) fn create_in(&self, cgroup: Option<&Cgroup>) -> Result<(Init, File, File)> {
         let (out, stdout) = pipe();
         let (err, stderr) = pipe();
         let mut request = self.request();
         let stdin = OwnedFd::from(File::open("/dev/null").unwrap());
         request.stdio = Stdio::Fds { stdin, stdout, stderr };
+        request.cgroup = cgroup;
         Ok((create(request)?, out, err))
     }
 
@@ -152,6 +158,12 @@ impl World {
         assert_eq!(running.line(), "up");
         running.world = Some(self);
         running
+    }
+
+    /// Starts in a cgroup.
+    pub(crate) fn start_in(&self, cgroup: &Cgroup) -> Running {
+        let (init, out, err) = self.create_in(Some(cgroup)).unwrap();
+        Running { world: None, started: init.start().unwrap(), out, err }
     }
 
     pub(crate) fn run(&self) -> Result<Outcome> {
@@ -202,12 +214,16 @@ impl Running {
 
     /// Runs one more process in the container.
     pub(crate) fn exec(&self, process: &Process) -> Result<Outcome> {
+        self.exec_in(process, None)
+    }
+
+    pub(crate) fn exec_in(&self, process: &Process, cgroup: Option<&Cgroup>) -> Result<Outcome> {
         let target = Target::open(self.pid())?;
         let (mut out, stdout) = pipe();
         let (mut err, stderr) = pipe();
         let stdin = OwnedFd::from(File::open("/dev/null").unwrap());
         let stdio = Stdio::Fds { stdin, stdout, stderr };
-        let child = exec(Exec { stdio, ..Exec::new(&target, process) })?;
+        let child = exec(Exec { stdio, cgroup, ..Exec::new(&target, process) })?;
         let (mut out_text, mut err_text) = (String::new(), String::new());
         out.read_to_string(&mut out_text).unwrap();
         err.read_to_string(&mut err_text).unwrap();

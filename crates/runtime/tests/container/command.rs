@@ -1,0 +1,162 @@
+//! The command line as podman and containerd use it, through the program in `examples/`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use dhow_oci::runtime::State;
+
+use crate::world::{World, possible};
+
+/// The runtime with a root of its own.
+struct Runtime {
+    world: World,
+}
+
+impl Runtime {
+    fn new(script: &str) -> Self {
+        let world = World::shell(script);
+        let text = serde_json::to_vec(&world.spec).unwrap();
+        fs::write(world.path().join("config.json"), text).unwrap();
+        Self { world }
+    }
+
+    fn id(&self) -> &str {
+        &self.world.id
+    }
+
+    fn call(&self, args: &[&str]) -> Output {
+        let log = self.world.path().join("log");
+        Command::new(program())
+            .args(["--root", self.world.path().join("state").to_str().unwrap()])
+            .args(["--log", log.to_str().unwrap(), "--log-format", "json"])
+            .args(args)
+            .current_dir(self.world.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn succeed(&self, args: &[&str]) -> String {
+        let output = self.call(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn status(&self) -> String {
+        let text = self.succeed(&["state", self.id()]);
+        let state: State = serde_json::from_str(&text).unwrap();
+        format!("{:?}", state.status).to_lowercase()
+    }
+
+    /// Calls `create`, whose container keeps the caller's streams: they must not be pipes that somebody waits for.
+    fn create(&self) {
+        let status = Command::new(program())
+            .args(["--root", self.world.path().join("state").to_str().unwrap()])
+            .args(["create", "--pid-file", "pid", self.id()])
+            .current_dir(self.world.path())
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(self.world.path().join("out")).unwrap())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+/// `examples/dhow-runtime` beside this test's own binary.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/dhow-runtime")
+}
+
+fn ready() -> bool {
+    if !program().exists() {
+        eprintln!("SKIPPED: {} is not built", program().display());
+        return false;
+    }
+    possible()
+}
+
+#[test]
+fn the_life_of_a_container() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("echo started; sleep 1000");
+    let id = runtime.id().to_owned();
+    runtime.create();
+    assert_eq!(runtime.status(), "created");
+    let pid = fs::read_to_string(runtime.world.path().join("pid")).unwrap();
+    assert!(pid.parse::<i32>().is_ok(), "{pid:?}");
+    runtime.succeed(&["start", &id]);
+    assert_eq!(runtime.status(), "running");
+    let output = runtime.call(&["exec", &id, "sh", "-c", "echo inside; exit 6"]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(6), b"inside\n".as_slice()));
+    runtime.succeed(&["pause", &id]);
+    assert_eq!(runtime.status(), "paused");
+    runtime.succeed(&["resume", &id]);
+    assert!(runtime.succeed(&["ps", "--format", "json", &id]).contains(&pid));
+    assert_eq!(runtime.succeed(&["list", "-q"]).trim(), id);
+    assert!(!runtime.call(&["delete", &id]).status.success(), "it runs");
+    assert!(!runtime.call(&["start", &id]).status.success(), "it runs");
+    runtime.succeed(&["delete", "--force", &id]);
+    assert_eq!(runtime.succeed(&["list", "-q"]), "");
+    assert_eq!(fs::read_to_string(runtime.world.path().join("out")).unwrap(), "started\n");
+}
+
+#[test]
+fn run_gives_output_and_code_and_leaves_nothing() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("echo hello; exit 11");
+    let output = runtime.call(&["run", runtime.id()]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(11), b"hello\n".as_slice()));
+    assert_eq!(fs::read_dir(runtime.world.path().join("state")).unwrap().count(), 0);
+}
+
+#[test]
+fn errors_are_in_the_log_as_podman_reads_them() {
+    if !ready() {
+        return;
+    }
+    let mut runtime = Runtime::new("");
+    runtime.world.process().args = vec!["nope".into()];
+    fs::write(runtime.world.path().join("config.json"), serde_json::to_vec(&runtime.world.spec).unwrap()).unwrap();
+    assert_eq!(runtime.call(&["run", runtime.id()]).status.code(), Some(1));
+    let log = fs::read_to_string(runtime.world.path().join("log")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(log.trim()).unwrap();
+    assert_eq!(line["msg"], "exec: \"nope\": executable file not found in $PATH");
+    assert_eq!(fs::read_dir(runtime.world.path().join("state")).unwrap().count(), 0, "nothing is left");
+}
+
+#[test]
+fn what_does_not_exist_is_said_so() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("");
+    for args in [&["state", "nope"][..], &["start", "nope"], &["kill", "nope"], &["delete", "nope"]] {
+        let output = runtime.call(args);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("does not exist"), "{output:?}");
+    }
+    runtime.succeed(&["delete", "--force", "nope"]);
+    assert!(!runtime.call(&["checkpoint", "x"]).status.success());
+    assert!(runtime.succeed(&["features"]).contains("\"ociVersionMax\": \"1.2.0\""));
+}
+
+#[test]
+fn a_spec_to_begin_with_runs() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("");
+    fs::remove_file(runtime.world.path().join("config.json")).unwrap();
+    runtime.succeed(&["spec"]);
+    let file = runtime.world.path().join("config.json");
+    let text = fs::read_to_string(&file).unwrap().replace("\"terminal\": true", "\"terminal\": false");
+    fs::write(&file, text.replace("\"sh\"", "\"true\"")).unwrap();
+    runtime.succeed(&["run", runtime.id()]);
+    assert!(!runtime.call(&["spec"]).status.success(), "it never overwrites");
+}
