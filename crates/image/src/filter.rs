@@ -33,15 +33,12 @@ impl Filters {
 
     /// A word that is true or false, if it is there.
     pub(crate) fn flag(&self, word: &str) -> Result<Option<bool>> {
-        let value = |text: &str| match text {
-            "1" | "true" | "True" | "TRUE" | "t" | "T" => Ok(true),
-            "0" | "false" | "False" | "FALSE" | "f" | "F" => Ok(false),
-            _ => Err(Error::invalid(format!("invalid filter '{word}={text}'"))),
-        };
-        match self.values(word) {
+        let values = self.values(word);
+        match values.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => Ok(None),
-            [one] => value(one).map(Some),
-            several => Err(Error::invalid(format!("invalid filter '{word}=[{}]'", several.join(" ")))),
+            ["1" | "true" | "True" | "TRUE" | "t" | "T"] => Ok(Some(true)),
+            ["0" | "false" | "False" | "FALSE" | "f" | "F"] => Ok(Some(false)),
+            _ => Err(Error::invalid(format!("invalid filter '{word}=[{}]'", values.join(" ")))),
         }
     }
 }
