@@ -80,12 +80,12 @@ fn docker_and_containerd_run_containers_with_our_runtime() {
     docker(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
     let input = finish_with_input(&mut engine.command("docker", &["run", "-i", "--rm", "busybox", "cat"]), b"through".to_vec());
     assert_eq!(input.ok(), "through");
-    docker(&["run", "-dt", "--name", "c", "-m", "64m", "--pids-limit", "50", "busybox", "sh"]).exits(0);
-    assert_eq!(docker(&["exec", "c", "echo", "inside"]).ok(), "inside");
-    docker(&["pause", "c"]).exits(0);
-    docker(&["unpause", "c"]).exits(0);
-    docker(&["update", "-m", "80m", "--memory-swap", "80m", "c"]).exits(0);
-    docker(&["stop", "-t", "0", "c"]).exits(0);
-    assert_eq!(docker(&["inspect", "-f", "{{.State.ExitCode}}", "c"]).ok(), "137");
-    docker(&["rm", "c"]).exits(0);
+    docker(&["run", "-dt", "--name", "box", "-m", "64m", "--pids-limit", "50", "busybox", "sh"]).exits(0);
+    assert_eq!(docker(&["exec", "box", "echo", "inside"]).ok(), "inside");
+    docker(&["pause", "box"]).exits(0);
+    docker(&["unpause", "box"]).exits(0);
+    docker(&["update", "-m", "80m", "--memory-swap", "80m", "box"]).exits(0);
+    docker(&["stop", "-t", "0", "box"]).exits(0);
+    assert_eq!(docker(&["inspect", "-f", "{{.State.ExitCode}}", "box"]).ok(), "137");
+    docker(&["rm", "box"]).exits(0);
 }

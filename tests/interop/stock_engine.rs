@@ -13,15 +13,15 @@ fn our_command_line_drives_a_stock_engine() {
     dhow(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
     let echoed = finish_with_input(&mut engine.command(DHOW, &["run", "-i", "--rm", "busybox", "cat"]), b"both ways".to_vec());
     assert_eq!(echoed.ok(), "both ways");
-    dhow(&["run", "-d", "--name", "c", "busybox", "sh", "-c", "echo logged; sleep 1000"]).exits(0);
-    assert_eq!(dhow(&["exec", "c", "echo", "inside"]).ok(), "inside");
-    assert_eq!(dhow(&["logs", "c"]).ok(), "logged");
-    assert_eq!(dhow(&["ps", "--format", "{{.Names}} {{.State}}"]).ok(), "c running");
-    assert_eq!(dhow(&["stop", "-t", "0", "c"]).ok(), "c");
-    assert_eq!(dhow(&["wait", "c"]).ok(), "137");
-    assert_eq!(dhow(&["start", "c"]).ok(), "c");
-    assert_eq!(dhow(&["kill", "c"]).ok(), "c");
-    assert_eq!(dhow(&["rm", "c"]).ok(), "c");
+    dhow(&["run", "-d", "--name", "box", "busybox", "sh", "-c", "echo logged; sleep 1000"]).exits(0);
+    assert_eq!(dhow(&["exec", "box", "echo", "inside"]).ok(), "inside");
+    assert_eq!(dhow(&["logs", "box"]).ok(), "logged");
+    assert_eq!(dhow(&["ps", "--format", "{{.Names}} {{.State}}"]).ok(), "box running");
+    assert_eq!(dhow(&["stop", "-t", "0", "box"]).ok(), "box");
+    assert_eq!(dhow(&["wait", "box"]).ok(), "137");
+    assert_eq!(dhow(&["start", "box"]).ok(), "box");
+    assert_eq!(dhow(&["kill", "box"]).ok(), "box");
+    assert_eq!(dhow(&["rm", "box"]).ok(), "box");
 }
 
 #[test]

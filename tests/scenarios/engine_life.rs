@@ -33,22 +33,22 @@ fn an_exit_while_the_engine_is_away_is_known_afterwards() {
     std::fs::create_dir(&gate).expect("made");
     let volume = format!("{}:/gate", gate.display());
     let script = "while [ ! -e /gate/open ]; do sleep 0.02; done; echo last words; exit 23";
-    world.dhow(&["run", "-d", "--name", "c", "-v", &volume, "busybox", "sh", "-c", script]).exits(0);
-    let exit = world.data_root().join("containers").join(world.inspect("c", "{{.Id}}")).join("exit.json");
+    world.dhow(&["run", "-d", "--name", "box", "-v", &volume, "busybox", "sh", "-c", script]).exits(0);
+    let exit = world.data_root().join("containers").join(world.inspect("box", "{{.Id}}")).join("exit.json");
     world.crash_engine();
     std::fs::write(gate.join("open"), "").expect("written");
     eventually("the shim wrote the exit status", || exit.exists());
     world.start_engine();
-    assert_eq!(world.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 23");
-    assert_eq!(world.dhow(&["logs", "c"]).ok(), "last words");
-    assert_eq!(world.dhow(&["wait", "c"]).ok(), "23");
+    assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 23");
+    assert_eq!(world.dhow(&["logs", "box"]).ok(), "last words");
+    assert_eq!(world.dhow(&["wait", "box"]).ok(), "23");
 }
 
 #[test]
 fn a_container_with_rm_that_ended_while_the_engine_was_away_is_removed() {
     let mut world = busybox();
-    world.dhow(&["run", "-d", "--rm", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    let pid: i32 = world.inspect("c", "{{.State.Pid}}").parse().expect("a pid");
+    world.dhow(&["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let pid: i32 = world.inspect("box", "{{.State.Pid}}").parse().expect("a pid");
     world.crash_engine();
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("not 0"), rustix::process::Signal::KILL).expect("ours");
     world.start_engine();

@@ -5,16 +5,16 @@ use crate::busybox;
 #[test]
 fn inspect_shows_what_was_asked_for() {
     let world = busybox();
-    world.dhow(&["create", "--name", "c", "-e", "A=1", "-l", "x=y", "-m", "64m", "--cpus", "0.5", "-w", "/tmp", "busybox", "echo", "hi"]).exits(0);
-    assert_eq!(world.inspect("c", "{{.Name}} {{.Path}} {{json .Args}}"), "/c echo [\"hi\"]");
-    assert_eq!(world.inspect("c", "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}"), "67108864 500000000");
-    assert_eq!(world.inspect("c", "{{index .Config.Labels \"x\"}}"), "y");
-    assert_eq!(world.inspect("c", "{{range .Config.Env}}{{println .}}{{end}}").lines().next(), Some("A=1"));
-    assert_eq!(world.inspect("c", "{{len .Id}} {{.State.Status | upper}}"), "64 CREATED");
+    world.dhow(&["create", "--name", "box", "-e", "A=1", "-l", "x=y", "-m", "64m", "--cpus", "0.5", "-w", "/tmp", "busybox", "echo", "hi"]).exits(0);
+    assert_eq!(world.inspect("box", "{{.Name}} {{.Path}} {{json .Args}}"), "/box echo [\"hi\"]");
+    assert_eq!(world.inspect("box", "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}"), "67108864 500000000");
+    assert_eq!(world.inspect("box", "{{index .Config.Labels \"x\"}}"), "y");
+    assert_eq!(world.inspect("box", "{{range .Config.Env}}{{println .}}{{end}}").lines().next(), Some("A=1"));
+    assert_eq!(world.inspect("box", "{{len .Id}} {{.State.Status | upper}}"), "64 CREATED");
     assert_eq!(world.inspect("busybox", "{{.Architecture}} {{.Os}}"), format!("{} linux", architecture()));
     world.dhow(&["inspect", "--type", "container", "busybox"]).exits(1).says("No such container: busybox");
-    world.dhow(&["inspect", "-f", "{{.Nope", "c"]).exits(1).says("template");
-    assert!(world.dhow(&["inspect", "c"]).ok().starts_with("[\n    {\n        \"Id\": \""));
+    world.dhow(&["inspect", "-f", "{{.Nope", "box"]).exits(1).says("template");
+    assert!(world.dhow(&["inspect", "box"]).ok().starts_with("[\n    {\n        \"Id\": \""));
 }
 
 fn architecture() -> &'static str {

@@ -134,18 +134,18 @@ fn cidfile_holds_the_id_and_is_never_overwritten() {
     let world = busybox();
     let file = world.path().join("cid");
     let flag = format!("--cidfile={}", file.display());
-    world.dhow(&["run", "--name", "x", &flag, "busybox", "true"]).exits(0);
-    assert_eq!(std::fs::read_to_string(&file).expect("written"), world.inspect("x", "{{.Id}}"));
+    world.dhow(&["run", "--name", "filed", &flag, "busybox", "true"]).exits(0);
+    assert_eq!(std::fs::read_to_string(&file).expect("written"), world.inspect("filed", "{{.Id}}"));
     world.dhow(&["run", &flag, "busybox", "true"]).exits(125).says("container ID file found");
 }
 
 #[test]
 fn wait_answers_for_containers_that_end_later_and_that_ended_before() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "a", "-i", "busybox", "sh", "-c", "read x; exit 5"]).exits(0);
-    let waiting = world.command(&["wait", "a"]).stdout(std::process::Stdio::piped()).spawn().expect("wait starts");
-    world.dhow(&["stop", "-t", "0", "a"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "later", "-i", "busybox", "sh", "-c", "read x; exit 5"]).exits(0);
+    let waiting = world.command(&["wait", "later"]).stdout(std::process::Stdio::piped()).spawn().expect("wait starts");
+    world.dhow(&["stop", "-t", "0", "later"]).exits(0);
     let output = waiting.wait_with_output().expect("wait ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "137");
-    assert_eq!(world.dhow(&["wait", "a"]).ok(), "137");
+    assert_eq!(world.dhow(&["wait", "later"]).ok(), "137");
 }

@@ -52,8 +52,8 @@ fn flags_are_checked_before_anything_happens() {
 #[test]
 fn signals_are_checked() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    world.dhow(&["kill", "-s", "NOSUCH", "c"]).exits(1).says("Invalid signal: NOSUCH");
-    world.dhow(&["stop", "-t", "0", "c"]).exits(0);
-    world.dhow(&["kill", "c"]).exits(1).says("is not running");
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["kill", "-s", "NOSUCH", "box"]).exits(1).says("Invalid signal: NOSUCH");
+    world.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    world.dhow(&["kill", "box"]).exits(1).says("is not running");
 }

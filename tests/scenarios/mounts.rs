@@ -44,7 +44,7 @@ fn a_mount_over_a_link_in_the_image_stays_in_the_container() {
     let folder = world.path().join("host");
     fs::create_dir(&folder).expect("made");
     // The image's own link points at a place of the host; the mount must resolve it inside the container.
-    world.dhow(&["run", "--name", "l", "busybox", "ln", "-s", "/etc", "/link"]).exits(0);
+    world.dhow(&["run", "--name", "linked", "busybox", "ln", "-s", "/etc", "/link"]).exits(0);
     let volume = format!("{}:/link/../tmp/inner", folder.display());
     world.dhow(&["run", "--rm", "-v", &volume, "busybox", "sh", "-c", "touch /tmp/inner/here"]).exits(0);
     assert!(folder.join("here").exists());

@@ -38,17 +38,17 @@ fn the_same_name_asked_for_by_many_goes_to_one() {
 #[test]
 fn start_stop_and_remove_of_one_container_from_many_sides() {
     let world = busybox();
-    world.dhow(&["create", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["create", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
     thread::scope(|scope| {
-        for verb in [&["start", "c"][..], &["stop", "-t", "0", "c"], &["kill", "c"], &["restart", "-t", "0", "c"]] {
+        for verb in [&["start", "box"][..], &["stop", "-t", "0", "box"], &["kill", "box"], &["restart", "-t", "0", "box"]] {
             for _ in 0..4 {
                 scope.spawn(|| world.dhow(verb));
             }
         }
     });
-    let state = world.inspect("c", "{{.State.Status}}");
+    let state = world.inspect("box", "{{.State.Status}}");
     assert!(["running", "exited", "created"].contains(&state.as_str()), "{state}");
-    world.dhow(&["rm", "-f", "c"]).exits(0);
+    world.dhow(&["rm", "-f", "box"]).exits(0);
 }
 
 #[test]

@@ -96,9 +96,9 @@ fn init_reaps_and_forwards_signals() {
     let (pid, first) = shown.split_once('\n').expect("two lines");
     assert_ne!(pid, "1");
     assert!(first.contains("init"), "{first}");
-    world.dhow(&["run", "-d", "--init", "--name", "i", "busybox", "sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"]).exits(0);
-    world.dhow(&["stop", "i"]).exits(0);
-    assert!(["9", "143"].contains(&world.inspect("i", "{{.State.ExitCode}}").as_str()));
+    world.dhow(&["run", "-d", "--init", "--name", "tiny", "busybox", "sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"]).exits(0);
+    world.dhow(&["stop", "tiny"]).exits(0);
+    assert!(["9", "143"].contains(&world.inspect("tiny", "{{.State.ExitCode}}").as_str()));
 }
 
 #[test]

@@ -25,60 +25,60 @@ fn shim_of(world: &World, container: &str) -> Pid {
 #[test]
 fn a_running_container_needs_force() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    world.dhow(&["rm", "c"]).exits(1).says("stop the container before");
-    world.dhow(&["rm", "-f", "c"]).exits(0);
-    assert_eq!(world.dhow(&["rm", "-f", "c"]).code(), 0, "as with docker, forced removal of nothing is no error");
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["rm", "box"]).exits(1).says("stop the container before");
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+    assert_eq!(world.dhow(&["rm", "-f", "box"]).code(), 0, "as with docker, forced removal of nothing is no error");
 }
 
 #[test]
 fn a_dead_shim_blocks_nothing() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    kill_process(shim_of(&world, "c"), Signal::KILL).expect("the shim is this world's");
-    eventually("the engine notices", || world.inspect("c", "{{.State.Running}}") == "false");
-    world.dhow(&["logs", "c"]).exits(0);
-    world.dhow(&["start", "c"]).exits(0);
-    world.dhow(&["rm", "-f", "c"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    kill_process(shim_of(&world, "box"), Signal::KILL).expect("the shim is this world's");
+    eventually("the engine notices", || world.inspect("box", "{{.State.Running}}") == "false");
+    world.dhow(&["logs", "box"]).exits(0);
+    world.dhow(&["start", "box"]).exits(0);
+    world.dhow(&["rm", "-f", "box"]).exits(0);
 }
 
 #[test]
 fn a_stopped_shim_blocks_nothing() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    kill_process(shim_of(&world, "c"), Signal::STOP).expect("the shim is this world's");
-    world.dhow(&["inspect", "c"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    kill_process(shim_of(&world, "box"), Signal::STOP).expect("the shim is this world's");
+    world.dhow(&["inspect", "box"]).exits(0);
     world.dhow(&["ps", "-a"]).exits(0);
-    world.dhow(&["rm", "-f", "c"]).exits(0);
+    world.dhow(&["rm", "-f", "box"]).exits(0);
 }
 
 #[test]
 fn helpers_that_outlive_process_one_are_ended_with_it() {
     let world = busybox();
     let script = "sleep 1000 & sleep 1000 & exit 6";
-    world.dhow(&["run", "--name", "c", "--pid", "host", "busybox", "sh", "-c", script]).exits(6);
-    world.dhow(&["rm", "c"]).exits(0);
+    world.dhow(&["run", "--name", "box", "--pid", "host", "busybox", "sh", "-c", script]).exits(6);
+    world.dhow(&["rm", "box"]).exits(0);
 }
 
 #[test]
 fn a_container_whose_folder_vanished_can_be_removed() {
     let mut world = busybox();
-    world.dhow(&["run", "--name", "c", "busybox", "true"]).exits(0);
-    let id = world.inspect("c", "{{.Id}}");
+    world.dhow(&["run", "--name", "box", "busybox", "true"]).exits(0);
+    let id = world.inspect("box", "{{.Id}}");
     world.crash_engine();
     fs::remove_dir_all(world.data_root().join("containers").join(&id)).expect("it was there");
     world.start_engine();
-    world.dhow(&["inspect", "c"]).exits(0);
-    world.dhow(&["rm", "c"]).exits(0);
+    world.dhow(&["inspect", "box"]).exits(0);
+    world.dhow(&["rm", "box"]).exits(0);
 }
 
 #[test]
 fn a_mount_held_elsewhere_blocks_nothing() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    let pid = world.inspect("c", "{{.State.Pid}}");
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let pid = world.inspect("box", "{{.State.Pid}}");
     // Another process keeps the container's root file system busy from its own mount namespace.
     let root = fs::File::open(format!("/proc/{pid}/root")).expect("it runs");
-    world.dhow(&["rm", "-f", "c"]).exits(0);
+    world.dhow(&["rm", "-f", "box"]).exits(0);
     drop(root);
 }

@@ -87,14 +87,14 @@ fn a_life_without_root() {
     let home = Home::with_busybox();
     home.dhow(&["run", "--rm", "busybox", "sh", "-c", "exit 9"]).exits(9);
     assert_eq!(home.dhow(&["run", "--rm", "busybox", "id", "-u"]).ok(), "0");
-    home.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
-    home.dhow(&["exec", "c", "sh", "-c", "echo kept > /file"]).exits(0);
-    home.dhow(&["stop", "-t", "0", "c"]).exits(0);
-    home.dhow(&["start", "c"]).exits(0);
-    assert_eq!(home.dhow(&["exec", "c", "cat", "/file"]).ok(), "kept");
-    home.dhow(&["kill", "c"]).exits(0);
-    assert_eq!(home.dhow(&["wait", "c"]).ok(), "137");
-    home.dhow(&["rm", "c"]).exits(0);
+    home.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    home.dhow(&["exec", "box", "sh", "-c", "echo kept > /file"]).exits(0);
+    home.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    home.dhow(&["start", "box"]).exits(0);
+    assert_eq!(home.dhow(&["exec", "box", "cat", "/file"]).ok(), "kept");
+    home.dhow(&["kill", "box"]).exits(0);
+    assert_eq!(home.dhow(&["wait", "box"]).ok(), "137");
+    home.dhow(&["rm", "box"]).exits(0);
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn streams_and_logs_without_root() {
     let data: Vec<u8> = (0..200_000u32).map(|n| (n >> 4) as u8).collect();
     let echoed = finish_with_input(&mut home.command(&["run", "-i", "--rm", "busybox", "cat"]), data.clone());
     assert!(echoed.stdout_bytes() == data);
-    home.dhow(&["run", "--name", "l", "busybox", "sh", "-c", "echo out; echo err >&2"]).exits(0);
-    let logs = home.dhow(&["logs", "l"]);
+    home.dhow(&["run", "--name", "said", "busybox", "sh", "-c", "echo out; echo err >&2"]).exits(0);
+    let logs = home.dhow(&["logs", "said"]);
     assert_eq!((logs.stdout().as_str(), logs.stderr().as_str()), ("out\n", "err\n"));
 }
 
@@ -129,11 +129,11 @@ fn limits_that_cannot_be_set_are_said_and_do_not_stop_the_container() {
 #[test]
 fn containers_survive_the_engine_without_root() {
     let home = Home::with_busybox();
-    home.dhow(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).exits(0);
+    home.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
     let engine = home.engine().expect("it runs");
     kill_process(engine, Signal::KILL).expect("the engine of this home");
     eventually("the engine is gone", || test_kill_process(engine).is_err());
     // The next command starts another engine, which finds the container.
-    assert_eq!(home.dhow(&["exec", "c", "echo", "alive"]).ok(), "alive");
-    home.dhow(&["rm", "-f", "c"]).exits(0);
+    assert_eq!(home.dhow(&["exec", "box", "echo", "alive"]).ok(), "alive");
+    home.dhow(&["rm", "-f", "box"]).exits(0);
 }

@@ -20,16 +20,16 @@ fn the_stock_client_drives_a_containers_life() {
     world.docker(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
     let echoed = finish_with_input(&mut world.stock_command(&["run", "-i", "--rm", "busybox", "cat"]), b"in and out".to_vec());
     assert_eq!(echoed.ok(), "in and out");
-    let id = world.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).ok();
+    let id = world.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
     assert_eq!(id.len(), 64);
-    assert_eq!(world.docker(&["exec", "c", "echo", "inside"]).ok(), "inside");
-    world.docker(&["exec", "c", "sh", "-c", "exit 8"]).exits(8);
-    assert_eq!(world.docker(&["stop", "-t", "0", "c"]).ok(), "c");
-    assert_eq!(world.docker(&["wait", "c"]).ok(), "137");
-    world.docker(&["start", "c"]).exits(0);
-    world.docker(&["restart", "-t", "0", "c"]).exits(0);
-    world.docker(&["kill", "c"]).exits(0);
-    world.docker(&["rm", "c"]).exits(0);
+    assert_eq!(world.docker(&["exec", "box", "echo", "inside"]).ok(), "inside");
+    world.docker(&["exec", "box", "sh", "-c", "exit 8"]).exits(8);
+    assert_eq!(world.docker(&["stop", "-t", "0", "box"]).ok(), "box");
+    assert_eq!(world.docker(&["wait", "box"]).ok(), "137");
+    world.docker(&["start", "box"]).exits(0);
+    world.docker(&["restart", "-t", "0", "box"]).exits(0);
+    world.docker(&["kill", "box"]).exits(0);
+    world.docker(&["rm", "box"]).exits(0);
 }
 
 #[test]

@@ -82,8 +82,8 @@ fn attach_to_a_container_without_terminal_gives_input_and_output() {
 #[test]
 fn start_attached_interactive() {
     let world = busybox();
-    world.dhow(&["create", "-i", "--name", "c", "busybox", "sh", "-c", "cat; exit 4"]).exits(0);
-    let output = finish_with_input(&mut world.command(&["start", "-ai", "c"]), b"hello\n".to_vec());
+    world.dhow(&["create", "-i", "--name", "box", "busybox", "sh", "-c", "cat; exit 4"]).exits(0);
+    let output = finish_with_input(&mut world.command(&["start", "-ai", "box"]), b"hello\n".to_vec());
     output.exits(4);
     assert_eq!(output.stdout(), "hello\n");
 }
