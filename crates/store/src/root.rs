@@ -14,7 +14,7 @@ use rustix::io::Errno;
 pub const FORMAT: u32 = 1;
 
 /// The folders of a data root.
-const FOLDERS: [&str; 6] = ["content", "content/sha256", "content/ingest", "layers", "containers", "trash"];
+const FOLDERS: [&str; 7] = ["content", "content/sha256", "content/ingest", "layers", "containers", "spare", "trash"];
 
 /// A locked data root of the present format.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! `containers/<id>/{upper,work}`; the overlay itself is mounted by the runtime, inside the container's mount namespace.
 
+mod spare;
 mod usage;
 
 use std::collections::HashMap;
@@ -20,7 +21,12 @@ use crate::metadata::{LayerRecord, Metadata};
 use crate::root::Namespace;
 use crate::trash::Trash;
 
+use spare::Spares;
 pub use usage::Usage;
+
+const PRIVATE: Mode = Mode::from_raw_mode(0o710);
+const WORK: Mode = Mode::from_raw_mode(0o700);
+const UPPER: Mode = Mode::from_raw_mode(0o755);
 
 /// What an overlay is mounted from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +50,7 @@ pub struct Snapshots {
     namespace: Namespace,
     metadata: Arc<Metadata>,
     trash: Arc<Trash>,
+    spares: Spares,
     /// Chains do not change once they exist, and a start must not ask the database for what it learned before.
     chains: Mutex<HashMap<Digest, Arc<Chain>>>,
 }
@@ -68,6 +75,7 @@ impl Snapshots {
             namespace: root.namespace(),
             metadata: Arc::clone(metadata),
             trash: Arc::clone(trash),
+            spares: Spares::open(&root.join("spare"))?,
             chains: Mutex::default(),
         })
     }
@@ -129,23 +137,31 @@ impl Snapshots {
         self.chains.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Six system calls at most, none of which waits for a disk.
+    /// Three system calls, eight without a spare folder; none of them waits for a disk.
     fn make_dirs(&self, id: &str, chain: &Chain) -> Result<(), Errno> {
         plain(id).map_err(|_| Errno::INVAL)?;
-        let private = Mode::from_raw_mode(0o710);
-        make_dir(&self.fd, Path::new(id), private)?;
+        let is_new = self.spares.place(&self.fd, id);
+        if !is_new {
+            make_dir(&self.fd, Path::new(id), PRIVATE)?;
+        }
         let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(&self.fd, id, flags, Mode::empty())?;
-        make_dir(&dir, Path::new("work"), Mode::from_raw_mode(0o700))?;
-        if !make_dir(&dir, Path::new("upper"), Mode::from_raw_mode(0o755))? {
-            return Ok(());
+        if !is_new {
+            make_dir(&dir, Path::new("work"), WORK)?;
+            if !make_dir(&dir, Path::new("upper"), UPPER)? {
+                return Ok(());
+            }
         }
         if (chain.uid, chain.gid) != (effective_uid(), effective_gid()) {
             let owner = (Some(Uid::from_raw(chain.uid)), Some(Gid::from_raw(chain.gid)));
             rustix::fs::chownat(&dir, "upper", owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)?;
         }
-        // Always: the process's umask may have taken bits away.
-        rustix::fs::chmodat(&dir, "upper", Mode::from_raw_mode(chain.mode & 0o7777), AtFlags::empty())
+        let mode = Mode::from_raw_mode(chain.mode & 0o7777);
+        // A folder made just now has lost what the process's umask takes away.
+        if is_new && mode == UPPER {
+            return Ok(());
+        }
+        rustix::fs::chmodat(&dir, "upper", mode, AtFlags::empty())
     }
 
     fn overlay_of(&self, id: &str, chain: &Chain) -> Overlay {

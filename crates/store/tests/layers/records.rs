@@ -230,7 +230,7 @@ fn tree(root: &Path) -> Vec<String> {
             found.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
         }
     }
-    found.retain(|name| !name.starts_with("metadata.db"));
+    found.retain(|name| !name.starts_with("metadata.db") && !name.starts_with("spare/"));
     found.sort();
     found
 }

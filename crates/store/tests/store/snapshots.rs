@@ -82,3 +82,29 @@ fn a_chain_that_is_not_there_is_not_found() {
     assert_eq!(error.class(), Class::NotFound);
     assert!(!store.snapshots().dir("c1").exists());
 }
+
+/// Also those that are made from spare folders, of this engine or the one before.
+#[test]
+fn many_containers_each_get_folders_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let store = Store::open(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..30 {
+                        let id = format!("{round}-{thread}-{number}");
+                        let overlay = store.snapshots().prepare(&id, None).unwrap();
+                        assert_eq!(fs::metadata(&overlay.upper).unwrap().mode() & 0o7777, 0o755);
+                        assert!(overlay.work.is_dir());
+                        fs::File::create_new(overlay.upper.join("mine")).unwrap();
+                        store.snapshots().prepare(&id, None).unwrap();
+                        assert!(overlay.upper.join("mine").exists(), "prepared again, it is the same folder");
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(dir.path().join("containers")).unwrap().count(), 120);
+    }
+}
