@@ -6,7 +6,7 @@ use dhow_api::container::{
     CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
 };
 use dhow_engine::{Filters, ListOptions, RemoveOptions, Status, WaitCondition, WaitHandle};
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Class, Error, Result, message};
 use hyper::StatusCode;
 use jiff::Timestamp;
 
@@ -49,8 +49,19 @@ async fn create(mut call: Call) -> Result<Response> {
 
 async fn start(call: Call) -> Result<Response> {
     call.context.handovers.settled(&call.name).await;
-    call.engine().start(&call.name).await?;
+    let started = call.engine().start(&call.name).await;
+    started.map_err(|error| of_the_program(error, &message::no_such_container(&call.name)))?;
     Ok(no_content())
+}
+
+/// Docker answers 400 where a program cannot be run, whatever the reason: 404 is for the container only.
+pub(super) fn of_the_program(error: Error, thing_missing: &str) -> Error {
+    match error.class() {
+        Class::NotFound | Class::PermissionDenied if error.message() != thing_missing => {
+            error.with_class(Class::InvalidArgument)
+        }
+        _ => error,
+    }
 }
 
 async fn wait(call: Call) -> Result<Response> {
@@ -191,4 +202,17 @@ async fn prune_matching(call: &Call, filters: Filters, until: Option<Timestamp>)
         }
     }
     Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_no_missing_container() {
+        let missing = message::no_such_container("x");
+        assert_eq!(of_the_program(Error::not_found("exec: no such file"), &missing).class(), Class::InvalidArgument);
+        assert_eq!(of_the_program(Error::not_found(&*missing), &missing).class(), Class::NotFound);
+        assert_eq!(of_the_program(Error::conflict("running"), &missing).class(), Class::Conflict);
+    }
 }

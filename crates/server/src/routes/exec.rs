@@ -5,9 +5,10 @@ use std::sync::Arc;
 use dhow_api::exec::{CreateRequest, CreateResponse, StartRequest};
 use dhow_api::version::Version;
 use dhow_engine::ExecStartOptions;
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 use hyper::StatusCode;
 
+use super::container::of_the_program;
 use super::container_attach::{content_type, needs_upgrade};
 use super::{Raw, route};
 use crate::http::{Call, Context, Hijack, Response, Route, json, plain_json, read_json, status_only};
@@ -32,7 +33,8 @@ async fn create(mut call: Call) -> Result<Response> {
 async fn start(mut call: Call) -> Result<Response> {
     let request: StartRequest = call.json_or_default().await?;
     if request.detach {
-        call.engine().exec_start(&call.name, options(&request), None).await?;
+        let started = call.engine().exec_start(&call.name, options(&request), None).await;
+        started.map_err(|error| of_the_program(error, &message::no_such_exec(&call.name)))?;
         return Ok(status_only(StatusCode::OK));
     }
     let hijack = prepare(&call.context, call.version, call.name, &request).await?;

@@ -1,13 +1,12 @@
 //! Images, without their archives.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use dhow_api::image::PruneResponse;
-use dhow_engine::ListOptions;
+use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result};
-use dhow_image::{Filters, Images, RemoveOptions, User};
-use dhow_oci::{Digest, Reference};
+use dhow_image::{Filters, Images, RemoveOptions};
+use dhow_oci::Reference;
 use hyper::StatusCode;
 
 use super::route;
@@ -69,15 +68,16 @@ pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference
 
 async fn remove(call: Call) -> Result<Response> {
     let (name, options) = (call.name.clone(), RemoveOptions { force: call.query.flag("force") });
-    let users = users(&call).await?;
-    let removed = blocking(&call, move |images| images.remove(&name, options, |id| of(&users, id))).await?;
+    let removed =
+        engine_blocking(&call, move |engine| engine.images().remove(&name, options, |id| engine.image_users(id)))
+            .await?;
     json(&removed.into_iter().map(image::removed).collect::<Vec<_>>())
 }
 
 async fn prune(call: Call) -> Result<Response> {
     let filters = Filters(call.filters()?);
-    let users = users(&call).await?;
-    let pruned = blocking(&call, move |images| images.prune(&filters, |id| of(&users, id))).await?;
+    let prune = move |engine: &Engine| engine.images().prune(&filters, |id| engine.image_users(id));
+    let pruned = engine_blocking(&call, prune).await?;
     let deleted = pruned.removed.into_iter().map(image::removed).collect();
     json(&PruneResponse { images_deleted: wire::null_if_empty(deleted), space_reclaimed: pruned.reclaimed })
 }
@@ -87,24 +87,16 @@ pub(super) async fn blocking<T: Send + 'static>(
     call: &Call,
     work: impl FnOnce(&Images) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    engine_blocking(call, |engine| work(engine.images())).await
+}
+
+async fn engine_blocking<T: Send + 'static>(
+    call: &Call,
+    work: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let engine = Arc::clone(&call.context.engine);
-    let done = tokio::task::spawn_blocking(move || work(engine.images())).await;
+    let done = tokio::task::spawn_blocking(move || work(&engine)).await;
     done.map_err(|cause| Error::internal("work on images").with_cause(cause))?
-}
-
-/// Containers by the image they use.
-pub(super) async fn users(call: &Call) -> Result<HashMap<String, Vec<User>>> {
-    let options = ListOptions { all: true, ..ListOptions::default() };
-    let mut users: HashMap<String, Vec<User>> = HashMap::new();
-    for container in call.engine().list(options).await? {
-        let user = User { running: container.state.is_running(), container: container.id };
-        users.entry(container.image_id).or_default().push(user);
-    }
-    Ok(users)
-}
-
-fn of(users: &HashMap<String, Vec<User>>, id: &Digest) -> Vec<User> {
-    users.get(&id.to_string()).cloned().unwrap_or_default()
 }
 
 #[cfg(test)]

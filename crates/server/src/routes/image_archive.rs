@@ -1,4 +1,4 @@
-//! Images in and out as archives, and what pulling becomes without registries.
+//! Images in and out: archives, and pulling.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ async fn create(call: Call) -> Result<Response> {
     match (call.query.text("fromImage"), call.query.text("fromSrc")) {
         (Some(image), _) => {
             let image = pulled_name(image, call.query.text("tag"))?;
-            present(call, image).await
+            pull(call, image).await
         }
         (None, Some("-")) => import(call).await,
         (None, Some(address)) => {
@@ -44,17 +44,14 @@ fn pulled_name(image: &str, tag: Option<&str>) -> Result<Reference> {
     }
 }
 
-/// "Pulls" an image that is there; anything else has to wait for registries.
-async fn present(call: Call, image: Reference) -> Result<Response> {
+/// What is here already is pulled; where else an image may come from is the engine's business.
+async fn pull(call: Call, image: Reference) -> Result<Response> {
     let name = image.familiar();
     let wanted = name.clone();
-    match blocking(&call, move |images| images.resolve(&wanted)).await {
-        Ok(_) => json(&status(format!("Status: Image is up to date for {name}"))),
-        Err(_) => Err(Error::not_implemented(format!(
-            "cannot pull {name}: it is not here, and pulling from registries is not available yet"
-        ))
-        .with_hint("bring images in with `load` or `import`")),
-    }
+    let here = blocking(&call, move |images| images.resolve(&wanted)).await.is_ok();
+    let fresh = !here && call.engine().pull(&name).await?.fresh;
+    let news = if fresh { "Downloaded newer image" } else { "Image is up to date" };
+    json(&status(format!("Status: {news} for {name}")))
 }
 
 async fn import(call: Call) -> Result<Response> {

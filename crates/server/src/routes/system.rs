@@ -1,5 +1,6 @@
 //! The engine itself.
 
+use dhow_api::image::Summary;
 use dhow_api::system::DiskUsage;
 use dhow_engine::ListOptions;
 use dhow_errdefs::Result;
@@ -49,18 +50,22 @@ async fn disk_usage(call: Call) -> Result<Response> {
         usage.containers = containers.iter().map(|container| container_view::summary(container, now)).collect();
     }
     if wanted("image") {
-        let version = call.version;
         let images = image::blocking(&call, |images| images.list(&Filters::default())).await?;
         usage.layers_size = images.iter().map(|image| i64::try_from(image.size).unwrap_or(i64::MAX)).sum();
-        usage.images = images.into_iter().map(|image| wire::image::summary(image, version)).collect();
-        let users = image::users(&call).await?;
-        for image in &mut usage.images {
-            image.containers = users.get(&image.id).map_or(0, |users| users.len().try_into().unwrap_or(i64::MAX));
-            image.shared_size = 0;
-        }
+        usage.images = images.into_iter().map(|image| used_image(&call, image)).collect();
     }
     if wanted("volume") {
         usage.volumes = volume::all(&call).await?;
     }
     json(&usage)
+}
+
+/// An image with the number of its containers.
+fn used_image(call: &Call, image: dhow_image::Summary) -> Summary {
+    let users = call.engine().image_users(&image.id).len();
+    Summary {
+        containers: users.try_into().unwrap_or(i64::MAX),
+        shared_size: 0,
+        ..wire::image::summary(image, call.version)
+    }
 }

@@ -1,0 +1,95 @@
+//! What is true for every request.
+
+use crate::Test;
+use crate::world::World;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("protocol::every_answer_says_who_answers", every_answer_says_who_answers),
+    ("protocol::versions_are_negotiated", versions_are_negotiated),
+    ("protocol::what_is_not_there_says_so", what_is_not_there_says_so),
+    ("protocol::a_connection_serves_many_requests", a_connection_serves_many_requests),
+    ("protocol::half_a_request_hurts_nobody", half_a_request_hurts_nobody),
+    ("protocol::facts_about_the_engine", facts_about_the_engine),
+    ("protocol::the_end_closes_idle_connections", the_end_closes_idle_connections),
+];
+
+fn every_answer_says_who_answers() {
+    let world = World::empty();
+    for (method, path, status) in [("GET", "/_ping", 200), ("HEAD", "/v1.41/_ping", 200), ("GET", "/nope", 404)] {
+        let mut client = world.connect();
+        client.send_request(method, path, &["Connection: close"], b"");
+        let answer = client.head();
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("Api-Version"), Some("1.51"));
+        assert_eq!(answer.header("Ostype"), Some("linux"));
+        assert_eq!(answer.header("Docker-Experimental"), Some("false"));
+        assert_eq!(answer.header("Server"), Some("dhow/1.2.3 (linux)"));
+    }
+    assert_eq!(world.get("/_ping").body, b"OK");
+}
+
+fn versions_are_negotiated() {
+    let world = World::empty();
+    assert_eq!(world.get("/v1.24/version").status, 200);
+    let refused = world.get("/v1.52/version");
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.message(), "client version 1.52 is too new. Maximum supported API version is 1.51");
+    assert!(world.get("/v1.23/version").message().starts_with("client version 1.23 is too old"));
+}
+
+fn what_is_not_there_says_so() {
+    let world = World::empty();
+    let unknown = world.get("/v1.41/no/such/thing");
+    assert_eq!((unknown.status, unknown.message().as_str()), (404, "page not found"));
+    assert_eq!(world.request("PUT", "/info", "").status, 404);
+    let later = world.post("/v1.41/images/host:5000/a/b/push");
+    assert_eq!((later.status, later.message().as_str()), (501, "pushing images: not available yet"));
+    let missing = world.get("/containers/x/json");
+    assert_eq!((missing.status, missing.message().as_str()), (404, "No such container: x"));
+    assert_eq!(missing.header("Content-Type"), Some("application/json"));
+}
+
+fn a_connection_serves_many_requests() {
+    let world = World::empty();
+    let mut client = world.connect();
+    for _ in 0..3 {
+        client.send_request("GET", "/containers/json?all=1", &[], b"");
+        assert_eq!(client.answer().body, b"[]\n");
+        client.send_request("POST", "/containers/create", &[], b"{");
+        assert_eq!(client.answer().status, 400);
+    }
+}
+
+fn half_a_request_hurts_nobody() {
+    let world = World::empty();
+    for start in ["", "P", "POST /containers/x/attach HT", "GET /_ping HTTP/1.1\r\nHo", "\0\u{1}\u{2}"] {
+        world.connect().send(start.as_bytes());
+    }
+    assert_eq!(world.get("/_ping").status, 200);
+}
+
+fn facts_about_the_engine() {
+    let world = World::new();
+    let version = world.get("/version").json();
+    assert_eq!((version["Version"].as_str(), version["ApiVersion"].as_str()), (Some("1.2.3"), Some("1.51")));
+    let info = world.get("/info").json();
+    assert_eq!((info["Images"].as_i64(), info["OSType"].as_str()), (Some(1), Some("linux")));
+    assert_eq!(info["Swarm"]["LocalNodeState"], "inactive");
+    let usage = world.get("/system/df").json();
+    assert_eq!(usage["Images"][0]["RepoTags"][0], "busybox:latest");
+    let networks = world.get("/networks?filters=%7B%22name%22%3A%5B%22none%22%5D%7D").json();
+    assert_eq!(networks[0]["Driver"], "null");
+    assert_eq!(world.get("/networks/host").json()["Name"], "host");
+    assert_eq!(world.get("/networks/x").message(), "network x not found");
+    assert_eq!(world.get("/volumes").json()["Volumes"].to_string(), "[]");
+}
+
+fn the_end_closes_idle_connections() {
+    let mut world = World::empty();
+    let mut silent = world.connect();
+    let mut idle = world.connect();
+    idle.send_request("GET", "/_ping", &[], b"");
+    assert_eq!(idle.answer().status, 200);
+    world.end();
+    assert!(silent.rest().is_empty() && idle.rest().is_empty());
+}
