@@ -158,6 +158,7 @@ impl Drop for Child {
 /// Makes the process; only the parent returns.
 fn clone<'a>(plan: &mut Plan<'a>, line: OwnedFd, cgroup: Option<&'a Cgroup>) -> Result<(i32, OwnedFd)> {
     let visit = Visit::begin(plan)?;
+    plan.pid_by_child = visit.pid_refused;
     let namespaces = match plan.new_world().map(|container| &container.namespaces) {
         // From inside the user namespace, by the child.
         Some(namespaces) if namespaces.joins_user() => Flags::empty(),
@@ -204,11 +205,13 @@ fn refused(error: io::Error) -> Error {
 /// A stay of the calling thread in namespaces that its child is to be born in.
 struct Visit {
     home: Vec<(OwnedFd, Flags)>,
+    /// The pid namespace is another user namespace's, which has to be entered first.
+    pid_refused: bool,
 }
 
 impl Visit {
     fn begin(plan: &Plan<'_>) -> Result<Self> {
-        let mut visit = Self { home: Vec::new() };
+        let mut visit = Self { home: Vec::new(), pid_refused: false };
         match &plan.world {
             World::New(container) => {
                 for join in &container.namespaces.around {
@@ -217,9 +220,15 @@ impl Visit {
             }
             // A process never changes its own pid namespace, only that of its children.
             World::Entered(target) if target.namespaces().contains(Flags::PROCESS_ID) => {
-                visit
-                    .enter(target.as_fd(), Flags::PROCESS_ID)
-                    .context(|| format!("enter the pid namespace of process {}", target.pid()))?;
+                match visit.enter(target.as_fd(), Flags::PROCESS_ID) {
+                    Err(error)
+                        if error.kind() == io::ErrorKind::PermissionDenied
+                            && target.namespaces().contains(Flags::USER) =>
+                    {
+                        visit.pid_refused = true;
+                    }
+                    result => result.context(|| format!("enter the pid namespace of process {}", target.pid()))?,
+                }
             }
             World::Entered(_) => {}
         }

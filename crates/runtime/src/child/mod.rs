@@ -117,7 +117,7 @@ fn enter(plan: &Plan<'_>, target: &Target, line: &Line) -> Outcome {
     hide()?;
     // By descriptors opened outside; inside there may be no path to them.
     join_cgroup(plan)?;
-    namespaces::enter(target)?;
+    namespaces::enter(plan, target, line)?;
     terminal::open_for_exec(plan, line)
 }
 

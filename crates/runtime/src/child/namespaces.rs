@@ -30,13 +30,12 @@ pub(super) fn join(container: &Container, line: &OwnedFd) -> Outcome {
     if refused != 0 {
         return super::fail(Step::JoinNamespace, refused.trailing_zeros() as usize, Errno::PERM);
     }
-    if container.namespaces.joins_user() { succeed(container, line) } else { Ok(()) }
+    if container.namespaces.joins_user() { succeed(container.namespaces.create, line) } else { Ok(()) }
 }
 
-/// Makes the container's real first process from inside the joined user namespace, so that the new namespaces belong to
-/// it. It is a sibling, so the caller of the runtime becomes its parent; this process has done its work.
-fn succeed(container: &Container, line: &OwnedFd) -> Outcome {
-    let request = Request { namespaces: container.namespaces.create, cgroup: None, sibling: true };
+/// Makes the real process from inside the joined user namespace, so that new namespaces belong to it. It is a sibling, so the caller of the runtime becomes its parent; this process has done its work.
+fn succeed(namespaces: Flags, line: &OwnedFd) -> Outcome {
+    let request = Request { namespaces, cgroup: None, sibling: true };
     match fork(&request).at(Step::Successor)? {
         Fork::Child => Ok(()),
         Fork::Parent { pid, pidfd } => {
@@ -99,15 +98,17 @@ pub(super) fn write_sysctls(plan: &Plan<'_>, container: &Container) -> Outcome {
 }
 
 /// Enters all namespaces of a running container at once: either all or none.
-pub(super) fn enter(target: &Target) -> Outcome {
-    let namespaces = target.namespaces().difference(Flags::PROCESS_ID);
+pub(super) fn enter(plan: &Plan<'_>, target: &Target, line: &OwnedFd) -> Outcome {
+    let all = target.namespaces();
+    let namespaces = if plan.pid_by_child { all } else { all.difference(Flags::PROCESS_ID) };
     if !namespaces.is_empty() {
         move_into_thread_name_spaces(target.as_fd(), namespaces).at(Step::Enter)?;
     }
     if namespaces.contains(Flags::USER) {
+        // As in `become_root`.
         let _ = set_thread_groups(&[]);
         set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).at(Step::BecomeRoot)?;
         set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).at(Step::BecomeRoot)?;
     }
-    Ok(())
+    if plan.pid_by_child { succeed(Flags::empty(), line) } else { Ok(()) }
 }

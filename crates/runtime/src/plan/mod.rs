@@ -45,6 +45,8 @@ pub(crate) struct Plan<'a> {
     /// of the kernel's RCU, some milliseconds: as long as the child needs for everything else, which it does meanwhile.
     /// Only a new cgroup namespace, which remembers where it was made, has to come after the move.
     pub(crate) cgroup_by_parent: Vec<BorrowedFd<'a>>,
+    /// An ordinary user's child enters the container's pid namespace itself, after its user namespace.
+    pub(crate) pid_by_child: bool,
     /// Descriptors from 3 up to this one are the program's.
     pub(crate) first_closed: u32,
     /// The parent has something to do before the child may begin: id maps, limits that only it may raise.
@@ -131,6 +133,7 @@ impl<'a> Plan<'a> {
             proc: Proc::open()?,
             cgroup,
             cgroup_by_parent,
+            pid_by_child: false,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
             warnings,
@@ -153,6 +156,7 @@ impl<'a> Plan<'a> {
             proc: Proc::open()?,
             cgroup: Vec::new(),
             cgroup_by_parent: request.cgroup.map(Cgroup::procs_fds).unwrap_or_default(),
+            pid_by_child: false,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
             warnings,

@@ -160,3 +160,40 @@ fn a_spec_to_begin_with_runs() {
     runtime.succeed(&["run", runtime.id()]);
     assert!(!runtime.call(&["spec"]).status.success(), "it never overwrites");
 }
+
+#[test]
+fn an_ordinary_user_runs_and_enters_a_container() {
+    if !ready() {
+        return;
+    }
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    let world = World::shell("");
+    // The program may be where this user cannot go.
+    let own = world.path().join("runtime");
+    fs::copy(program(), &own).unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+    for path in [world.path().to_owned(), world.rootfs(), world.rootfs().join("etc")] {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let script = "set -e; ./runtime spec --rootless; \
+        sed -i -e 's/\"terminal\": true/\"terminal\": false/' -e 's/\"sh\"/\"sleep\",\"1000\"/' config.json; \
+        ./runtime --root state create c </dev/null >/dev/null 2>&1; ./runtime --root state start c; \
+        ./runtime --root state exec c sh -c 'id -u; echo $$; cat /proc/self/uid_map'; \
+        ./runtime --root state delete --force c";
+    let output = Command::new("/bin/sh")
+        .args(["-c", script])
+        .current_dir(world.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if String::from_utf8_lossy(&output.stderr).contains("may not make namespaces") {
+        eprintln!("SKIPPED: ordinary users have no namespaces here");
+        return;
+    }
+    assert_eq!(words, ["0", "2", "0", "65534", "1"], "{output:?}");
+}
