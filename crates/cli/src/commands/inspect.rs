@@ -1,0 +1,195 @@
+//! `inspect`, `container inspect`, `image inspect`.
+
+use dhow_client::Client;
+use dhow_errdefs::{Class, Error, Result};
+
+use crate::command::{Arguments, Command};
+use crate::failure::{Failure, Outcome};
+use crate::flags::{Flag, Parsed};
+use crate::format::{Document, compact, indent};
+use crate::output;
+use crate::session::Session;
+
+pub(super) static INSPECT: Command = Command {
+    names: &["inspect"],
+    usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+    summary: "Return low-level information on Docker objects",
+    flags: &[&[FORMAT, SIZE, Flag::text("type", "Only look among things of this kind")]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags, flags.text("type"))),
+};
+
+pub(super) static CONTAINER_INSPECT: Command = Command {
+    names: &["container inspect"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Display detailed information on one or more containers",
+    flags: &[&[FORMAT, SIZE]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags, "container")),
+};
+
+pub(super) static IMAGE_INSPECT: Command = Command {
+    names: &["image inspect"],
+    usage: "[OPTIONS] IMAGE [IMAGE...]",
+    summary: "Display detailed information on one or more images",
+    flags: &[&[FORMAT, SIZE.hidden()]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags, "image")),
+};
+
+const FORMAT: Flag =
+    Flag::text("format", "How to print:\n'json':             JSON on one line\n'TEMPLATE':         a Go template")
+        .short(b'f');
+
+const SIZE: Flag = Flag::bool("size", "Show what containers take on disk").short(b's');
+
+/// Kinds of things, in the order they are tried.
+const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
+
+/// Kinds Docker has and this client does not show.
+const OTHER_KINDS: [&str; 6] = ["config", "node", "plugin", "secret", "service", "task"];
+
+/// Fields that engines leave out when they are empty, and that templates may ask for all the same.
+const OPTIONAL: &[&str] = &[
+    "State.Health",
+    "SizeRw",
+    "SizeRootFs",
+    "Config.ExposedPorts",
+    "Config.Healthcheck",
+    "Config.MacAddress",
+    "Config.NetworkDisabled",
+    "Config.OnBuild",
+    "Config.Shell",
+    "Config.StopSignal",
+    "Config.StopTimeout",
+    "Config.Labels",
+    "Config.Volumes",
+    "Config.Entrypoint",
+    "Config.Cmd",
+    "Config.Env",
+    "Config.User",
+    "Config.WorkingDir",
+    "HostConfig.Annotations",
+    "HostConfig.Init",
+    "HostConfig.Mounts",
+    "HostConfig.Runtime",
+    "HostConfig.StorageOpt",
+    "HostConfig.Sysctls",
+    "HostConfig.Tmpfs",
+];
+
+async fn run(session: &Session, flags: &Parsed, kind: &str) -> Outcome {
+    if !kind.is_empty() && !KINDS.contains(&kind) {
+        let mut known = [&KINDS[..], &OTHER_KINDS[..]].concat();
+        known.sort_unstable();
+        let known: Vec<String> = known.iter().map(|kind| format!("{kind:?}")).collect();
+        return Err(Error::invalid(format!("unknown type: {kind:?}: must be one of {}", known.join(", "))).into());
+    }
+    let format = flags.text("format");
+    check_template(format)?;
+    let client = session.client().await?;
+    let (mut shown, mut failures) = (Vec::new(), Vec::new());
+    for name in &flags.args {
+        match find(client, kind, name, flags.on("size")).await.and_then(|text| show(&text, format)) {
+            Ok(text) => shown.push(text),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    output::text(&joined(&shown, format))?;
+    if failures.is_empty() { Ok(0) } else { Err(Failure::text(failures.join("\n"))) }
+}
+
+/// A template that is none is found out before anything is asked.
+fn check_template(format: &str) -> Result<(), Failure> {
+    if matches!(format, "" | "json") {
+        return Ok(());
+    }
+    match Document::parse("{}", &[])?.execute(format) {
+        Err(error) if !error.to_string().contains("executing") => Err(Failure::Text(error.to_string(), 64)),
+        _ => Ok(()),
+    }
+}
+
+async fn find(client: &Client, kind: &str, name: &str, size: bool) -> Result<String> {
+    for one in KINDS.iter().filter(|one| kind.is_empty() || kind == **one) {
+        match ask(client, one, name, size).await {
+            Ok(text) => return Ok(String::from_utf8_lossy(&text).into_owned()),
+            Err(error) if kind.is_empty() && may_be_another_kind(&error) => {}
+            Err(error) if kind == "image" && error.class() == Class::NotFound => {
+                return Err(Error::not_found(image_text(&error, name)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::not_found(format!("Error: No such object: {name}")))
+}
+
+/// Docker's own prefix, which engines of version 28 send and older ones leave to the client.
+fn image_text(error: &Error, name: &str) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("Error response from daemon: ") {
+        Some(said) if !said.starts_with("no such image") => {
+            format!("Error response from daemon: no such image: {name}: {said}")
+        }
+        _ => text,
+    }
+}
+
+fn may_be_another_kind(error: &Error) -> bool {
+    matches!(error.class(), Class::NotFound | Class::NotImplemented | Class::InvalidArgument)
+}
+
+async fn ask(client: &Client, kind: &str, name: &str, size: bool) -> Result<Vec<u8>> {
+    match kind {
+        "container" => client.container_inspect_raw(name, size).await,
+        "image" => client.image_inspect_raw(name).await,
+        "network" => client.raw(&format!("/networks/{}", dhow_api::query::encode(name))).await,
+        _ => client.raw(&format!("/volumes/{}", dhow_api::query::encode(name))).await,
+    }
+}
+
+fn show(text: &str, format: &str) -> Result<String> {
+    match format {
+        "" => Ok(indent(text, "    ")),
+        "json" => Ok(compact(text).0),
+        template => Document::parse(text, OPTIONAL)?.execute(template),
+    }
+}
+
+fn joined(shown: &[String], format: &str) -> String {
+    match (format, shown) {
+        ("", []) => "[]\n".into(),
+        ("", _) => {
+            let items: Vec<String> = shown.iter().map(|text| format!("    {text}")).collect();
+            format!("[\n{}\n]\n", items.join(",\n"))
+        }
+        ("json", _) => format!("[{}]\n", shown.join(",")),
+        (_, []) => "\n".into(),
+        _ => shown.iter().map(|text| format!("{text}\n")).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_things_are_one_list() {
+        let shown: Vec<String> = ["{\"a\":1}", "{}"].iter().map(|text| show(text, "").unwrap()).collect();
+        assert_eq!(joined(&shown, ""), "[\n    {\n        \"a\": 1\n    },\n    {}\n]\n");
+        assert_eq!(joined(&[], ""), "[]\n");
+        assert_eq!(joined(&["{}".into(), "{}".into()], "json"), "[{},{}]\n");
+        assert_eq!(joined(&[], "{{.Id}}"), "\n");
+        assert_eq!(joined(&["a".into(), "b".into()], "{{.Id}}"), "a\nb\n");
+    }
+
+    #[test]
+    fn a_bad_template_is_found_before_asking() {
+        let Err(Failure::Text(text, code)) = check_template("{{") else { panic!("accepted") };
+        assert_eq!((text.as_str(), code), ("template parsing error: template: :1: unclosed action", 64));
+        assert!(check_template("{{.Id}}").is_ok());
+    }
+}

@@ -1,0 +1,114 @@
+//! Being connected to a container's streams: the part that `run`, `start`, `attach` and `exec` share.
+
+use std::future::pending;
+
+use dhow_api::container::WaitResponse;
+use dhow_client::{Client, Hijacked, Waiting};
+use dhow_errdefs::{Error, Result, ResultExt};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::{Failure, Outcome};
+use crate::streams::{End, Plan, Pump};
+use crate::terminal::{Forward, Raw, follow_size};
+
+/// Whose terminal it is.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    Container(&'a str),
+    Exec(&'a str),
+}
+
+impl Target<'_> {
+    async fn resize(self, client: &Client, rows: u16, columns: u16) -> Result<()> {
+        match self {
+            Self::Container(id) => client.container_resize(id, rows, columns).await,
+            Self::Exec(id) => client.exec_resize(id, rows, columns).await,
+        }
+    }
+}
+
+/// Streams in motion, our terminal in raw mode if the container has one.
+pub(super) struct Live {
+    pump: Pump,
+    raw: Option<Raw>,
+    tty: bool,
+}
+
+impl Live {
+    pub(super) fn begin(hijacked: Hijacked, plan: &Plan) -> Result<Self> {
+        let raw = if plan.tty && plan.stdin { Raw::enter() } else { None };
+        let pump = Pump::start(hijacked, plan).context(|| "move the container's streams")?;
+        Ok(Self { pump, raw, tty: plan.tty })
+    }
+
+    /// Until the container closes its streams or the person detaches (`true`). The terminal is as before afterwards.
+    pub(super) async fn until_end(mut self, client: &Client, target: Target<'_>) -> Result<bool, Failure> {
+        let (tty, raw) = (self.tty, self.raw.is_some());
+        let sizes = async {
+            if tty {
+                follow_size(|rows, columns| target.resize(client, rows, columns)).await;
+            }
+            pending::<()>().await;
+        };
+        let killed = async { if raw { killed().await } else { pending().await } };
+        let end = tokio::select! {
+            end = self.pump.end() => end,
+            () = sizes => End::Done,
+            signal = killed => {
+                drop(self.raw.take());
+                return Err(Failure::Text(String::new(), 128 + signal));
+            }
+        };
+        drop(self.raw.take());
+        self.pump.stop();
+        match end {
+            End::Done => Ok(false),
+            End::Detached => Ok(true),
+            End::Failed(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Waits for a signal that ends us: with a raw terminal, it is not to be left behind like that.
+async fn killed() -> u8 {
+    let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
+        return pending().await;
+    };
+    tokio::select! {
+        _ = hangup.recv() => 1,
+        _ = terminate.recv() => 15,
+    }
+}
+
+/// Does something while signals are passed on to the container.
+pub(super) async fn with_signals(
+    forward: Option<Forward>,
+    client: &Client,
+    container: &str,
+    work: impl Future<Output = Outcome>,
+) -> Outcome {
+    let Some(forward) = forward else { return work.await };
+    tokio::select! {
+        outcome = work => outcome,
+        () = forward.to(client, container) => Err(Failure::text("")),
+    }
+}
+
+/// The exit code of a container that is waited for.
+pub(super) async fn exit_code(waiting: Waiting) -> Outcome {
+    let WaitResponse { error, status_code } = waiting.exit().await?;
+    if let Some(error) = error.filter(|error| !error.message.is_empty()) {
+        return Err(Failure::Text(format!("Error waiting for container: {}", error.message), 125));
+    }
+    Ok(code(status_code))
+}
+
+/// An exit status as our own: only its lowest byte leaves a process.
+pub(super) fn code(status: i64) -> u8 {
+    status.to_le_bytes()[0]
+}
+
+/// Docker's answer to detaching where the command was about the streams and nothing else.
+pub(super) fn detached() -> Failure {
+    Error::cancelled("read escape sequence").into()
+}

@@ -1,0 +1,39 @@
+//! `load`.
+
+use std::io::{IsTerminal, stdin};
+
+use dhow_client::Upload;
+use dhow_errdefs::Error;
+
+use super::import::print;
+use crate::command::{Arguments, Command};
+use crate::failure::Outcome;
+use crate::flags::{Flag, Parsed};
+use crate::options::open_failed;
+use crate::session::Session;
+
+pub(super) static LOAD: Command = Command {
+    names: &["image load", "load"],
+    usage: "[OPTIONS]",
+    summary: "Load an image from a tar archive or STDIN",
+    flags: &[&[
+        Flag::text("input", "Read from this file").short(b'i'),
+        Flag::text("platform", "Load only this platform").hidden(),
+        Flag::bool("quiet", "Say less").short(b'q'),
+    ]],
+    arguments: Arguments::None,
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags)),
+};
+
+async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    let upload = match flags.some("input") {
+        Some(path) => Upload::from_reader(std::fs::File::open(path).map_err(|cause| open_failed(path, &cause))?),
+        None if stdin().is_terminal() => {
+            return Err(Error::invalid("requested load from stdin, but stdin is empty").into());
+        }
+        None => Upload::from_reader(stdin()),
+    };
+    // No bars are drawn, so there is no use in being told of progress.
+    print(session.client().await?.image_load(true, upload).await?).await
+}

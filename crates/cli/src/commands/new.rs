@@ -1,0 +1,157 @@
+//! Creating a container: the part that `run` and `create` share.
+
+use std::fs::File;
+use std::io::Write;
+
+use dhow_api::stream::Message;
+use dhow_client::Client;
+use dhow_errdefs::{Class, Error, Result};
+use dhow_oci::Reference;
+
+use crate::flags::Parsed;
+use crate::options::{Wanted, open_failed, wanted};
+use crate::output;
+use crate::session::Session;
+
+/// Reads the flags and adds what the configuration and the terminal say.
+pub(super) fn prepare(session: &Session, flags: &Parsed) -> Result<Wanted> {
+    let mut wanted = wanted(flags)?;
+    if !matches!(flags.text("pull"), "always" | "missing" | "never" | "") {
+        return Err(Error::invalid(format!(
+            "invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"",
+            flags.text("pull")
+        )));
+    }
+    if !is_id(&flags.args[0]) {
+        Reference::parse(&flags.args[0])?;
+    }
+    let variables = wanted.request.config.env.get_or_insert_default();
+    for (name, value) in session.proxy_variables() {
+        let set = |line: &String| line.split('=').next() == Some(&name);
+        if !variables.iter().any(set) {
+            variables.push(format!("{name}={value}"));
+        }
+    }
+    let (rows, columns) = crate::terminal::size();
+    wanted.request.host_config.console_size = [rows.into(), columns.into()];
+    Ok(wanted)
+}
+
+/// A full image ID, which is no name and cannot be pulled.
+fn is_id(image: &str) -> bool {
+    let digits = image.strip_prefix("sha256:").unwrap_or(image);
+    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Creates the container, after pulling its image where that is wanted; prints warnings, writes the ID file.
+pub(super) async fn create(client: &Client, flags: &Parsed, wanted: &Wanted) -> Result<String> {
+    let mut id_file = flags.some("cidfile").map(IdFile::create).transpose()?;
+    let image = &wanted.request.config.image;
+    if flags.text("pull") == "always" {
+        pull(client, image, &wanted.platform, flags.on("quiet")).await?;
+    }
+    let created = match client.container_create(&wanted.name, &wanted.platform, &wanted.request).await {
+        Err(error) if error.class() == Class::NotFound && flags.text("pull") == "missing" && !is_id(image) => {
+            if !flags.on("quiet") {
+                let name = Reference::parse(image)?.with_default_tag().familiar();
+                output::note(&format!("Unable to find image '{name}' locally"));
+            }
+            pull(client, image, &wanted.platform, flags.on("quiet")).await?;
+            client.container_create(&wanted.name, &wanted.platform, &wanted.request).await?
+        }
+        other => other?,
+    };
+    for warning in &created.warnings {
+        output::note(&format!("WARNING: {warning}"));
+    }
+    if let Some(file) = &mut id_file {
+        file.write(&created.id)?;
+    }
+    Ok(created.id)
+}
+
+/// The file of `--cidfile`: made before the container, taken away again if there never is one.
+struct IdFile {
+    path: String,
+    file: File,
+    written: bool,
+}
+
+impl IdFile {
+    fn create(path: &str) -> Result<Self> {
+        match File::create_new(path) {
+            Ok(file) => Ok(Self { path: path.to_owned(), file, written: false }),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::already_exists(format!(
+                "container ID file found, make sure the other container isn't running or delete {path}"
+            ))),
+            Err(error) => Err(Error::new(error.kind().into(), "failed to create the container ID file")
+                .with_cause(open_failed(path, &error))),
+        }
+    }
+
+    fn write(&mut self, id: &str) -> Result<()> {
+        self.written = true;
+        self.file
+            .write_all(id.as_bytes())
+            .map_err(|cause| Error::internal("failed to write the container ID to the file").with_cause(cause))
+    }
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        if !self.written {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Has the engine pull an image; what it says goes to standard error.
+async fn pull(client: &Client, image: &str, platform: &str, quiet: bool) -> Result<()> {
+    let reference = Reference::parse(image)?.with_default_tag();
+    let tag = match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => digest.to_string(),
+        (None, tag) => tag.unwrap_or_default().to_owned(),
+    };
+    let mut messages = client.image_pull(&reference.familiar_name(), &tag, platform).await?;
+    while let Some(message) = messages.next::<Message>().await? {
+        if let Some(error) = failure(&message) {
+            return Err(error);
+        }
+        let progress = message.progress_detail.is_some_and(|detail| detail.total > 0);
+        if !quiet && !progress && !message.status.is_empty() {
+            let before = if message.id.is_empty() { String::new() } else { format!("{}: ", message.id) };
+            output::note(&format!("{before}{}", message.status));
+        }
+    }
+    Ok(())
+}
+
+/// The error that a message of a stream is, if it is one.
+pub(super) fn failure(message: &Message) -> Option<Error> {
+    let text = message.error_detail.as_ref().map_or(&message.error, |detail| &detail.message);
+    (!text.is_empty()).then(|| Error::internal(text.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_file_stays_only_if_there_is_a_container() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id").display().to_string();
+        drop(IdFile::create(&path).unwrap());
+        let mut file = IdFile::create(&path).unwrap();
+        file.write("abc").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "abc");
+        let error = IdFile::create(&path).err().unwrap();
+        assert!(error.to_string().starts_with("container ID file found"));
+    }
+
+    #[test]
+    fn whole_ids_are_no_names() {
+        assert!(is_id(&"a".repeat(64)) && is_id(&format!("sha256:{}", "0".repeat(64))));
+        assert!(!is_id("busybox") && !is_id("abcdef012345"));
+    }
+}

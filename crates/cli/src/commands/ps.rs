@@ -1,0 +1,283 @@
+//! `ps`.
+
+use std::collections::BTreeMap;
+
+use dhow_api::container::{Port, Summary};
+use dhow_api::query::Filters;
+use dhow_client::Listing;
+
+use crate::command::{Arguments, Command};
+use crate::failure::Outcome;
+use crate::flags::{Flag, Parsed};
+use crate::format::{Column, Format, Row, decimal_3, ellipsis, local, short_id, show, since_then};
+use crate::output;
+use crate::session::Session;
+
+pub(super) static PS: Command = Command {
+    names: &["container ls", "container list", "container ps", "ps"],
+    usage: "[OPTIONS]",
+    summary: "List containers",
+    flags: &[&[
+        Flag::bool("all", "Show stopped ones too").short(b'a'),
+        FILTER,
+        FORMAT,
+        Flag::int("last", "Show the newest ones, so many, in any state").short(b'n').default("-1"),
+        Flag::bool("latest", "Show the newest one, in any state").short(b'l'),
+        Flag::bool("no-trunc", "Cut nothing off"),
+        Flag::bool("quiet", "Only show IDs").short(b'q'),
+        Flag::bool("size", "Show what they take on disk").short(b's'),
+    ]],
+    arguments: Arguments::None,
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags)),
+};
+
+/// `--filter`, which several commands have.
+pub(super) const FILTER: Flag =
+    Flag::list("filter", "Only what matches (name=value)").short(b'f').placeholder("filter").check(check_filter);
+
+/// `--format`, which several commands have.
+pub(super) const FORMAT: Flag = Flag::text(
+    "format",
+    "How to print:\n'table':            a table with heads (default)\n'table TEMPLATE':   a table whose columns a Go template gives\n'json':             JSON\n'TEMPLATE':         a Go template",
+);
+
+fn check_filter(text: &str) -> Result<(), String> {
+    match text.is_empty() || text.contains('=') {
+        true => Ok(()),
+        false => Err("bad format of filter (expected name=value)".into()),
+    }
+}
+
+/// What `--filter` asks for.
+pub(super) fn filters(flags: &Parsed) -> Filters {
+    let mut filters = Filters::new();
+    for (key, value) in flags.list("filter").filter_map(|text| text.split_once('=')) {
+        filters.entry(key.trim().to_lowercase()).or_default().push(value.trim().to_owned());
+    }
+    filters
+}
+
+const COLUMNS: [&str; 8] = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names", "Size"];
+
+async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    let (quiet, size) = (flags.on("quiet"), flags.on("size"));
+    let asked = flags.some("format").or_else(|| session.config().ps_format()).unwrap_or("table");
+    if quiet && flags.some("format").is_some() {
+        output::note("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+    }
+    let limit = match flags.number("last") {
+        -1 if flags.on("latest") => 1,
+        last => last,
+    };
+    let listing =
+        Listing { all: flags.on("all"), limit, size: size || asked.contains(".Size"), filters: filters(flags) };
+    let containers = session.client().await?.container_list(&listing).await?;
+    let full = flags.on("no-trunc");
+    let rows: Vec<Container> = containers.into_iter().map(|summary| Container { summary, full }).collect();
+    if quiet {
+        let ids: String = rows.iter().map(|row| row.field("ID") + "\n").collect();
+        output::text(&ids)?;
+        return Ok(0);
+    }
+    let columns = if size { &COLUMNS[..] } else { &COLUMNS[..7] };
+    output::text(&show(&rows, &Format::new(asked, columns))?)?;
+    Ok(0)
+}
+
+/// A container in a list.
+pub(super) struct Container {
+    pub(super) summary: Summary,
+    pub(super) full: bool,
+}
+
+impl Row for Container {
+    const KIND: &'static str = "*formatter.ContainerContext";
+    const COLUMNS: &'static [Column] = &[
+        Column { name: "ID", header: "CONTAINER ID" },
+        Column { name: "Names", header: "NAMES" },
+        Column { name: "Image", header: "IMAGE" },
+        Column { name: "Command", header: "COMMAND" },
+        Column { name: "CreatedAt", header: "CREATED AT" },
+        Column { name: "RunningFor", header: "CREATED" },
+        Column { name: "Platform", header: "PLATFORM" },
+        Column { name: "Ports", header: "PORTS" },
+        Column { name: "State", header: "STATE" },
+        Column { name: "Status", header: "STATUS" },
+        Column { name: "Size", header: "SIZE" },
+        Column { name: "Labels", header: "LABELS" },
+        Column { name: "Mounts", header: "MOUNTS" },
+        Column { name: "LocalVolumes", header: "LOCAL VOLUMES" },
+        Column { name: "Networks", header: "NETWORKS" },
+    ];
+
+    fn field(&self, name: &str) -> String {
+        let summary = &self.summary;
+        match name {
+            "ID" if self.full => summary.id.clone(),
+            "ID" => short_id(&summary.id).to_owned(),
+            "Names" => self.names(),
+            "Image" => self.image(),
+            "Command" if self.full => go_quote(&summary.command),
+            "Command" => go_quote(&ellipsis(&summary.command, 20)),
+            "CreatedAt" => local(summary.created),
+            "RunningFor" => since_then(summary.created),
+            "Ports" => ports(&summary.ports),
+            "State" => summary.state.clone(),
+            "Status" => summary.status.clone(),
+            "Size" => self.size(),
+            "Labels" => pairs(&summary.labels),
+            "Mounts" => self.mounts(),
+            "LocalVolumes" => summary.mounts.iter().filter(|mount| mount.driver == "local").count().to_string(),
+            "Networks" => summary.network_settings.networks.keys().cloned().collect::<Vec<_>>().join(","),
+            _ => String::new(),
+        }
+    }
+
+    fn json(&self, name: &str) -> Option<String> {
+        (name == "Platform").then(|| "null".to_owned())
+    }
+
+    fn labels(&self) -> Option<&BTreeMap<String, String>> {
+        Some(&self.summary.labels)
+    }
+}
+
+impl Container {
+    /// Names without their slash; those of links only in full.
+    fn names(&self) -> String {
+        let names = self.summary.names.iter().map(|name| name.strip_prefix('/').unwrap_or(name));
+        names.filter(|name| self.full || !name.contains('/')).collect::<Vec<_>>().join(",")
+    }
+
+    fn image(&self) -> String {
+        let image = self.summary.image.as_str();
+        match image.split_once('@') {
+            _ if image.is_empty() => "<no image>".into(),
+            _ if self.full => image.to_owned(),
+            _ if short_id(image) == short_id(&self.summary.image_id) => short_id(image).to_owned(),
+            Some((name, _)) if !name.is_empty() => name.to_owned(),
+            _ => image.to_owned(),
+        }
+    }
+
+    fn size(&self) -> String {
+        #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+        let words = |bytes: i64| decimal_3(bytes as f64);
+        match self.summary.size_root_fs {
+            0 => words(self.summary.size_rw),
+            all => format!("{} (virtual {})", words(self.summary.size_rw), words(all)),
+        }
+    }
+
+    fn mounts(&self) -> String {
+        let names = self.summary.mounts.iter().map(|mount| {
+            let name = if mount.name.is_empty() { &mount.source } else { &mount.name };
+            if self.full { name.clone() } else { ellipsis(name, 15) }
+        });
+        names.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// `a=1,b=2`.
+pub(super) fn pairs(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// Go's `strconv.Quote`.
+fn go_quote(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\x07' => "\\a".to_owned(),
+        '\x08' => "\\b".to_owned(),
+        '\x0b' => "\\v".to_owned(),
+        '\x0c' => "\\f".to_owned(),
+        c if u32::from(c) < 0x20 || c == '\x7f' => format!("\\x{:02x}", u32::from(c)),
+        c => c.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// `0.0.0.0:80->80/tcp, 90-92/tcp`: ports in a row are put together.
+fn ports(ports: &[Port]) -> String {
+    let mut sorted: Vec<&Port> = ports.iter().collect();
+    sorted.sort_by_key(|port| (port.private_port, port.ip.clone(), port.public_port, port.kind.clone()));
+    let mut ranges: Vec<(&Port, u16)> = Vec::new();
+    for port in sorted {
+        let follows = ranges.iter_mut().find(|(first, more)| {
+            let next = |start: u16| start.checked_add(*more + 1);
+            let public = if first.public_port == 0 {
+                port.public_port == 0
+            } else {
+                next(first.public_port) == Some(port.public_port)
+            };
+            first.ip == port.ip
+                && first.kind == port.kind
+                && next(first.private_port) == Some(port.private_port)
+                && public
+                && (first.public_port == 0 || first.public_port == first.private_port)
+        });
+        match follows {
+            Some((_, more)) => *more += 1,
+            None => ranges.push((port, 0)),
+        }
+    }
+    ranges.iter().map(|(first, more)| range(first, *more)).collect::<Vec<_>>().join(", ")
+}
+
+fn range(first: &Port, more: u16) -> String {
+    let span = |start: u16| if more == 0 { start.to_string() } else { format!("{start}-{}", start + more) };
+    let private = format!("{}/{}", span(first.private_port), first.kind);
+    match (first.public_port, first.ip.contains(':')) {
+        (0, _) => private,
+        (public, true) => format!("[{}]:{}->{private}", first.ip, span(public)),
+        (public, false) => format!("{}:{}->{private}", first.ip, span(public)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container() -> Container {
+        let text =
+            br#"{"Id":"ecacf71d81752a1623ad7125fd4d082941b6ad430a19e826cbb5a6852ef93a2a","Names":["/c1","/other/link"],
+            "Image":"busybox","Command":"sh -c 'echo \"a\"' and more","State":"running","Status":"Up 3 seconds",
+            "SizeRw":0,"SizeRootFs":1982389,"Labels":{"b":"2","a":"1"},
+            "Mounts":[{"Type":"volume","Name":"0123456789abcdef","Driver":"local"}]}"#;
+        Container { summary: dhow_api::json::from_slice(text).unwrap(), full: false }
+    }
+
+    fn port(ip: &str, private: u16, public: u16) -> Port {
+        Port { ip: ip.into(), private_port: private, public_port: public, kind: "tcp".into() }
+    }
+
+    #[test]
+    fn fields_are_dockers() {
+        let container = container();
+        for (name, text) in [
+            ("ID", "ecacf71d8175"),
+            ("Names", "c1"),
+            ("Command", "\"sh -c 'echo \\\"a\\\"' a…\""),
+            ("Size", "0B (virtual 1.98MB)"),
+            ("Labels", "a=1,b=2"),
+            ("Mounts", "0123456789abcd…"),
+            ("LocalVolumes", "1"),
+        ] {
+            assert_eq!(container.field(name), text, "{name}");
+        }
+        let full = Container { full: true, ..container };
+        assert_eq!(full.field("Names"), "c1,other/link");
+    }
+
+    #[test]
+    fn ports_in_a_row_are_one() {
+        let list = [port("0.0.0.0", 80, 8080), port("", 92, 0), port("", 90, 0), port("", 91, 0), port("::", 443, 443)];
+        assert_eq!(ports(&list), "0.0.0.0:8080->80/tcp, 90-92/tcp, [::]:443->443/tcp");
+        assert_eq!(ports(&[port("0.0.0.0", 1, 1), port("0.0.0.0", 2, 2)]), "0.0.0.0:1-2->1-2/tcp");
+    }
+}

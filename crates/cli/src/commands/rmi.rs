@@ -1,0 +1,47 @@
+//! `rmi`.
+
+use dhow_errdefs::Class;
+
+use crate::command::{Arguments, Command};
+use crate::failure::Outcome;
+use crate::flags::{Flag, Parsed};
+use crate::output;
+use crate::session::Session;
+
+pub(super) static RMI: Command = Command {
+    names: &["image rm", "image remove", "rmi"],
+    usage: "[OPTIONS] IMAGE [IMAGE...]",
+    summary: "Remove one or more images",
+    flags: &[&[
+        Flag::bool("force", "Remove it even if it has several names or is in use by stopped containers").short(b'f'),
+        Flag::bool("no-prune", "Leave the images it was made from"),
+    ]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags)),
+};
+
+async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    let client = session.client().await?;
+    let (force, mut code) = (flags.on("force"), 0);
+    for name in &flags.args {
+        match client.image_remove(name, force, flags.on("no-prune")).await {
+            Ok(steps) => {
+                for step in steps {
+                    match step.deleted.is_empty() {
+                        true => output::line(&format!("Untagged: {}", step.untagged))?,
+                        false => output::line(&format!("Deleted: {}", step.deleted))?,
+                    }
+                }
+            }
+            Err(error) => {
+                output::note(&error.to_string());
+                // What is not there is what was wanted.
+                if !(force && error.class() == Class::NotFound) {
+                    code = 1;
+                }
+            }
+        }
+    }
+    Ok(code)
+}

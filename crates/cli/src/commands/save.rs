@@ -1,0 +1,84 @@
+//! `save`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write, stdout};
+use std::path::{Path, PathBuf};
+
+use dhow_client::Bytestream;
+use dhow_errdefs::{Error, Result, ResultExt};
+
+use crate::command::{Arguments, Command};
+use crate::failure::{Failure, Outcome};
+use crate::flags::{Flag, Parsed};
+use crate::session::Session;
+
+pub(super) static SAVE: Command = Command {
+    names: &["image save", "save"],
+    usage: "[OPTIONS] IMAGE [IMAGE...]",
+    summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    flags: &[&[
+        Flag::text("output", "Write to this file").short(b'o'),
+        Flag::text("platform", "Save only this platform").hidden(),
+    ]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags)),
+};
+
+async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    let path = flags.some("output");
+    if path.is_none() && stdout().is_terminal() {
+        return Err(Error::invalid("cowardly refusing to save to a terminal. Use the -o flag or redirect").into());
+    }
+    let client = session.client().await?;
+    let Some(path) = path else {
+        copy(client.image_save(&flags.args).await?, stdout().lock()).await?;
+        return Ok(0);
+    };
+    let file = Partial::create(Path::new(path))?;
+    copy(client.image_save(&flags.args).await?, &file.file).await?;
+    file.finish()?;
+    Ok(0)
+}
+
+async fn copy(mut from: Bytestream, mut to: impl Write) -> Result<(), Failure> {
+    while let Some(piece) = from.next().await? {
+        to.write_all(&piece)?;
+    }
+    to.flush()?;
+    Ok(())
+}
+
+/// A file that takes its name when it is complete, and leaves nothing behind when it never is.
+struct Partial {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Partial {
+    fn create(path: &Path) -> Result<Self> {
+        let step = || "failed to save image";
+        if path.is_dir() {
+            return Err(Error::invalid(format!(
+                "failed to save image: invalid output path: {:?} is a directory",
+                path.display().to_string()
+            )));
+        }
+        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput)).context(step)?;
+        let temporary = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+        let file = File::create_new(&temporary).context(step)?;
+        Ok(Self { file, temporary, path: path.to_owned() })
+    }
+
+    fn finish(&self) -> Result<()> {
+        std::fs::rename(&self.temporary, &self.path).context(|| "failed to save image")
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already if it took its name.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}

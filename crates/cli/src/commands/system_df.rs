@@ -1,0 +1,186 @@
+//! `system df`.
+
+use std::collections::HashSet;
+
+use dhow_api::system::DiskUsage;
+
+use super::images::{Image, rows};
+use super::ps::{Container, FORMAT};
+use crate::command::{Arguments, Command};
+use crate::failure::Outcome;
+use crate::flags::{Flag, Parsed};
+use crate::format::{Column, Format, Row, decimal, show};
+use crate::output;
+use crate::session::Session;
+
+pub(super) static SYSTEM_DF: Command = Command {
+    names: &["system df"],
+    usage: "[OPTIONS]",
+    summary: "Show disk usage",
+    flags: &[&[FORMAT, Flag::bool("verbose", "Show each thing by itself").short(b'v')]],
+    arguments: Arguments::None,
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags)),
+};
+
+async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    let usage = session.client().await?.disk_usage().await?;
+    if flags.on("verbose") {
+        output::text(&verbose(usage)?)?;
+        return Ok(0);
+    }
+    let rows = [images(&usage), containers(&usage), volumes(&usage), build_cache(&usage)];
+    let columns = ["Type", "TotalCount", "Active", "Size", "Reclaimable"];
+    output::text(&show(&rows, &Format::new(flags.text("format"), &columns))?)?;
+    Ok(0)
+}
+
+/// One kind of things.
+struct Kind {
+    name: &'static str,
+    total: usize,
+    active: usize,
+    size: i64,
+    reclaimable: i64,
+    /// Whether the share of the whole is shown.
+    share: bool,
+}
+
+fn images(usage: &DiskUsage) -> Kind {
+    let used: i64 = usage
+        .images
+        .iter()
+        .filter(|image| image.containers != 0)
+        .map(|image| image.size - image.shared_size.max(0))
+        .sum();
+    Kind {
+        name: "Images",
+        total: usage.images.len(),
+        active: usage.images.iter().filter(|image| image.containers > 0).count(),
+        size: usage.layers_size,
+        reclaimable: (usage.layers_size - used).max(0),
+        share: true,
+    }
+}
+
+fn containers(usage: &DiskUsage) -> Kind {
+    let active = |state: &str| matches!(state, "running" | "paused" | "restarting");
+    let size = usage.containers.iter().map(|container| container.size_rw).sum();
+    let idle = usage.containers.iter().filter(|container| !active(&container.state));
+    Kind {
+        name: "Containers",
+        total: usage.containers.len(),
+        active: usage.containers.iter().filter(|container| active(&container.state)).count(),
+        size,
+        reclaimable: idle.map(|container| container.size_rw).sum(),
+        share: size > 0,
+    }
+}
+
+fn volumes(usage: &DiskUsage) -> Kind {
+    let data = || usage.volumes.iter().filter_map(|volume| volume.usage_data.as_ref());
+    let size = data().map(|data| data.size.max(0)).sum();
+    Kind {
+        name: "Local Volumes",
+        total: usage.volumes.len(),
+        active: data().filter(|data| data.ref_count > 0).count(),
+        size,
+        reclaimable: data().filter(|data| data.ref_count == 0).map(|data| data.size.max(0)).sum(),
+        share: size > 0,
+    }
+}
+
+fn build_cache(usage: &DiskUsage) -> Kind {
+    let sum = |in_use: Option<bool>| {
+        let items = usage.build_cache.iter().filter(|item| in_use.is_none_or(|in_use| item["InUse"] == in_use));
+        items.filter(|item| item["Shared"] != true).filter_map(|item| item["Size"].as_i64()).sum()
+    };
+    Kind {
+        name: "Build Cache",
+        total: usage.build_cache.len(),
+        active: usage.build_cache.iter().filter(|item| item["InUse"] == true).count(),
+        size: sum(None),
+        reclaimable: sum(Some(false)),
+        share: false,
+    }
+}
+
+impl Row for Kind {
+    const KIND: &'static str = "*formatter.diskUsageContext";
+    const COLUMNS: &'static [Column] = &[
+        Column { name: "Type", header: "TYPE" },
+        Column { name: "TotalCount", header: "TOTAL" },
+        Column { name: "Active", header: "ACTIVE" },
+        Column { name: "Size", header: "SIZE" },
+        Column { name: "Reclaimable", header: "RECLAIMABLE" },
+    ];
+
+    #[allow(clippy::cast_precision_loss, reason = "four digits are shown")]
+    fn field(&self, name: &str) -> String {
+        match name {
+            "Type" => self.name.to_owned(),
+            "TotalCount" => self.total.to_string(),
+            "Active" => self.active.to_string(),
+            "Size" => decimal(self.size as f64),
+            "Reclaimable" if self.share && self.size > 0 => {
+                format!("{} ({}%)", decimal(self.reclaimable as f64), self.reclaimable * 100 / self.size)
+            }
+            "Reclaimable" => decimal(self.reclaimable as f64),
+            _ => String::new(),
+        }
+    }
+}
+
+fn verbose(mut usage: DiskUsage) -> dhow_errdefs::Result<String> {
+    let mut seen = HashSet::new();
+    usage.images.retain(|image| seen.insert(image.id.clone()));
+    let images: Vec<Image> = usage.images.iter().flat_map(|image| rows(image, false, false)).collect();
+    let columns = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"];
+    let images = show(&images, &Format::Columns(&columns))?;
+    let containers: Vec<Container> =
+        usage.containers.iter().map(|summary| Container { summary: summary.clone(), full: false }).collect();
+    let columns = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"];
+    let containers = show(&containers, &Format::Columns(&columns))?;
+    let volumes: Vec<Volume> = usage.volumes.iter().map(Volume).collect();
+    let volumes = show(&volumes, &Format::Columns(&["Name", "Links", "Size"]))?;
+    let cache = build_cache(&usage).field("Size");
+    Ok(format!(
+        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n"
+    ))
+}
+
+struct Volume<'a>(&'a dhow_api::volume::Volume);
+
+impl Row for Volume<'_> {
+    const KIND: &'static str = "*formatter.volumeContext";
+    const COLUMNS: &'static [Column] = &[
+        Column { name: "Name", header: "VOLUME NAME" },
+        Column { name: "Links", header: "LINKS" },
+        Column { name: "Size", header: "SIZE" },
+    ];
+
+    #[allow(clippy::cast_precision_loss, reason = "four digits are shown")]
+    fn field(&self, name: &str) -> String {
+        let data = self.0.usage_data.as_ref();
+        match name {
+            "Name" => self.0.name.clone(),
+            "Links" => data.map_or("N/A".into(), |data| data.ref_count.to_string()),
+            "Size" => data.filter(|data| data.size >= 0).map_or("N/A".into(), |data| decimal(data.size as f64)),
+            _ => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_divides_by_zero() {
+        let empty = DiskUsage::default();
+        assert_eq!(images(&empty).field("Reclaimable"), "0B");
+        assert_eq!(containers(&empty).field("Reclaimable"), "0B");
+        assert_eq!(volumes(&empty).field("Size"), "0B");
+        assert_eq!(build_cache(&empty).field("Active"), "0");
+    }
+}

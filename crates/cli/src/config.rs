@@ -1,0 +1,117 @@
+//! The client's configuration: `config.json` in `~/.docker`, as Docker writes it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// What is read of it. A file that cannot be read or parsed is reported and counts as empty.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    folder: PathBuf,
+    file: File,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct File {
+    current_context: Option<String>,
+    detach_keys: Option<String>,
+    ps_format: Option<String>,
+    images_format: Option<String>,
+    proxies: BTreeMap<String, Proxy>,
+}
+
+/// Proxy settings that new containers get as environment variables.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Proxy {
+    http_proxy: Option<String>,
+    https_proxy: Option<String>,
+    no_proxy: Option<String>,
+    ftp_proxy: Option<String>,
+    all_proxy: Option<String>,
+}
+
+impl Config {
+    pub(crate) fn load(folder: PathBuf) -> Self {
+        let path = folder.join("config.json");
+        let file = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
+                crate::output::note(&format!("WARNING: Error parsing config file ({}): {error}", path.display()));
+                File::default()
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
+            Err(error) => {
+                crate::output::note(&format!("WARNING: Error loading config file: open {}: {error}", path.display()));
+                File::default()
+            }
+        };
+        Self { folder, file }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn current_context(&self) -> Option<&str> {
+        self.file.current_context.as_deref().filter(|name| !name.is_empty())
+    }
+
+    pub(crate) fn detach_keys(&self) -> Option<&str> {
+        self.file.detach_keys.as_deref().filter(|keys| !keys.is_empty())
+    }
+
+    pub(crate) fn ps_format(&self) -> Option<&str> {
+        self.file.ps_format.as_deref().filter(|format| !format.is_empty())
+    }
+
+    pub(crate) fn images_format(&self) -> Option<&str> {
+        self.file.images_format.as_deref().filter(|format| !format.is_empty())
+    }
+
+    /// The proxy variables for containers of the engine at `host`, in both spellings.
+    pub(crate) fn proxy_variables(&self, host: &str) -> Vec<(String, String)> {
+        let Some(proxy) = self.file.proxies.get(host).or_else(|| self.file.proxies.get("default")) else {
+            return Vec::new();
+        };
+        let settings = [
+            ("ALL_PROXY", &proxy.all_proxy),
+            ("FTP_PROXY", &proxy.ftp_proxy),
+            ("HTTPS_PROXY", &proxy.https_proxy),
+            ("HTTP_PROXY", &proxy.http_proxy),
+            ("NO_PROXY", &proxy.no_proxy),
+        ];
+        let given = settings.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given
+            .flat_map(|(name, value)| [(name.to_owned(), value.clone()), (name.to_lowercase(), value.clone())])
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_docker_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"auths":{},"detachKeys":"ctrl-a","currentContext":"far",
+            "proxies":{"default":{"httpProxy":"http://p:1"},"tcp://x:1":{"noProxy":"*"}}}"#;
+        std::fs::write(dir.path().join("config.json"), text).unwrap();
+        let config = Config::load(dir.path().into());
+        assert_eq!((config.detach_keys(), config.current_context()), (Some("ctrl-a"), Some("far")));
+        let variables = config.proxy_variables("unix:///x");
+        assert_eq!(variables[0], ("HTTP_PROXY".into(), "http://p:1".into()));
+        assert_eq!(variables[1].0, "http_proxy");
+        assert_eq!(config.proxy_variables("tcp://x:1")[0].0, "NO_PROXY");
+    }
+
+    #[test]
+    fn a_broken_or_missing_file_is_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Config::load(dir.path().into()).detach_keys(), None);
+        std::fs::write(dir.path().join("config.json"), "{").unwrap();
+        assert_eq!(Config::load(dir.path().into()).detach_keys(), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! Command line flags by the rules of Go's `pflag`, which Docker's users rely on.
+//!
+//! A flag is one constant: parsing, help and the checks of tests come from it. A parser of our own, because those rules
+//! (`-it`, `--rm=false`, `-eA=b`, flags that stop at the image, the words of each error) are not those of the argument
+//! parsers of the Rust world; and because a table of constants costs nothing before it is needed.
+//!
+//! Parsing only records what was typed, after checking that each value is of its kind; meaning comes later.
+
+mod help;
+mod parse;
+mod value;
+
+pub(crate) use help::{columns_of_terminal, describe};
+pub(crate) use parse::{Fault, Parsed, parse};
+pub(crate) use value::parse_bool;
+
+/// Checks a value; the error is the part of the message behind the flag's name.
+pub(crate) type Check = fn(&str) -> Result<(), String>;
+
+/// What a flag takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Nothing, or `=true`, `=false` and what else Go's `ParseBool` knows.
+    Bool,
+    /// A word; the last one wins.
+    Text,
+    /// Words; all count.
+    List,
+    /// A whole number that fits in 64 bits, in Go's notations (`0x10` too).
+    Int,
+    /// The same without a sign.
+    Uint,
+}
+
+/// One flag.
+#[derive(Clone, Copy)]
+pub(crate) struct Flag {
+    pub(crate) long: &'static str,
+    pub(crate) short: Option<u8>,
+    pub(crate) kind: Kind,
+    /// What help calls the value.
+    pub(crate) placeholder: &'static str,
+    pub(crate) help: &'static str,
+    /// What is in force when the flag is not given; help shows it.
+    pub(crate) default: &'static str,
+    /// What help shows in place of `default`.
+    pub(crate) shown: Option<&'static str>,
+    pub(crate) check: Option<Check>,
+    pub(crate) hidden: bool,
+}
+
+impl Flag {
+    const fn new(long: &'static str, kind: Kind, placeholder: &'static str, help: &'static str) -> Self {
+        let (short, default, shown, check, hidden) = (None, "", None, None, false);
+        Self { long, short, kind, placeholder, help, default, shown, check, hidden }
+    }
+
+    pub(crate) const fn bool(long: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::Bool, "", help)
+    }
+
+    pub(crate) const fn text(long: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::Text, "string", help)
+    }
+
+    pub(crate) const fn list(long: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::List, "list", help)
+    }
+
+    pub(crate) const fn int(long: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::Int, "int", help)
+    }
+
+    pub(crate) const fn uint(long: &'static str, placeholder: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::Uint, placeholder, help)
+    }
+
+    /// A word with a grammar of its own.
+    pub(crate) const fn checked(
+        long: &'static str,
+        placeholder: &'static str,
+        check: Check,
+        help: &'static str,
+    ) -> Self {
+        let mut flag = Self::new(long, Kind::Text, placeholder, help);
+        flag.check = Some(check);
+        flag
+    }
+
+    pub(crate) const fn short(mut self, letter: u8) -> Self {
+        self.short = Some(letter);
+        self
+    }
+
+    pub(crate) const fn default(mut self, value: &'static str) -> Self {
+        self.default = value;
+        self
+    }
+
+    /// What help says is the default, where that is not a value one could type.
+    pub(crate) const fn shown(mut self, value: &'static str) -> Self {
+        self.shown = Some(value);
+        self
+    }
+
+    pub(crate) const fn placeholder(mut self, word: &'static str) -> Self {
+        self.placeholder = word;
+        self
+    }
+
+    pub(crate) const fn check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    pub(crate) const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// The flag as messages name it.
+    pub(crate) fn spelled(&self) -> String {
+        match self.short {
+            Some(letter) => format!("-{}, --{}", char::from(letter), self.long),
+            None => format!("--{}", self.long),
+        }
+    }
+}
+
+/// The tables of one command.
+pub(crate) type Tables = &'static [&'static [Flag]];

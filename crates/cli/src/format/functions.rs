@@ -1,0 +1,133 @@
+//! The functions Docker adds to Go's templates.
+
+use std::sync::Arc;
+
+use gotmpl::{FuncMap, Result, TemplateError, Value};
+
+/// Writes a value as JSON.
+pub(crate) type Encode = Arc<dyn Fn(&Value) -> String + Send + Sync>;
+
+type Function = fn(&[Value]) -> Result<Value>;
+
+fn wrong(why: &str) -> TemplateError {
+    TemplateError::Exec(why.to_owned())
+}
+
+fn string(text: impl Into<String>) -> Value {
+    Value::String(text.into().into())
+}
+
+fn text(args: &[Value], at: usize) -> Result<String> {
+    args.get(at).map(ToString::to_string).ok_or_else(|| wrong("wrong number of args"))
+}
+
+fn number(args: &[Value], at: usize) -> Result<usize> {
+    let value = args.get(at).and_then(Value::as_int).ok_or_else(|| wrong("wrong type for value; expected int"))?;
+    Ok(usize::try_from(value).unwrap_or(0))
+}
+
+fn join(args: &[Value]) -> Result<Value> {
+    let separator = text(args, 1)?;
+    match &args[0] {
+        Value::List(items) => Ok(string(items.iter().map(ToString::to_string).collect::<Vec<_>>().join(&separator))),
+        Value::Nil => Ok(string("")),
+        _ => Err(wrong("wrong type for value; expected []string")),
+    }
+}
+
+fn split(args: &[Value]) -> Result<Value> {
+    let (whole, separator) = (text(args, 0)?, text(args, 1)?);
+    Ok(Value::List(whole.split(separator.as_str()).map(string).collect()))
+}
+
+fn title(args: &[Value]) -> Result<Value> {
+    let (words, mut up) = (text(args, 0)?, true);
+    let titled = words.chars().map(|c| {
+        let c = if up { c.to_ascii_uppercase() } else { c };
+        up = !c.is_alphanumeric() && c != '_' && c != '\'';
+        c
+    });
+    Ok(string(titled.collect::<String>()))
+}
+
+fn pad(args: &[Value]) -> Result<Value> {
+    let source = text(args, 0)?;
+    match source.as_str() {
+        "" => Ok(string("")),
+        _ => Ok(string(format!(
+            "{:before$}{source}{:after$}",
+            "",
+            "",
+            before = number(args, 1)?,
+            after = number(args, 2)?
+        ))),
+    }
+}
+
+fn truncate(args: &[Value]) -> Result<Value> {
+    Ok(string(text(args, 0)?.chars().take(number(args, 1)?).collect::<String>()))
+}
+
+fn first(args: &[Value]) -> Result<Value> {
+    args.first().cloned().ok_or_else(|| wrong("wrong number of args"))
+}
+
+/// Go's `index`, which gives an empty string for a key that a map of strings has not.
+fn index(args: &[Value]) -> Result<Value> {
+    let [start, keys @ ..] = args else { return Err(wrong("wrong number of args for index")) };
+    keys.iter().try_fold(start.clone(), |value, key| match &value {
+        Value::Nil => Ok(string("")),
+        Value::Map(map) => Ok(match map.get(key.to_string().as_str()) {
+            Some(found) => found.clone(),
+            None if map.values().all(|value| matches!(value, Value::String(_))) => string(""),
+            None => Value::Nil,
+        }),
+        other => other.index(key),
+    })
+}
+
+/// The functions for values; `json` is the caller's, who knows the order of fields.
+pub(super) fn for_values(encode: Encode) -> FuncMap {
+    let mut functions = FuncMap::new();
+    let plain: [(&str, Function); 8] = [
+        ("join", join),
+        ("split", split),
+        ("title", title),
+        ("pad", pad),
+        ("truncate", truncate),
+        ("index", index),
+        ("lower", |args| Ok(string(text(args, 0)?.to_lowercase()))),
+        ("upper", |args| Ok(string(text(args, 0)?.to_uppercase()))),
+    ];
+    for (name, function) in plain {
+        functions.insert(name.into(), Arc::new(function));
+    }
+    functions.insert("json".into(), Arc::new(move |args| Ok(string(encode(args.first().unwrap_or(&Value::Nil))))));
+    functions
+}
+
+/// The same names for the header of a table, where they leave the words as they are.
+pub(super) fn for_headers() -> FuncMap {
+    ["json", "join", "split", "title", "lower", "upper", "pad", "truncate", "index"]
+        .into_iter()
+        .map(|name| (name.to_owned(), Arc::new(first) as gotmpl::ValueFunc))
+        .collect()
+}
+
+/// A value as Go's encoder writes it without escaping for HTML; maps in the order of their keys.
+pub(super) fn encode(value: &Value) -> String {
+    match value {
+        Value::Nil | Value::Function(_) => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Uint(value) => value.to_string(),
+        Value::Float(value) => serde_json::to_string(value).unwrap_or_else(|_| "null".into()),
+        Value::String(text) => serde_json::to_string(text.as_ref()).expect("strings are JSON"),
+        Value::List(items) => format!("[{}]", items.iter().map(encode).collect::<Vec<_>>().join(",")),
+        Value::Map(map) => {
+            let fields = map.iter().filter(|(_, value)| !matches!(value, Value::Function(_)));
+            let fields = fields.map(|(key, value)| format!("{}:{}", serde_json::json!(key.as_ref()), encode(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Lists of things: a table, JSON lines or a template per row.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dhow_errdefs::Result;
+use gotmpl::Value;
+
+use super::template::{execute, header_functions, parse, row_functions};
+use super::{Table, quote};
+
+/// A field of a row and the head of its column.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) header: &'static str,
+}
+
+/// A thing in a list.
+pub(crate) trait Row {
+    /// What Docker's Go code calls the type; errors name it.
+    const KIND: &'static str;
+    /// All fields, in any order.
+    const COLUMNS: &'static [Column];
+
+    /// A field in words.
+    fn field(&self, name: &str) -> String;
+
+    /// Fields that JSON shows as something else than a string.
+    fn json(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// A method of templates that takes an argument: `{{.Label "x"}}`.
+    fn labels(&self) -> Option<&BTreeMap<String, String>> {
+        None
+    }
+}
+
+/// How to show a list.
+pub(crate) enum Format<'a> {
+    /// The columns of these fields.
+    Columns(&'a [&'a str]),
+    /// `table TEMPLATE`.
+    Table(&'a str),
+    /// `json`.
+    Json,
+    /// A template.
+    Template(&'a str),
+}
+
+impl<'a> Format<'a> {
+    /// What `--format` asks for; `columns` where it asks for the usual table.
+    pub(crate) fn new(asked: &'a str, columns: &'a [&'a str]) -> Self {
+        match asked {
+            "" | "table" => Self::Columns(columns),
+            "json" => Self::Json,
+            template => match template.strip_prefix("table") {
+                Some(rest) => Self::Table(rest.trim_matches(' ')),
+                None => Self::Template(template),
+            },
+        }
+    }
+}
+
+/// The text of a list.
+pub(crate) fn show<T: Row>(rows: &[T], format: &Format<'_>) -> Result<String> {
+    match format {
+        Format::Columns(fields) => Ok(columns(rows, fields)),
+        Format::Json => Ok(rows.iter().map(|row| json(row) + "\n").collect()),
+        Format::Template(source) => {
+            let template = parse(source, row_functions())?;
+            let lines =
+                rows.iter().map(|row| execute(&template, source, &value(row), Some(T::KIND)).map(|line| line + "\n"));
+            lines.collect()
+        }
+        Format::Table(source) => table(rows, source),
+    }
+}
+
+fn columns<T: Row>(rows: &[T], fields: &[&str]) -> String {
+    let mut table = Table::new();
+    table.row(fields.iter().map(|field| header::<T>(field)));
+    for row in rows {
+        let cells: Vec<String> = fields.iter().map(|field| row.field(field)).collect();
+        table.row(cells.iter().map(String::as_str));
+    }
+    table.finish()
+}
+
+fn header<T: Row>(name: &str) -> &'static str {
+    T::COLUMNS.iter().find(|column| column.name == name).map_or("", |column| column.header)
+}
+
+fn table<T: Row>(rows: &[T], source: &str) -> Result<String> {
+    let mut table = Table::new();
+    let heads = T::COLUMNS.iter().map(|column| (Arc::from(column.name), Value::String(column.header.into())));
+    let mut heads: BTreeMap<Arc<str>, Value> = heads.collect();
+    let label: gotmpl::ValueFunc = Arc::new(|args| {
+        let name = args.first().map(ToString::to_string).unwrap_or_default();
+        let last = name.rsplit('.').next().unwrap_or_default();
+        Ok(Value::String(last.into()))
+    });
+    heads.insert(Arc::from("Label"), Value::Function(label));
+    table.line(&execute(&parse(source, header_functions())?, source, &Value::Map(Arc::new(heads)), Some(T::KIND))?);
+    let template = parse(source, row_functions())?;
+    for row in rows {
+        table.line(&execute(&template, source, &value(row), Some(T::KIND))?);
+    }
+    Ok(table.finish())
+}
+
+fn value<T: Row>(row: &T) -> Value {
+    let fields = T::COLUMNS.iter().map(|column| (Arc::from(column.name), Value::String(row.field(column.name).into())));
+    let mut fields: BTreeMap<Arc<str>, Value> = fields.collect();
+    if let Some(labels) = row.labels() {
+        let labels = labels.clone();
+        let label: gotmpl::ValueFunc = Arc::new(move |args| {
+            let name = args.first().map(ToString::to_string).unwrap_or_default();
+            Ok(Value::String(labels.get(&name).cloned().unwrap_or_default().into()))
+        });
+        fields.insert(Arc::from("Label"), Value::Function(label));
+    }
+    Value::Map(Arc::new(fields))
+}
+
+fn json<T: Row>(row: &T) -> String {
+    let mut names: Vec<&str> = T::COLUMNS.iter().map(|column| column.name).collect();
+    names.sort_unstable();
+    let fields = names.iter().map(|name| {
+        let value = row.json(name).unwrap_or_else(|| quote(&row.field(name)));
+        format!("\"{name}\":{value}")
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ship(&'static str, BTreeMap<String, String>);
+
+    impl Row for Ship {
+        const KIND: &'static str = "*formatter.Ship";
+        const COLUMNS: &'static [Column] =
+            &[Column { name: "Name", header: "SHIP" }, Column { name: "Masts", header: "MASTS" }];
+
+        fn field(&self, name: &str) -> String {
+            if name == "Name" { self.0.to_owned() } else { "1".to_owned() }
+        }
+
+        fn labels(&self) -> Option<&BTreeMap<String, String>> {
+            Some(&self.1)
+        }
+    }
+
+    fn shown(format: &str) -> String {
+        let ships =
+            [Ship("<dhow>", BTreeMap::from([("a.port".into(), "Zanzibar".into())])), Ship("b", BTreeMap::new())];
+        show(&ships, &Format::new(format, &["Name", "Masts"])).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_kind_of_format() {
+        assert_eq!(shown("table"), "SHIP      MASTS\n<dhow>    1\nb         1\n");
+        assert_eq!(shown("table {{.Masts}}\\t{{upper .Name}}"), "MASTS     SHIP\n1         <DHOW>\n1         B\n");
+        assert_eq!(shown("{{.Name}}:{{.Masts}}"), "<dhow>:1\nb:1\n");
+        assert_eq!(
+            shown("json"),
+            "{\"Masts\":\"1\",\"Name\":\"\\u003cdhow\\u003e\"}\n{\"Masts\":\"1\",\"Name\":\"b\"}\n"
+        );
+        assert_eq!(shown("table {{.Label \"a.port\"}}"), "port\nZanzibar\n\n");
+    }
+
+    #[test]
+    fn unknown_fields_are_named() {
+        assert_eq!(
+            shown("{{.Foo}}"),
+            "failed to execute template: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.Ship"
+        );
+        assert_eq!(shown("{{.Foo"), "failed to parse template: template: :1: unclosed action");
+    }
+}

@@ -1,0 +1,224 @@
+//! `--format` with a Go template.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use dhow_errdefs::{Error, Result};
+use gotmpl::{FuncMap, MissingKey, Template, TemplateError, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::functions::{Encode, encode, for_headers, for_values};
+
+/// Parses a template for rows. `\t` and `\n` may be written as two characters.
+pub(super) fn parse(source: &str, functions: FuncMap) -> Result<Template> {
+    let source = source.replace("\\t", "\t").replace("\\n", "\n");
+    let parsed = Template::new("").missing_key(MissingKey::Error).funcs(functions).parse(&source);
+    parsed.map_err(|error| Error::invalid(format!("failed to parse template: {}", syntax(&error))))
+}
+
+pub(super) fn row_functions() -> FuncMap {
+    for_values(Arc::new(encode))
+}
+
+pub(super) fn header_functions() -> FuncMap {
+    for_headers()
+}
+
+/// Go's words for a template that is none: `template: :1: unclosed action`.
+fn syntax(error: &TemplateError) -> String {
+    match error {
+        TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
+            format!("template: :{line}: {message}")
+        }
+        TemplateError::UndefinedFunction(name) => format!("template: :1: function {name:?} not defined"),
+        other => format!("template: :1: {other}"),
+    }
+}
+
+/// Go's words for a template that cannot be executed on this value.
+pub(super) fn failure(source: &str, error: &TemplateError, kind: Option<&str>) -> String {
+    let TemplateError::MissingKey { key } = error else { return format!("template: :1: executing \"\": {error}") };
+    let dotted = format!(".{key}");
+    let ends = |at: usize| !source[at..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let at = source.match_indices(&dotted).find(|(at, _)| ends(at + dotted.len())).map_or(0, |(at, _)| at);
+    let chain = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let start = source[..at].rfind(|c| !chain(c)).map_or(0, |before| before + 1);
+    let node = &source[start..(at + dotted.len()).min(source.len())];
+    let why = match kind {
+        Some(kind) => format!("can't evaluate field {key} in type {kind}"),
+        None => format!("map has no entry for key {key:?}"),
+    };
+    format!("template: :1:{start}: executing \"\" at <{node}>: {why}")
+}
+
+/// Executes a template on a value.
+pub(crate) fn execute(template: &Template, source: &str, value: &Value, kind: Option<&str>) -> Result<String> {
+    template
+        .execute_to_string(value)
+        .map_err(|error| Error::invalid(format!("failed to execute template: {}", failure(source, &error, kind))))
+}
+
+/// A JSON document prepared for templates: `{{json .X}}` prints the fields in the document's order, which the maps of
+/// templates do not keep.
+pub(crate) struct Document {
+    value: Value,
+    /// From the address of a list or map in `value`, which lives as long as this, to its text.
+    texts: Arc<HashMap<usize, String>>,
+}
+
+impl Document {
+    /// Reads a document. Fields of `optional` (paths with dots) that are not there count as nil, as in Docker's types.
+    pub(crate) fn parse(text: &str, optional: &[&str]) -> Result<Self> {
+        let mut texts = HashMap::new();
+        let raw: &RawValue = serde_json::from_str(text)
+            .map_err(|cause| Error::data_loss("read the daemon's answer").with_cause(cause))?;
+        let value = convert(raw, "", optional, &mut texts)
+            .map_err(|cause| Error::data_loss("read the daemon's answer").with_cause(cause))?;
+        Ok(Self { value, texts: Arc::new(texts) })
+    }
+
+    /// Executes a template on the document.
+    pub(crate) fn execute(&self, source: &str) -> Result<String> {
+        let texts = Arc::clone(&self.texts);
+        let in_order: Encode = Arc::new(move |value| {
+            let address = address(value);
+            address.and_then(|address| texts.get(&address).cloned()).unwrap_or_else(|| encode(value))
+        });
+        let source = source.replace("\\t", "\t").replace("\\n", "\n");
+        let template = Template::new("").missing_key(MissingKey::Error).funcs(for_values(in_order)).parse(&source);
+        let template =
+            template.map_err(|error| Error::invalid(format!("template parsing error: {}", syntax(&error))))?;
+        template
+            .execute_to_string(&self.value)
+            .map_err(|error| Error::invalid(format!("template parsing error: {}", failure(&source, &error, None))))
+    }
+}
+
+fn address(value: &Value) -> Option<usize> {
+    match value {
+        Value::List(items) if !items.is_empty() => Some(items.as_ptr().addr()),
+        Value::Map(map) => Some(Arc::as_ptr(map).addr()),
+        _ => None,
+    }
+}
+
+fn convert(
+    raw: &RawValue,
+    path: &str,
+    optional: &[&str],
+    texts: &mut HashMap<usize, String>,
+) -> serde_json::Result<Value> {
+    let text = raw.get();
+    let value = match text.as_bytes().first() {
+        Some(b'{') => object(text, path, optional, texts)?,
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            let items = items.into_iter().map(|item| convert(item, path, optional, texts));
+            Value::List(items.collect::<serde_json::Result<Vec<_>>>()?.into())
+        }
+        _ => scalar(serde_json::from_str(text)?),
+    };
+    if let Some(address) = address(&value) {
+        let text = super::compact(text).0;
+        texts.insert(address, text.replace("\\u003c", "<").replace("\\u003e", ">").replace("\\u0026", "&"));
+    }
+    Ok(value)
+}
+
+fn object(text: &str, path: &str, optional: &[&str], texts: &mut HashMap<usize, String>) -> serde_json::Result<Value> {
+    let Fields(fields) = serde_json::from_str(text)?;
+    let mut map = BTreeMap::new();
+    for (key, raw) in fields {
+        let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        map.insert(Arc::from(key), convert(raw, &below, optional, texts)?);
+    }
+    for missing in optional {
+        let (parent, key) = missing.rsplit_once('.').unwrap_or(("", missing));
+        if parent == path && !map.contains_key(key) {
+            map.insert(Arc::from(key), Value::Nil);
+        }
+    }
+    Ok(Value::Map(Arc::new(map)))
+}
+
+fn scalar(value: serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Bool(value) => Value::Bool(value),
+        serde_json::Value::String(text) => Value::String(text.into()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => Value::Int(value),
+            (None, Some(value)) => Value::Uint(value),
+            (None, None) => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        _ => Value::Nil,
+    }
+}
+
+/// An object's fields as they stand in the text.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{"Name":"/c1","State":{"Running":true,"Pid":7},"Args":["a","b"],
+        "Config":{"Labels":{"x":"1"},"Env":null},"Html":["<b>"],"Empty":{}}"#;
+
+    fn run(source: &str) -> String {
+        match Document::parse(TEXT, &["State.Health"]).unwrap().execute(source) {
+            Ok(text) => text,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn fields_and_functions() {
+        assert_eq!(run("{{.Name}} {{.State.Pid}}"), "/c1 7");
+        assert_eq!(
+            run("{{json .State}} {{json .Name}} {{json .Html}} {{json .Empty}}"),
+            r#"{"Running":true,"Pid":7} "/c1" ["<b>"] {}"#
+        );
+        assert_eq!(run("{{join .Args \"+\"}} {{upper .Name}} {{range .Args}}<{{.}}>{{end}}"), "a+b /C1 <a><b>");
+        assert_eq!(run("{{index .Config.Labels \"x\"}}|{{index .Config.Labels \"no\"}}|{{len .Args}}"), "1||2");
+        assert_eq!(run("{{if .State.Health}}sick{{else}}none{{end}}"), "none");
+        assert_eq!(run("{{.Args}} {{printf \"%s-%d\" .Name .State.Pid}}"), "[a b] /c1-7");
+        assert_eq!(
+            run("{{split \"a,b\" \",\"}} {{title \"abc d\"}} {{pad \"x\" 1 2}}| {{truncate \"abcdef\" 3}}"),
+            "[a b] Abc D  x  | abc"
+        );
+        assert_eq!(run("{{println .Name}}"), "/c1\n");
+    }
+
+    #[test]
+    fn errors_in_gos_words() {
+        assert_eq!(
+            run("x {{.State.Foo}}"),
+            "template parsing error: template: :1:4: executing \"\" at <.State.Foo>: map has no entry for key \"Foo\""
+        );
+        assert_eq!(run("{{.Foo"), "template parsing error: template: :1: unclosed action");
+    }
+}

@@ -1,0 +1,112 @@
+//! Help, and the texts for command lines that are wrong.
+
+use std::fmt::Write;
+
+use crate::command::Command;
+use crate::commands::{ALL, COMMON, GROUPS};
+use crate::entry::GLOBAL;
+use crate::failure::{Failure, Outcome};
+use crate::flags::{columns_of_terminal, describe};
+use crate::output;
+
+/// `Usage:  dhow run [OPTIONS] IMAGE …`.
+fn usage(program: &str, command: &Command, name: &str) -> String {
+    format!("Usage:  {program} {name} {}", command.usage).trim_end().to_owned()
+}
+
+/// The answer to a flag that does not exist or does not parse.
+pub(crate) fn wrong_flag(program: &str, command: Option<(&Command, &str)>, why: &str) -> Failure {
+    let (usage, path) = match command {
+        Some((command, name)) => (usage(program, command, name), format!("{program} {name}")),
+        None => (format!("Usage:  {program} [OPTIONS] COMMAND [ARG...]"), program.to_owned()),
+    };
+    Failure::Text(format!("{why}\n\n{usage}\n\nRun '{path} --help' for more information"), 125)
+}
+
+/// The answer to a wrong number of words.
+pub(crate) fn wrong_arguments(program: &str, command: &Command, name: &str, why: &str) -> Failure {
+    // Docker says "See" where a minimum is not reached and "Run" elsewhere.
+    let verb = if why.starts_with("requires at least") && !why.contains(" and ") { "See" } else { "Run" };
+    let usage = usage(program, command, name);
+    Failure::text(format!(
+        "{program}: '{program} {name}' {why}\n\n{usage}\n\n{verb} '{program} {name} --help' for more information"
+    ))
+}
+
+/// The answer to a first word that is no command.
+pub(crate) fn unknown_command(program: &str, word: &str) -> Failure {
+    Failure::text(format!(
+        "{program}: unknown command: {program} {word}\n\nRun '{program} --help' for more information"
+    ))
+}
+
+/// `--help` of a command.
+pub(crate) fn of_command(program: &str, command: &Command, name: &str) -> Outcome {
+    let mut text = format!("{}\n\n{}\n", usage(program, command, name), command.summary);
+    if command.names.len() > 1 {
+        let names: Vec<String> = command.names.iter().map(|name| format!("{program} {name}")).collect();
+        write!(text, "\nAliases:\n  {}\n", names.join(", ")).expect("writing to a String cannot fail");
+    }
+    if command.flags.iter().any(|table| table.iter().any(|flag| !flag.hidden)) {
+        write!(text, "\nOptions:\n{}", describe(command.flags, columns_of_terminal()))
+            .expect("writing to a String cannot fail");
+    }
+    output::text(&text)?;
+    Ok(0)
+}
+
+/// `dhow container`: its commands; with a word that is none of them, an error.
+pub(crate) fn of_group(program: &str, group: &str, rest: &[String]) -> Outcome {
+    match rest.first().map(String::as_str) {
+        None | Some("--help" | "-h" | "help") => {}
+        Some(flag) if flag.starts_with('-') => {
+            let why = if flag.starts_with("--") { "unknown flag: " } else { "unknown shorthand flag: " };
+            return Err(Failure::Text(
+                format!(
+                    "{why}{flag}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"
+                ),
+                125,
+            ));
+        }
+        Some(word) => {
+            return Err(Failure::text(format!(
+                "{program}: unknown command: {program} {group} {word}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"
+            )));
+        }
+    }
+    let summary = GROUPS.iter().find(|(name, _)| *name == group).map_or("", |(_, summary)| summary);
+    let prefix = format!("{group} ");
+    let rows = ALL.iter().filter_map(|command| Some((command.names[0].strip_prefix(&prefix)?, command.summary)));
+    let list = section(rows.collect());
+    output::text(&format!(
+        "Usage:  {program} {group} COMMAND\n\n{summary}\n\nCommands:\n{list}\nRun '{program} {group} COMMAND --help' for more information on a command.\n"
+    ))?;
+    Ok(0)
+}
+
+/// The program's own help: to standard output when asked for or when nothing was said.
+pub(crate) fn of_program(program: &str, _asked: bool) -> Outcome {
+    let short = |command: &&&Command| command.names.iter().find(|name| !name.contains(' ')).copied();
+    let all: Vec<(&str, &str)> = ALL.iter().filter_map(|command| Some((short(&command)?, command.summary))).collect();
+    let (mut common, mut others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| COMMON.contains(name));
+    common.sort_by_key(|(name, _)| COMMON.iter().position(|common| common == name));
+    others.sort_unstable();
+    output::text(&format!(
+        "Usage:  {program} [OPTIONS] COMMAND\n\nA container engine that needs almost no crew\n\nCommon Commands:\n{}\n\
+         Management Commands:\n{}\nCommands:\n{}\nGlobal Options:\n{}\n\
+         Run '{program} COMMAND --help' for more information on a command.\n",
+        section(common),
+        section(GROUPS.to_vec()),
+        section(others),
+        describe(GLOBAL, columns_of_terminal()),
+    ))?;
+    Ok(0)
+}
+
+fn section(rows: Vec<(&str, &str)>) -> String {
+    let widest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(11);
+    rows.iter().fold(String::new(), |mut text, (name, summary)| {
+        writeln!(text, "  {name:widest$} {summary}").expect("writing to a String cannot fail");
+        text
+    })
+}

@@ -1,0 +1,30 @@
+//! The values of `run`'s and `create`'s flags, and the request that comes out of them.
+//!
+//! Each file knows one grammar. The texts of errors are Docker's: people search for them.
+
+mod device;
+mod endpoint;
+mod environment;
+mod health;
+mod label;
+mod limits;
+mod mount;
+mod namespace;
+mod port;
+mod request;
+mod restart;
+mod security;
+mod table;
+mod volume;
+
+pub(crate) use environment::{check_variable, open_failed, variables};
+pub(crate) use port::in_order;
+pub(crate) use request::{Wanted, wanted};
+pub(crate) use table::CONTAINER;
+
+use dhow_errdefs::Error;
+
+/// An error about what was typed.
+fn wrong(text: impl Into<String>) -> Error {
+    Error::invalid(text)
+}

@@ -1,0 +1,173 @@
+//! The flags that `run` and `create` share.
+
+use super::environment::check_variable;
+use super::{device, endpoint, health, label, limits, mount};
+use crate::flags::Flag;
+
+/// Checks a value of `--attach`.
+fn check_stream(text: &str) -> Result<(), String> {
+    match text.to_lowercase().as_str() {
+        "stdin" | "stdout" | "stderr" => Ok(()),
+        _ => Err("valid streams are STDIN, STDOUT and STDERR".into()),
+    }
+}
+
+/// Checks a weight of `--blkio-weight`.
+fn check_weight(text: &str) -> Result<(), String> {
+    match text.parse::<u16>() {
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(format!("strconv.ParseUint: parsing {text:?}: value out of range"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a host of `--add-host`.
+fn check_host(text: &str) -> Result<(), String> {
+    let bad = || format!("bad format for add-host: {text:?}");
+    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    if name.is_empty() || address.is_empty() {
+        return Err(bad());
+    }
+    let plain = address.trim_start_matches('[').trim_end_matches(']');
+    match plain == "host-gateway" || plain.parse::<std::net::IpAddr>().is_ok() {
+        true => Ok(()),
+        false => Err(format!("invalid IP address in add-host: {plain:?}")),
+    }
+}
+
+/// Every flag about the container itself.
+pub(crate) const CONTAINER: &[Flag] = &[
+    Flag::list("add-host", "Put a line into the container's hosts file (host:ip)").check(check_host),
+    Flag::list("annotation", "Hand an annotation to the OCI runtime").placeholder("map").shown("map[]"),
+    Flag::list("attach", "Streams to attach to: STDIN, STDOUT, STDERR").short(b'a').check(check_stream),
+    Flag::uint("blkio-weight", "uint16", "Share of block I/O, 10 to 1000; 0 for the default")
+        .default("0")
+        .check(check_weight),
+    Flag::list("blkio-weight-device", "Share of block I/O on one device (device:weight)")
+        .shown("[]")
+        .check(limits::check_weight),
+    Flag::list("cap-add", "Give a Linux capability"),
+    Flag::list("cap-drop", "Take a Linux capability away"),
+    Flag::text("cgroup-parent", "Cgroup above the container's"),
+    Flag::text(
+        "cgroupns",
+        "Cgroup namespace (host|private)\n'host':    that of the host\n'private': one of its own\n'':        what the engine is set to (default)",
+    ),
+    Flag::text("cidfile", "Write the container's ID into this file"),
+    Flag::int("cpu-count", "Number of processors (Windows only)").hidden(),
+    Flag::int("cpu-percent", "Share of the processors (Windows only)").hidden(),
+    Flag::int("cpu-period", "Period of the CFS quota in microseconds"),
+    Flag::int("cpu-quota", "Processor time per period in microseconds"),
+    Flag::int("cpu-rt-period", "Real-time period in microseconds"),
+    Flag::int("cpu-rt-runtime", "Real-time processor time per period in microseconds"),
+    Flag::int("cpu-shares", "Share of the processors, relative to others").short(b'c'),
+    Flag::checked("cpus", "decimal", limits::check_cpus, "How many processors it may use"),
+    Flag::text("cpuset-cpus", "Which processors it may use (0-3, 0,1)"),
+    Flag::text("cpuset-mems", "Which memory nodes it may use (0-3, 0,1)"),
+    Flag::list("device", "Show a device of the host in the container"),
+    Flag::list("device-cgroup-rule", "Add a rule to the devices it may use"),
+    Flag::list("device-read-bps", "Limit reads from a device, bytes per second").shown("[]").check(limits::check_rate),
+    Flag::list("device-read-iops", "Limit reads from a device, operations per second")
+        .shown("[]")
+        .check(limits::check_iops),
+    Flag::list("device-write-bps", "Limit writes to a device, bytes per second").shown("[]").check(limits::check_rate),
+    Flag::list("device-write-iops", "Limit writes to a device, operations per second")
+        .shown("[]")
+        .check(limits::check_iops),
+    Flag::bool("disable-content-trust", "Do not verify the image").default("true").hidden(),
+    Flag::list("dns", "Name servers to ask"),
+    Flag::list("dns-opt", "Options of the resolver").hidden(),
+    Flag::list("dns-option", "Options of the resolver"),
+    Flag::list("dns-search", "Domains to search"),
+    Flag::text("domainname", "NIS domain name of the container"),
+    Flag::text("entrypoint", "Run this in place of the image's entry point"),
+    Flag::list("env", "Set an environment variable").short(b'e').check(check_variable),
+    Flag::list("env-file", "Set the environment variables of a file"),
+    Flag::list("expose", "Expose a port or a range of ports"),
+    Flag::checked("gpus", "gpu-request", device::check_gpus, "GPUs to add ('all' for all of them)"),
+    Flag::list("group-add", "Put the user into another group"),
+    Flag::text("health-cmd", "Command that checks its health"),
+    Flag::checked("health-interval", "duration", health::check_duration, "Time between two checks (ms|s|m|h)")
+        .shown("0s"),
+    Flag::int("health-retries", "Failures in a row that make it unhealthy"),
+    Flag::checked(
+        "health-start-interval",
+        "duration",
+        health::check_duration,
+        "Time between two checks while it starts (ms|s|m|h)",
+    )
+    .shown("0s"),
+    Flag::checked(
+        "health-start-period",
+        "duration",
+        health::check_duration,
+        "Time it may take to start before failures count (ms|s|m|h)",
+    )
+    .shown("0s"),
+    Flag::checked("health-timeout", "duration", health::check_duration, "Time one check may take (ms|s|m|h)")
+        .shown("0s"),
+    Flag::bool("help", "Print usage"),
+    Flag::text("hostname", "Host name of the container").short(b'h'),
+    Flag::bool("init", "Run an init inside that forwards signals and reaps processes"),
+    Flag::bool("interactive", "Keep standard input open even if nobody is attached").short(b'i'),
+    Flag::text("ip", "IPv4 address (172.30.100.104)"),
+    Flag::text("ip6", "IPv6 address (2001:db8::33)"),
+    Flag::text("ipc", "IPC mode"),
+    Flag::text("isolation", "Kind of isolation (Windows only)").hidden(),
+    Flag::checked("kernel-memory", "bytes", limits::check_bytes, "Limit of kernel memory"),
+    Flag::list("label", "Put a label on it").short(b'l').check(label::check),
+    Flag::list("label-file", "Put the labels of a file on it"),
+    Flag::list("link", "Link to another container"),
+    Flag::list("link-local-ip", "Link-local addresses"),
+    Flag::text("log-driver", "Log driver"),
+    Flag::list("log-opt", "Option of the log driver"),
+    Flag::text("mac-address", "MAC address (92:d0:c6:0a:29:33)"),
+    Flag::checked("memory", "bytes", limits::check_bytes, "Limit of memory").short(b'm'),
+    Flag::checked("memory-reservation", "bytes", limits::check_bytes, "Memory it keeps when the host runs short"),
+    Flag::checked(
+        "memory-swap",
+        "bytes",
+        limits::check_swap,
+        "Limit of memory and swap together; '-1' for no limit of swap",
+    ),
+    Flag::int("memory-swappiness", "How readily it is swapped out (0 to 100)").default("-1"),
+    Flag::list("mount", "Mount a file system").placeholder("mount").check(mount::check),
+    Flag::text("name", "Name of the container"),
+    Flag::list("net", "Connect it to a network").placeholder("network").check(endpoint::check).hidden(),
+    Flag::list("net-alias", "Another name of it in the network").hidden(),
+    Flag::list("network", "Connect it to a network").placeholder("network").check(endpoint::check),
+    Flag::list("network-alias", "Another name of it in the network"),
+    Flag::bool("no-healthcheck", "Turn the image's health check off"),
+    Flag::bool("oom-kill-disable", "Never kill it for its memory"),
+    Flag::int("oom-score-adj", "How readily it is killed when memory runs out (-1000 to 1000)"),
+    Flag::text("pid", "PID namespace to use"),
+    Flag::int("pids-limit", "Limit of processes; -1 for none"),
+    Flag::text("platform", "Platform of the image, where there are several"),
+    Flag::bool("privileged", "Give it every right"),
+    Flag::list("publish", "Publish a port to the host").short(b'p'),
+    Flag::bool("publish-all", "Publish all exposed ports to random ports").short(b'P'),
+    Flag::text("pull", "When to pull the image (\"always\", \"missing\", \"never\")").default("missing"),
+    Flag::bool("quiet", "Print nothing about the pull").short(b'q'),
+    Flag::bool("read-only", "Make the root file system read-only"),
+    Flag::text("restart", "When to start it again after it has ended").default("no"),
+    Flag::bool("rm", "Remove it and its anonymous volumes when it ends"),
+    Flag::text("runtime", "OCI runtime to use"),
+    Flag::list("security-opt", "Security option"),
+    Flag::checked("shm-size", "bytes", limits::check_bytes, "Size of /dev/shm"),
+    Flag::text("stop-signal", "Signal that stops it"),
+    Flag::int("stop-timeout", "Seconds it has to stop"),
+    Flag::list("storage-opt", "Option of the storage driver"),
+    Flag::list("sysctl", "Kernel parameter").placeholder("map").shown("map[]").check(label::check_sysctl),
+    Flag::list("tmpfs", "Mount a tmpfs"),
+    Flag::bool("tty", "Give it a terminal").short(b't'),
+    Flag::list("ulimit", "Limit of a resource").placeholder("ulimit").shown("[]").check(limits::check_ulimit),
+    Flag::bool("use-api-socket", "Show it the engine's socket").hidden(),
+    Flag::text("user", "User name or ID (<name|uid>[:<group|gid>])").short(b'u'),
+    Flag::text("userns", "User namespace to use"),
+    Flag::text("uts", "UTS namespace to use"),
+    Flag::list("volume", "Mount a volume or a folder of the host").short(b'v'),
+    Flag::text("volume-driver", "Volume driver"),
+    Flag::list("volumes-from", "Mount the volumes of another container"),
+    Flag::text("workdir", "Working directory inside the container").short(b'w'),
+];

@@ -1,0 +1,64 @@
+//! Passing signals on to the container.
+
+use dhow_client::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Signals that are passed on: all but those that cannot be caught, that report our own faults, or that are about our own
+/// children and pipes.
+const FORWARDED: [(i32, &str); 20] = [
+    (1, "HUP"),
+    (2, "INT"),
+    (3, "QUIT"),
+    (5, "TRAP"),
+    (6, "ABRT"),
+    (10, "USR1"),
+    (12, "USR2"),
+    (14, "ALRM"),
+    (15, "TERM"),
+    (16, "STKFLT"),
+    (18, "CONT"),
+    (20, "TSTP"),
+    (21, "TTIN"),
+    (22, "TTOU"),
+    (24, "XCPU"),
+    (25, "XFSZ"),
+    (26, "VTALRM"),
+    (27, "PROF"),
+    (28, "WINCH"),
+    (30, "PWR"),
+];
+/// So many requests to end it, and we go without the container's consent.
+const PATIENCE: u32 = 3;
+
+/// Signals that were caught, from now on.
+pub(crate) struct Forward(mpsc::UnboundedReceiver<(i32, &'static str)>);
+
+/// Catches signals.
+pub(crate) fn proxy() -> Forward {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for (number, name) in FORWARDED {
+        let Ok(mut caught) = signal(SignalKind::from_raw(number)) else { continue };
+        let sender = sender.clone();
+        tokio::spawn(async move { while caught.recv().await.is_some() && sender.send((number, name)).is_ok() {} });
+    }
+    Forward(receiver)
+}
+
+impl Forward {
+    /// Passes the signals on to a container. Ends only when a person insists: the third request to stop ends us.
+    pub(crate) async fn to(mut self, client: &Client, container: &str) {
+        let mut asked = 0;
+        while let Some((number, name)) = self.0.recv().await {
+            if matches!(number, 2 | 15) {
+                asked += 1;
+                if asked >= PATIENCE {
+                    crate::output::note("\ngot 3 SIGTERM/SIGINTs, forcefully exiting");
+                    return;
+                }
+            }
+            // A container that has not started, or has ended, takes no signals: no fault of the person's.
+            let _ = client.container_kill(container, name).await;
+        }
+    }
+}
