@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dhow_api::stream::Message;
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Class, Error, Result};
 use dhow_image::{ImportOptions, LoadEvent, LoadOptions};
 use dhow_oci::{Platform, Reference};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -68,8 +68,13 @@ async fn import(call: Call) -> Result<Response> {
     let engine = Arc::clone(&call.context.engine);
     let upload = call.upload();
     let imported = tokio::task::spawn_blocking(move || engine.images().import(upload, &options)).await;
-    let id = imported.map_err(|cause| Error::internal("import an image").with_cause(cause))??;
-    json(&status(id.to_string()))
+    let id = imported.map_err(|cause| Error::internal("import an image").with_cause(cause))?;
+    json(&status(id.map_err(of_the_upload)?.to_string()))
+}
+
+/// Damage in what a client has sent is the client's, not the engine's.
+fn of_the_upload(error: Error) -> Error {
+    if error.class() == Class::DataLoss { error.with_class(Class::InvalidArgument) } else { error }
 }
 
 /// `os/arch[/variant]`, or the JSON of a platform which clients send from 1.48 on.
@@ -105,7 +110,7 @@ async fn load(call: Call) -> Result<Response> {
     });
     // As long as nothing is sent, a failure is a status; after that it is a message in the stream.
     let first = match loading.recv().await {
-        Some(Err(error)) => return Err(error),
+        Some(Err(error)) => return Err(of_the_upload(error)),
         Some(Ok(first)) => first,
         None => Bytes::new(),
     };
