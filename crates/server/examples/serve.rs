@@ -39,11 +39,12 @@ fn main() -> ExitCode {
 }
 
 async fn serve(folder: PathBuf) -> Result<()> {
+    let executable = ProtectedExe::open().context(|| "open this program")?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let config = Config {
         data_root: folder.join("data"),
         exec_root: folder.join("run"),
-        executable: Arc::new(ProtectedExe::open()?.into()),
+        executable: Arc::new(executable.into()),
         runtimes: BTreeMap::new(),
         default_runtime: "dhow".to_owned(),
         log: LogSpec { driver: "local".to_owned(), ..LogSpec::default() },
