@@ -15,12 +15,12 @@ pub(crate) const NAME: &str = "shim.sock";
 /// # Errors
 /// `NotFound` when there is no socket, `Unavailable` when nobody listens.
 pub(crate) fn connect(run_dir: &Path) -> Result<UnixStream> {
-    through_descriptor(run_dir, |path| UnixStream::connect(path))
+    through_descriptor(run_dir, NAME, |path| UnixStream::connect(path))
         .context(|| format!("connect to the shim in {}", run_dir.display()))
 }
 
-/// Listens in that directory. A socket that a dead shim left there is replaced.
-pub(crate) fn listen(run_dir: &Path) -> Result<UnixListener> {
+/// Listens in that directory under a name. A socket that was left there is replaced.
+pub(crate) fn listen(directory: &Path, name: &str) -> Result<UnixListener> {
     let bind = |path: &Path| match UnixListener::bind(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             std::fs::remove_file(path)?;
@@ -28,12 +28,16 @@ pub(crate) fn listen(run_dir: &Path) -> Result<UnixListener> {
         }
         result => result,
     };
-    through_descriptor(run_dir, bind).context(|| format!("listen in {}", run_dir.display()))
+    through_descriptor(directory, name, bind).context(|| format!("listen in {}", directory.display()))
 }
 
 /// Calls with a short path to the socket: through the directory's descriptor.
-fn through_descriptor<T>(run_dir: &Path, call: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
+fn through_descriptor<T>(
+    directory: &Path,
+    name: &str,
+    call: impl FnOnce(&Path) -> std::io::Result<T>,
+) -> std::io::Result<T> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::openat(CWD, run_dir, flags, Mode::empty())?;
-    call(&PathBuf::from(format!("/proc/self/fd/{}/{NAME}", dir.as_raw_fd())))
+    let dir = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
+    call(&PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())))
 }

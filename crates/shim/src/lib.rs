@@ -23,6 +23,7 @@ pub mod detach;
 pub mod frame;
 pub mod init;
 mod poll;
+mod program;
 pub mod protocol;
 mod queue;
 mod role;

@@ -4,6 +4,7 @@ mod builtin;
 mod children;
 mod ending;
 mod external;
+mod overlay;
 mod ownership;
 mod place;
 

@@ -32,7 +32,8 @@ impl Place {
             .create(run_dir)
             .context(|| format!("make {}", run_dir.display()))?;
         let place = Self(run_dir.to_owned());
-        let listener = address::listen(run_dir).and_then(|listener| place.describe(id).map(|()| listener));
+        let listener =
+            address::listen(run_dir, address::NAME).and_then(|listener| place.describe(id).map(|()| listener));
         match listener {
             Ok(listener) => Ok((place, listener)),
             Err(error) => {

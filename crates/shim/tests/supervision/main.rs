@@ -7,11 +7,13 @@ mod ending;
 mod engine;
 mod execs;
 mod failing;
+mod init;
 mod life;
+mod runtimes;
 mod world;
 
 use std::ffi::OsString;
-use std::panic::{self, UnwindSafe};
+use std::panic;
 use std::process::ExitCode;
 
 type Test = (&'static str, fn());
@@ -20,6 +22,9 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|role| role == "shim") {
         return dhow_shim::main(&args[2..]);
+    }
+    if args.first().is_some_and(|name| name == "/sbin/docker-init") {
+        return dhow_shim::init::main(&args[1..]);
     }
     if args.get(1).is_some_and(|role| role == "--list") {
         return ExitCode::SUCCESS;
@@ -30,27 +35,33 @@ fn main() -> ExitCode {
     }
     let filters: Vec<&str> =
         args[1..].iter().filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-')).collect();
+    let world = world::Shared::make();
     let mut failed = 0;
     for (name, test) in tests() {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
             failed += usize::from(!passes(name, test));
         }
     }
+    world.unmake();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tests() -> impl Iterator<Item = Test> {
-    [life::TESTS, attach::TESTS, execs::TESTS, ending::TESTS, engine::TESTS, failing::TESTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    let groups = [
+        life::TESTS,
+        attach::TESTS,
+        execs::TESTS,
+        ending::TESTS,
+        engine::TESTS,
+        failing::TESTS,
+        init::TESTS,
+        runtimes::TESTS,
+    ];
+    groups.into_iter().flatten().copied()
 }
 
 fn passes(name: &str, test: fn()) -> bool {
-    fn run(test: impl FnOnce() + UnwindSafe) -> bool {
-        panic::catch_unwind(test).is_ok()
-    }
-    let passed = run(test);
+    let passed = panic::catch_unwind(test).is_ok();
     println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
     passed
 }

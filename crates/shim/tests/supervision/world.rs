@@ -12,20 +12,34 @@ use dhow_cgroups::{Cgroup, Hierarchy};
 use dhow_errdefs::Error;
 use dhow_logs::{Config, Query, Reader, Step};
 use dhow_oci::runtime::Spec;
-use dhow_shim::protocol::{Answer, Attach, Event, Exec, Exit, Launch, Message, Op, Rootfs};
+use dhow_shim::protocol::{Answer, Attach, Event, Exec, Exit, Launch, Op, Rootfs};
 use dhow_shim::{Connection, Spawned, spawn_command};
 use serde_json::json;
 use tempfile::TempDir;
 
 /// A busybox, unpacked once for all tests; containers get an overlay over it.
-fn lower() -> PathBuf {
-    static LOWER: OnceLock<TempDir> = OnceLock::new();
-    let dir = LOWER.get_or_init(|| {
+static LOWER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where the tests' cgroups are.
+const CGROUPS: &str = "/dhow-shim-test";
+
+/// What all tests share.
+pub(crate) struct Shared(TempDir);
+
+impl Shared {
+    pub(crate) fn make() -> Self {
         let dir = tempfile::tempdir().unwrap();
         dhow_testkit::busybox_rootfs(dir.path());
-        dir
-    });
-    dir.path().to_owned()
+        LOWER.set(dir.path().to_owned()).unwrap();
+        Self(dir)
+    }
+
+    pub(crate) fn unmake(self) {
+        self.0.close().unwrap();
+        if let Ok(cgroup) = Cgroup::open(&Hierarchy::detect().unwrap(), CGROUPS) {
+            cgroup.delete().unwrap();
+        }
+    }
 }
 
 /// One container.
@@ -176,10 +190,15 @@ fn launch(dir: &TempDir, script: &str) -> Launch {
     let id = dir.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
     Launch {
         spec: spec(script),
-        rootfs: Rootfs::Overlay { lower: vec![lower()], upper, work, options: Vec::new() },
+        rootfs: Rootfs::Overlay {
+            lower: vec![LOWER.get().expect("made in main").clone()],
+            upper,
+            work,
+            options: Vec::new(),
+        },
         container_dir: dir.path().to_owned(),
         run_dir: dir.path().join("run").join("with a long name ".repeat(8)),
-        cgroup: Some(format!("/dhow-shim-test/{id}")),
+        cgroup: Some(format!("{CGROUPS}/{id}")),
         id,
         seccomp: None,
         stdin_open: false,
@@ -245,9 +264,4 @@ pub(crate) fn send(client: &mut UnixStream, text: &str) {
 
 pub(crate) fn half_close(client: &UnixStream) {
     client.shutdown(std::net::Shutdown::Write).unwrap();
-}
-
-/// Whether a message is an event of that kind.
-pub(crate) fn is_event(message: &Message, wanted: &Event) -> bool {
-    matches!(message, Message::Event(event) if event == wanted)
 }
