@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Result, ResultExt};
 use dhow_store::{ContainerRecord, Document, Store, UnpackOptions};
@@ -67,22 +67,30 @@ fn records(store: &Store) -> Result<()> {
             store.metadata().insert_container(&record)?;
         }
     }
-    lives.sort();
-    let start = Instant::now();
-    for round in 0..rounds {
-        store.snapshots().prepare(&format!("{round:064x}"), None)?;
+    report("insert, update, delete of a container", lives);
+    folders(store)
+}
+
+/// A container's folders, at the pace of a person or a script.
+fn folders(store: &Store) -> Result<()> {
+    let (mut prepared, mut removed) = (Vec::new(), Vec::new());
+    for round in 0..300 {
+        let id = format!("f{round:063x}");
+        let start = Instant::now();
+        store.snapshots().prepare(&id, None)?;
+        prepared.push(start.elapsed());
+        std::thread::sleep(Duration::from_millis(5));
+        let start = Instant::now();
+        store.snapshots().remove(&id)?;
+        removed.push(start.elapsed());
     }
-    let prepared = start.elapsed() / rounds as u32;
-    let start = Instant::now();
-    for round in 0..rounds {
-        store.snapshots().remove(&format!("{round:064x}"))?;
-    }
-    let removed = start.elapsed() / rounds as u32;
-    println!(
-        "insert, update, delete of a container: median {:?}, 99% {:?}, worst {:?}; prepare {prepared:?}, remove {removed:?}",
-        lives[rounds / 2],
-        lives[rounds * 99 / 100],
-        lives[rounds - 1],
-    );
+    report("prepare", prepared);
+    report("remove", removed);
     Ok(())
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    println!("{what}: median {:?}, 99% {:?}, worst {:?}", at(50), at(99), at(100));
 }

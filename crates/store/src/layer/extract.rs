@@ -248,9 +248,8 @@ impl Extractor {
 
     fn clear(&mut self, spot: &Spot<'_>) -> Result<()> {
         let gone = spot.name();
-        if self.folders.remove(&gone).is_some() || self.folders.range(gone.join(b"")..).next().is_some() {
-            self.folders.retain(|name, _| !name.is_below(&gone));
-        }
+        self.folders.remove(&gone);
+        gone.remove_below(&mut self.folders);
         self.tree.clear(spot)
     }
 

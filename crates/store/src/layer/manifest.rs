@@ -87,15 +87,7 @@ pub(super) fn verify(path: &Path, diff: &File) -> Result<Vec<Damage>> {
         }
         let (name, line) = parse(&text).ok_or_else(|| damaged(path, number + 1))?;
         if line != Line::Directory {
-            let replaced: Vec<Name> = lines
-                .range(name.join(b"")..)
-                .map(|(other, _)| other)
-                .take_while(|other| other.is_below(&name))
-                .cloned()
-                .collect();
-            for other in replaced {
-                lines.remove(&other);
-            }
+            name.remove_below(&mut lines);
         }
         lines.insert(name, line);
     }

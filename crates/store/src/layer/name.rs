@@ -1,5 +1,7 @@
 //! Names in archives: made safe before anything else looks at them.
 
+use std::collections::BTreeMap;
+
 use dhow_errdefs::{Error, Result};
 
 /// A path below a layer's root: plain components, none of them `.` or `..`, joined by `/`; empty for the root itself.
@@ -19,6 +21,9 @@ pub(super) enum Meaning {
     Ignored,
 }
 
+/// `PATH_MAX`: nothing could be called by a longer name.
+const LONGEST: usize = 4096;
+
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 const NOTES: &[u8] = b".wh..wh.";
@@ -26,6 +31,9 @@ const NOTES: &[u8] = b".wh..wh.";
 impl Name {
     /// The name in an archive: a leading slash means the layer's root, as for Docker and tar; `..` is refused.
     pub(super) fn parse(path: &[u8]) -> Result<Self> {
+        if path.len() > LONGEST {
+            return Err(refused(&path[..100], &format!("goes on for more than {LONGEST} bytes")));
+        }
         let mut name = Vec::with_capacity(path.len());
         if path.contains(&0) {
             return Err(refused(path, "contains a NUL"));
@@ -95,6 +103,16 @@ impl Name {
         self.0.strip_prefix(folder.as_bytes()).is_some_and(|rest| folder.is_root() || rest.first() == Some(&b'/'))
     }
 
+    /// Takes everything below this folder out of a sorted map.
+    pub(super) fn remove_below<T>(&self, map: &mut BTreeMap<Self, T>) {
+        let start = self.join(b"");
+        // One by one: an archive decides how often this is called, so it must not cost what the whole map would.
+        let first = |map: &BTreeMap<Self, T>| map.range(&start..).next().map(|(name, _)| name.clone());
+        while let Some(name) = first(map).filter(|name| name.is_below(self)) {
+            map.remove(&name);
+        }
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -126,6 +144,7 @@ mod tests {
         {
             assert_eq!(name(written).as_bytes(), plain.as_bytes());
         }
+        assert!(Name::parse(&b"a/".repeat(500_000)).is_err(), "nothing may recurse that deep");
         for bad in [&b".."[..], b"../x", b"a/../b", b"/..", b"a/..", b"a\0b"] {
             assert!(Name::parse(bad).is_err());
         }
@@ -142,6 +161,14 @@ mod tests {
         for bad in ["a/.wh.", "a/.wh..", "a/.wh..."] {
             assert!(name(bad).meaning().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_below_a_folder_is_not_what_begins_with_its_name() {
+        let names = ["a", "a-b", "a/x", "a/x/y", "a0", "b/a/x"];
+        let mut map: BTreeMap<Name, ()> = names.iter().map(|text| (name(text), ())).collect();
+        name("a").remove_below(&mut map);
+        assert_eq!(map.into_keys().collect::<Vec<_>>(), ["a", "a-b", "a0", "b/a/x"].map(name));
     }
 
     proptest! {

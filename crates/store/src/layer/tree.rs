@@ -4,7 +4,7 @@
 //! link; that is the ordinary case. Where that meets a link, by `openat2(RESOLVE_IN_ROOT)` from the layer's root: the
 //! kernel follows the link as if the layer were the whole world.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
@@ -74,7 +74,7 @@ pub(super) struct Tree {
     /// By name as written, which may lead through links.
     folders: HashMap<Name, Rc<Folder>>,
     /// Folders that were made because something is in them, by where they are.
-    implied: Vec<Name>,
+    implied: BTreeMap<Name, ()>,
     /// The path of the root as the kernel tells it, to find out where a link led.
     prefix: Vec<u8>,
 }
@@ -90,16 +90,16 @@ impl Tree {
             .context(step)?;
         let prefix = where_is(fd.as_fd()).map_err(io::Error::from).context(step)?;
         let root = Rc::new(Folder { fd, name: Name::parse(b"")? });
-        Ok(Self { scratch, root, folders: HashMap::new(), implied: Vec::new(), prefix })
+        Ok(Self { scratch, root, folders: HashMap::new(), implied: BTreeMap::new(), prefix })
     }
 
     pub(super) fn root(&self) -> &Rc<Folder> {
         &self.root
     }
 
-    /// Folders nobody described: they are there because something is in them.
-    pub(super) fn into_implied(self) -> Vec<Name> {
-        self.implied
+    /// Folders nobody described, parents first: they are there because something is in them.
+    pub(super) fn into_implied(self) -> impl Iterator<Item = Name> {
+        self.implied.into_keys()
     }
 
     /// The place of `name`, with the folders it is in made where they are missing.
@@ -134,7 +134,7 @@ impl Tree {
             Err(Errno::EXIST) => return Err(Errno::NOENT),
             result => result?,
         }
-        self.implied.push(parent.name.join(last));
+        self.implied.insert(parent.name.join(last), ());
         self.existing(name)
     }
 
@@ -182,7 +182,8 @@ impl Tree {
             Err(error) => return Err(io::Error::from(error)).context(step),
         }
         let gone = spot.name();
-        self.implied.retain(|name| *name != gone && !name.is_below(&gone));
+        self.implied.remove(&gone);
+        gone.remove_below(&mut self.implied);
         rustix::fs::renameat_with(&spot.folder.fd, spot.last, &self.scratch, "replaced", RenameFlags::NOREPLACE)
             .map_err(io::Error::from)
             .context(step)?;
