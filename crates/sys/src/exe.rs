@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::mount::OpenTreeFlags;
 
 use crate::mount;
@@ -36,6 +36,14 @@ impl ProtectedExe {
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
+}
+
+/// Whether the running binary is out of a container's reach already: on a read-only mount, or a sealed copy.
+#[must_use]
+pub fn is_protected() -> bool {
+    let Ok(file) = File::open("/proc/self/exe") else { return false };
+    let read_only = rustix::fs::fstatvfs(&file).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY));
+    read_only || rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SealFlags::WRITE))
 }
 
 impl AsFd for ProtectedExe {

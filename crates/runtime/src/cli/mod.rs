@@ -24,11 +24,13 @@ mod update;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command as Program, ExitCode};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_sys::exe::{self, ProtectedExe};
 use serde::Serialize;
 
 use log::Log;
@@ -81,7 +83,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         }
     };
     let log = Log::of(&matches);
-    match dispatch(&matches) {
+    match protect(&matches).and_then(|()| dispatch(&matches)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             log.error(&error);
@@ -89,6 +91,20 @@ pub fn main(args: &[OsString]) -> ExitCode {
             ExitCode::from(if matches.subcommand_name() == Some("exec") { 255 } else { 1 })
         }
     }
+}
+
+/// Runs this very call again from a binary that no container can write to, for the verbs whose process becomes one of the
+/// container's (CVE-2019-5736). Returns if it is such a binary already.
+fn protect(matches: &ArgMatches) -> Result<()> {
+    let enters = matches!(matches.subcommand_name(), Some("create" | "run" | "exec"));
+    if !enters || exe::is_protected() {
+        return Ok(());
+    }
+    let protected = ProtectedExe::open().context(|| "protect the own binary from the container")?;
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_default();
+    let error = Program::new(protected.path()).arg0(name).args(args).exec();
+    Err(error).context(|| "run the protected binary")
 }
 
 fn dispatch(matches: &ArgMatches) -> Result<u8> {

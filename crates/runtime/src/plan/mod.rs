@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Error, Result};
-use dhow_oci::runtime::{ConsoleSize, LinuxPersonality, Spec};
+use dhow_oci::runtime::{ConsoleSize, Linux, LinuxPersonality, Spec};
 
 use crate::create::{Create, Stdio};
 use crate::procfs::Proc;
@@ -206,12 +206,7 @@ impl Container {
     fn plan(request: &Create<'_>) -> Result<Self> {
         let spec = request.spec;
         let linux = spec.linux.clone().unwrap_or_default();
-        if linux.mount_label.as_deref().is_some_and(|label| !label.is_empty()) && !label::has_selinux() {
-            return Err(Error::invalid("mountLabel: SELinux is not enabled on this host"));
-        }
-        if linux.intel_rdt.is_some() {
-            return Err(Error::not_implemented("intelRdt is not supported"));
-        }
+        refuse_unsupported(&linux)?;
         let namespaces = namespaces::Namespaces::plan(spec)?;
         let has_user = namespaces.has_user();
         let paths = |list: &[String]| list.iter().map(cstring).collect::<Result<Vec<_>>>();
@@ -270,6 +265,20 @@ fn above_standard(fd: OwnedFd) -> Result<OwnedFd> {
         .map_err(|errno| Error::internal("duplicate a standard stream").with_cause(std::io::Error::from(errno)))
 }
 
+/// What is asked for and would not happen must not be passed over in silence.
+fn refuse_unsupported(linux: &Linux) -> Result<()> {
+    if linux.intel_rdt.is_some() {
+        return Err(Error::not_implemented("intelRdt is not supported"));
+    }
+    if !linux.net_devices.is_empty() {
+        return Err(Error::not_implemented("netDevices are not supported"));
+    }
+    if linux.mount_label.as_deref().is_some_and(|label| !label.is_empty()) && !label::has_selinux() {
+        return Err(Error::invalid("mountLabel: SELinux is not enabled on this host"));
+    }
+    Ok(())
+}
+
 /// A name for the UTS namespace; it must be the container's own, or the host would be renamed.
 fn name(name: Option<&str>, namespaces: &namespaces::Namespaces, what: &str) -> Result<Option<Vec<u8>>> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
@@ -280,7 +289,7 @@ fn name(name: Option<&str>, namespaces: &namespaces::Namespaces, what: &str) -> 
 }
 
 /// The files below /proc for sysctls; only those of a namespace that the container does not share with the host.
-fn sysctls(linux: &dhow_oci::runtime::Linux, namespaces: &namespaces::Namespaces) -> Result<Vec<(CString, Vec<u8>)>> {
+fn sysctls(linux: &Linux, namespaces: &namespaces::Namespaces) -> Result<Vec<(CString, Vec<u8>)>> {
     use rustix::thread::ThreadNameSpaceType as Flags;
     const IPC: [&str; 9] = [
         "kernel.msgmax",

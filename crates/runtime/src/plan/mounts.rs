@@ -103,10 +103,12 @@ pub(crate) fn plan(
 ) -> Result<Vec<Mount>> {
     let default = default_propagation(spec);
     let container_maps = if has_user_namespace { IdMaps::of(spec).ok() } else { None };
+    let label = spec.linux.as_ref().and_then(|linux| linux.mount_label.as_deref()).filter(|label| !label.is_empty());
     let mut mounts = Vec::with_capacity(spec.mounts.len());
     for mount in &spec.mounts {
         let options = Options::parse(&mount.options);
-        let planner = Planner { mount, options, bundle, default, container_maps: container_maps.as_ref() };
+        let container_maps = container_maps.as_ref();
+        let planner = Planner { mount, options, bundle, default, container_maps, label };
         if planner.is_cgroup() {
             mounts.extend(cgroup_mount::plan(mount, &planner.options, spec, cgroup)?);
         } else {
@@ -131,6 +133,8 @@ struct Planner<'a> {
     bundle: &'a Path,
     default: u64,
     container_maps: Option<&'a IdMaps>,
+    /// SELinux label of what is mounted.
+    label: Option<&'a str>,
 }
 
 impl Planner<'_> {
@@ -251,10 +255,15 @@ impl Planner<'_> {
         if self.fs_type().is_empty() {
             return Err(Error::invalid(format!("mount {} has no type", self.mount.destination.display())));
         }
+        let mut data = self.options.data.clone();
+        // The only file systems that carry labels and are made for the container alone.
+        if let Some(label) = self.label.filter(|_| matches!(self.fs_type(), "tmpfs" | "devpts" | "mqueue")) {
+            data.push(format!("context={label}"));
+        }
         FileSystem::new(
             self.fs_type(),
             self.mount.source.as_deref().and_then(Path::to_str),
-            &self.options.data,
+            &data,
             self.options.copy_up,
         )
     }

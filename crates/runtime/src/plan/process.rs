@@ -63,6 +63,9 @@ impl Process {
         keyring: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
+        if process.exec_cpu_affinity.is_some() {
+            return Err(Error::not_implemented("execCPUAffinity is not supported"));
+        }
         let environment = Vector::new(process.env.iter().map(cstring).collect::<Result<_>>()?);
         let candidates = candidates(process)?;
         let user = &process.user;

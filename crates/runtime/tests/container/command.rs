@@ -11,6 +11,7 @@ use crate::world::{World, possible};
 /// The runtime with a root of its own.
 struct Runtime {
     world: World,
+    program: PathBuf,
 }
 
 impl Runtime {
@@ -18,7 +19,7 @@ impl Runtime {
         let world = World::shell(script);
         let text = serde_json::to_vec(&world.spec).unwrap();
         fs::write(world.path().join("config.json"), text).unwrap();
-        Self { world }
+        Self { world, program: program() }
     }
 
     fn id(&self) -> &str {
@@ -27,7 +28,7 @@ impl Runtime {
 
     fn call(&self, args: &[&str]) -> Output {
         let log = self.world.path().join("log");
-        Command::new(program())
+        Command::new(&self.program)
             .args(["--root", self.world.path().join("state").to_str().unwrap()])
             .args(["--log", log.to_str().unwrap(), "--log-format", "json"])
             .args(args)
@@ -51,7 +52,7 @@ impl Runtime {
 
     /// Calls `create`, whose container keeps the caller's streams: they must not be pipes that somebody waits for.
     fn create(&self) {
-        let status = Command::new(program())
+        let status = Command::new(&self.program)
             .args(["--root", self.world.path().join("state").to_str().unwrap()])
             .args(["create", "--pid-file", "pid", self.id()])
             .current_dir(self.world.path())
@@ -196,4 +197,27 @@ fn an_ordinary_user_runs_and_enters_a_container() {
         return;
     }
     assert_eq!(words, ["0", "2", "0", "65534", "1"], "{output:?}");
+}
+
+/// CVE-2019-5736: the first process waits inside with this program as its `exe`. Who holds that file until it is not
+/// executed any more can write to it, on a naive runtime.
+#[test]
+fn cve_2019_5736_the_binary_of_a_waiting_container_cannot_be_written_later() {
+    if !ready() {
+        return;
+    }
+    let mut runtime = Runtime::new("true");
+    // A copy that no other test executes: what is executed is busy for everybody.
+    let own = runtime.world.path().join("runtime");
+    fs::copy(program(), &own).unwrap();
+    runtime.program = own;
+    runtime.create();
+    let pid = fs::read_to_string(runtime.world.path().join("pid")).unwrap();
+    let path = format!("/proc/{pid}/exe");
+    let held = rustix::fs::open(path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+    runtime.succeed(&["delete", runtime.id()]);
+    use std::os::fd::AsRawFd;
+    let again = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let error = fs::OpenOptions::new().write(true).open(again).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{error}");
 }
