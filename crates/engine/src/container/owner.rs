@@ -238,7 +238,7 @@ impl Owner {
     }
 
     fn begin_kill(&mut self, signal: i32) -> Result<Stopping> {
-        self.check(Request::Kill).map_err(|error| error.context("cannot kill container"))?;
+        self.check(Request::Kill)?;
         let stop = self.body.spec.stop_signal.as_deref().and_then(|text| crate::signal::parse(text).ok());
         if signal == crate::signal::KILL || signal == stop.unwrap_or(crate::signal::TERM) {
             self.condition.stopped_by_hand = true;

@@ -6,7 +6,7 @@ use dhow_api::container::{
     CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
 };
 use dhow_engine::{Filters, ListOptions, RemoveOptions, Status, WaitCondition, WaitHandle};
-use dhow_errdefs::{Class, Error, Result, message};
+use dhow_errdefs::{Class, Error, Result, ResultExt, message};
 use hyper::StatusCode;
 use jiff::Timestamp;
 
@@ -134,7 +134,8 @@ fn ending(call: &Call) -> Result<(Option<String>, Option<i64>)> {
 }
 
 async fn kill(call: Call) -> Result<Response> {
-    call.engine().kill(&call.name, call.query.text("signal").map(str::to_owned)).await?;
+    let killed = call.engine().kill(&call.name, call.query.text("signal").map(str::to_owned)).await;
+    killed.context(|| format!("cannot kill container: {}", call.name))?;
     Ok(no_content())
 }
 

@@ -59,10 +59,11 @@ pub(crate) fn resources(host: &wire::HostConfig) -> Resources {
         memory: host.memory,
         memory_swap: host.memory_swap,
         memory_reservation: host.memory_reservation,
-        memory_swappiness: host.memory_swappiness,
+        // The stock client always sends these; -1, and for processes 0, too, stand for nothing.
+        memory_swappiness: host.memory_swappiness.filter(|swappiness| *swappiness != -1),
         kernel_memory_tcp: host.kernel_memory_tcp,
         oom_kill_disable: host.oom_kill_disable,
-        pids_limit: host.pids_limit,
+        pids_limit: host.pids_limit.filter(|limit| *limit > 0),
         cpu_shares: host.cpu_shares,
         nano_cpus: host.nano_cpus,
         cpu_period: host.cpu_period,
