@@ -135,6 +135,16 @@ fn the_tail_is_found_from_the_end() {
 }
 
 #[test]
+fn the_tail_of_a_huge_log_is_read_without_the_rest() {
+    let world = World::new(Driver::Local);
+    world.write("first\n");
+    // 50 GB that take no room on the disk; reading them would be noticed.
+    OpenOptions::new().write(true).open(&world.path).unwrap().set_len(50_000_000_000).unwrap();
+    world.write(&lines(0..1_000));
+    assert_eq!(world.text(tail(100)), lines(900..1_000));
+}
+
+#[test]
 fn a_long_line_is_one_line_of_the_tail() {
     for driver in BOTH {
         let world = World::new(driver);
@@ -201,6 +211,18 @@ fn following_goes_on_through_rotations_until_the_log_is_complete() {
         reader.finish();
         assert_eq!(text(&all(&mut reader)), "last\n");
         assert_eq!(reader.read().unwrap(), Step::End);
+    }
+}
+
+#[test]
+fn a_file_that_is_empty_yet_is_no_damage() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        let mut writer = world.writer();
+        let mut reader = world.reader(follow());
+        assert_eq!(reader.read().unwrap(), Step::Wait);
+        writer.write(Stream::Stdout, b"hello\n");
+        assert_eq!(text(&all(&mut reader)), "hello\n");
     }
 }
 

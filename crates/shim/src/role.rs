@@ -1,13 +1,16 @@
 //! The process `dhow shim`.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::panic;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_logs::Timestamp;
 use rustix::io::Errno;
 
 use crate::supervisor::Supervisor;
@@ -29,6 +32,15 @@ fn supervise() -> Result<()> {
     let control = take_control()?;
     leave_the_engine()?;
     Supervisor::new(control)?.run()
+}
+
+/// Keeps what a fault in the shim says: it has no standard error, and nobody else would know.
+pub(crate) fn report_panics_to(file: PathBuf) {
+    panic::set_hook(Box::new(move |fault| {
+        if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(&file) {
+            let _ = writeln!(file, "{} {fault}", Timestamp::now());
+        }
+    }));
 }
 
 /// Moves the connection away from standard input and puts `/dev/null` there, so that nothing started from here gets it.

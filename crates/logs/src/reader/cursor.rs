@@ -145,9 +145,10 @@ impl Cursor {
 
     /// A writer whose disk is full cuts off what did not fit; we may have seen the beginning of it.
     fn return_to_shortened_end(&mut self) -> Result<()> {
-        let length = length(&self.file)?;
-        if length < self.position {
-            self.seek(length);
+        // A fresh file has no header yet.
+        let end = length(&self.file)?.max(self.first());
+        if end < self.position {
+            self.seek(end);
         }
         Ok(())
     }

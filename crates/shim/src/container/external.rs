@@ -158,8 +158,8 @@ impl External {
             msg: String,
         }
         let log = fs::read_to_string(self.bundle.join(LOG)).ok()?;
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-        let message = lines.filter(|line| line.level == "error" || line.level == "fatal").last()?.msg;
+        let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        let message = lines.find(|line| line.level == "error" || line.level == "fatal")?.msg;
         let class = if message.contains("executable file not found") || message.contains("no such file or directory") {
             Class::NotFound
         } else if message.to_ascii_lowercase().contains("permission denied") {

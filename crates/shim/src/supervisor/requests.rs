@@ -9,6 +9,7 @@ use crate::client::ReplyTo;
 use crate::container::{self, Container, Place};
 use crate::poll::{Interest, Token};
 use crate::protocol::{Answer, Attach, Event, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION};
+use crate::role;
 use crate::streams::LastByte;
 
 impl Supervisor {
@@ -88,6 +89,7 @@ impl Supervisor {
             process.oom_score_adj.get_or_insert_with(container::own_oom_score_adj);
         }
         container::protect_from_oom();
+        role::report_panics_to(launch.container_dir.join("shim.log"));
         let (place, listener) = Place::take(&launch.run_dir, &launch.id)?;
         self.place = Some(place);
         self.controls.listen(listener, &self.poll)?;

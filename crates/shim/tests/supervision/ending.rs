@@ -1,12 +1,9 @@
 //! Ends that are not ordinary.
 
-use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
-
-use dhow_shim::protocol::{Event, Kill, Op, Rootfs};
+use dhow_shim::protocol::Event;
 
 use crate::Test;
-use crate::world::{World, output, read_all, read_until};
+use crate::world::{World, output, read_all};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_child_that_keeps_the_pipe_does_not_delay_the_end", a_child_that_keeps_the_pipe_does_not_delay_the_end),

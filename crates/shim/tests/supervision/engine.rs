@@ -7,7 +7,7 @@ use dhow_shim::Connection;
 use dhow_shim::protocol::{Event, Exit, Kill, Op, Status};
 
 use crate::Test;
-use crate::world::{World, interactive, output, process, read_until, send};
+use crate::world::{World, interactive, output, read_until, send};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_shim_that_was_told_nothing_ends_with_its_engine", a_shim_that_was_told_nothing_ends_with_its_engine),
