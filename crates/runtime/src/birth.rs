@@ -169,6 +169,16 @@ fn clone<'a>(plan: &mut Plan<'a>, line: OwnedFd, cgroup: Option<&'a Cgroup>) -> 
     let request = Request { namespaces, cgroup: v2, sibling: false };
     let blocked = Blocked::all();
     let mut born = fork(&request);
+    // A container that made cgroups of its own keeps no process in the uppermost; its first process' is as good.
+    let inner = match (&born, &plan.world, cgroup) {
+        (Err(error), World::Entered(target), Some(cgroup)) if Errno::from_io_error(error) == Some(Errno::BUSY) => {
+            cgroup_of(target.pid(), cgroup)
+        }
+        _ => None,
+    };
+    if let Some(inner) = &inner {
+        born = fork(&Request { cgroup: Some(inner.as_fd()), ..request });
+    }
     // Before Linux 5.7, or a cgroup that takes no process that way.
     if born.is_err()
         && let Some(procs) = cgroup.filter(|_| v2.is_some()).and_then(Cgroup::v2_procs_fd)
@@ -186,6 +196,14 @@ fn clone<'a>(plan: &mut Plan<'a>, line: OwnedFd, cgroup: Option<&'a Cgroup>) -> 
         Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         Fork::Child => unreachable!("the child never returns from its life"),
     }
+}
+
+/// The v2 cgroup that a process is in.
+fn cgroup_of(pid: i32, cgroup: &Cgroup) -> Option<OwnedFd> {
+    let table = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = table.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let directory = cgroup.hierarchy().unified_mount_point()?.join(path);
+    openat(CWD, &directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 fn refused(error: io::Error) -> Error {

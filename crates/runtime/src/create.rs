@@ -35,6 +35,8 @@ pub struct Create<'a> {
     pub preserve_fds: u32,
     /// How the start is told to the first process.
     pub gate: Gate<'a>,
+    /// Give it a session keyring of its own (as every container should have), or leave it the caller's.
+    pub new_keyring: bool,
 }
 
 impl<'a> Create<'a> {
@@ -51,6 +53,7 @@ impl<'a> Create<'a> {
             seccomp: None,
             preserve_fds: 0,
             gate: Gate::Private,
+            new_keyring: true,
         }
     }
 }

@@ -16,8 +16,10 @@ use crate::report::{At, Outcome, Step};
 
 /// A session keyring of the container's own, lest it see the keys of whoever starts the engine.
 pub(super) fn leave_keyring(plan: &Plan<'_>) -> Outcome {
-    let Some(name) = &plan.process.keyring else { return Ok(()) };
-    match keyring::join_session(name) {
+    if !plan.process.new_keyring {
+        return Ok(());
+    }
+    match keyring::new_session() {
         // A kernel without keyrings has no keys, and a filter around the engine that forbids the call forbids it to
         // the container too.
         Err(error) if [Errno::NOSYS, Errno::PERM, Errno::ACCESS].contains(&errno_of(&error)) => Ok(()),

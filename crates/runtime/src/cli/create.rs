@@ -24,7 +24,7 @@ pub(crate) fn options(command: Command) -> Command {
         .arg(path("console-socket"))
         .arg(path("pid-file"))
         .arg(flag("no-pivot").hide(true))
-        .arg(flag("no-new-keyring").hide(true))
+        .arg(flag("no-new-keyring").help("leave the container the caller's session keyring"))
         .arg(preserve_fds())
         .arg(id())
 }
@@ -51,6 +51,7 @@ pub(crate) struct Request {
     pub(crate) console: Option<PathBuf>,
     pid_file: Option<PathBuf>,
     preserve_fds: u32,
+    new_keyring: bool,
 }
 
 /// What was made besides the process, for undoing it.
@@ -73,6 +74,7 @@ impl Request {
         if let Some(resources) = linux.resources.as_mut().filter(|resources| !resources.devices.is_empty()) {
             resources.devices.extend(default_device_rules());
         }
+        let listening = pass_listeners(&mut spec);
         let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
         let console = matches.get_one::<PathBuf>("console-socket").cloned();
         console::check(terminal, console.as_deref(), detached)?;
@@ -82,24 +84,25 @@ impl Request {
             spec,
             console,
             pid_file: matches.get_one::<PathBuf>("pid-file").cloned(),
-            preserve_fds: matches.get_one("preserve-fds").copied().unwrap_or(0),
+            preserve_fds: matches.get_one("preserve-fds").copied().unwrap_or(0) + listening,
+            new_keyring: !matches.get_flag("no-new-keyring"),
         })
     }
 
     /// Makes the container; with a `gate` another call starts it. A failure leaves nothing.
     pub(crate) fn make(&self, globals: &Globals, gate: bool) -> Result<(Init, Traces)> {
         let mut traces = Traces { directory: claim(globals, &self.id)?, cgroup: None };
-        match self.make_with(&mut traces, gate) {
+        match self.make_with(globals, &mut traces, gate) {
             Ok(init) => Ok((init, traces)),
             Err(error) => {
-                traces.remove();
+                traces.remove(globals);
                 Err(error)
             }
         }
     }
 
-    fn make_with(&self, traces: &mut Traces, gate: bool) -> Result<Init> {
-        traces.cgroup = self.cgroup()?;
+    fn make_with(&self, globals: &Globals, traces: &mut Traces, gate: bool) -> Result<Init> {
+        traces.cgroup = self.cgroup(globals)?;
         let root = self.spec.root.as_ref().ok_or_else(|| Error::invalid("the spec has no root"))?;
         let rootfs = self.bundle.join(&root.path);
         let gate_path = traces.directory.join("start.sock");
@@ -108,11 +111,10 @@ impl Request {
         request.stdio = if terminal { Stdio::Terminal } else { Stdio::Inherit };
         request.cgroup = traces.cgroup.as_ref();
         request.preserve_fds = self.preserve_fds;
+        request.new_keyring = self.new_keyring;
         request.gate = if gate { Gate::Socket(&gate_path) } else { Gate::Private };
         let mut init = create(request)?;
-        for warning in init.warnings() {
-            eprintln!("{warning}");
-        }
+        init.warnings().iter().for_each(|warning| globals.log.warning(warning));
         if let Some(socket) = &self.console {
             console::send(socket, init.take_pty())?;
         }
@@ -124,7 +126,7 @@ impl Request {
     }
 
     /// Its cgroup with its limits; none for an ordinary user to whom no cgroup is delegated, if none was asked for.
-    fn cgroup(&self) -> Result<Option<Cgroup>> {
+    fn cgroup(&self, globals: &Globals) -> Result<Option<Cgroup>> {
         let linux = self.spec.linux.as_ref();
         let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).unwrap_or_default();
         let made = Hierarchy::detect().and_then(|hierarchy| Cgroup::create(&hierarchy, path));
@@ -134,7 +136,7 @@ impl Request {
         };
         if let Some(resources) = linux.and_then(|linux| linux.resources.as_ref()) {
             match cgroup.apply(resources) {
-                Ok(warnings) => warnings.iter().for_each(|warning| eprintln!("{warning}")),
+                Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
                 Err(error) => {
                     let _ = cgroup.delete();
                     return Err(error);
@@ -146,15 +148,26 @@ impl Request {
 }
 
 impl Traces {
-    /// Removes what was made; what cannot be removed is told on standard error.
-    pub(crate) fn remove(self) {
+    /// Removes what was made; what cannot be removed is a warning.
+    pub(crate) fn remove(self, globals: &Globals) {
         if let Some(Err(error)) = self.cgroup.map(|cgroup| cgroup.delete()) {
-            eprintln!("{error}");
+            globals.log.warning(&error.to_string());
         }
         if let Err(error) = fs::remove_dir_all(&self.directory) {
-            eprintln!("remove {}: {error}", self.directory.display());
+            globals.log.warning(&format!("remove {}: {error}", self.directory.display()));
         }
     }
+}
+
+/// Sockets that systemd opened for the container (sd_listen_fds(3)) go to its first process; how many.
+fn pass_listeners(spec: &mut Spec) -> u32 {
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+    if count > 0
+        && let Some(process) = &mut spec.process
+    {
+        process.env.extend([format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()]);
+    }
+    count
 }
 
 /// Writes a pid as its file has it: digits alone.

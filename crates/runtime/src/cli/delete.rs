@@ -34,7 +34,7 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
             return Err(Error::conflict(format!("cannot delete container {id} that is not stopped: {status}")));
         }
     }
-    remove(&container)?;
+    remove(globals, &container)?;
     Ok(0)
 }
 
@@ -68,7 +68,7 @@ fn end(container: &Container) -> Result<()> {
 }
 
 /// Removes cgroup and directory, and runs the hooks `poststop`. Goes on after a failure and tells the first.
-pub(crate) fn remove(container: &Container) -> Result<()> {
+pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<()> {
     let spec: Spec = container.spec().unwrap_or_default();
     let cgroup = match container.cgroup() {
         // Helpers that outlived the first process go with the container.
@@ -81,7 +81,7 @@ pub(crate) fn remove(container: &Container) -> Result<()> {
     for hook in spec.hooks.iter().flat_map(|hooks| &hooks.poststop) {
         // The specification: an error is a warning, and the others are run all the same.
         if let Err(error) = hooks::run_all("poststop", std::slice::from_ref(hook), &state) {
-            eprintln!("{error}");
+            globals.log.warning(&error.to_string());
         }
     }
     cgroup.and(directory)

@@ -29,22 +29,37 @@ impl Log {
             Some(hint) => format!("{error} ({hint})"),
             None => error.to_string(),
         };
-        let line = self.line(&message);
-        if let Some(path) = &self.file
-            && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
-        {
-            // There is nowhere left to report to.
-            let _ = file.write_all(line.as_bytes());
-        }
+        let line = self.line("error", &message);
+        self.append(&line);
+        // There is nowhere left to report to.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
-    fn line(&self, message: &str) -> String {
-        let time = jiff::Timestamp::now();
-        if self.json {
-            return format!("{}\n", json!({"level": "error", "msg": message, "time": time.to_string()}));
+    /// Reports what the host could not do. Into the file, if there is one: standard error is the container's too.
+    pub(crate) fn warning(&self, message: &str) {
+        let line = self.line("warning", message);
+        match self.file {
+            Some(_) => self.append(&line),
+            None => {
+                let _ = std::io::stderr().write_all(line.as_bytes());
+            }
         }
-        format!("time={:?} level=error msg={message:?}\n", time.to_string())
+    }
+
+    fn append(&self, line: &str) {
+        if let Some(path) = &self.file
+            && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
+        {
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+
+    fn line(&self, level: &str, message: &str) -> String {
+        let time = jiff::Timestamp::now().to_string();
+        if self.json {
+            return format!("{}\n", json!({"level": level, "msg": message, "time": time}));
+        }
+        format!("time={time:?} level={level} msg={message:?}\n")
     }
 }
 
@@ -55,7 +70,7 @@ mod tests {
     #[test]
     fn json_lines_have_the_fields_that_podman_reads() {
         let log = Log { file: None, json: true };
-        let line: serde_json::Value = serde_json::from_str(&log.line("a \"quoted\" text")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&log.line("error", "a \"quoted\" text")).unwrap();
         assert_eq!(line["level"], "error");
         assert_eq!(line["msg"], "a \"quoted\" text");
     }

@@ -42,6 +42,7 @@ pub(crate) struct Globals {
     pub(crate) root: PathBuf,
     /// `cgroupsPath` is of systemd's form.
     pub(crate) systemd_cgroup: bool,
+    pub(crate) log: Log,
 }
 
 /// A verb: its name, its command line, and what it does. The result is the exit code.
@@ -111,6 +112,7 @@ fn dispatch(matches: &ArgMatches) -> Result<u8> {
     let globals = Globals {
         root: matches.get_one::<PathBuf>("root").cloned().unwrap_or_else(default_root),
         systemd_cgroup: matches.get_flag("systemd-cgroup"),
+        log: Log::of(matches),
     };
     let (name, matches) = matches.subcommand().expect("clap requires a verb");
     let verb = VERBS.iter().find(|verb| verb.name == name).expect("clap knows the verbs of the table only");

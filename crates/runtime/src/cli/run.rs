@@ -23,14 +23,14 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
     let started = match init.start() {
         Ok(started) => started,
         Err(error) => {
-            traces.remove();
+            traces.remove(globals);
             return Err(error);
         }
     };
     let Some(foreground) = foreground else { return Ok(0) };
     let code = foreground.stay(&started.pidfd, started.pty)?;
     if !matches.get_flag("keep") {
-        delete::remove(&Container::load(globals, &request.id)?)?;
+        delete::remove(globals, &Container::load(globals, &request.id)?)?;
     }
     Ok(code)
 }

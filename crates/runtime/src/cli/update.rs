@@ -43,7 +43,7 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
         file => read_json(file.as_ref())?,
     };
     for warning in pause::cgroup(&container)?.apply(&resources)? {
-        eprintln!("{warning}");
+        globals.log.warning(&warning);
     }
     Ok(0)
 }

@@ -121,8 +121,9 @@ impl<'a> Plan<'a> {
         let procs = request.cgroup.map(Cgroup::procs_fds).unwrap_or_default();
         let (cgroup, cgroup_by_parent) =
             if container.namespaces.cgroup { (procs, Vec::new()) } else { (Vec::new(), procs) };
-        let mut process = process::Process::plan(wanted, own_user, request.id, &mut warnings)?;
+        let mut process = process::Process::plan(wanted, own_user, &mut warnings)?;
         process.personality = personality(spec)?;
+        process.new_keyring = request.new_keyring;
         let plan = Self {
             words: explain::Words::of(wanted, spec.hooks.as_ref())?,
             parent_first: has_maps || !process.limits.raised.is_empty(),
@@ -145,7 +146,7 @@ impl<'a> Plan<'a> {
     pub(crate) fn entering(request: &mut crate::exec::Exec<'a>) -> Result<Self> {
         let mut warnings = Vec::new();
         let own_user = request.target.namespaces().contains(rustix::thread::ThreadNameSpaceType::USER);
-        let process = process::Process::plan(request.process, own_user, "", &mut warnings)?;
+        let process = process::Process::plan(request.process, own_user, &mut warnings)?;
         let plan = Self {
             words: explain::Words::of(request.process, None)?,
             parent_first: !process.limits.raised.is_empty(),

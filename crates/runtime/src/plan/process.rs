@@ -33,7 +33,8 @@ pub(crate) struct Process {
     pub(crate) umask: Mode,
     pub(crate) capabilities: Sets,
     pub(crate) no_new_privileges: bool,
-    pub(crate) keyring: Option<CString>,
+    /// A session keyring of its own, instead of the engine's.
+    pub(crate) new_keyring: bool,
     pub(crate) personality: Option<u32>,
     pub(crate) scheduler: Option<scheduling::Attributes>,
     pub(crate) io_priority: Option<(u32, u32)>,
@@ -57,12 +58,7 @@ const LONGEST_HOME: usize = 4096;
 
 impl Process {
     /// Prepares a process; `own_user_namespace` says that it holds every capability over the namespace it enters.
-    pub(crate) fn plan(
-        process: &oci::Process,
-        own_user_namespace: bool,
-        keyring: &str,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self> {
+    pub(crate) fn plan(process: &oci::Process, own_user_namespace: bool, warnings: &mut Vec<String>) -> Result<Self> {
         if process.exec_cpu_affinity.is_some() {
             return Err(Error::not_implemented("execCPUAffinity is not supported"));
         }
@@ -83,7 +79,7 @@ impl Process {
             umask: Mode::from_raw_mode(user.umask.unwrap_or(DEFAULT_UMASK)),
             capabilities: sets(process, own_user_namespace, warnings),
             no_new_privileges: process.no_new_privileges,
-            keyring: if keyring.is_empty() { None } else { Some(cstring(format!("_ses.{keyring}"))?) },
+            new_keyring: true,
             personality: None,
             scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
             io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
@@ -197,7 +193,7 @@ mod tests {
     }
 
     fn plan(process: &oci::Process) -> Result<Process> {
-        Process::plan(process, false, "id", &mut Vec::new())
+        Process::plan(process, false, &mut Vec::new())
     }
 
     #[test]

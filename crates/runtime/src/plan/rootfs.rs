@@ -150,3 +150,35 @@ fn hold(path: &Path, held: &mut Vec<OwnedFd>) -> Result<String, Errno> {
     held.push(file);
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::fstatfs;
+    use std::fs;
+
+    /// Every way to mount gives the same tree; kernels take only some of them.
+    #[test]
+    fn all_ways_to_an_overlay_lead_there() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: overlays need root");
+            return;
+        }
+        type Way = fn(&Overlay<'_>) -> Result<OwnedFd, Errno>;
+        let helper: Way = |overlay| overlay_helper::mount(overlay.lower, overlay.upper, overlay.work, overlay.options);
+        let ways: [Way; 3] = [|overlay| overlay.layer_by_layer(), |overlay| overlay.in_one_string(), helper];
+        for way in ways {
+            let directory = tempfile::tempdir().unwrap();
+            let paths: Vec<PathBuf> = ["top", "bottom", "upper", "work"].map(|name| directory.path().join(name)).into();
+            paths.iter().for_each(|path| fs::create_dir(path).unwrap());
+            fs::write(paths[0].join("a"), "top").unwrap();
+            fs::write(paths[1].join("a"), "bottom").unwrap();
+            let overlay = Overlay { lower: &paths[..2], upper: &paths[2], work: &paths[3], options: &[] };
+            let tree = way(&overlay).unwrap();
+            const OVERLAYFS: u64 = 0x794c_7630;
+            assert_eq!(fstatfs(&tree).unwrap().f_type as u64, OVERLAYFS);
+            let file = openat(&tree, c"a", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+            assert_eq!(io::read_to_string(fs::File::from(file)).unwrap(), "top");
+        }
+    }
+}
