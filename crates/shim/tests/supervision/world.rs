@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -39,6 +39,8 @@ impl Shared {
         if let Ok(cgroup) = Cgroup::open(&Hierarchy::detect().unwrap(), CGROUPS) {
             cgroup.delete().unwrap();
         }
+        // runc joins systemd's tree too, which has no controller, and leaves the parent there.
+        let _ = fs::remove_dir(Path::new("/sys/fs/cgroup/systemd").join(&CGROUPS[1..]));
     }
 }
 
