@@ -54,6 +54,12 @@ impl Images {
         Ok(config)
     }
 
+    /// As [`config`](Self::config); an empty one where the blob is damaged or lost, so that one such image does not keep
+    /// the others from being listed, nor itself from being removed.
+    pub(crate) fn config_or_empty(&self, id: &Digest) -> Arc<ImageConfig> {
+        self.config(id).unwrap_or_default()
+    }
+
     /// Gives an image another name, taking it away from the image that had it.
     ///
     /// # Errors

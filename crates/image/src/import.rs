@@ -43,7 +43,7 @@ impl Images {
         });
         drop(lease);
         if imported.is_err() {
-            self.store().collect()?;
+            self.sweep();
         }
         imported
     }

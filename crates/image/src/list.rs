@@ -39,7 +39,7 @@ impl Images {
         let properties = Properties::new(self, filters)?;
         let mut found = Vec::new();
         for (image, names) in self.with_names()? {
-            let config = self.config(&image.id)?;
+            let config = self.config_or_empty(&image.id);
             if !properties.fit(&config) {
                 continue;
             }

@@ -93,10 +93,14 @@ impl Images {
         let lease = self.store().lease();
         let loaded = self.load_leased(&lease, archive, options, progress);
         drop(lease);
-        let collected = self.store().collect();
-        let ids = loaded?;
-        collected?;
-        Ok(ids)
+        self.sweep();
+        loaded
+    }
+
+    /// Takes away what an archive brought and no image needs. What cannot be taken now goes with the next collection, and
+    /// is no reason to call a load failed that went well, or to hide why one failed.
+    pub(crate) fn sweep(&self) {
+        let _ = self.store().collect();
     }
 
     fn load_leased(

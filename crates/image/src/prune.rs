@@ -29,7 +29,7 @@ impl Images {
         let _names = self.lock_names();
         let mut pruned = Pruned::default();
         for (image, names) in self.with_names()? {
-            let unwanted = (named_too || names.tags.is_empty()) && properties.fit(&*self.config(&image.id)?);
+            let unwanted = (named_too || names.tags.is_empty()) && properties.fit(&self.config_or_empty(&image.id));
             if !unwanted || !users(&image.id).is_empty() {
                 continue;
             }

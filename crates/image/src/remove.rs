@@ -87,7 +87,7 @@ impl Removal<'_> {
             )));
         }
         let doomed = named_with(&names, &reference);
-        let others = names.tags.len() + names.digests.len() > doomed.len();
+        let others = names.all().iter().any(|name| !doomed.contains(name));
         // The image stays for its other names, or for those who use it.
         if others || self.running().or_else(|| self.stopped()).is_some() {
             return self.untag(&doomed);
@@ -179,10 +179,14 @@ fn is_single(names: &Names) -> bool {
     names.tags.len() < 2 && repositories.len() < 2
 }
 
-/// The name itself; with the last tag of a repository also the repository's names with digests.
+/// The name itself; with the last tag of a repository also the repository's names with digests. A digest that is no name
+/// was found as the manifest of the repository's tags: it means them.
 fn named_with(names: &Names, reference: &Reference) -> Vec<Reference> {
     if let Some(digest) = reference.digest() {
-        return vec![reference.with_digest(*digest)];
+        let exact = reference.with_digest(*digest);
+        let of_repository = |tag: &&Reference| tag.name() == reference.name();
+        let recorded = names.digests.contains(&exact);
+        return if recorded { vec![exact] } else { names.tags.iter().filter(of_repository).cloned().collect() };
     }
     let mut doomed = vec![reference.clone()];
     let others = names.tags.iter().any(|tag| tag != reference && tag.name() == reference.name());
@@ -221,6 +225,8 @@ mod tests {
         };
         assert_eq!(doomed(&names(&["a:1", "a:2"], &["a"]), "a:1"), 1);
         assert_eq!(doomed(&names(&["a:1", "b:2"], &["a", "b"]), "a:1"), 2);
-        assert_eq!(doomed(&names(&["a:1"], &["a"]), &format!("a@{}", Digest::of(b""))), 1);
+        let by_digest = format!("a@{}", Digest::of(b""));
+        assert_eq!(doomed(&names(&["a:1"], &["a"]), &by_digest), 1);
+        assert_eq!(doomed(&names(&["a:1", "a:2", "b:1"], &[]), &by_digest), 2);
     }
 }

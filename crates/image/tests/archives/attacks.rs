@@ -3,6 +3,7 @@
 use dhow_errdefs::{Class, Error};
 use dhow_image::ImportOptions;
 use dhow_oci::{Descriptor, Digest, Index, media};
+use proptest::prelude::*;
 use tar::EntryType;
 
 use crate::world::{Layout, Tar, World, blob, config, descriptor, docker_archive, gzip, json, layer, with_index};
@@ -219,4 +220,24 @@ fn bad_imports() {
     assert_eq!(import(&layer("a", "1")[..600], &[]).class(), Class::DataLoss);
     assert_eq!(import(&layer("a", "1"), &["RUN x"]).to_string(), "RUN is not a valid change command");
     assert!(import(b"BZh91AY&SY", &[]).to_string().contains("bzip2"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Bytes that are changed anywhere: the archive is refused and leaves nothing, or it is another good archive.
+    #[test]
+    fn damaged_archives(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let layers = [&layer("a", "1")[..], &layer("b", "2")];
+        let mut archive = docker_archive(&["x:1"], &layers).finish();
+        for (place, byte) in changes {
+            let place = place.index(archive.len());
+            archive[place] = byte;
+        }
+        let world = World::new();
+        match world.load(&archive) {
+            Err(_) => prop_assert_eq!(world.contents(), (0, 0, 0)),
+            Ok(_) => prop_assert_eq!(world.contents().2, 1),
+        }
+    }
 }

@@ -145,3 +145,19 @@ fn everything_is_there_when_the_root_is_opened_again() {
     assert_eq!(details.record.id, id);
     assert_eq!(std::fs::read_to_string(details.layers[0].join("f")).unwrap(), "x");
 }
+
+#[test]
+fn an_image_with_a_lost_config_is_listed_and_can_be_removed() {
+    let world = World::new();
+    let (lost, good) = (world.import("lost", "1"), world.import("good", "2"));
+    let store = world.images.store();
+    std::fs::write(store.content().path(&lost), "damaged").unwrap();
+    let images = dhow_image::Images::open(std::sync::Arc::clone(&world.store));
+    assert_eq!(images.config(&lost).unwrap_err().class(), Class::DataLoss);
+    assert_eq!(
+        images.list(&Filters::default()).unwrap().iter().map(|image| image.id).collect::<Vec<_>>(),
+        [good, lost]
+    );
+    images.remove("lost", dhow_image::RemoveOptions::default(), |_| Vec::new()).unwrap();
+    assert_eq!(images.count().unwrap(), 1);
+}

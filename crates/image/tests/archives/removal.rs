@@ -4,7 +4,7 @@ use dhow_errdefs::{Class, Result};
 use dhow_image::{Filters, RemoveOptions, Removed, User};
 use dhow_oci::{Digest, Reference};
 
-use crate::world::{World, docker_archive, layer};
+use crate::world::{Layout, World, docker_archive, json, layer};
 
 const CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -119,4 +119,19 @@ fn what_nobody_needs_is_pruned() {
     assert!(pruned.removed.contains(&untagged("a:latest", new)));
     assert_eq!(world.images.count().unwrap(), 1);
     assert_eq!(world.images.prune(&Filters::one("what", "x"), users).unwrap_err().class(), Class::InvalidArgument);
+}
+
+#[test]
+fn the_digest_of_a_manifest_means_the_names_of_its_repository() {
+    let world = World::new();
+    let layout = Layout::new(&[&layer("a", "1")]);
+    let manifest = layout.manifest();
+    world.load(&layout.archive(&manifest, |entry| entry)).unwrap();
+    let id = Digest::of(&layout.config);
+    for name in ["app:1", "app:2", "other:1"] {
+        tag(&world, &id.hex(), name);
+    }
+    let by_digest = format!("app@{}", Digest::of(&json(&manifest)));
+    assert_eq!(remove(&world, &by_digest, false, &[]).unwrap(), [untagged("app:1", id), untagged("app:2", id)]);
+    assert_eq!(world.images.resolve("other:1").unwrap().id, id);
 }

@@ -12,14 +12,15 @@ use tempfile::TempDir;
 /// A data root with its images.
 pub(crate) struct World {
     pub(crate) images: Images,
+    pub(crate) store: Arc<Store>,
     _root: TempDir,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let root = TempDir::new().expect("a folder for the data root");
-        let store = Store::open(root.path()).expect("a new data root");
-        Self { images: Images::open(Arc::new(store)), _root: root }
+        let store = Arc::new(Store::open(root.path()).expect("a new data root"));
+        Self { images: Images::open(Arc::clone(&store)), store, _root: root }
     }
 
     /// Imports a tree of one file under a name.
