@@ -10,6 +10,7 @@ use dhow_image::Images;
 use dhow_runtime::seccomp;
 use dhow_shim::protocol::Exit;
 use dhow_store::Store;
+use tokio::sync::watch;
 
 use crate::Config;
 use crate::container::Container;
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub filters: seccomp::Cache,
     pub identities: Identities,
     containers: Mutex<Index<Container>>,
+    /// Every owner holds a receiver, so that it is known when all have ended.
+    closing: watch::Sender<bool>,
 }
 
 /// Identities that were looked up in images, by image and what was asked for.
@@ -79,12 +82,25 @@ impl Core {
             filters: seccomp::Cache::default(),
             identities: Identities::default(),
             containers: Mutex::default(),
+            closing: watch::Sender::new(false),
         })
     }
 
     /// The index of containers. Never held across an await or a system call.
     pub(crate) fn containers(&self) -> MutexGuard<'_, Index<Container>> {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets every owner end and waits for that. What runs, runs on under its shim.
+    pub(crate) async fn close(&self) {
+        self.containers().clear();
+        self.closing.send_replace(true);
+        self.closing.closed().await;
+    }
+
+    /// Tells an owner that it has to end.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
     }
 
     /// Our own binary as a path to execute.

@@ -77,7 +77,7 @@ impl Engine {
 
     /// Lets every owner end; containers go on under their shims. Requests that come later find no containers.
     pub async fn close(&self) {
-        self.core.containers().clear();
+        self.core.close().await;
     }
 
     /// Makes a container from a local image.

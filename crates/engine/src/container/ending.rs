@@ -85,11 +85,6 @@ impl Owner {
     /// The shim has gone without saying goodbye: what it left on disk tells how the container ended, else it is ended
     /// here.
     pub(super) async fn shim_lost(&mut self) -> Next {
-        if self.condition.state == State::Starting {
-            // The launch finds out by itself and says so.
-            self.forget_shim();
-            return Next::Continue;
-        }
         let (core, container) = (self.core.clone(), self.container.clone());
         let alive = self.condition.state.is_alive();
         let started = self.condition.started_at;
@@ -98,7 +93,8 @@ impl Owner {
             crate::leftovers::sweep(&core, &container.id, cgroup.as_deref());
             core.read_exit(&container.id).filter(|exit| Some(exit.started_at) >= started)
         });
-        let exit = swept.await.ok().flatten();
+        // Interrupted only when the process ends; the next engine finds out what became of the container.
+        let Ok(exit) = swept.await else { return Next::End };
         if alive {
             let lost = Exit {
                 code: 137,

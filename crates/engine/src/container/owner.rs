@@ -92,9 +92,13 @@ impl Owner {
 
     /// Works until the container is removed or the engine closes.
     pub(crate) async fn run(mut self) {
+        let mut closing = self.core.closing();
         self.resume();
         loop {
             let wake = tokio::select! {
+                biased;
+                // The core holds the sender as long as there are owners.
+                _ = closing.wait_for(|closing| *closing) => break,
                 command = self.mailbox.recv() => Wake::Command(command),
                 event = next(&mut self.events) => Wake::Shim(event),
                 () = until(self.restart_at) => Wake::Restart,
