@@ -165,9 +165,24 @@ fn clone<'a>(plan: &mut Plan<'a>, line: OwnedFd, cgroup: Option<&'a Cgroup>) -> 
         Some(namespaces) => namespaces.create,
         None => Flags::empty(),
     };
+    let blocked = Blocked::all();
+    let born = fork_into(plan, namespaces, cgroup);
+    let fork = match born {
+        Ok(Fork::Child) => child::run(plan, line),
+        other => other,
+    };
+    drop(blocked);
+    drop(visit);
+    match fork.map_err(refused)? {
+        Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
+        Fork::Child => unreachable!("the child never returns from its life"),
+    }
+}
+
+/// Makes the process in the v2 cgroup, as far as kernel and cgroup allow it.
+fn fork_into<'a>(plan: &mut Plan<'a>, namespaces: Flags, cgroup: Option<&'a Cgroup>) -> io::Result<Fork> {
     let v2 = cgroup.and_then(Cgroup::v2_fd);
     let request = Request { namespaces, cgroup: v2, sibling: false };
-    let blocked = Blocked::all();
     let mut born = fork(&request);
     // A container that made cgroups of its own keeps no process in the uppermost; its first process' is as good.
     let inner = match (&born, &plan.world, cgroup) {
@@ -186,16 +201,7 @@ fn clone<'a>(plan: &mut Plan<'a>, line: OwnedFd, cgroup: Option<&'a Cgroup>) -> 
         plan.join_cgroup(procs);
         born = fork(&Request { cgroup: None, ..request });
     }
-    let fork = match born {
-        Ok(Fork::Child) => child::run(plan, line),
-        other => other,
-    };
-    drop(blocked);
-    drop(visit);
-    match fork.map_err(refused)? {
-        Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
-        Fork::Child => unreachable!("the child never returns from its life"),
-    }
+    born
 }
 
 /// The v2 cgroup that a process is in.

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dhow_sys::mount::{self, Change, attach as attach_mount, clone_tree, set_attributes};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, makedev, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, makedev, openat, openat2, statfs};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
@@ -62,11 +62,19 @@ pub(super) fn pivot(root: &OwnedFd) -> Outcome {
     match pivot_root(c".", c".") {
         // The old root is now stacked on the new one, here.
         Ok(()) => unmount(c".", UnmountFlags::DETACH).at(Step::Pivot)?,
-        // An initial RAM disk cannot be left; its files stay below, where no path leads.
-        Err(Errno::INVAL) => chroot(c".").at(Step::Pivot)?,
+        // An initial RAM disk cannot be left. The container's root covers it, so that `..` from there leads back to the
+        // container's root even for a process that may chroot again.
+        Err(Errno::INVAL) if is_ram_disk() => chroot(c".").at(Step::Pivot)?,
         Err(errno) => return Err(errno).at(Step::Pivot),
     }
     chdir(c"/").at(Step::Pivot)
+}
+
+/// Whether `/` is the kernel's initial root, a ramfs or tmpfs.
+fn is_ram_disk() -> bool {
+    const RAMFS: u64 = 0x8584_58f6;
+    const TMPFS: u64 = 0x0102_1994;
+    statfs(c"/").is_ok_and(|fs| [RAMFS, TMPFS].contains(&(fs.f_type as u64)))
 }
 
 /// Makes paths read-only and hides others.

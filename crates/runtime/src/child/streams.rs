@@ -19,13 +19,14 @@ pub(super) fn connect(plan: &Plan<'_>) -> Outcome {
 
 /// Changes the streams' owner: a program that opens /dev/stdout again, as many do for their log, must be allowed to.
 fn own(plan: &Plan<'_>) -> Result<(), Errno> {
-    if matches!(plan.streams, Streams::Inherited) {
-        return Ok(());
-    }
+    let inherited = matches!(plan.streams, Streams::Inherited);
     for stream in [stdin(), stdout(), stderr()] {
         let stat = fstat(stream)?;
-        let null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
-        if null || stat.st_uid == plan.process.uid.as_raw() {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let null = kind == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
+        // Of the caller's own streams only those that have no name: never its terminal or files.
+        let theirs = inherited && !matches!(kind, FileType::Fifo | FileType::Socket);
+        if null || theirs || stat.st_uid == plan.process.uid.as_raw() {
             continue;
         }
         match fchown(stream, Some(plan.process.uid), None) {

@@ -151,6 +151,9 @@ impl Planner<'_> {
     }
 
     fn plan(&self) -> Result<Mount> {
+        if lexically_clean(&self.mount.destination.to_string_lossy()) == "/" && !self.options.remount {
+            return Err(Error::invalid("mount /: the root file system cannot be covered"));
+        }
         let may_be_on_proc = self.check_proc()?;
         let kind = if self.options.remount {
             Kind::Change
@@ -343,6 +346,13 @@ mod tests {
         assert!(planned("/proc", "bind", "/etc", &["bind"]).is_err());
         assert!(planned("/proc", "proc", "proc", &[]).is_ok());
         assert!(planned("/process", "tmpfs", "tmpfs", &[]).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_mounted_over_the_root() {
+        for target in ["/", "", "//", "/x/.."] {
+            assert!(planned(target, "tmpfs", "tmpfs", &[]).is_err(), "{target}");
+        }
     }
 
     #[test]
