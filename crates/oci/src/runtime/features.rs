@@ -13,19 +13,19 @@ pub struct Features {
     /// Newest version understood.
     pub oci_version_max: String,
     /// Names of hooks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<String>,
     /// Options of mounts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub mount_options: Vec<String>,
     /// About Linux.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linux: Option<LinuxFeatures>,
     /// Anything else.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Annotations that a caller should filter.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub potentially_unsafe_config_annotations: Vec<String>,
 }
 
@@ -34,10 +34,10 @@ pub struct Features {
 #[serde(default, rename_all = "camelCase")]
 pub struct LinuxFeatures {
     /// Namespaces.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
     /// Capabilities that are known.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
     /// Control groups.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,19 +88,19 @@ pub struct SeccompFeatures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Actions.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
     /// Operators.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<String>,
     /// Architectures.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub archs: Vec<String>,
     /// Flags that are understood.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub known_flags: Vec<String>,
     /// Flags that work here.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub supported_flags: Vec<String>,
 }
 

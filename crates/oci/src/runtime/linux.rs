@@ -13,13 +13,13 @@ use super::{LinuxResources, LinuxSeccomp};
 #[serde(default, rename_all = "camelCase")]
 pub struct Linux {
     /// User ids of the user namespace.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub uid_mappings: Vec<LinuxIdMapping>,
     /// Group ids of the user namespace.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub gid_mappings: Vec<LinuxIdMapping>,
     /// Kernel parameters, as in `net.ipv4.ip_forward`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
     /// Limits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,13 +28,13 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroups_path: Option<String>,
     /// Namespaces to make or join.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<LinuxNamespace>,
     /// Device nodes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<LinuxDevice>,
     /// Network devices to move in, by name on the host.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub net_devices: BTreeMap<String, LinuxNetDevice>,
     /// System call filter.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,10 +43,10 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rootfs_propagation: Option<String>,
     /// Paths that cannot be read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub masked_paths: Vec<String>,
     /// Paths that cannot be written.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub readonly_paths: Vec<String>,
     /// SELinux label of mounts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<LinuxPersonality>,
     /// Clock offsets of the time namespace, by clock.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub time_offsets: BTreeMap<String, LinuxTimeOffset>,
 }
 
@@ -149,7 +149,7 @@ pub struct LinuxPersonality {
     /// `LINUX` or `LINUX32`.
     pub domain: String,
     /// None are defined yet.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }
 

@@ -17,10 +17,10 @@ pub struct Process {
     /// Who it runs as.
     pub user: User,
     /// Program and arguments.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     /// `NAME=value`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// Working folder; absolute.
     pub cwd: String,
@@ -28,7 +28,7 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<LinuxCapabilities>,
     /// Resource limits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub rlimits: Vec<PosixRlimit>,
     /// Set `PR_SET_NO_NEW_PRIVS`.
     #[serde(skip_serializing_if = "is_false")]
@@ -75,7 +75,7 @@ pub struct User {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
     /// Supplementary groups.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub additional_gids: Vec<u32>,
     /// Not used on Linux.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,19 +87,19 @@ pub struct User {
 #[serde(default, rename_all = "camelCase")]
 pub struct LinuxCapabilities {
     /// Bounding set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub bounding: Vec<String>,
     /// Effective set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub effective: Vec<String>,
     /// Inheritable set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub inheritable: Vec<String>,
     /// Permitted set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub permitted: Vec<String>,
     /// Ambient set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub ambient: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ pub struct Scheduler {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
     /// `SCHED_FLAG_…`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// Deadline: run time in ns.
     #[serde(skip_serializing_if = "Option::is_none")]

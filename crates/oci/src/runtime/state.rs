@@ -38,6 +38,6 @@ pub struct State {
     /// Absolute path of the bundle.
     pub bundle: PathBuf,
     /// As in the configuration.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "crate::json::nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
