@@ -66,7 +66,8 @@ impl Bytes {
 impl Images {
     /// Writes an archive with these images: names (one without a tag means all its tags), or IDs.
     ///
-    /// Everything that can be missing is found out before the first byte is written.
+    /// Everything that can be missing is found out before the first byte is written; [`can_save`](Images::can_save)
+    /// finds out the same for doors which must answer before they hand out a writer.
     ///
     /// # Errors
     /// As [`resolve`](Images::resolve), or what reading and writing say.
@@ -76,6 +77,14 @@ impl Images {
         let saved: Vec<Saved> =
             self.select(names)?.into_iter().map(|selected| plan.add(selected)).collect::<Result<_>>()?;
         archive::write(self.store(), &plan.blobs, &documents::all(&saved), archive)
+    }
+
+    /// Whether all these names can be saved.
+    ///
+    /// # Errors
+    /// As [`resolve`](Images::resolve), but that a name without a tag means all tags of its repository.
+    pub fn can_save(&self, names: &[String]) -> Result<()> {
+        self.select(names).map(drop)
     }
 
     /// The images in the order in which they are first named, each once with all names that were asked for.

@@ -54,6 +54,8 @@ fn an_image_saved_by_its_id_has_no_name() {
     let archive = world.save(&[&id.hex()[..12]]);
     let second = World::new();
     assert_eq!(second.load_lines(&archive), format!("Loaded image ID: {id}\n"));
+    world.images.tag("app", &"tagged:1".parse().unwrap()).unwrap();
+    world.images.can_save(&["tagged".to_owned()]).unwrap();
     let error = world.images.save(&["missing".to_owned()], std::io::sink()).unwrap_err();
     assert_eq!((error.class(), error.to_string().as_str()), (Class::NotFound, "No such image: missing:latest"));
     assert_eq!(world.images.save(&[], std::io::sink()).unwrap_err().class(), Class::InvalidArgument);

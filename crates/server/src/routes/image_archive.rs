@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dhow_api::stream::Message;
+use dhow_engine::Engine;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_image::{ImportOptions, LoadEvent, LoadOptions};
 use dhow_oci::{Platform, Reference};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use tokio::sync::mpsc;
 
 use super::image::{blocking, reference};
 use super::route;
@@ -91,58 +91,38 @@ fn status(text: String) -> Message {
     Message { status: text, ..Message::default() }
 }
 
+/// As dockerd does, a load that fails says so in the stream, whatever happened before.
 async fn load(call: Call) -> Result<Response> {
     let options = LoadOptions { platform: platform(&call)? };
     let quiet = call.query.flag("quiet");
     let engine = Arc::clone(&call.context.engine);
     let upload = call.upload();
-    let (pieces, mut loading) = mpsc::channel(16);
+    let (pieces, body) = Body::pieces();
     tokio::task::spawn_blocking(move || {
+        // A client that has gone does not stop a load half way.
+        let say = |message: &Message| drop(pieces.blocking_send(Ok(line(message))));
         let progress = |event: LoadEvent| {
             if !(quiet && matches!(event, LoadEvent::Layer { .. })) {
-                // A client that has gone does not stop a load half way.
-                drop(pieces.blocking_send(Ok(line(&wire::image::loading(&event)))));
+                say(&wire::image::loading(&event));
             }
         };
         if let Err(error) = load_all(&engine, upload, &options, &progress) {
-            drop(pieces.blocking_send(Err(error)));
+            say(&wire::image::failure(&error));
         }
     });
-    // As long as nothing is sent, a failure is a status; after that it is a message in the stream.
-    let first = match loading.recv().await {
-        Some(Err(error)) => return Err(of_the_upload(error)),
-        Some(Ok(first)) => first,
-        None => Bytes::new(),
-    };
-    Ok(json_stream(stream(first, loading)))
+    Ok(json_stream(body))
 }
 
 fn load_all(
-    engine: &dhow_engine::Engine,
+    engine: &Engine,
     mut upload: Upload,
     options: &LoadOptions,
     progress: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<()> {
     engine.images().load(&mut upload, options, progress)?;
     // Archives are padded: what is left is read, so that the client can finish sending.
-    io::copy(&mut upload, &mut io::sink()).map(drop).or(Ok(()))
-}
-
-fn stream(first: Bytes, mut messages: mpsc::Receiver<Result<Bytes>>) -> Body {
-    let (pieces, body) = Body::pieces();
-    tokio::spawn(async move {
-        let mut next = Some(first);
-        while let Some(piece) = next {
-            if pieces.send(Ok(piece)).await.is_err() {
-                return;
-            }
-            next = messages
-                .recv()
-                .await
-                .map(|message| message.unwrap_or_else(|error| line(&wire::image::failure(&error))));
-        }
-    });
-    body
+    drop(io::copy(&mut upload, &mut io::sink()));
+    Ok(())
 }
 
 fn line(message: &Message) -> Bytes {
@@ -167,7 +147,7 @@ async fn save(call: Call, names: Vec<String>) -> Result<Response> {
     }
     // What is not there is said with a status, which is possible only before the first byte.
     let wanted = names.clone();
-    blocking(&call, move |images| wanted.iter().try_for_each(|name| images.resolve(name).map(drop))).await?;
+    blocking(&call, move |images| images.can_save(&wanted)).await?;
     let (pieces, body) = Body::pieces();
     let engine = Arc::clone(&call.context.engine);
     tokio::task::spawn_blocking(move || {
