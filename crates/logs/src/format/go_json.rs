@@ -3,6 +3,9 @@
 /// Appends the text between the quotes. `<`, `>`, `&`, U+2028 and U+2029 are escaped, bytes that are no UTF-8 become
 /// U+FFFD, one by one.
 pub(super) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return escape_text(out, text);
+    }
     for chunk in bytes.utf8_chunks() {
         escape_text(out, chunk.valid());
         for _ in chunk.invalid() {
@@ -13,25 +16,34 @@ pub(super) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn escape_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    let mut plain = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        let length = match bytes[at] {
-            0..=0x1F | b'"' | b'\\' | b'<' | b'>' | b'&' => 1,
-            // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-            0xE2 if matches!(bytes[at + 1..], [0x80, 0xA8 | 0xA9, ..]) => 3,
-            _ => {
-                at += 1;
-                continue;
-            }
+    let (mut plain, mut at) = (0, 0);
+    while let Some(found) = bytes[at..].iter().position(|byte| SPECIAL[usize::from(*byte)]) {
+        at += found;
+        let length = match bytes[at..] {
+            [0xE2, 0x80, 0xA8 | 0xA9, ..] => 3,
+            [0xE2, ..] => 0,
+            _ => 1,
         };
-        out.extend_from_slice(&bytes[plain..at]);
-        escape_one(out, &bytes[at..at + length]);
-        at += length;
-        plain = at;
+        if length > 0 {
+            out.extend_from_slice(&bytes[plain..at]);
+            escape_one(out, &bytes[at..at + length]);
+            plain = at + length;
+        }
+        at += length.max(1);
     }
     out.extend_from_slice(&bytes[plain..]);
 }
+
+/// Bytes that are escaped, or begin a character that may be: U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        special[byte] = byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xE2);
+        byte += 1;
+    }
+    special
+};
 
 fn escape_one(out: &mut Vec<u8>, character: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";

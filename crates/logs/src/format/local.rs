@@ -7,8 +7,8 @@
 //!         u8      flags, 0
 //!         u32     length of the line in bytes
 //!         i64     nanoseconds since 1970
-//!         u32     CRC-32 of the 14 bytes from the kind on, and of the line
 //!         …       the line, with its newline if it had one
+//!         u32     CRC-32 of everything from the kind on
 //!         u32     length of the whole record
 //! ```
 //!
@@ -27,28 +27,25 @@ const _: () = assert!(HEADER[8] == VERSION);
 
 const MARKER: [u8; 2] = [0xD7, 0x1E];
 /// Bytes before the line.
-const HEAD: usize = 20;
+const HEAD: usize = 16;
 /// Bytes behind it.
-const TAIL: usize = 4;
+const TAIL: usize = 8;
 
 pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, time: Timestamp, line: &[u8]) {
+    let size = HEAD + line.len() + TAIL;
+    out.reserve(size);
+    let checked = out.len() + MARKER.len();
     let mut head = [0; HEAD];
     head[0..2].copy_from_slice(&MARKER);
     head[2] = code(kind);
     head[4..8].copy_from_slice(&(line.len() as u32).to_le_bytes());
     head[8..16].copy_from_slice(&time.0.to_le_bytes());
-    let sum = checksum(&head, line);
-    head[16..20].copy_from_slice(&sum.to_le_bytes());
     out.extend_from_slice(&head);
     out.extend_from_slice(line);
-    out.extend_from_slice(&((HEAD + line.len() + TAIL) as u32).to_le_bytes());
-}
-
-fn checksum(head: &[u8; HEAD], line: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&head[2..16]);
-    hasher.update(line);
-    hasher.finalize()
+    let mut tail = [0; TAIL];
+    tail[..4].copy_from_slice(&crc32fast::hash(&out[checked..]).to_le_bytes());
+    tail[4..].copy_from_slice(&(size as u32).to_le_bytes());
+    out.extend_from_slice(&tail);
 }
 
 fn code(kind: Kind) -> u8 {
@@ -74,12 +71,13 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
         return damaged();
     }
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else { return Parsed::Incomplete };
-    let length = number(head, 4) as usize;
+    let length = number([head[4], head[5], head[6], head[7]]) as usize;
     let Some(kind) = kind(head[2]).filter(|_| length <= MAX_LINE + 1) else { return damaged() };
     let Some((line, rest)) = rest.split_at_checked(length) else { return Parsed::Incomplete };
-    let Some(tail) = rest.first_chunk::<TAIL>() else { return Parsed::Incomplete };
+    let Some([s0, s1, s2, s3, l0, l1, l2, l3]) = rest.first_chunk::<TAIL>().copied() else { return Parsed::Incomplete };
     let size = HEAD + length + TAIL;
-    if u32::from_le_bytes(*tail) as usize != size || checksum(head, line) != number(head, 16) {
+    let sum = crc32fast::hash(&bytes[MARKER.len()..HEAD + length]);
+    if number([l0, l1, l2, l3]) as usize != size || number([s0, s1, s2, s3]) != sum {
         return damaged();
     }
     let mut time = [0; 8];
@@ -87,8 +85,8 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
     Parsed::Record(size, Record { kind, time: Timestamp(i64::from_le_bytes(time)), line: Cow::Borrowed(line) })
 }
 
-fn number(head: &[u8; HEAD], at: usize) -> u32 {
-    u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+fn number(bytes: [u8; 4]) -> u32 {
+    u32::from_le_bytes(bytes)
 }
 
 pub(super) fn next_candidate(bytes: &[u8]) -> usize {
