@@ -178,6 +178,15 @@ impl Client {
             }
         }
     }
+
+    /// Tells a client that left early that it is over, whoever else still has its socket open (the engine keeps an
+    /// exec's until the exit code is known).
+    pub(crate) fn hang_up(&self) {
+        if self.early {
+            // It may have gone already.
+            let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        }
+    }
 }
 
 fn retry(mut receive: impl FnMut() -> rustix::io::Result<usize>) -> rustix::io::Result<usize> {

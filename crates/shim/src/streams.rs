@@ -302,6 +302,7 @@ impl Streams {
             }
             client.unwatch(poll);
             client.discard_input(buffer);
+            client.hang_up();
             replies.extend(client.reply.map(|reply| (reply, client.early)));
             false
         });

@@ -37,11 +37,8 @@ impl Owner {
         self.apply(if again { Fact::EndedToRestart } else { Fact::Ended });
         self.core.execs_ended(&self.container.id);
         self.set_overdue();
-        self.wake(if again {
-            &[WaitCondition::NextExit]
-        } else {
-            &[WaitCondition::NextExit, WaitCondition::NotRunning]
-        });
+        // Also where it is started again: Docker's `wait` returns at the end of a run.
+        self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
         self.tell_event("die", &[("exitCode", exit.code.to_string()), ("execDuration", self.seconds())]);
         self.persist();
     }

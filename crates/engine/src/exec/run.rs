@@ -56,7 +56,7 @@ impl Core {
             let error = failure(error);
             self.execs.ended(&id, if error.class() == Class::NotFound { 127 } else { 126 });
             if let Some(client) = client {
-                tell(client, &error, target.spec.tty);
+                tell(client, &error, options.tty.unwrap_or(target.spec.tty));
             }
             return Err(error);
         }
@@ -104,7 +104,7 @@ impl Core {
         let user = crate::start::user_of_process(view.pid, wanted, &groups)?;
         let sized = ExecSpec { console_size: options.console_size.or(spec.console_size), ..(**spec).clone() };
         let process = exec_process(&sized, &view.spec, &container.id, &self.host.platform, &user)?;
-        let attach = leftover.map(|leftover| attach(spec, leftover)).transpose()?;
+        let attach = leftover.map(|leftover| attach(spec, options, leftover)).transpose()?;
         let unconfined = spec.privileged && !view.spec.host.privileged;
         Ok(protocol::Exec { id: id.to_owned(), process, attach, unconfined })
     }
@@ -123,12 +123,13 @@ pub(crate) struct Target {
 }
 
 /// How the client is connected.
-fn attach(spec: &ExecSpec, leftover: &[u8]) -> Result<protocol::Attach> {
+fn attach(spec: &ExecSpec, options: &ExecStartOptions, leftover: &[u8]) -> Result<protocol::Attach> {
     Ok(protocol::Attach {
         stdin: spec.attach_stdin,
         stdout: spec.attach_stdout,
         stderr: spec.attach_stderr && !spec.tty,
-        multiplex: !spec.tty,
+        // Docker asks the start, not the creation: clients that start an exec with a terminal as if it had none get frames.
+        multiplex: !options.tty.unwrap_or(spec.tty),
         detach_keys: detach_keys(spec.detach_keys.as_deref())?,
         leftover: leftover.to_vec(),
     })

@@ -50,9 +50,10 @@ async fn start_raw(raw: Raw) -> Result<Option<Hijack>> {
 }
 
 async fn prepare(context: &Arc<Context>, version: Version, id: String, request: &StartRequest) -> Result<Hijack> {
-    let terminal = context.engine.exec_ready(&id).await?;
+    context.engine.exec_ready(&id).await?;
     let (engine, options) = (Arc::clone(&context.engine), options(request));
-    let content_type = content_type(version, terminal);
+    // The start's word counts here, not the creation's.
+    let content_type = content_type(version, request.tty);
     Ok(Hijack::new(content_type, move |client| async move { engine.exec_start(&id, options, Some(client)).await }))
 }
 

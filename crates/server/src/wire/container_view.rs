@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dhow_api::container::{
-    Config, Empty, GraphDriver, HealthConfig, Inspect, MountPoint, NetworkSettings, State, StrSlice, Summary,
-    SummaryHostConfig, SummaryNetworks,
+    Config, Empty, GraphDriver, HealthConfig, HostConfig, Inspect, MountPoint, NetworkSettings, State, StrSlice,
+    Summary, SummaryHostConfig, SummaryNetworks,
 };
 use dhow_api::network::EndpointSettings;
 use dhow_engine::spec::{ContainerSpec, Healthcheck};
@@ -58,10 +58,7 @@ pub(crate) fn inspect(container: &Details) -> Inspect {
         driver: container.storage_driver.to_owned(),
         platform: "linux".to_owned(),
         exec_ids: null_if_empty(container.exec_ids.clone()),
-        host_config: dhow_api::container::HostConfig {
-            runtime: container.runtime.clone(),
-            ..host_view::host(&spec.host)
-        },
+        host_config: host_config(container),
         graph_driver: GraphDriver { data: Some(container.storage.clone()), name: container.storage_driver.to_owned() },
         size_rw: container.size.map(|size| signed(size.rw)),
         size_root_fs: container.size.map(|size| signed(size.root_fs)),
@@ -70,6 +67,15 @@ pub(crate) fn inspect(container: &Details) -> Inspect {
         network_settings: NetworkSettings { networks: networks(&spec.host.network_mode), ..NetworkSettings::default() },
         ..Inspect::default()
     }
+}
+
+/// The runtime is shown even if none was asked for.
+fn host_config(container: &Details) -> HostConfig {
+    let mut host = host_view::host(&container.spec.host);
+    if host.runtime.is_empty() {
+        host.runtime.clone_from(&container.runtime);
+    }
+    host
 }
 
 fn state(state: &StateView) -> State {

@@ -7,6 +7,7 @@ use crate::world::World;
 pub(crate) const TESTS: &[Test] = &[
     ("execs::its_streams_come_back", its_streams_come_back),
     ("execs::detached_it_runs_on_its_own", detached_it_runs_on_its_own),
+    ("execs::detach_keys_end_the_session", detach_keys_end_the_session),
     ("execs::refusals", refusals),
 ];
 
@@ -55,6 +56,18 @@ fn detached_it_runs_on_its_own() {
     assert_eq!(started.status, 200, "{started:?}");
     assert_eq!(world.get(&format!("/exec/{exec}/json")).json()["Running"], true);
     assert!(world.inspect(&id)["ExecIDs"].as_array().unwrap().contains(&exec.into()));
+}
+
+fn detach_keys_end_the_session() {
+    let world = World::new();
+    let id = world.run("exec sleep 1000");
+    let exec = create(&world, &id, r#"{"Cmd":["cat"],"Tty":true,"AttachStdin":true,"AttachStdout":true}"#);
+    let mut client = world.connect();
+    client.send_request("POST", &format!("/exec/{exec}/start"), UPGRADE, br#"{"Tty":true}"#);
+    assert_eq!(client.head().header("Content-Type"), Some("application/vnd.docker.raw-stream"));
+    client.send(b"\x10\x11");
+    client.rest();
+    assert_eq!(world.get(&format!("/exec/{exec}/json")).json()["Running"], true);
 }
 
 fn refusals() {
