@@ -65,7 +65,8 @@ impl Client {
     /// # Errors
     /// Nobody listens at the address.
     pub async fn connect(&self, count: usize) -> Result<()> {
-        for _ in self.lock().free.len()..count {
+        let free = self.lock().free.len();
+        for _ in free..count {
             let connection = Connection::open(&self.host).await?;
             self.put_back(connection);
         }

@@ -262,7 +262,7 @@ mod tests {
         for (name, text) in [
             ("ID", "ecacf71d8175"),
             ("Names", "c1"),
-            ("Command", "\"sh -c 'echo \\\"a\\\"' a…\""),
+            ("Command", "\"sh -c 'echo \\\"a\\\"' an…\""),
             ("Size", "0B (virtual 1.98MB)"),
             ("Labels", "a=1,b=2"),
             ("Mounts", "0123456789abcd…"),

@@ -108,10 +108,11 @@ mod tests {
         let expected = "  -a, --all           Show everything
   -n, --last int      Show the newest
                       ones, in whatever
-                      state they may be at
-                      this moment (default -1)
-      --pull string   When to pull (default
-                      \"missing\")
+                      state they may be
+                      at this moment
+                      (default -1)
+      --pull string   When to pull
+                      (default \"missing\")
 ";
         assert_eq!(describe(FLAGS, 47), expected);
     }

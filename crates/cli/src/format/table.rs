@@ -1,4 +1,4 @@
-//! Tables with Docker's columns: at least ten wide, three blanks between.
+//! Tables with Docker's columns: at least ten wide, of which three are blanks between.
 
 use std::io::Write;
 
@@ -9,12 +9,12 @@ pub(crate) struct Table(TabWriter<Vec<u8>>);
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self(TabWriter::new(Vec::new()).minwidth(10).padding(3))
+        Self(TabWriter::new(Vec::new()).minwidth(7).padding(3))
     }
 
     /// Columns at least twenty wide, as those of `top`.
     pub(crate) fn wide() -> Self {
-        Self(TabWriter::new(Vec::new()).minwidth(20).padding(3))
+        Self(TabWriter::new(Vec::new()).minwidth(17).padding(3))
     }
 
     pub(crate) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {

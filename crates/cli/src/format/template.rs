@@ -13,7 +13,8 @@ use super::functions::{Encode, encode, for_headers, for_values};
 
 /// Parses a template for rows. `\t` and `\n` may be written as two characters.
 pub(super) fn parse(source: &str, functions: FuncMap) -> Result<Template> {
-    let source = source.replace("\\t", "\t").replace("\\n", "\n");
+    // A method with an argument is a function in a field here, which has to be called by name.
+    let source = source.replace("\\t", "\t").replace("\\n", "\n").replace(".Label ", "call .Label ");
     let parsed = Template::new("").missing_key(MissingKey::Error).funcs(functions).parse(&source);
     parsed.map_err(|error| Error::invalid(format!("failed to parse template: {}", syntax(&error))))
 }
