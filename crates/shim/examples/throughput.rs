@@ -90,7 +90,7 @@ fn launch(root: &Path, dir: &Path, script: &str, driver: Driver) -> Outcome<Laun
         rootfs: Rootfs::Overlay { lower: vec![root.to_owned()], upper, work, options: Vec::new() },
         container_dir: dir.to_owned(),
         run_dir: dir.join("run"),
-        cgroup: Some("/dhow-shim-throughput".to_owned()),
+        cgroup: Some(format!("/dhow-shim-throughput-{}", std::process::id())),
         seccomp: None,
         stdin_open: false,
         stdin_once: false,
