@@ -155,9 +155,10 @@ impl State {
             (R::Attach, S::Restarting) => Err(Refusal::Restarting),
             (R::Attach, S::Removing | S::Dead) => Err(Refusal::MarkedForRemoval("attached to")),
 
-            (R::Remove, S::Created | S::Exited | S::Dead | S::Restarting) => Ok(()),
+            (R::Remove, S::Created | S::Exited | S::Dead) => Ok(()),
             (R::Remove, S::Removing) => Err(Refusal::RemovalInProgress),
             (R::Remove, S::Starting | S::Running) => Err(Refusal::RemoveRunning),
+            (R::Remove, S::Restarting) => Err(Refusal::RemoveRestarting),
             (R::Remove, S::Paused) => Err(Refusal::RemovePaused),
 
             (R::Kill | R::Exec | R::Top | R::Resize | R::Pause, S::Created | S::Exited | S::Removing | S::Dead)
@@ -200,6 +201,7 @@ pub(crate) enum Refusal {
     MarkedForRemoval(&'static str),
     RemovalInProgress,
     RemoveRunning,
+    RemoveRestarting,
     RemovePaused,
 }
 
@@ -218,6 +220,9 @@ impl Refusal {
             Self::RemovalInProgress => format!("removal of container {id} is already in progress"),
             Self::RemoveRunning => format!(
                 "cannot remove container \"/{name}\": container is running: stop the container before removing or force remove"
+            ),
+            Self::RemoveRestarting => format!(
+                "cannot remove container \"/{name}\": container is restarting: stop the container before removing or force remove"
             ),
             Self::RemovePaused => {
                 format!("cannot remove container \"/{name}\": container is paused and must be unpaused first")

@@ -108,7 +108,8 @@ pub(crate) fn with_defaults(spec: &mut ContainerSpec, id: &str, defaults: &Defau
         host.masked_paths.get_or_insert_with(default_masked_paths);
         host.readonly_paths.get_or_insert_with(default_readonly_paths);
     }
-    if spec.hostname.is_empty() && !spec.host.network_mode.starts_with("container:") {
+    let borrowed = spec.host.network_mode.starts_with("container:") || spec.host.uts_mode == "host";
+    if spec.hostname.is_empty() && !borrowed {
         spec.hostname = id.chars().take(12).collect();
     }
 }
@@ -177,6 +178,10 @@ mod tests {
         spec.host.resources.memory = 1 << 30;
         with_defaults(&mut spec, "0123456789abcdef", &Defaults { runtime: "dhow".into(), ..Defaults::default() });
         assert_eq!(spec.hostname, "0123456789ab");
+        let mut of_the_host = ContainerSpec::default();
+        of_the_host.host.uts_mode = "host".into();
+        with_defaults(&mut of_the_host, "0123456789abcdef", &Defaults::default());
+        assert_eq!(of_the_host.hostname, "");
         assert_eq!(spec.host.resources.memory_swap, 2 << 30);
         assert_eq!((spec.host.shm_size, spec.host.cgroupns_mode.as_str()), (64 << 20, "host"));
         assert!(spec.host.masked_paths.is_some());

@@ -80,7 +80,8 @@ impl Core {
                 // Who shares the network is known under the same name, but may not choose one: validation says so.
                 spec.domainname.clone_from(&self.containers().find(id)?.view().spec.domainname);
             }
-            Sharing::Host if spec.hostname.is_empty() => spec.hostname = host_name(),
+            // With the host's UTS namespace it has no name of its own to set.
+            Sharing::Host if spec.hostname.is_empty() && host.uts_mode != "host" => spec.hostname = host_name(),
             _ => {}
         }
         Ok(())

@@ -123,11 +123,11 @@ fn a_restart_policy_starts_it_again() {
         dhow_engine::spec::RestartPolicy { name: "on-failure".to_owned(), maximum_retry_count: 2 };
     let id = world.run(spec);
     assert_eq!(world.ended(&id), 1);
-    dhow_testkit::eventually("the third run ends", || world.state(&id).status == Status::Exited);
-    let details = world.wait_for(world.engine().inspect(&id, false)).unwrap();
-    assert_eq!((details.restart_count, details.state.exit_code), (2, 1));
     let out = LogOptions { stdout: true, ..LogOptions::default() };
-    assert_eq!(world.logs(&id, out), "run\nrun\nrun\n");
+    dhow_testkit::eventually("the third run", || world.logs(&id, out.clone()) == "run\nrun\nrun\n");
+    assert_eq!(world.ended(&id), 1);
+    let details = world.wait_for(world.engine().inspect(&id, false)).unwrap();
+    assert_eq!((details.restart_count, details.state.status), (2, Status::Exited));
 }
 
 fn an_init_reaps() {
