@@ -16,11 +16,11 @@ pub struct World {
 const GUARD: &str = "nobody may touch this";
 
 impl World {
-    /// In memory where there is such a place: a fuzzer has no use for a disk.
+    /// In memory where there is such a place: a fuzzer has no use for a disk. Fuzzers never end well, so it stays.
     pub fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let folder = TempDir::new_in(place).expect("a folder");
+        let folder = tempfile::Builder::new().prefix("dhow-fuzz-").tempdir_in(place).expect("a folder");
         fs::write(folder.path().join("guard"), GUARD).expect("a guard");
         let store = Arc::new(Store::open(&folder.path().join("root")).expect("a data root"));
         Self { store, folder }
