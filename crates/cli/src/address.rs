@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use dhow_api::version::Version;
 use dhow_client::Host;
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Class, Error, Result};
 use serde::Deserialize;
 
 use crate::config::Config;
@@ -31,7 +31,7 @@ impl Global {
         let config = Config::load(folder(flags));
         let (context, address) = choose(flags, &config)?;
         let on_demand = address.is_none();
-        let host: Host = address.as_deref().unwrap_or(&hooks.default_host).parse()?;
+        let host: Host = address.as_deref().unwrap_or(&hooks.default_host).parse().map_err(unresolved)?;
         let version = match variable("DOCKER_API_VERSION") {
             Some(text) => {
                 let wrong = |_| Error::invalid(format!("DOCKER_API_VERSION is {text:?}, which is no version"));
@@ -40,6 +40,14 @@ impl Global {
             None => None,
         };
         Ok(Self { hooks, config, host, on_demand, context, version, debug: flags.on("debug") })
+    }
+}
+
+/// Docker's frame around an address that is none; what is not supported is said plainly.
+fn unresolved(error: Error) -> Error {
+    match error.class() {
+        Class::InvalidArgument => error.context("Failed to initialize: unable to resolve docker endpoint"),
+        _ => error,
     }
 }
 

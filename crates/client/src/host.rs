@@ -36,7 +36,7 @@ impl FromStr for Host {
                 Err(Error::not_implemented(format!("cannot reach {text}: {scheme}:// addresses are not supported yet"))
                     .with_hint("use unix:// or, on a network you trust, tcp://"))
             }
-            Some(_) => Err(Error::invalid(format!("unable to parse docker host `{text}`"))),
+            Some(_) => Err(Error::invalid(format!("invalid bind address format: {text}"))),
         }
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_cannot_be_reached_says_so() {
         assert_eq!("ssh://me@x".parse::<Host>().unwrap_err().class(), Class::NotImplemented);
-        assert_eq!("foo://x".parse::<Host>().unwrap_err().to_string(), "unable to parse docker host `foo://x`");
+        assert_eq!("foo://x".parse::<Host>().unwrap_err().to_string(), "invalid bind address format: foo://x");
         assert_eq!("unix://".parse::<Host>().unwrap_err().class(), Class::InvalidArgument);
     }
 }

@@ -38,9 +38,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
             Error::invalid(format!("Error: invalid port ({port}): strconv.ParseUint: parsing {port:?}: invalid syntax"))
         })?;
         let Some(bindings) = ports.get(&(number, protocol)).filter(|bindings| !bindings.is_empty()) else {
-            return Err(
-                Error::not_found(format!("Error: No public port '{port}/{protocol}' published for {name}")).into()
-            );
+            return Err(Error::not_found(format!("Error: No public port '{asked}' published for {name}")).into());
         };
         bindings.iter().for_each(|binding| text += &format!("{}\n", address(binding)));
     } else {

@@ -70,8 +70,12 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         -1 if flags.on("latest") => 1,
         last => last,
     };
-    let listing =
-        Listing { all: flags.on("all"), limit, size: size || asked.contains(".Size"), filters: filters(flags) };
+    let listing = Listing {
+        all: flags.on("all"),
+        limit,
+        size: size || asked.contains(".Size") || asked == "{{json .}}",
+        filters: filters(flags),
+    };
     let containers = session.client().await?.container_list(&listing).await?;
     let full = flags.on("no-trunc");
     let rows: Vec<Container> = containers.into_iter().map(|summary| Container { summary, full }).collect();
@@ -134,8 +138,8 @@ impl Row for Container {
         }
     }
 
-    fn json(&self, name: &str) -> Option<String> {
-        (name == "Platform").then(|| "null".to_owned())
+    fn json(&self, name: &str) -> Option<&'static str> {
+        (name == "Platform").then_some("null")
     }
 
     fn labels(&self) -> Option<&BTreeMap<String, String>> {

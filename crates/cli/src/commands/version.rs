@@ -12,7 +12,7 @@ use super::BUILD;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::format::Document;
+use crate::format::{Document, spelled};
 use crate::output;
 use crate::session::Session;
 
@@ -122,7 +122,7 @@ fn known_details(component: &system::Component) -> Vec<(String, String)> {
     let named =
         [("GoVersion", "Go version:"), ("GitCommit", if lines.is_empty() { "GitCommit:" } else { "Git commit:" })];
     lines.extend(named.iter().filter_map(|(key, label)| Some(((*label).to_owned(), detail(key)?))));
-    lines.extend(detail("BuildTime").map(|built| ("Built:".to_owned(), built)));
+    lines.extend(detail("BuildTime").map(|built| ("Built:".to_owned(), spelled(&built))));
     if let (Some(os), Some(arch)) = (detail("Os"), detail("Arch")) {
         lines.push(("OS/Arch:".into(), format!("{os}/{arch}")));
     }

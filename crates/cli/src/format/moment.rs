@@ -20,6 +20,12 @@ pub(crate) fn local_nanos(nanoseconds: i64) -> String {
     zoned(Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or_default(), "%Y-%m-%dT%H:%M:%S.%9f")
 }
 
+/// `Thu May  7 21:09:36 2026`: a time that is written in RFC 3339, in the local time zone; other texts stay as they are.
+pub(crate) fn spelled(text: &str) -> String {
+    let Ok(moment) = text.parse::<Timestamp>() else { return text.to_owned() };
+    moment.to_zoned_datetime(TimeZone::system()).strftime("%a %b %e %H:%M:%S %Y").to_string()
+}
+
 fn zoned(moment: Timestamp, format: &str) -> String {
     let moment = moment.to_zoned_datetime(TimeZone::system());
     let zone = if moment.offset().is_zero() { "Z".to_owned() } else { moment.strftime("%:z").to_string() };

@@ -25,8 +25,8 @@ pub(crate) trait Row {
     /// A field in words.
     fn field(&self, name: &str) -> String;
 
-    /// Fields that JSON shows as something else than a string.
-    fn json(&self, _name: &str) -> Option<String> {
+    /// What JSON shows for a field that is nothing at all to templates: `null`.
+    fn json(&self, _name: &str) -> Option<&'static str> {
         None
     }
 
@@ -53,7 +53,7 @@ impl<'a> Format<'a> {
     pub(crate) fn new(asked: &'a str, columns: &'a [&'a str]) -> Self {
         match asked {
             "" | "table" => Self::Columns(columns),
-            "json" => Self::Json,
+            "json" | "{{json .}}" => Self::Json,
             template => match template.strip_prefix("table") {
                 Some(rest) => Self::Table(rest.trim_matches(' ')),
                 None => Self::Template(template),
@@ -110,7 +110,11 @@ fn table<T: Row>(rows: &[T], source: &str) -> Result<String> {
 }
 
 fn value<T: Row>(row: &T) -> Value {
-    let fields = T::COLUMNS.iter().map(|column| (Arc::from(column.name), Value::String(row.field(column.name).into())));
+    let text = |name: &str| match row.json(name) {
+        Some(_) => Value::Nil,
+        None => Value::String(row.field(name).into()),
+    };
+    let fields = T::COLUMNS.iter().map(|column| (Arc::from(column.name), text(column.name)));
     let mut fields: BTreeMap<Arc<str>, Value> = fields.collect();
     if let Some(labels) = row.labels() {
         let labels = labels.clone();
@@ -127,7 +131,7 @@ fn json<T: Row>(row: &T) -> String {
     let mut names: Vec<&str> = T::COLUMNS.iter().map(|column| column.name).collect();
     names.sort_unstable();
     let fields = names.iter().map(|name| {
-        let value = row.json(name).unwrap_or_else(|| quote(&row.field(name)));
+        let value = row.json(name).map_or_else(|| quote(&row.field(name)), str::to_owned);
         format!("\"{name}\":{value}")
     });
     format!("{{{}}}", fields.collect::<Vec<_>>().join(","))

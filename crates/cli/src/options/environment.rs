@@ -52,7 +52,7 @@ pub(super) fn parse_file(path: &str, text: &[u8], outside: impl Fn(&str) -> Opti
     let mut variables = Vec::new();
     for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = std::str::from_utf8(line)
-            .map_err(|_| invalid(&format!("invalid utf8 bytes at line {}: {line:?}", number + 1)))?;
+            .map_err(|_| invalid(&format!("invalid utf8 bytes at line {}: {}", number + 1, listed(line))))?;
         let line = line.trim_end_matches('\r').trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -70,6 +70,12 @@ pub(super) fn parse_file(path: &str, text: &[u8], outside: impl Fn(&str) -> Opti
         }
     }
     Ok(variables)
+}
+
+/// Bytes as Go prints them: `[127 69]`.
+fn listed(bytes: &[u8]) -> String {
+    let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    format!("[{}]", numbers.join(" "))
 }
 
 #[cfg(test)]

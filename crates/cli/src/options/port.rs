@@ -62,7 +62,9 @@ impl Ports {
         }
         let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         let (first, last) = range(port).ok_or_else(|| {
-            wrong(format!("invalid range format for --expose: {text}, error: invalid port range: {port}"))
+            wrong(format!(
+                "invalid range format for --expose: {text}, error: strconv.ParseUint: parsing {port:?}: invalid syntax"
+            ))
         })?;
         let protocol = check_protocol(protocol)?;
         self.exposed.extend((first..=last).map(|port| (format!("{port}/{protocol}"), Empty {})));
