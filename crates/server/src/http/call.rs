@@ -7,13 +7,13 @@ use dhow_api::query::{self, Query};
 use dhow_api::version::Version;
 use dhow_engine::{Engine, Filters};
 use dhow_errdefs::{Error, Result};
-use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
+use super::Upload;
 use super::handover::Handovers;
-use super::{Upload, upload};
+use super::upload::RequestBody;
 
 /// Most bytes of a JSON body: a create request carries a seccomp profile at most.
 const JSON_LIMIT: usize = 16 << 20;
@@ -33,7 +33,7 @@ pub(crate) struct Call {
     /// The name in the path; empty for operations without one.
     pub(crate) name: String,
     pub(crate) query: Query,
-    pub(crate) body: Incoming,
+    pub(crate) body: RequestBody,
     /// Set if the client wants the connection for itself.
     pub(crate) upgrade: Option<OnUpgrade>,
 }
@@ -46,7 +46,7 @@ impl Call {
 
     /// The whole body, which must be small.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes> {
-        upload::whole(&mut self.body, JSON_LIMIT).await
+        self.body.whole(JSON_LIMIT).await
     }
 
     /// A JSON body, read with Go's rules.

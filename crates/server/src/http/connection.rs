@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 
 use super::serve::End;
 use super::sniff::{self, First, RawRequest};
+use super::upload::RequestBody;
 use super::{Call, Context, Hijack, Prefixed, Response, path, respond};
 use crate::routes;
 
@@ -61,6 +62,7 @@ async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response {
 async fn route(context: Arc<Context>, mut request: Request<Incoming>) -> Result<Response> {
     let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
+    let body = RequestBody::new(body);
     let (version, path) = path::split_version(parts.uri.path());
     let (route, name) = routes::find(&parts.method, path).ok_or_else(|| Error::not_found("page not found"))?;
     let query = Query::parse(parts.uri.query().unwrap_or_default());

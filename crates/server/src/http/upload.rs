@@ -5,20 +5,60 @@ use std::io;
 use bytes::{Buf, Bytes};
 use dhow_errdefs::{Error, Result};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// Pieces of an upload that may wait for a slow reader before the client is held up.
 const PIECES_IN_FLIGHT: usize = 8;
 
-/// Reads a body that is known to be small.
-pub(super) async fn whole(body: &mut Incoming, limit: usize) -> Result<Bytes> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(cause) if cause.is::<LengthLimitError>() => {
-            Err(Error::invalid(format!("request body too large: more than {limit} bytes")))
+/// Bytes that are still read of a body nobody wants. Closing earlier would break the pipe under a client that is still
+/// writing, which then would not see the answer; a client that goes on beyond this does not look for it. (Go's server
+/// takes as many.)
+const UNWANTED: usize = 256 * 1024;
+
+/// The body of a request. What nobody has read of it when it is dropped is read in the background, within limits.
+pub(crate) struct RequestBody(Option<Incoming>);
+
+impl RequestBody {
+    pub(super) const fn new(body: Incoming) -> Self {
+        Self(Some(body))
+    }
+
+    /// Reads all of it, if it is not longer than `limit`.
+    pub(super) async fn whole(&mut self, limit: usize) -> Result<Bytes> {
+        let Some(body) = &mut self.0 else { return Ok(Bytes::new()) };
+        match Limited::new(body, limit).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(cause) if cause.is::<LengthLimitError>() => {
+                Err(Error::invalid(format!("request body too large: more than {limit} bytes")))
+            }
+            Err(cause) => Err(Error::cancelled("read the request's body").with_cause(cause)),
         }
-        Err(cause) => Err(Error::cancelled("read the request's body").with_cause(cause)),
+    }
+
+    /// The next bytes; `None` at the end.
+    async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        let body = self.0.as_mut()?;
+        loop {
+            match body.frame().await? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(bytes) => return Some(Ok(bytes)),
+                    Err(_trailers) => {}
+                },
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let unread = self.0.take().filter(|body| !body.is_end_stream());
+        if let (Some(body), Ok(runtime)) = (unread, Handle::try_current()) {
+            // It ends with the body, the limit or the connection.
+            drop(runtime.spawn(Limited::new(body, UNWANTED).collect()));
+        }
     }
 }
 
@@ -30,15 +70,11 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Reads a body in the background, a few pieces ahead. Ends when the reader is dropped.
-    pub(super) fn start(mut body: Incoming) -> Self {
+    pub(super) fn start(mut body: RequestBody) -> Self {
         let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
         tokio::spawn(async move {
-            while let Some(frame) = body.frame().await {
-                let piece = match frame.map(|frame| frame.into_data()) {
-                    Ok(Ok(piece)) => Ok(piece),
-                    Ok(Err(_trailers)) => continue,
-                    Err(cause) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause)),
-                };
+            while let Some(piece) = body.next().await {
+                let piece = piece.map_err(|cause| io::Error::new(io::ErrorKind::UnexpectedEof, cause));
                 if sender.send(piece).await.is_err() {
                     break;
                 }

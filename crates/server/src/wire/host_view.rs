@@ -3,7 +3,7 @@
 //! Where a list is empty, `null` or `[]` is written as dockerd shows it for a container made by the stock client.
 
 use dhow_api::container as wire;
-use dhow_engine::spec::{DeviceRate, HostSpec, MountSpec, PortBinding, Resources, VolumeOptions};
+use dhow_engine::spec::{DeviceRate, HostSpec, LogSpec, MountSpec, PortBinding, Resources, VolumeOptions};
 
 use super::null_if_empty;
 
@@ -12,7 +12,7 @@ pub(crate) fn host(host: &HostSpec) -> wire::HostConfig {
     wire::HostConfig {
         binds: null_if_empty(host.binds.clone()),
         container_id_file: host.container_id_file.clone(),
-        log_config: wire::LogConfig { kind: host.log.driver.clone(), config: Some(host.log.options.clone()) },
+        log_config: log_config(&host.log),
         network_mode: host.network_mode.clone(),
         port_bindings: Some(host.port_bindings.iter().map(port).collect()),
         restart_policy: wire::RestartPolicy {
@@ -55,6 +55,13 @@ pub(crate) fn host(host: &HostSpec) -> wire::HostConfig {
         init: host.init,
         ..resources(&host.resources)
     }
+}
+
+/// The default driver goes by the name of Docker's: client libraries (docker-py's `run` for one) read logs only from
+/// drivers whose names they know, and through the API the logs have the same shape.
+fn log_config(log: &LogSpec) -> wire::LogConfig {
+    let kind = if log.driver.is_empty() { "json-file" } else { &log.driver };
+    wire::LogConfig { kind: kind.to_owned(), config: Some(log.options.clone()) }
 }
 
 fn resources(limits: &Resources) -> wire::HostConfig {

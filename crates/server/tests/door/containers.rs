@@ -59,9 +59,9 @@ fn lists_are_filtered() {
         let list = world.get(&format!("/containers/json?{query}")).json();
         list.as_array().unwrap().iter().map(|one| one["Id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(ids(""), [running.clone()]);
-    assert_eq!(ids("all=1"), [created.clone(), running.clone()]);
-    assert_eq!(ids("limit=1"), [created.clone()]);
+    assert_eq!(ids(""), [running.as_str()]);
+    assert_eq!(ids("all=1"), [created.as_str(), running.as_str()]);
+    assert_eq!(ids("limit=1"), [created.as_str()]);
     assert_eq!(
         ids("filters=%7B%22label%22%3A%7B%22l%3Dm%22%3Atrue%7D%2C%22status%22%3A%7B%22created%22%3Atrue%7D%7D"),
         [created]

@@ -9,6 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("protocol::what_is_not_there_says_so", what_is_not_there_says_so),
     ("protocol::a_connection_serves_many_requests", a_connection_serves_many_requests),
     ("protocol::half_a_request_hurts_nobody", half_a_request_hurts_nobody),
+    ("protocol::an_unwanted_body_does_not_break_the_pipe", an_unwanted_body_does_not_break_the_pipe),
     ("protocol::facts_about_the_engine", facts_about_the_engine),
     ("protocol::the_end_closes_idle_connections", the_end_closes_idle_connections),
 ];
@@ -66,6 +67,17 @@ fn half_a_request_hurts_nobody() {
         world.connect().send(start.as_bytes());
     }
     assert_eq!(world.get("/_ping").status, 200);
+}
+
+fn an_unwanted_body_does_not_break_the_pipe() {
+    let world = World::empty();
+    let mut client = world.connect();
+    for path in ["/networks/create", "/no/such/thing", "/v1.99/containers/create"] {
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: d\r\nContent-Length: 100000\r\n\r\n").as_bytes());
+        assert!(client.answer().status >= 400);
+        // The answer came before the body; the connection goes on after it.
+        client.send(&[b' '; 100_000]);
+    }
 }
 
 fn facts_about_the_engine() {

@@ -37,11 +37,12 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let engine = runtime.block_on(Engine::open(config(&folder))).unwrap();
         let (end, ended) = oneshot::channel::<()>();
-        let served = runtime.block_on(async {
-            let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
-            let shutdown = async { drop(ended.await) };
-            tokio::spawn(dhow_server::serve(Arc::clone(&engine), vec![Listener::Unix(listener)], shutdown))
-        });
+        let listener = {
+            let _entered = runtime.enter();
+            UnixListener::bind(folder.path().join("socket")).unwrap()
+        };
+        let shutdown = async { drop(ended.await) };
+        let served = runtime.spawn(dhow_server::serve(Arc::clone(&engine), vec![Listener::Unix(listener)], shutdown));
         Self { runtime: Some(runtime), engine, end: Some(end), served: Some(served), folder }
     }
 
