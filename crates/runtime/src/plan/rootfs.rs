@@ -174,7 +174,13 @@ mod tests {
             fs::write(paths[0].join("a"), "top").unwrap();
             fs::write(paths[1].join("a"), "bottom").unwrap();
             let overlay = Overlay { lower: &paths[..2], upper: &paths[2], work: &paths[3], options: &[] };
-            let tree = way(&overlay).unwrap();
+            let tree = match way(&overlay) {
+                Err(Errno::INVAL) if std::ptr::fn_addr_eq(way, ways[0]) => {
+                    eprintln!("SKIPPED: this kernel has no lowerdir+");
+                    continue;
+                }
+                tree => tree.unwrap(),
+            };
             const OVERLAYFS: u64 = 0x794c_7630;
             assert_eq!(fstatfs(&tree).unwrap().f_type as u64, OVERLAYFS);
             let file = openat(&tree, c"a", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
