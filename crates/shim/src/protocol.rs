@@ -131,7 +131,7 @@ pub enum Rootfs {
 ///
 /// The descriptor is the client's own socket, so that the session survives the engine. The sender may keep its copy
 /// until it has the answer (of an exec: [`Event::ExecExited`]); the client then sees the end only after the engine knows
-/// how it ended. The shim never shuts the socket down, it only closes its copy.
+/// how it ended. The shim only closes its copy; a client that leaves early by its keys is hung up on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
     /// The client's bytes go to standard input.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use dhow_errdefs::{Result, ResultExt};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
-/// A shim that was started. It outlives its engine; while the engine lives, the engine has to [reap](Spawned::reap) it.
+/// A shim that was started. It outlives its engine; while the engine lives, the engine has to [reap] it.
 #[derive(Debug)]
 pub struct Spawned {
     /// Its process id.
@@ -49,16 +49,6 @@ pub fn spawn_command(command: &mut Command) -> Result<Spawned> {
     let pidfd =
         rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from).context(|| "open the shim")?;
     Ok(Spawned { pid: pid.as_raw_pid(), pidfd, control: near })
-}
-
-impl Spawned {
-    /// Reaps the shim; waits until it ends if it has not yet. [`reap`] does it with the descriptor alone.
-    ///
-    /// # Errors
-    /// As [`reap`].
-    pub fn reap(&self) -> Result<()> {
-        reap(&self.pidfd)
-    }
 }
 
 /// Reaps a shim that this process has started; waits until it ends if it has not yet.

@@ -7,7 +7,7 @@ use dhow_errdefs::{Result, ResultExt};
 use dhow_runtime::seccomp::Program;
 use dhow_runtime::{Create, Rootfs, Stdio, Target};
 
-use super::{Born, ownership};
+use super::Born;
 use crate::protocol::{self, Exec, Launch};
 use crate::streams::Ends;
 
@@ -63,7 +63,6 @@ fn first_streams(launch: &Launch) -> Result<(Stdio, Ends)> {
         return Ok((Stdio::Terminal, Ends::default()));
     }
     let (theirs, ours) = Ends::pipes(launch.stdin_open)?;
-    ownership::give(&theirs, &launch.spec);
     Ok((fds(theirs), ours))
 }
 

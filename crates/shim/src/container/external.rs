@@ -15,7 +15,7 @@ use dhow_oci::runtime::{Process, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{Born, ending, overlay, ownership};
+use super::{Born, ending, overlay};
 use crate::address;
 use crate::program::{Program, Setting};
 use crate::protocol::{Exec, Launch, Rootfs};
@@ -66,9 +66,6 @@ impl External {
         let root = self.root(launch)?;
         self.write(CONFIG, &spec_for(launch, root))?;
         let streams = Streams::new(&self.bundle, launch.tty, launch.stdin_open)?;
-        if let Some(theirs) = &streams.theirs {
-            ownership::give(theirs, &launch.spec);
-        }
         let mut arguments = vec!["create", "--bundle", ".", "--pid-file", PID];
         arguments.extend(streams.arguments());
         arguments.push(&self.id);

@@ -5,7 +5,6 @@ mod children;
 mod ending;
 mod external;
 mod overlay;
-mod ownership;
 mod place;
 
 use std::fs;

@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("crun_runs_a_container", || runs_a_container("crun")),
     ("runc_gives_a_terminal", || gives_a_terminal("runc")),
     ("crun_gives_a_terminal", || gives_a_terminal("crun")),
+    ("runc_gives_the_streams_to_the_user", || gives_the_streams_to_the_user("runc")),
     ("runc_fails_in_its_own_words", || fails_in_its_own_words("runc")),
 ];
 
@@ -69,6 +70,15 @@ fn gives_a_terminal(runtime: &str) {
     send(&mut client, "x\n");
     world.call(Op::Kill(Kill { signal: 9, all: false })).unwrap();
     assert_eq!(world.end().0.code, 137);
+}
+
+fn gives_the_streams_to_the_user(runtime: &str) {
+    let Some(mut world) = world(runtime, "echo again > /proc/self/fd/1") else { return };
+    let process = world.launch.spec.process.as_mut().unwrap();
+    (process.user.uid, process.user.gid) = (1000, 1000);
+    if starts(&mut world) {
+        assert_eq!(world.end().1, "again\n");
+    }
 }
 
 fn fails_in_its_own_words(runtime: &str) {
