@@ -12,7 +12,7 @@ use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Result, ResultExt};
 use dhow_oci::runtime::{self as oci, Spec};
 use dhow_sys::mount::{self, Change};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat, statfs};
 
 use super::cstring;
 use super::mounts::{FileSystem, Kind, Mount, Source};
@@ -31,7 +31,6 @@ struct Tree {
 
 /// The mounts for one mount of type `cgroup` or `cgroup2`.
 pub(crate) fn plan(mount: &oci::Mount, options: &Options, spec: &Spec, cgroup: Option<&Cgroup>) -> Result<Vec<Mount>> {
-    let table = fs::read_to_string("/proc/self/mountinfo").context(|| "read /proc/self/mountinfo")?;
     let own = fs::read_to_string("/proc/self/cgroup").context(|| "read /proc/self/cgroup")?;
     let planner = Planner {
         target: mount.destination.to_str().unwrap_or_default().trim_end_matches('/'),
@@ -40,10 +39,9 @@ pub(crate) fn plan(mount: &oci::Mount, options: &Options, spec: &Spec, cgroup: O
         own: &own,
         cgroup: cgroup.map(Cgroup::path),
     };
-    let trees = trees(&table);
-    match trees.iter().find(|tree| tree.v2 && tree.mount_point == Path::new(HOST)) {
-        Some(unified) => Ok(vec![planner.unified(unified)?]),
-        None => planner.v1(&trees),
+    match trees(Path::new(HOST)).as_slice() {
+        [unified] if unified.v2 => Ok(vec![planner.unified(unified)?]),
+        trees => planner.v1(trees),
     }
 }
 
@@ -91,7 +89,7 @@ impl Planner<'_> {
         // The directories for the trees are still to be made in it.
         base.change.set &= !mount::RDONLY;
         let mut mounts = vec![base];
-        for tree in trees.iter().filter(|tree| !tree.v2 && tree.mount_point.starts_with(HOST)) {
+        for tree in trees {
             let name = tree.mount_point.file_name().unwrap_or_default().to_string_lossy();
             mounts.push(self.mount(&format!("{}/{name}", self.target), self.tree(tree)?)?);
         }
@@ -160,53 +158,74 @@ fn own_path<'a>(own: &'a str, tree: &Tree) -> &'a str {
     line.unwrap_or("/")
 }
 
-/// The cgroup trees in a mountinfo table (proc_pid_mountinfo(5)).
-fn trees(table: &str) -> Vec<Tree> {
-    table.lines().filter_map(tree).collect()
+/// The trees at the place where every distribution mounts them: one of v2, or one of v1 per directory. The mount table is
+/// not asked: it is as long as the host has mounts, hundreds where it has containers.
+fn trees(host: &Path) -> Vec<Tree> {
+    if magic(host) == Some(CGROUP2) {
+        return vec![Tree { mount_point: host.to_path_buf(), v2: true, selectors: Vec::new() }];
+    }
+    let entries = fs::read_dir(host).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut paths: Vec<PathBuf> = directories.map(|entry| entry.path()).collect();
+    paths.sort_unstable();
+    paths.retain(|path| magic(path) == Some(CGROUP1));
+    paths.into_iter().map(|path| Tree { selectors: selectors(&path), mount_point: path, v2: false }).collect()
 }
 
-fn tree(line: &str) -> Option<Tree> {
-    const NOT_SELECTORS: [&str; 7] =
-        ["rw", "ro", "xattr", "clone_children", "cpuset_v2_mode", "noprefix", "favordynmods"];
-    let (mount, fs) = line.split_once(" - ")?;
-    let mut fs = fs.split(' ');
-    let v2 = match fs.next()? {
-        "cgroup" => false,
-        "cgroup2" => true,
-        _ => return None,
-    };
-    let words = fs.nth(1)?.split(',');
-    let selectors = words.filter(|word| !NOT_SELECTORS.contains(word) && !word.starts_with("release_agent="));
-    Some(Tree {
-        mount_point: PathBuf::from(mount.split(' ').nth(4)?),
-        v2,
-        selectors: selectors.map(str::to_owned).collect(),
-    })
+/// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
+const CGROUP1: u64 = 0x0027_e0eb;
+const CGROUP2: u64 = 0x6367_7270;
+
+fn magic(path: &Path) -> Option<u64> {
+    statfs(path).ok().map(|fs| fs.f_type as u64)
+}
+
+/// What selects the tree of a directory, by the convention for its name: its controllers, or the name of a tree without.
+fn selectors(directory: &Path) -> Vec<String> {
+    const CONTROLLERS: [&str; 15] = [
+        "blkio",
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "debug",
+        "devices",
+        "freezer",
+        "hugetlb",
+        "memory",
+        "misc",
+        "net_cls",
+        "net_prio",
+        "perf_event",
+        "pids",
+        "rdma",
+    ];
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    if name.split(',').all(|name| CONTROLLERS.contains(&name)) {
+        name.split(',').map(str::to_owned).collect()
+    } else {
+        vec![format!("name={name}")]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HYBRID: &str = "\
-31 30 0:27 / /sys/fs/cgroup rw,relatime shared:9 - tmpfs tmpfs rw,mode=755
-32 31 0:28 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:10 - cgroup cgroup rw,cpu,cpuacct
-33 31 0:29 / /sys/fs/cgroup/systemd rw shared:11 - cgroup cgroup rw,xattr,release_agent=/x,name=systemd
-34 31 0:30 / /sys/fs/cgroup/unified rw shared:12 - cgroup2 cgroup2 rw
-";
+    fn tree(name: &str) -> Tree {
+        let mount_point = Path::new(HOST).join(name);
+        Tree { selectors: selectors(&mount_point), mount_point, v2: name == "unified" }
+    }
 
     #[test]
-    fn trees_are_found_with_their_selectors() {
-        let trees = trees(HYBRID);
-        assert_eq!(trees.len(), 3);
-        assert_eq!(trees[0].selectors, ["cpu", "cpuacct"]);
-        assert_eq!(trees[1].selectors, ["name=systemd"]);
-        assert!(trees[2].v2);
+    fn a_directorys_name_tells_its_selectors() {
+        assert_eq!(tree("cpu,cpuacct").selectors, ["cpu", "cpuacct"]);
+        assert_eq!(tree("rdma").selectors, ["rdma"]);
+        assert_eq!(tree("systemd").selectors, ["name=systemd"]);
     }
 
     #[test]
     fn the_own_path_is_found_by_any_controller_of_the_tree() {
-        let trees = trees(HYBRID);
+        let trees = [tree("cpu,cpuacct"), tree("systemd"), tree("unified")];
         let own = "5:cpuacct,cpu:/a\n3:name=systemd:/b:c\n0::/d\n";
         assert_eq!(own_path(own, &trees[0]), "/a");
         assert_eq!(own_path(own, &trees[1]), "/b:c");
