@@ -78,6 +78,7 @@ fn parse(digits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn home(line: &str, uid: u32) -> Option<&str> {
         home_in(line.as_bytes(), uid).map(|(start, end)| &line[start..end])
@@ -90,6 +91,15 @@ mod tests {
         assert_eq!(home("a:x:5:5::/h", 5), Some("/h"));
         for broken in ["", ":", "a:x:5", "a:x:five:0::/h:", "a:x:5:5:::", "a:x:99999999999:5::/h:"] {
             assert_eq!(home(broken, 5), None, "{broken}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_survived(line in prop::collection::vec(any::<u8>(), 0..200), uid: u32) {
+            if let Some((start, end)) = home_in(&line, uid) {
+                prop_assert!(start < end && end <= line.len());
+            }
         }
     }
 }

@@ -174,7 +174,9 @@ fn make_one(directory: BorrowedFd<'_>, name: &CStr, want: Want) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::fs::{self, File};
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::path::Path;
 
@@ -228,5 +230,39 @@ mod tests {
         let directory = File::open(root.path()).unwrap();
         assert_eq!(open_plain(directory.as_fd(), c"/proc").unwrap_err(), Errno::LOOP);
         assert!(open_plain(directory.as_fd(), c"/sys").is_ok());
+    }
+
+    /// Parts of hostile paths: names, climbing, and links that were made before.
+    fn part() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["a", "b", "c", "..", ".", "", "link", "other"])
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        prop::collection::vec(part(), 0..6).prop_map(|parts| parts.join("/"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Whatever the path and the links, what is opened or made is inside the root.
+        #[test]
+        fn nothing_leaves_the_root(path in hostile(), link in hostile(), other in hostile(), absolute: bool, file: bool) {
+            let around = tempfile::tempdir().unwrap();
+            let root = around.path().join("root");
+            fs::create_dir(&root).unwrap();
+            let slash = if absolute { "/" } else { "" };
+            for (name, text) in [("link", link), ("other", other)] {
+                let text = format!("{slash}{text}");
+                symlink(if text.is_empty() { "." } else { &text }, root.join(name)).unwrap();
+            }
+            let directory = File::open(&root).unwrap();
+            let want = if file { Want::File } else { Want::Directory };
+            let path = std::ffi::CString::new(path).unwrap();
+            if let Ok(opened) = open(directory.as_fd(), &path, want) {
+                let place = fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).unwrap();
+                prop_assert!(place.starts_with(&root), "{place:?}");
+            }
+            prop_assert_eq!(fs::read_dir(around.path()).unwrap().count(), 1, "something was made beside the root");
+        }
     }
 }

@@ -159,6 +159,7 @@ pub(crate) const KNOWN: [&str; 48] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn words_are_sorted_into_attributes_propagation_and_data() {
@@ -195,6 +196,27 @@ mod tests {
     fn every_known_word_is_taken() {
         for word in KNOWN {
             assert!(Options::parse(&[word]).data.is_empty(), "{word}");
+        }
+    }
+
+    proptest! {
+        /// Every word is either understood or handed on; none is lost, and no attribute is both set and cleared.
+        #[test]
+        fn words_are_understood_or_handed_on(words in prop::collection::vec("[a-z=0-9]{0,12}", 0..8)) {
+            let options = Options::parse(&words);
+            prop_assert!(options.data.iter().all(|word| words.contains(word)));
+            for change in [options.change, options.recursive] {
+                prop_assert_eq!(change.set & change.clear & !mount::ATIME_FIELD, 0);
+            }
+        }
+
+        #[test]
+        fn known_words_in_any_order_never_contradict(words in prop::collection::vec(prop::sample::select(&KNOWN[..]), 0..12)) {
+            let options = Options::parse(&words);
+            prop_assert!(options.data.is_empty());
+            for change in [options.change, options.recursive] {
+                prop_assert_eq!(change.set & change.clear & !mount::ATIME_FIELD, 0);
+            }
         }
     }
 }
