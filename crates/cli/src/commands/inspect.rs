@@ -118,24 +118,10 @@ async fn find(client: &Client, kind: &str, name: &str, size: bool) -> Result<Str
         match ask(client, one, name, size).await {
             Ok(text) => return Ok(String::from_utf8_lossy(&text).into_owned()),
             Err(error) if kind.is_empty() && may_be_another_kind(&error) => {}
-            Err(error) if kind == "image" && error.class() == Class::NotFound => {
-                return Err(Error::not_found(image_text(&error, name)));
-            }
             Err(error) => return Err(error),
         }
     }
     Err(Error::not_found(format!("Error: No such object: {name}")))
-}
-
-/// Docker's own prefix, which engines of version 28 send and older ones leave to the client.
-fn image_text(error: &Error, name: &str) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("Error response from daemon: ") {
-        Some(said) if !said.starts_with("no such image") => {
-            format!("Error response from daemon: no such image: {name}: {said}")
-        }
-        _ => text,
-    }
 }
 
 fn may_be_another_kind(error: &Error) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use dhow_api::container::Summary;
 use dhow_api::system::DiskUsage;
 
 use super::images::{Image, rows};
@@ -132,21 +133,29 @@ impl Row for Kind {
 }
 
 fn verbose(mut usage: DiskUsage) -> dhow_errdefs::Result<String> {
+    let cache = build_cache(&usage).field("Size");
     let mut seen = HashSet::new();
     usage.images.retain(|image| seen.insert(image.id.clone()));
     let images: Vec<Image> = usage.images.iter().flat_map(|image| rows(image, false, false)).collect();
     let columns = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"];
     let images = show(&images, &Format::Columns(&columns))?;
-    let containers: Vec<Container> =
-        usage.containers.iter().map(|summary| Container { summary: summary.clone(), full: false }).collect();
+    let containers: Vec<Container> = usage
+        .containers
+        .into_iter()
+        .map(|summary| Container { summary: without_image(summary), full: false })
+        .collect();
     let columns = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"];
     let containers = show(&containers, &Format::Columns(&columns))?;
     let volumes: Vec<Volume> = usage.volumes.iter().map(Volume).collect();
     let volumes = show(&volumes, &Format::Columns(&["Name", "Links", "Size"]))?;
-    let cache = build_cache(&usage).field("Size");
     Ok(format!(
         "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n"
     ))
+}
+
+/// The image's size is the images' business.
+fn without_image(summary: Summary) -> Summary {
+    Summary { size_root_fs: 0, ..summary }
 }
 
 struct Volume<'a>(&'a dhow_api::volume::Volume);

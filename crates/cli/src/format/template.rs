@@ -99,7 +99,7 @@ impl Document {
 
 fn address(value: &Value) -> Option<usize> {
     match value {
-        Value::List(items) if !items.is_empty() => Some(items.as_ptr().addr()),
+        Value::List(items) => Some(items.as_ptr().addr()),
         Value::Map(map) => Some(Arc::as_ptr(map).addr()),
         _ => None,
     }
@@ -133,7 +133,11 @@ fn object(text: &str, path: &str, optional: &[&str], texts: &mut HashMap<usize, 
     let mut map = BTreeMap::new();
     for (key, raw) in fields {
         let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        map.insert(Arc::from(key), convert(raw, &below, optional, texts)?);
+        let value = match raw.get() {
+            "null" => nothing(&key, texts),
+            _ => convert(raw, &below, optional, texts)?,
+        };
+        map.insert(Arc::from(key), value);
     }
     for missing in optional {
         let (parent, key) = missing.rsplit_once('.').unwrap_or(("", missing));
@@ -142,6 +146,61 @@ fn object(text: &str, path: &str, optional: &[&str], texts: &mut HashMap<usize, 
         }
     }
     Ok(Value::Map(Arc::new(map)))
+}
+
+/// Fields that are lists or maps in Docker's types: when they are nil, templates print `[]` or `map[]`, and can walk them.
+const LISTS: [&str; 36] = [
+    "Aliases",
+    "Args",
+    "Binds",
+    "BlkioDeviceReadBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceWriteIOps",
+    "BlkioWeightDevice",
+    "CapAdd",
+    "CapDrop",
+    "Cmd",
+    "DNSNames",
+    "DeviceCgroupRules",
+    "DeviceRequests",
+    "Devices",
+    "Dns",
+    "DnsOptions",
+    "DnsSearch",
+    "Entrypoint",
+    "Env",
+    "ExecIDs",
+    "ExtraHosts",
+    "GroupAdd",
+    "Layers",
+    "Links",
+    "MaskedPaths",
+    "Mounts",
+    "OnBuild",
+    "ReadonlyPaths",
+    "RepoDigests",
+    "RepoTags",
+    "SecondaryIPAddresses",
+    "SecondaryIPv6Addresses",
+    "SecurityOpt",
+    "Ulimits",
+    "VolumesFrom",
+];
+const MAPS: [&str; 8] =
+    ["Config", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "Ports", "Volumes"];
+
+/// `null`, in the kind its field has.
+fn nothing(key: &str, texts: &mut HashMap<usize, String>) -> Value {
+    let value = match key {
+        key if LISTS.contains(&key) => Value::List(Vec::new().into()),
+        key if MAPS.contains(&key) => Value::Map(Arc::default()),
+        _ => Value::Nil,
+    };
+    if let Some(address) = address(&value) {
+        texts.insert(address, "null".into());
+    }
+    value
 }
 
 fn scalar(value: serde_json::Value) -> Value {
@@ -187,7 +246,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = r#"{"Name":"/c1","State":{"Running":true,"Pid":7},"Args":["a","b"],
-        "Config":{"Labels":{"x":"1"},"Env":null},"Html":["<b>"],"Empty":{}}"#;
+        "Config":{"Labels":{"x":"1"},"Env":null,"Volumes":null},"Html":["<b>"],"Empty":{}}"#;
 
     fn run(source: &str) -> String {
         match Document::parse(TEXT, &["State.Health"]).unwrap().execute(source) {
@@ -212,6 +271,10 @@ mod tests {
             "[a b] Abc D  x  | abc"
         );
         assert_eq!(run("{{println .Name}}"), "/c1\n");
+        assert_eq!(
+            run("{{.Config.Env}} {{json .Config.Env}} {{.Config.Volumes}} {{json .Config.Volumes}}"),
+            "[] null map[] null"
+        );
     }
 
     #[test]
