@@ -40,7 +40,10 @@ impl Owner {
         // Also where it is started again: Docker's `wait` returns at the end of a run.
         self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
         self.tell_event("die", &[("exitCode", exit.code.to_string()), ("execDuration", self.seconds())]);
-        self.persist();
+        // A record that is deleted in a moment need not be right; after a crash exit.json is.
+        if again || !self.body.spec.host.auto_remove {
+            self.persist();
+        }
     }
 
     /// How many seconds the last run took.

@@ -47,6 +47,7 @@ impl Owner {
     /// Starts in a task of its own, so that the owner can answer meanwhile.
     pub(super) fn launch(&mut self) {
         self.apply(Fact::Launched);
+        self.dirty = true;
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let attachments = std::mem::take(&mut self.attachments);
         tokio::spawn(async move {

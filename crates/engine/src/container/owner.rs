@@ -37,6 +37,8 @@ pub(crate) struct Owner {
     /// Commands that make sense only when a launch has come to its end.
     deferred: Vec<Command>,
     pub(super) removal: Option<Removal>,
+    /// A shim was told to launch, and nobody has said since that everything of it is undone.
+    pub(super) dirty: bool,
     /// When the restart policy starts it again.
     pub(super) restart_at: Option<Instant>,
     pub(super) backoff: Duration,
@@ -78,6 +80,7 @@ impl Owner {
             condition: view.condition.clone(),
             pid: view.pid,
             link: view.link.clone(),
+            dirty: events.is_some(),
             events,
             waiting: Vec::new(),
             attachments: Vec::new(),
@@ -344,7 +347,7 @@ impl Owner {
 
     pub(super) fn forget_shim(&mut self) {
         (self.link, self.events, self.overdue_at) = (None, None, None);
-        self.pid = 0;
+        (self.pid, self.dirty) = (0, false);
     }
 }
 

@@ -69,8 +69,14 @@ impl Owner {
         let Some(removal) = self.removal.take() else { return Next::Continue };
         self.apply(Fact::RemovalBegun);
         let (core, container, body) = (Arc::clone(&self.core), Arc::clone(&self.container), Arc::clone(&self.body));
-        let volumes = removal.volumes;
-        let erased = tokio::task::spawn_blocking(move || erase(&core, &container, &body, volumes)).await;
+        let (volumes, dirty) = (removal.volumes, self.dirty);
+        let erased = tokio::task::spawn_blocking(move || {
+            if dirty {
+                crate::leftovers::sweep(&core, &container.id, core.cgroup_of(&container).as_deref());
+            }
+            erase(&core, &container, &body, volumes)
+        })
+        .await;
         match erased.unwrap_or_else(|_| Err(Error::internal("the removal was interrupted"))) {
             Ok(()) => {
                 self.core.forget(&self.container.id);
@@ -96,8 +102,6 @@ impl Owner {
 
 /// Takes record, files and volumes away; goes on after a failure and reports the first.
 fn erase(core: &Core, container: &Container, body: &Body, volumes: bool) -> Result<()> {
-    let cgroup = core.cgroup_of(container);
-    crate::leftovers::sweep(core, &container.id, cgroup.as_deref());
     core.store.metadata().delete_container(&container.id)?;
     let files = core.store.snapshots().remove(&container.id).map(drop);
     let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts) } else { Ok(()) };
