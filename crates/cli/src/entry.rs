@@ -118,8 +118,9 @@ fn run(
         .build()
         .map_err(|cause| Error::internal("start the event loop").with_cause(cause))?;
     let outcome = runtime.block_on((command.run)(&session, &parsed));
-    // Threads that still read a terminal end with the process.
-    runtime.shutdown_background();
+    // The process ends now. The kernel closes what is open faster than we could, and threads that still read a terminal
+    // must not be waited for.
+    std::mem::forget(runtime);
     outcome
 }
 

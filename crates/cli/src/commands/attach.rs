@@ -15,7 +15,7 @@ use crate::terminal;
 pub(super) static ATTACH: Command = Command {
     names: &["container attach", "attach"],
     usage: "[OPTIONS] CONTAINER",
-    summary: "Attach local standard input, output, and error streams to a running container",
+    summary: "Connect this terminal to a running container",
     flags: &[&[
         Flag::text("detach-keys", "Keys that detach from it"),
         Flag::bool("no-stdin", "Leave standard input alone"),

@@ -11,7 +11,7 @@ use crate::session::Session;
 pub(super) static CREATE: Command = Command {
     names: &["container create", "create"],
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-    summary: "Create a new container",
+    summary: "Create a container and leave it for later",
     flags: &[CONTAINER],
     arguments: Arguments::AtLeast(1),
     interspersed: false,

@@ -14,7 +14,7 @@ use crate::session::Session;
 pub(super) static EVENTS: Command = Command {
     names: &["system events", "events"],
     usage: "[OPTIONS]",
-    summary: "Get real time events from the server",
+    summary: "Show what happens in the engine, as it happens",
     flags: &[&[
         FILTER,
         Flag::text("format", "How to print:\n'json':             JSON\n'TEMPLATE':         a Go template"),

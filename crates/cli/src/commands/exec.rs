@@ -15,7 +15,7 @@ use crate::terminal;
 pub(super) static EXEC: Command = Command {
     names: &["container exec", "exec"],
     usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
-    summary: "Execute a command in a running container",
+    summary: "Run a command inside a running container",
     flags: &[&[
         Flag::bool("detach", "Leave it in the background").short(b'd'),
         Flag::text("detach-keys", "Keys that detach from it"),

@@ -13,7 +13,7 @@ use crate::session::Session;
 pub(super) static HISTORY: Command = Command {
     names: &["image history", "history"],
     usage: "[OPTIONS] IMAGE",
-    summary: "Show the history of an image",
+    summary: "Show how an image was made",
     flags: &[&[
         FORMAT,
         Flag::bool("human", "Sizes and times in words").short(b'H').default("true"),

@@ -15,7 +15,7 @@ use crate::session::Session;
 pub(super) static IMPORT: Command = Command {
     names: &["image import", "import"],
     usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
-    summary: "Import the contents from a tarball to create a filesystem image",
+    summary: "Make an image from a tar archive of files",
     flags: &[&[
         Flag::list("change", "Apply a Dockerfile instruction to the image").short(b'c'),
         Flag::text("message", "Comment on the image").short(b'm'),

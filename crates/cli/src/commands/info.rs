@@ -16,7 +16,7 @@ use crate::session::Session;
 pub(super) static INFO: Command = Command {
     names: &["system info", "info"],
     usage: "[OPTIONS]",
-    summary: "Display system-wide information",
+    summary: "Describe the engine and its host",
     flags: &[&[
         Flag::text("format", "How to print:\n'json':             JSON\n'TEMPLATE':         a Go template").short(b'f')
     ]],

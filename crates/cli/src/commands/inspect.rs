@@ -13,7 +13,7 @@ use crate::session::Session;
 pub(super) static INSPECT: Command = Command {
     names: &["inspect"],
     usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-    summary: "Return low-level information on Docker objects",
+    summary: "Show everything about containers, images and more",
     flags: &[&[FORMAT, SIZE, Flag::text("type", "Only look among things of this kind")]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
@@ -23,7 +23,7 @@ pub(super) static INSPECT: Command = Command {
 pub(super) static CONTAINER_INSPECT: Command = Command {
     names: &["container inspect"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    summary: "Display detailed information on one or more containers",
+    summary: "Show everything about containers",
     flags: &[&[FORMAT, SIZE]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
@@ -33,7 +33,7 @@ pub(super) static CONTAINER_INSPECT: Command = Command {
 pub(super) static IMAGE_INSPECT: Command = Command {
     names: &["image inspect"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
-    summary: "Display detailed information on one or more images",
+    summary: "Show everything about images",
     flags: &[&[FORMAT, SIZE.hidden()]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

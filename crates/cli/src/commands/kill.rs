@@ -9,7 +9,7 @@ use crate::session::Session;
 pub(super) static KILL: Command = Command {
     names: &["container kill", "kill"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    summary: "Kill one or more running containers",
+    summary: "Send a signal to running containers",
     flags: &[&[Flag::text("signal", "Signal to send").short(b's')]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

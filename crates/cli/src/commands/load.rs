@@ -15,7 +15,7 @@ use crate::session::Session;
 pub(super) static LOAD: Command = Command {
     names: &["image load", "load"],
     usage: "[OPTIONS]",
-    summary: "Load an image from a tar archive or STDIN",
+    summary: "Load images from an archive",
     flags: &[&[
         Flag::text("input", "Read from this file").short(b'i'),
         Flag::text("platform", "Load only this platform").hidden(),

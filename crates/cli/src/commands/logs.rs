@@ -16,7 +16,7 @@ use crate::streams::Demux;
 pub(super) static LOGS: Command = Command {
     names: &["container logs", "logs"],
     usage: "[OPTIONS] CONTAINER",
-    summary: "Fetch the logs of a container",
+    summary: "Show what a container has printed",
     flags: &[&[
         Flag::bool("details", "Show what the log driver adds to each line"),
         Flag::bool("follow", "Go on as it prints").short(b'f'),

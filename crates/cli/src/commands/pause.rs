@@ -9,7 +9,7 @@ use crate::session::Session;
 pub(super) static PAUSE: Command = Command {
     names: &["container pause", "pause"],
     usage: "CONTAINER [CONTAINER...]",
-    summary: "Pause all processes within one or more containers",
+    summary: "Freeze containers",
     flags: &[],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
@@ -19,7 +19,7 @@ pub(super) static PAUSE: Command = Command {
 pub(super) static UNPAUSE: Command = Command {
     names: &["container unpause", "unpause"],
     usage: "CONTAINER [CONTAINER...]",
-    summary: "Unpause all processes within one or more containers",
+    summary: "Thaw containers",
     flags: &[],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

@@ -13,7 +13,7 @@ use crate::session::Session;
 pub(super) static PORT: Command = Command {
     names: &["container port", "port"],
     usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
-    summary: "List port mappings or a specific mapping for the container",
+    summary: "Show where a container's ports are published",
     flags: &[],
     arguments: Arguments::Between(1, 2),
     interspersed: true,

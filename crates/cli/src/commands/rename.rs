@@ -11,7 +11,7 @@ use crate::session::Session;
 pub(super) static RENAME: Command = Command {
     names: &["container rename", "rename"],
     usage: "CONTAINER NEW_NAME",
-    summary: "Rename a container",
+    summary: "Give a container another name",
     flags: &[],
     arguments: Arguments::Exactly(2),
     interspersed: true,

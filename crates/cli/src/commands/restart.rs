@@ -10,7 +10,7 @@ use crate::session::Session;
 pub(super) static RESTART: Command = Command {
     names: &["container restart", "restart"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    summary: "Restart one or more containers",
+    summary: "Stop containers and start them again",
     flags: &[FLAGS],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

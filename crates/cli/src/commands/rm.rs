@@ -12,7 +12,7 @@ use crate::session::Session;
 pub(super) static RM: Command = Command {
     names: &["container rm", "container remove", "rm"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    summary: "Remove one or more containers",
+    summary: "Remove containers",
     flags: &[&[
         Flag::bool("force", "Kill it first if it runs").short(b'f'),
         Flag::bool("link", "Remove only this link").short(b'l'),

@@ -11,7 +11,7 @@ use crate::session::Session;
 pub(super) static RMI: Command = Command {
     names: &["image rm", "image remove", "rmi"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
-    summary: "Remove one or more images",
+    summary: "Remove images",
     flags: &[&[
         Flag::bool("force", "Remove it even if it has several names or is in use by stopped containers").short(b'f'),
         Flag::bool("no-prune", "Leave the images it was made from"),

@@ -17,7 +17,7 @@ use crate::terminal;
 pub(super) static RUN: Command = Command {
     names: &["container run", "run"],
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-    summary: "Create and run a new container from an image",
+    summary: "Run a command in a new container",
     flags: &[CONTAINER, FLAGS],
     arguments: Arguments::AtLeast(1),
     interspersed: false,
@@ -44,10 +44,16 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     } else {
         terminal::check(config.attach_stdin, config.tty)?;
     }
-    let forward = (flags.on("sig-proxy") && !detach && !config.tty).then(terminal::proxy);
+    let pass_signals = flags.on("sig-proxy") && !detach && !config.tty;
     let client = session.client().await.map_err(failed)?;
-    // Attaching, waiting and starting overlap; their connections are made while the engine creates the container.
-    let (created, _) = tokio::join!(create(client, flags, &wanted), client.connect(if detach { 0 } else { 2 }));
+    let (created, forward) = tokio::join!(create(client, flags, &wanted), async {
+        // The request goes out first: what follows is done while the engine creates the container.
+        tokio::task::yield_now().await;
+        let forward = pass_signals.then(terminal::proxy);
+        // Attaching, waiting and starting overlap. A failure comes back when the connection is needed.
+        let _ = client.connect(if detach { 0 } else { 2 }).await;
+        forward
+    });
     let id = created.map_err(failed)?;
     let work = async {
         match attached(&wanted) {

@@ -15,7 +15,7 @@ use crate::session::Session;
 pub(super) static SAVE: Command = Command {
     names: &["image save", "save"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
-    summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    summary: "Write images into an archive",
     flags: &[&[
         Flag::text("output", "Write to this file").short(b'o'),
         Flag::text("platform", "Save only this platform").hidden(),

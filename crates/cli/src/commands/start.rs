@@ -15,7 +15,7 @@ use crate::terminal;
 pub(super) static START: Command = Command {
     names: &["container start", "start"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    summary: "Start one or more stopped containers",
+    summary: "Start stopped containers",
     flags: &[&[
         Flag::bool("attach", "Attach to its output and pass signals on").short(b'a'),
         Flag::text("checkpoint", "Restore from this checkpoint").hidden(),

@@ -9,7 +9,7 @@ use crate::session::Session;
 pub(super) static STOP: Command = Command {
     names: &["container stop", "stop"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    summary: "Stop one or more running containers",
+    summary: "Stop running containers",
     flags: &[FLAGS],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

@@ -17,7 +17,7 @@ use crate::session::Session;
 pub(super) static SYSTEM_DF: Command = Command {
     names: &["system df"],
     usage: "[OPTIONS]",
-    summary: "Show disk usage",
+    summary: "Show what takes how much disk space",
     flags: &[&[FORMAT, Flag::bool("verbose", "Show each thing by itself").short(b'v')]],
     arguments: Arguments::None,
     interspersed: true,
@@ -134,6 +134,8 @@ impl Row for Kind {
 
 fn verbose(mut usage: DiskUsage) -> dhow_errdefs::Result<String> {
     let cache = build_cache(&usage).field("Size");
+    let builds =
+        show::<Build>(&[], &Format::Columns(&["ID", "Type", "Size", "Created", "LastUsed", "Usage", "Shared"]))?;
     let mut seen = HashSet::new();
     usage.images.retain(|image| seen.insert(image.id.clone()));
     let images: Vec<Image> = usage.images.iter().flat_map(|image| rows(image, false, false)).collect();
@@ -149,7 +151,7 @@ fn verbose(mut usage: DiskUsage) -> dhow_errdefs::Result<String> {
     let volumes: Vec<Volume> = usage.volumes.iter().map(Volume).collect();
     let volumes = show(&volumes, &Format::Columns(&["Name", "Links", "Size"]))?;
     Ok(format!(
-        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n"
+        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n\n{builds}"
     ))
 }
 
@@ -177,6 +179,26 @@ impl Row for Volume<'_> {
             "Size" => data.filter(|data| data.size >= 0).map_or("N/A".into(), |data| decimal(data.size as f64)),
             _ => String::new(),
         }
+    }
+}
+
+/// A record of the build cache. There are none before there is a builder; the heads of the table are there already.
+enum Build {}
+
+impl Row for Build {
+    const KIND: &'static str = "*formatter.buildCacheContext";
+    const COLUMNS: &'static [Column] = &[
+        Column { name: "ID", header: "CACHE ID" },
+        Column { name: "Type", header: "CACHE TYPE" },
+        Column { name: "Size", header: "SIZE" },
+        Column { name: "Created", header: "CREATED" },
+        Column { name: "LastUsed", header: "LAST USED" },
+        Column { name: "Usage", header: "USAGE" },
+        Column { name: "Shared", header: "SHARED" },
+    ];
+
+    fn field(&self, _name: &str) -> String {
+        match *self {}
     }
 }
 

@@ -11,7 +11,7 @@ use crate::session::Session;
 pub(super) static TAG: Command = Command {
     names: &["image tag", "tag"],
     usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
-    summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    summary: "Give an image another name",
     flags: &[],
     arguments: Arguments::Exactly(2),
     interspersed: true,

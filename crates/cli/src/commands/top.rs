@@ -10,7 +10,7 @@ use crate::session::Session;
 pub(super) static TOP: Command = Command {
     names: &["container top", "top"],
     usage: "CONTAINER [ps OPTIONS]",
-    summary: "Display the running processes of a container",
+    summary: "Show the processes of a container",
     flags: &[],
     arguments: Arguments::AtLeast(1),
     interspersed: false,

@@ -19,7 +19,7 @@ use crate::session::Session;
 pub(super) static VERSION: Command = Command {
     names: &["version"],
     usage: "[OPTIONS]",
-    summary: "Show the version information",
+    summary: "Show the versions of client and engine",
     flags: &[&[
         Flag::text("format", "How to print:\n'json':             JSON\n'TEMPLATE':         a Go template").short(b'f')
     ]],

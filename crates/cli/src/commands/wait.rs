@@ -11,7 +11,7 @@ use crate::session::Session;
 pub(super) static WAIT: Command = Command {
     names: &["container wait", "wait"],
     usage: "CONTAINER [CONTAINER...]",
-    summary: "Block until one or more containers stop, then print their exit codes",
+    summary: "Wait for containers to end and print their exit codes",
     flags: &[],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
