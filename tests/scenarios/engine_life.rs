@@ -58,7 +58,8 @@ fn a_container_with_rm_that_ended_while_the_engine_was_away_is_removed() {
 #[test]
 fn an_attached_client_keeps_its_stream_over_a_crash() {
     let mut world = busybox();
-    world.dhow(&["run", "-di", "--name", "cat", "busybox", "cat"]).exits(0);
+    world.dhow(&["create", "-i", "--name", "cat", "busybox", "cat"]).exits(0);
+    world.dhow(&["start", "cat"]).exits(0);
     let mut client =
         world.command(&["attach", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
     let mut input = client.stdin.take().expect("piped");

@@ -47,8 +47,13 @@ fn detached_exec_goes_on_alone() {
 #[test]
 fn what_cannot_be_executed_gives_dockers_exit_codes() {
     let world = running();
-    world.dhow(&["exec", "box", "no-such-program"]).exits(127).says("executable file not found in $PATH");
-    world.dhow(&["exec", "box", "/etc/passwd"]).exits(126).says("permission denied");
+    // As with docker, the words come through the stream of the exec.
+    let missing = world.dhow(&["exec", "box", "no-such-program"]);
+    missing.exits(127);
+    assert!(missing.stdout().contains("executable file not found in $PATH"), "{missing:?}");
+    let not_executable = world.dhow(&["exec", "box", "/etc/passwd"]);
+    not_executable.exits(126);
+    assert!(not_executable.stdout().contains("permission denied"), "{not_executable:?}");
     world.dhow(&["exec", "nobody", "true"]).exits(1).says("No such container: nobody");
     world.dhow(&["stop", "-t", "0", "box"]).exits(0);
     world.dhow(&["exec", "box", "true"]).exits(1).says("is not running");

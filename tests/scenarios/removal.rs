@@ -8,18 +8,15 @@ use dhow_testkit::{World, eventually};
 
 use crate::busybox;
 
+/// The shim is the parent of the container's first process.
 fn shim_of(world: &World, container: &str) -> Pid {
-    let id = world.inspect(container, "{{.Id}}");
-    let pid = fs::read_dir("/proc")
-        .expect("proc")
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok())
-        .find(|pid| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            line.contains(" shim") && line.contains(&id)
-        });
-    Pid::from_raw(pid.expect("a shim carries the container's id in its command line")).expect("not 0")
+    let first = world.inspect(container, "{{.State.Pid}}");
+    let status = fs::read_to_string(format!("/proc/{first}/status")).expect("it runs");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("every process has one");
+    let pid: i32 = parent.trim().parse().expect("a number");
+    let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+    assert!(String::from_utf8_lossy(&line).contains(&world.inspect(container, "{{.Id}}")), "ps shows whose shim it is");
+    Pid::from_raw(pid).expect("not 0")
 }
 
 #[test]

@@ -72,7 +72,9 @@ fn attach_detach_and_attach_again() {
 #[test]
 fn attach_to_a_container_without_terminal_gives_input_and_output() {
     let world = busybox();
-    world.dhow(&["run", "-di", "--name", "cat", "busybox", "cat"]).exits(0);
+    // Made with -i and not detached, so the end of the client's input is the end of the container's.
+    world.dhow(&["create", "-i", "--name", "cat", "busybox", "cat"]).exits(0);
+    world.dhow(&["start", "cat"]).exits(0);
     let output = finish_with_input(&mut world.command(&["attach", "cat"]), b"through attach\n".to_vec());
     assert_eq!(output.ok(), "through attach");
     assert_eq!(world.dhow(&["wait", "cat"]).ok(), "0");

@@ -133,9 +133,19 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         match &self.0.cause {
-            Some(cause) => write!(f, ": {cause}"),
+            Some(cause) => write!(f, ": {}", words(cause.as_ref())),
             None => Ok(()),
         }
+    }
+}
+
+/// A cause in the words of Docker's users: what the operating system says in lower case and without its number.
+fn words(cause: &(dyn StdError + Send + Sync + 'static)) -> String {
+    let text = cause.to_string();
+    let number = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    match number.and_then(|number| text.strip_suffix(&format!(" (os error {number})"))) {
+        Some(words) => words.to_lowercase(),
+        None => text,
     }
 }
 
@@ -186,6 +196,6 @@ mod tests {
         let error: Error = Err::<(), _>(io::Error::from_raw_os_error(2)).context(|| "open /x").unwrap_err();
         assert_eq!(error.class(), Class::NotFound);
         assert_eq!(error.os_error(), Some(2));
-        assert!(error.to_string().starts_with("open /x: "));
+        assert_eq!(error.to_string(), "open /x: no such file or directory");
     }
 }

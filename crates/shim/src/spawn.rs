@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -20,7 +21,8 @@ pub struct Spawned {
     pub control: UnixStream,
 }
 
-/// Starts `program`, our own binary ([`dhow_sys::exe::ProtectedExe::path`]), with the argument `shim`.
+/// Starts `program`, our own binary ([`dhow_sys::exe::ProtectedExe::path`]), with the argument `shim` and the container's
+/// directory in the exec root, so that ps(1) shows whose shim it is.
 ///
 /// The shim's end of the connection is its standard input, so that no descriptor has to be made inheritable in a
 /// threaded process; the shim moves it away at once. It begins a session of its own, so that no signal for the engine's
@@ -28,8 +30,8 @@ pub struct Spawned {
 ///
 /// # Errors
 /// What fork and execve say: `ResourceExhausted` at the limit of processes, `NotFound` without the binary.
-pub fn spawn(program: &Path) -> Result<Spawned> {
-    spawn_command(Command::new(program).arg("shim"))
+pub fn spawn(program: &Path, run_dir: &Path) -> Result<Spawned> {
+    spawn_command(Command::new(program).arg0("dhow").arg("shim").arg(run_dir))
 }
 
 /// The same with a command of the caller's making, for tests.

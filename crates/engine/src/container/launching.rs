@@ -128,8 +128,8 @@ fn exit_code(error: &Error) -> i32 {
 
 async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<Attachment>) -> Result<Launched> {
     // The shim starts up while its task is put together.
-    let program = core.program();
-    let spawned = blocking(move || dhow_shim::spawn(&program)).await?;
+    let (program, run_dir) = (core.program(), core.run_dir(&container.id));
+    let spawned = blocking(move || dhow_shim::spawn(&program, &run_dir)).await?;
     let (link, mut events) = Link::of_child(spawned)?;
     let _ = container.tell(Command::ShimBorn(link.clone()));
     let launch = {
