@@ -113,6 +113,11 @@ impl Core {
         self.config.exec_root.join("containers").join(id)
     }
 
+    /// The folder behind /dev/shm of a container that shares it.
+    pub(crate) fn shm_dir(&self, id: &str) -> PathBuf {
+        self.config.exec_root.join("shm").join(id)
+    }
+
     /// The container's cgroup, if this engine can make one.
     pub(crate) fn cgroup_of(&self, container: &Container) -> Option<String> {
         self.host.cgroup(&container.view().spec.host.resources.cgroup_parent, &container.id)

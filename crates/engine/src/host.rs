@@ -79,6 +79,7 @@ fn platform(config: &Config, unified: bool) -> Platform {
         capabilities: capabilities_of_mask(bounding_set().unwrap_or(u64::MAX)),
         unified_cgroups: unified,
         rootless: config.rootless,
+        mqueue: Path::new("/dev/mqueue").is_dir(),
         tty_group: maps_group(5),
         network_sysctls: ["ip_unprivileged_port_start", "ping_group_range"].iter().all(|name| ipv4.join(name).exists()),
     }

@@ -190,6 +190,12 @@ fn sweep_unknown(core: &Core, known: &HashSet<String>) {
             crate::leftovers::sweep(core, &id, core.host.cgroup("", &id).as_deref());
         }
     }
+    for id in names(&core.config.exec_root.join("shm")) {
+        if !known.contains(&id) && !exists_now(core, &id) {
+            // The next engine tries again.
+            let _ = crate::start::remove_shm(core, &id);
+        }
+    }
     let Some(hierarchy) = &core.host.cgroups else { return };
     let trees = [hierarchy.unified_mount_point(), hierarchy.mount_point(Controller::Pids)];
     for tree in trees.into_iter().flatten() {

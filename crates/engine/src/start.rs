@@ -2,6 +2,7 @@
 
 mod etc;
 mod lookups;
+mod shm;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use crate::spec::ContainerSpec;
 
 pub(crate) use etc::files as etc_files;
 pub(crate) use lookups::{bind_sources, of_process as user_of_process};
+pub(crate) use shm::remove as remove_shm;
 
 /// Where the engine's init is bound in containers that want one, as Docker has it.
 const INIT: &str = "/sbin/docker-init";
@@ -31,6 +33,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let peers = lookups::peers(core, spec)?;
     let devices = lookups::devices(&spec.host)?;
     let files = etc::prepare(core, container, spec, &container_dir)?;
+    let shm = shm::prepare(core, container, spec)?;
     let cgroup = core.cgroup_of(container);
     let mut config = configuration(
         spec,
@@ -42,6 +45,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             peers: &peers,
             devices: &devices,
             files: &files,
+            shm: shm.as_deref(),
             volumes: core.volumes.dir(),
             cgroup: cgroup.as_deref().unwrap_or_default(),
         },

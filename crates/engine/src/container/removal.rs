@@ -105,5 +105,6 @@ fn erase(core: &Core, container: &Container, body: &Body, volumes: bool) -> Resu
     core.store.metadata().delete_container(&container.id)?;
     let files = core.store.snapshots().remove(&container.id).map(drop);
     let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts) } else { Ok(()) };
-    files.and(volumes)
+    let shm = crate::start::remove_shm(core, &container.id);
+    files.and(volumes).and(shm)
 }

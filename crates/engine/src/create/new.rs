@@ -52,6 +52,12 @@ impl Core {
         with_defaults(&mut spec, &id, &self.defaults());
         let warnings = validate(&mut spec, &self.facts())?;
         crate::start::log_config(&spec)?;
+        if let Sharing::Container(peer) = Sharing::of(&spec.host.network_mode) {
+            // Who shares the network is known under the same name; only now, because nobody may choose it.
+            let peer = self.containers().find(peer)?.view();
+            spec.hostname.clone_from(&peer.spec.hostname);
+            spec.domainname.clone_from(&peer.spec.domainname);
+        }
         let mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
         crate::start::bind_sources(&mounts)?;
         Ok(Draft {
@@ -75,14 +81,8 @@ impl Core {
                 *mode = format!("container:{}", peer.id);
             }
         }
-        match Sharing::of(&host.network_mode) {
-            Sharing::Container(id) if spec.hostname.is_empty() => {
-                // Who shares the network is known under the same name, but may not choose one: validation says so.
-                spec.domainname.clone_from(&self.containers().find(id)?.view().spec.domainname);
-            }
-            // With the host's UTS namespace it has no name of its own to set.
-            Sharing::Host if spec.hostname.is_empty() && host.uts_mode != "host" => spec.hostname = host_name(),
-            _ => {}
+        if host.network_mode == "host" && host.uts_mode != "host" && spec.hostname.is_empty() {
+            spec.hostname = host_name();
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ pub(crate) struct Surroundings<'a> {
     pub devices: &'a HostDevices,
     /// Files that are mounted over the image's.
     pub files: &'a EtcFiles,
+    /// The folder behind /dev/shm of a container that shares it.
+    pub shm: Option<&'a Path>,
     /// Where volumes live, by name.
     pub volumes: &'a Path,
     /// The cgroup, as in `/dhow/<id>`.
@@ -58,6 +60,8 @@ pub(crate) struct Platform {
     pub unified_cgroups: bool,
     /// The engine runs in a user namespace.
     pub rootless: bool,
+    /// The host has a file system at /dev/mqueue, for containers that live in its IPC namespace.
+    pub mqueue: bool,
     /// Group 5 (`tty`) exists in that user namespace.
     pub tty_group: bool,
     /// The kernel knows `net.ipv4.ip_unprivileged_port_start` and `net.ipv4.ping_group_range`.
@@ -123,3 +127,6 @@ fn linux(spec: &ContainerSpec, mounts: &[Mount], around: &Surroundings<'_>) -> R
         ..Linux::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

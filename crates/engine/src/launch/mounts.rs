@@ -89,23 +89,34 @@ fn kernel(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Entry> {
         },
         entry("/sys/fs/cgroup", "cgroup", None, &[access, "nosuid", "noexec", "nodev"]),
     ];
-    let shm_size = if host.shm_size > 0 { host.shm_size } else { SHM_SIZE };
-    match (host.ipc_mode.as_str(), Sharing::of(&host.ipc_mode)) {
-        (_, Sharing::Host) => {
-            entries.push(bind("/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
-            entries.push(bind("/dev/shm", &["rbind", "nosuid", "noexec", "nodev"]));
-        }
-        ("none", _) => entries.push(entry("/dev/mqueue", "mqueue", None, &STRICT)),
-        _ => {
-            entries.push(entry("/dev/mqueue", "mqueue", None, &STRICT));
-            let size = format!("size={shm_size}");
-            entries.push(Entry {
-                source: Some(PathBuf::from("shm")),
-                ..entry("/dev/shm", "tmpfs", None, &["nosuid", "noexec", "nodev", "mode=1777", &size])
-            });
-        }
-    }
+    entries.extend(ipc(spec, around));
     entries
+}
+
+/// /dev/mqueue and /dev/shm, which belong to the IPC namespace.
+fn ipc(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Entry> {
+    const STRICT: [&str; 3] = ["nosuid", "noexec", "nodev"];
+    let host = &spec.host;
+    let bind =
+        |target: &str, source: PathBuf| entry(target, "bind", Some(source), &["rbind", "nosuid", "noexec", "nodev"]);
+    let mqueue = entry("/dev/mqueue", "mqueue", None, &STRICT);
+    if Sharing::of(&host.ipc_mode) == Sharing::Host {
+        let mut entries = vec![bind("/dev/shm", PathBuf::from("/dev/shm"))];
+        if around.host.mqueue {
+            entries.push(bind("/dev/mqueue", PathBuf::from("/dev/mqueue")));
+        }
+        return entries;
+    }
+    if host.ipc_mode == "none" {
+        return vec![mqueue];
+    }
+    if let Some(shared) = around.shm {
+        return vec![mqueue, bind("/dev/shm", shared.to_path_buf())];
+    }
+    let size = format!("size={}", if host.shm_size > 0 { host.shm_size } else { SHM_SIZE });
+    let shm =
+        entry("/dev/shm", "tmpfs", Some(PathBuf::from("shm")), &["nosuid", "noexec", "nodev", "mode=1777", &size]);
+    vec![mqueue, shm]
 }
 
 fn devpts(tty_group: bool) -> Entry {

@@ -16,6 +16,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("logs_follow_to_the_end", logs_follow_to_the_end),
     ("a_restart_policy_starts_it_again", a_restart_policy_starts_it_again),
     ("an_init_reaps", an_init_reaps),
+    ("namespaces_are_shared", namespaces_are_shared),
+    ("a_thousand_containers_are_listed_from_memory", a_thousand_containers_are_listed_from_memory),
 ];
 
 fn a_container_runs_writes_and_ends() {
@@ -136,4 +138,38 @@ fn an_init_reaps() {
     spec.host.init = Some(true);
     let (code, output) = world.output(spec);
     assert_eq!((code, output.trim()), (4, "docker-init"));
+}
+
+fn namespaces_are_shared() {
+    let world = World::new();
+    let mut donor = sh("echo there > /dev/shm/x; hostname donor 2>/dev/null; sleep 1000");
+    donor.host.ipc_mode = "shareable".to_owned();
+    donor.hostname = "donor".to_owned();
+    let id = world.run(donor);
+    let mut guest = sh("until cat /dev/shm/x 2>/dev/null; do sleep 0.05; done; hostname; readlink /proc/self/ns/net");
+    guest.host.ipc_mode = format!("container:{id}");
+    guest.host.network_mode = format!("container:{}", &id[..12]);
+    let (code, output) = world.output(guest);
+    let network = std::fs::read_link(format!("/proc/{}/ns/net", world.state(&id).pid)).unwrap();
+    assert_eq!((code, output), (0, format!("there\ndonor\n{}\n", network.display())));
+    let mut guest = sh("true");
+    guest.host.ipc_mode = format!("container:{}", world.run(command(&["sleep", "1000"])));
+    let lone = world.create(guest);
+    let error = world.wait_for(world.engine().start(&lone)).unwrap_err();
+    assert!(error.to_string().contains("non-shareable IPC"), "{error}");
+}
+
+fn a_thousand_containers_are_listed_from_memory() {
+    let world = World::new();
+    for _ in 0..1000 {
+        world.create(command(&["true"]));
+    }
+    let all = || ListOptions { all: true, ..ListOptions::default() };
+    let start = std::time::Instant::now();
+    let list = world.wait_for(world.engine().list(all())).unwrap();
+    println!("1,000 containers listed in {:?}", start.elapsed());
+    assert_eq!(list.len(), 1000);
+    assert!(list.windows(2).all(|pair| pair[0].created >= pair[1].created));
+    let last = ListOptions { limit: 3, ..all() };
+    assert_eq!(world.wait_for(world.engine().list(last)).unwrap(), list[..3]);
 }
