@@ -77,9 +77,8 @@ impl Waiting {
         while let Some(piece) = self.0.next().await? {
             text.extend_from_slice(&piece);
         }
-        dhow_api::json::from_slice(&text).map_err(|cause| {
-            dhow_errdefs::Error::unavailable("wait for the container: the daemon went away").with_cause(cause)
-        })
+        dhow_api::json::from_slice(&text)
+            .map_err(|cause| dhow_errdefs::Error::unavailable("the daemon went away").with_cause(cause))
     }
 }
 

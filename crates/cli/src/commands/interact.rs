@@ -96,11 +96,12 @@ pub(super) async fn with_signals(
 
 /// The exit code of a container that is waited for.
 pub(super) async fn exit_code(waiting: Waiting) -> Outcome {
-    let WaitResponse { error, status_code } = waiting.exit().await?;
-    if let Some(error) = error.filter(|error| !error.message.is_empty()) {
-        return Err(Failure::Text(format!("Error waiting for container: {}", error.message), 125));
+    let lost = |why: String| Failure::Text(format!("error waiting for container: {why}"), 125);
+    let WaitResponse { error, status_code } = waiting.exit().await.map_err(|error| lost(error.to_string()))?;
+    match error.filter(|error| !error.message.is_empty()) {
+        Some(error) => Err(lost(error.message)),
+        None => Ok(code(status_code)),
     }
-    Ok(code(status_code))
 }
 
 /// An exit status as our own: only its lowest byte leaves a process.

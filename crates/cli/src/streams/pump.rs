@@ -5,8 +5,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 
 use dhow_client::{Hijacked, Socket};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::{Demux, escape::Escape};
@@ -107,11 +110,24 @@ struct Plain(io::Stdout);
 
 impl Write for Plain {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        rustix::io::write(&self.0, bytes).map_err(Into::into)
+        loop {
+            match rustix::io::write(&self.0, bytes) {
+                Err(Errno::AGAIN) => until_ready(&self.0, PollFlags::OUT)?,
+                other => return other.map_err(Into::into),
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Waits for a file that somebody we share it with has made non-blocking.
+fn until_ready(file: impl AsFd, how: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::from_borrowed_fd(file.as_fd(), how)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -120,7 +136,8 @@ fn input(mut to: Socket, plan: &Plan) -> End {
     let stdin = io::stdin();
     loop {
         let length = match rustix::io::read(&stdin, &mut block) {
-            Err(rustix::io::Errno::INTR) => continue,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) if until_ready(&stdin, PollFlags::IN).is_ok() => continue,
             Ok(0) | Err(_) => break,
             Ok(length) => length,
         };
