@@ -76,7 +76,11 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         size: size || asked.contains(".Size") || asked == "{{json .}}",
         filters: filters(flags),
     };
-    let containers = session.client().await?.container_list(&listing).await?;
+    let client = session.client().await?;
+    let containers = match quiet || asked == "table" {
+        true => client.container_list_lean(&listing).await?,
+        false => client.container_list(&listing).await?,
+    };
     let full = flags.on("no-trunc");
     let rows: Vec<Container> = containers.into_iter().map(|summary| Container { summary, full }).collect();
     if quiet {
