@@ -78,7 +78,8 @@ fn docker_and_containerd_run_containers_with_our_runtime() {
     assert_eq!(docker(&["run", "--rm", "busybox", "echo", "by docker"]).ok(), "by docker");
     docker(&["run", "--rm", "busybox", "sh", "-c", "exit 12"]).exits(12);
     docker(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
-    let input = finish_with_input(&mut engine.command("docker", &["run", "-i", "--rm", "busybox", "cat"]), b"through".to_vec());
+    let input =
+        finish_with_input(&mut engine.command("docker", &["run", "-i", "--rm", "busybox", "cat"]), b"through".to_vec());
     assert_eq!(input.ok(), "through");
     docker(&["run", "-dt", "--name", "box", "-m", "64m", "--pids-limit", "50", "busybox", "sh"]).exits(0);
     assert_eq!(docker(&["exec", "box", "echo", "inside"]).ok(), "inside");

@@ -11,7 +11,8 @@ fn our_command_line_drives_a_stock_engine() {
     assert_eq!(dhow(&["run", "--rm", "busybox", "echo", "hi"]).ok(), "hi");
     dhow(&["run", "--rm", "busybox", "sh", "-c", "exit 7"]).exits(7);
     dhow(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
-    let echoed = finish_with_input(&mut engine.command(DHOW, &["run", "-i", "--rm", "busybox", "cat"]), b"both ways".to_vec());
+    let echoed =
+        finish_with_input(&mut engine.command(DHOW, &["run", "-i", "--rm", "busybox", "cat"]), b"both ways".to_vec());
     assert_eq!(echoed.ok(), "both ways");
     dhow(&["run", "-d", "--name", "box", "busybox", "sh", "-c", "echo logged; sleep 1000"]).exits(0);
     assert_eq!(dhow(&["exec", "box", "echo", "inside"]).ok(), "inside");

@@ -46,7 +46,8 @@ impl Script {
 
     /// One shell program for the whole lab: a variable set in one step is there in the next.
     pub(crate) fn shell(&self, client: &str) -> String {
-        let mut text = String::from("exec 2>&1\ndhow() { \"$DHOW\" \"$@\"; }\nstart-engine() { eval \"$START_ENGINE\"; }\n");
+        let mut text =
+            String::from("exec 2>&1\ndhow() { \"$DHOW\" \"$@\"; }\nstart-engine() { eval \"$START_ENGINE\"; }\n");
         for step in &self.steps {
             text += &format!("{}\necho; echo {MARK} $?\n", with_client(&step.command, client));
         }

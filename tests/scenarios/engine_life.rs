@@ -50,7 +50,8 @@ fn a_container_with_rm_that_ended_while_the_engine_was_away_is_removed() {
     world.dhow(&["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
     let pid: i32 = world.inspect("box", "{{.State.Pid}}").parse().expect("a pid");
     world.crash_engine();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("not 0"), rustix::process::Signal::KILL).expect("ours");
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("not 0"), rustix::process::Signal::KILL)
+        .expect("ours");
     world.start_engine();
     eventually("it is removed", || world.dhow(&["ps", "-aq"]).ok().is_empty());
 }
@@ -60,8 +61,13 @@ fn an_attached_client_keeps_its_stream_over_a_crash() {
     let mut world = busybox();
     world.dhow(&["create", "-i", "--name", "cat", "busybox", "cat"]).exits(0);
     world.dhow(&["start", "cat"]).exits(0);
-    let mut client =
-        world.command(&["attach", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+    let mut client = world
+        .command(&["attach", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
     let mut input = client.stdin.take().expect("piped");
     let mut output = client.stdout.take().expect("piped");
     let mut echoed = |word: &[u8]| {

@@ -23,7 +23,19 @@ fn exec_shares_the_container_and_reports_its_exit_code() {
 #[test]
 fn exec_takes_environment_user_and_folder() {
     let world = running();
-    let shown = world.dhow(&["exec", "-e", "MORE=1", "-u", "alice", "-w", "/tmp", "box", "sh", "-c", "echo $FROM $MORE; id -un; pwd"]);
+    let shown = world.dhow(&[
+        "exec",
+        "-e",
+        "MORE=1",
+        "-u",
+        "alice",
+        "-w",
+        "/tmp",
+        "box",
+        "sh",
+        "-c",
+        "echo $FROM $MORE; id -un; pwd",
+    ]);
     assert_eq!(shown.ok(), "run 1\nalice\n/tmp");
 }
 
@@ -41,7 +53,9 @@ fn exec_streams_are_clean_and_input_ends() {
 fn detached_exec_goes_on_alone() {
     let world = running();
     assert_eq!(world.dhow(&["exec", "-d", "box", "sh", "-c", "echo later > /later"]).ok(), "");
-    dhow_testkit::eventually("the file is there", || world.dhow(&["exec", "box", "cat", "/later"]).stdout() == "later\n");
+    dhow_testkit::eventually("the file is there", || {
+        world.dhow(&["exec", "box", "cat", "/later"]).stdout() == "later\n"
+    });
 }
 
 #[test]
@@ -62,9 +76,8 @@ fn what_cannot_be_executed_gives_dockers_exit_codes() {
 #[test]
 fn privileged_exec_has_what_the_container_has_not() {
     let world = running();
-    let caps = |flags: &[&str]| {
-        world.dhow(&[&["exec"], flags, &["box", "grep", "CapEff", "/proc/self/status"]].concat()).ok()
-    };
+    let caps =
+        |flags: &[&str]| world.dhow(&[&["exec"], flags, &["box", "grep", "CapEff", "/proc/self/status"]].concat()).ok();
     assert_ne!(caps(&["--privileged"]), caps(&[]));
 }
 

@@ -8,7 +8,17 @@ use crate::{DHOW, busybox};
 fn import_takes_changes_and_runs() {
     let world = World::new(DHOW);
     let id = finish_with_input(
-        &mut world.command(&["import", "-c", "CMD [\"echo\", \"imported\"]", "-c", "ENV A=1", "-m", "note", "-", "my/linux:1"]),
+        &mut world.command(&[
+            "import",
+            "-c",
+            "CMD [\"echo\", \"imported\"]",
+            "-c",
+            "ENV A=1",
+            "-m",
+            "note",
+            "-",
+            "my/linux:1",
+        ]),
         busybox_tar(),
     );
     assert!(id.ok().starts_with("sha256:"));

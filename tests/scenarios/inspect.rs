@@ -5,7 +5,12 @@ use crate::busybox;
 #[test]
 fn inspect_shows_what_was_asked_for() {
     let world = busybox();
-    world.dhow(&["create", "--name", "box", "-e", "A=1", "-l", "x=y", "-m", "64m", "--cpus", "0.5", "-w", "/tmp", "busybox", "echo", "hi"]).exits(0);
+    world
+        .dhow(&[
+            "create", "--name", "box", "-e", "A=1", "-l", "x=y", "-m", "64m", "--cpus", "0.5", "-w", "/tmp", "busybox",
+            "echo", "hi",
+        ])
+        .exits(0);
     assert_eq!(world.inspect("box", "{{.Name}} {{.Path}} {{json .Args}}"), "/box echo [\"hi\"]");
     assert_eq!(world.inspect("box", "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}"), "67108864 500000000");
     assert_eq!(world.inspect("box", "{{index .Config.Labels \"x\"}}"), "y");
@@ -29,11 +34,17 @@ fn architecture() -> &'static str {
 fn version_and_info_speak_of_client_and_engine() {
     let world = busybox();
     let version = world.dhow(&["version"]).ok();
-    assert!(version.contains("Client:") && version.contains("Server:") && version.contains("API version:"), "{version}");
+    assert!(
+        version.contains("Client:") && version.contains("Server:") && version.contains("API version:"),
+        "{version}"
+    );
     let api = world.dhow(&["version", "--format", "{{.Server.APIVersion}}"]).ok();
     assert!(api.starts_with("1."), "{api}");
     let info = world.dhow(&["info"]).ok();
-    assert!(info.contains("Containers: 0") && info.contains("Images: 1") && info.contains("Storage Driver: overlay"), "{info}");
+    assert!(
+        info.contains("Containers: 0") && info.contains("Images: 1") && info.contains("Storage Driver: overlay"),
+        "{info}"
+    );
     assert_eq!(world.dhow(&["info", "--format", "{{.Containers}}"]).ok(), "0");
 }
 

@@ -10,7 +10,9 @@ use crate::busybox;
 #[test]
 fn logs_keep_streams_apart_and_order_within_them() {
     let world = busybox();
-    world.dhow(&["run", "--name", "writer", "busybox", "sh", "-c", "for i in 1 2 3; do echo o$i; echo e$i >&2; done"]).exits(0);
+    world
+        .dhow(&["run", "--name", "writer", "busybox", "sh", "-c", "for i in 1 2 3; do echo o$i; echo e$i >&2; done"])
+        .exits(0);
     let logs = world.dhow(&["logs", "writer"]);
     assert_eq!((logs.stdout().as_str(), logs.stderr().as_str()), ("o1\no2\no3\n", "e1\ne2\ne3\n"));
 }
@@ -47,7 +49,17 @@ fn follow_gives_lines_as_they_come_and_ends_with_the_container() {
 #[test]
 fn a_line_without_newline_and_a_very_long_line_come_back_whole() {
     let world = busybox();
-    world.dhow(&["run", "--name", "writer", "busybox", "sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x; echo; printf end"]).exits(0);
+    world
+        .dhow(&[
+            "run",
+            "--name",
+            "writer",
+            "busybox",
+            "sh",
+            "-c",
+            "head -c 100000 /dev/zero | tr '\\0' x; echo; printf end",
+        ])
+        .exits(0);
     let logs = world.dhow(&["logs", "writer"]).stdout();
     assert_eq!(logs.len(), 100_004);
     assert!(logs.ends_with("x\nend"));
@@ -56,7 +68,9 @@ fn a_line_without_newline_and_a_very_long_line_come_back_whole() {
 #[test]
 fn a_container_that_nobody_listens_to_is_never_blocked() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "writer", "busybox", "sh", "-c", "seq 1 200000; echo done > /done; sleep 1000"]).exits(0);
+    world
+        .dhow(&["run", "-d", "--name", "writer", "busybox", "sh", "-c", "seq 1 200000; echo done > /done; sleep 1000"])
+        .exits(0);
     eventually("it wrote everything", || world.dhow(&["exec", "writer", "cat", "/done"]).code() == 0);
     assert_eq!(world.dhow(&["logs", "--tail", "1", "writer"]).ok(), "200000");
 }

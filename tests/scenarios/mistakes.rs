@@ -8,7 +8,10 @@ fn names_are_checked_and_unique() {
     world.dhow(&["create", "--name", "-x", "busybox"]).exits(1).says("Invalid container name");
     world.dhow(&["create", "--name", "a b", "busybox"]).exits(1).says("only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
     world.dhow(&["create", "--name", "twin", "busybox"]).exits(0);
-    world.dhow(&["create", "--name", "twin", "busybox"]).exits(1).says("The container name \"/twin\" is already in use by container");
+    world
+        .dhow(&["create", "--name", "twin", "busybox"])
+        .exits(1)
+        .says("The container name \"/twin\" is already in use by container");
     assert_eq!(world.dhow(&["ps", "-aq"]).ok().lines().count(), 1);
 }
 
@@ -30,7 +33,10 @@ fn flags_are_checked_before_anything_happens() {
         (&["-v", "relative/../x:/y"][..], "includes invalid characters"),
         (&["-v", "/a:/b:/c:/d"][..], "invalid"),
         (&["-v", "/tmp:relative"][..], "mount path must be absolute"),
-        (&["--mount", "type=bind,source=/no/such/place,target=/x"][..], "bind source path does not exist: /no/such/place"),
+        (
+            &["--mount", "type=bind,source=/no/such/place,target=/x"][..],
+            "bind source path does not exist: /no/such/place",
+        ),
         (&["--mount", "type=nonsense,target=/x"][..], "nonsense"),
         (&["--ulimit", "nofile=2:1"][..], "soft limit"),
         (&["--ulimit", "nosuch=1"][..], "invalid ulimit type: nosuch"),

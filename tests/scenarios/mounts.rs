@@ -12,10 +12,18 @@ fn bind_mounts_in_both_spellings() {
     fs::write(folder.join("file"), "from host").expect("written");
     let source = folder.display().to_string();
     let volume = format!("{source}:/data");
-    assert_eq!(world.dhow(&["run", "--rm", "-v", &volume, "busybox", "sh", "-c", "cat /data/file; echo back > /data/new"]).ok(), "from host");
+    assert_eq!(
+        world
+            .dhow(&["run", "--rm", "-v", &volume, "busybox", "sh", "-c", "cat /data/file; echo back > /data/new"])
+            .ok(),
+        "from host"
+    );
     assert_eq!(fs::read_to_string(folder.join("new")).expect("written inside"), "back\n");
     let read_only = format!("{source}:/data:ro");
-    world.dhow(&["run", "--rm", "-v", &read_only, "busybox", "touch", "/data/x"]).exits(1).says("Read-only file system");
+    world
+        .dhow(&["run", "--rm", "-v", &read_only, "busybox", "touch", "/data/x"])
+        .exits(1)
+        .says("Read-only file system");
     let mount = format!("type=bind,source={source},target=/data,readonly");
     assert_eq!(world.dhow(&["run", "--rm", "--mount", &mount, "busybox", "cat", "/data/file"]).ok(), "from host");
     let single = format!("{source}/file:/etc/single");
@@ -33,7 +41,17 @@ fn the_short_form_makes_a_missing_source() {
 #[test]
 fn tmpfs_and_a_read_only_root() {
     let world = busybox();
-    let output = world.dhow(&["run", "--rm", "--read-only", "--tmpfs", "/scratch", "busybox", "sh", "-c", "echo x > /scratch/x && cat /scratch/x; echo y > /y"]);
+    let output = world.dhow(&[
+        "run",
+        "--rm",
+        "--read-only",
+        "--tmpfs",
+        "/scratch",
+        "busybox",
+        "sh",
+        "-c",
+        "echo x > /scratch/x && cat /scratch/x; echo y > /y",
+    ]);
     assert_eq!(output.stdout(), "x\n");
     output.says("Read-only file system");
 }
@@ -54,6 +72,9 @@ fn a_mount_over_a_link_in_the_image_stays_in_the_container() {
 fn devices_are_given_by_name_and_no_others_can_be_made() {
     let world = busybox();
     world.dhow(&["run", "--rm", "--device", "/dev/zero:/dev/nil", "busybox", "head", "-c", "1", "/dev/nil"]).exits(0);
-    world.dhow(&["run", "--rm", "busybox", "sh", "-c", "mknod /x b 7 0 && cat /x"]).exits(1).says("Operation not permitted");
+    world
+        .dhow(&["run", "--rm", "busybox", "sh", "-c", "mknod /x b 7 0 && cat /x"])
+        .exits(1)
+        .says("Operation not permitted");
     world.dhow(&["run", "--rm", "busybox", "sh", "-c", "echo hi > /dev/null; head -c 4 /dev/urandom | wc -c"]).exits(0);
 }

@@ -38,7 +38,9 @@ fn the_first_command_starts_the_engine_and_the_second_finds_it() {
 fn many_first_commands_at_once_get_one_engine() {
     let folder = tempfile::tempdir().expect("a folder");
     let children: Vec<_> = (0..8)
-        .map(|_| client(folder.path(), &["ps", "-q"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts"))
+        .map(|_| {
+            client(folder.path(), &["ps", "-q"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
+        })
         .collect();
     for child in children {
         let output = child.wait_with_output().expect("ends");

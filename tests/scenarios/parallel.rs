@@ -30,7 +30,12 @@ fn the_same_name_asked_for_by_many_goes_to_one() {
     let made = thread::scope(|scope| {
         let attempts: Vec<_> =
             (0..10).map(|_| scope.spawn(|| world.dhow(&["create", "--name", "one", "busybox"]).code())).collect();
-        attempts.into_iter().filter(|_| true).map(|attempt| attempt.join().expect("no panic")).filter(|&code| code == 0).count()
+        attempts
+            .into_iter()
+            .filter(|_| true)
+            .map(|attempt| attempt.join().expect("no panic"))
+            .filter(|&code| code == 0)
+            .count()
     });
     assert_eq!(made, 1);
 }
@@ -40,7 +45,9 @@ fn start_stop_and_remove_of_one_container_from_many_sides() {
     let world = busybox();
     world.dhow(&["create", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
     thread::scope(|scope| {
-        for verb in [&["start", "box"][..], &["stop", "-t", "0", "box"], &["kill", "box"], &["restart", "-t", "0", "box"]] {
+        for verb in
+            [&["start", "box"][..], &["stop", "-t", "0", "box"], &["kill", "box"], &["restart", "-t", "0", "box"]]
+        {
             for _ in 0..4 {
                 scope.spawn(|| world.dhow(verb));
             }

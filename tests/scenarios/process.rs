@@ -16,7 +16,20 @@ fn environment_from_flags_files_and_the_client() {
     let file = world.path().join("env");
     std::fs::write(&file, "# comment\nFROM_FILE=1 2\nPASSED\n").expect("written");
     let mut command = world.command(&[
-        "run", "--rm", "-e", "A=b=c", "-e", "TAKEN", "-e", "ABSENT", "--env-file", &file.to_string_lossy(), "-h", "box", "busybox", "env",
+        "run",
+        "--rm",
+        "-e",
+        "A=b=c",
+        "-e",
+        "TAKEN",
+        "-e",
+        "ABSENT",
+        "--env-file",
+        &file.to_string_lossy(),
+        "-h",
+        "box",
+        "busybox",
+        "env",
     ]);
     let output = command.env("TAKEN", "from client").env("PASSED", "yes").env_remove("ABSENT").output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -31,7 +44,9 @@ fn environment_from_flags_files_and_the_client() {
 #[test]
 fn user_by_name_number_and_group() {
     let world = busybox();
-    let id = |user: &str| world.dhow(&["run", "--rm", "-u", user, "busybox", "sh", "-c", "id -u; id -g; id -G; echo $HOME"]).ok();
+    let id = |user: &str| {
+        world.dhow(&["run", "--rm", "-u", user, "busybox", "sh", "-c", "id -u; id -g; id -G; echo $HOME"]).ok()
+    };
     assert_eq!(id("alice"), "1000\n1000\n1000 50\n/home/alice");
     assert_eq!(id("1000"), "1000\n1000\n1000 50\n/home/alice");
     assert_eq!(id("1000:50"), "1000\n50\n50\n/home/alice");
@@ -45,7 +60,10 @@ fn user_by_name_number_and_group() {
 fn working_folder_is_made_when_it_is_missing() {
     let world = busybox();
     assert_eq!(world.dhow(&["run", "--rm", "-w", "/made/for/me", "busybox", "pwd"]).ok(), "/made/for/me");
-    world.dhow(&["run", "--rm", "-w", "relative", "busybox", "pwd"]).exits(125).says("is invalid, it needs to be an absolute path");
+    world
+        .dhow(&["run", "--rm", "-w", "relative", "busybox", "pwd"])
+        .exits(125)
+        .says("is invalid, it needs to be an absolute path");
 }
 
 #[test]
@@ -61,7 +79,8 @@ fn host_name_and_its_files() {
 #[test]
 fn namespaces_are_own_shared_or_the_hosts() {
     let world = busybox();
-    let link = |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).expect("a namespace").display().to_string();
+    let link =
+        |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).expect("a namespace").display().to_string();
     let inside = |flag: &[&str], kind: &str| {
         let path = format!("/proc/self/ns/{kind}");
         world.dhow(&[&["run", "--rm"], flag, &["busybox", "readlink", &path]].concat()).ok()
@@ -78,7 +97,10 @@ fn namespaces_are_own_shared_or_the_hosts() {
         let own = world.dhow(&["exec", "first", "readlink", &format!("/proc/self/ns/{kind}")]).ok();
         assert_eq!(inside(&[&format!("{flag}=container:first")], kind), own);
     }
-    world.dhow(&["run", "--rm", "--pid=container:nobody", "busybox", "true"]).exits(125).says("No such container: nobody");
+    world
+        .dhow(&["run", "--rm", "--pid=container:nobody", "busybox", "true"])
+        .exits(125)
+        .says("No such container: nobody");
 }
 
 #[test]
@@ -96,7 +118,19 @@ fn init_reaps_and_forwards_signals() {
     let (pid, first) = shown.split_once('\n').expect("two lines");
     assert_ne!(pid, "1");
     assert!(first.contains("init"), "{first}");
-    world.dhow(&["run", "-d", "--init", "--name", "tiny", "busybox", "sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"]).exits(0);
+    world
+        .dhow(&[
+            "run",
+            "-d",
+            "--init",
+            "--name",
+            "tiny",
+            "busybox",
+            "sh",
+            "-c",
+            "trap 'exit 9' TERM; while :; do sleep 0.05; done",
+        ])
+        .exits(0);
     world.dhow(&["stop", "tiny"]).exits(0);
     assert!(["9", "143"].contains(&world.inspect("tiny", "{{.State.ExitCode}}").as_str()));
 }
@@ -104,9 +138,12 @@ fn init_reaps_and_forwards_signals() {
 #[test]
 fn sysctls_and_ulimits() {
     let world = busybox();
-    let value = world.dhow(&["run", "--rm", "--sysctl", "kernel.msgmax=4096", "busybox", "cat", "/proc/sys/kernel/msgmax"]).ok();
+    let value = world
+        .dhow(&["run", "--rm", "--sysctl", "kernel.msgmax=4096", "busybox", "cat", "/proc/sys/kernel/msgmax"])
+        .ok();
     assert_eq!(value, "4096");
     world.dhow(&["run", "--rm", "--sysctl", "kernel.panic=1", "busybox", "true"]).exits(125);
-    let files = world.dhow(&["run", "--rm", "--ulimit", "nofile=64:128", "busybox", "sh", "-c", "ulimit -Sn; ulimit -Hn"]).ok();
+    let files =
+        world.dhow(&["run", "--rm", "--ulimit", "nofile=64:128", "busybox", "sh", "-c", "ulimit -Sn; ulimit -Hn"]).ok();
     assert_eq!(files, "64\n128");
 }

@@ -112,7 +112,9 @@ fn streams_and_logs_without_root() {
 fn networks_none_and_host_without_root() {
     let home = Home::with_busybox();
     let host = fs::read_link("/proc/self/ns/net").expect("a namespace").display().to_string();
-    let inside = |network: &str| home.dhow(&["run", "--rm", "--network", network, "busybox", "readlink", "/proc/self/ns/net"]).ok();
+    let inside = |network: &str| {
+        home.dhow(&["run", "--rm", "--network", network, "busybox", "readlink", "/proc/self/ns/net"]).ok()
+    };
     assert_eq!(inside("host"), host);
     assert_ne!(inside("none"), host);
 }

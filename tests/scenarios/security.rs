@@ -25,10 +25,14 @@ fn seccomp_filters_unless_told_otherwise() {
     assert_eq!(status(&world, &["--security-opt", "seccomp=unconfined"], "Seccomp:"), "0");
     assert_eq!(status(&world, &["--privileged"], "Seccomp:"), "0");
     let profile = world.path().join("profile.json");
-    let text = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}"#;
+    let text =
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}"#;
     std::fs::write(&profile, text).expect("written");
     let option = format!("seccomp={}", profile.display());
-    world.dhow(&["run", "--rm", "--security-opt", &option, "busybox", "mkdir", "/x"]).exits(1).says("Operation not permitted");
+    world
+        .dhow(&["run", "--rm", "--security-opt", &option, "busybox", "mkdir", "/x"])
+        .exits(1)
+        .says("Operation not permitted");
     world.dhow(&["run", "--rm", "--security-opt", &option, "busybox", "touch", "/x"]).exits(0);
 }
 
@@ -42,7 +46,8 @@ fn no_new_privileges() {
 #[test]
 fn kernel_files_are_masked_or_read_only() {
     let world = busybox();
-    let script = "cat /proc/kcore | head -c 1 | wc -c; ls /proc/scsi /sys/firmware | wc -l; echo x > /proc/sys/kernel/hostname";
+    let script =
+        "cat /proc/kcore | head -c 1 | wc -c; ls /proc/scsi /sys/firmware | wc -l; echo x > /proc/sys/kernel/hostname";
     let output = world.dhow(&["run", "--rm", "busybox", "sh", "-c", script]);
     assert!(output.stdout().starts_with("0\n"), "{output:?}");
     output.says("Read-only file system");
@@ -70,7 +75,16 @@ fn the_working_folder_cannot_be_a_leaked_descriptor() {
     let world = busybox();
     for fd in 3..12 {
         let folder = format!("/proc/self/fd/{fd}");
-        let output = world.dhow(&["run", "--rm", "-w", &folder, "busybox", "sh", "-c", "ls ../../../../../../etc/hostname; pwd -P"]);
+        let output = world.dhow(&[
+            "run",
+            "--rm",
+            "-w",
+            &folder,
+            "busybox",
+            "sh",
+            "-c",
+            "ls ../../../../../../etc/hostname; pwd -P",
+        ]);
         assert_ne!(output.stdout().lines().last(), Some("/"), "descriptor {fd}: {output:?}");
         assert_ne!(output.code(), 0, "descriptor {fd}: {output:?}");
     }

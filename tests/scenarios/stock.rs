@@ -18,7 +18,8 @@ fn the_stock_client_drives_a_containers_life() {
     assert_eq!(world.docker(&["run", "--rm", "busybox", "echo", "hi"]).ok(), "hi");
     world.docker(&["run", "--rm", "busybox", "sh", "-c", "exit 11"]).exits(11);
     world.docker(&["run", "--rm", "busybox", "no-such-program"]).exits(127);
-    let echoed = finish_with_input(&mut world.stock_command(&["run", "-i", "--rm", "busybox", "cat"]), b"in and out".to_vec());
+    let echoed =
+        finish_with_input(&mut world.stock_command(&["run", "-i", "--rm", "busybox", "cat"]), b"in and out".to_vec());
     assert_eq!(echoed.ok(), "in and out");
     let id = world.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
     assert_eq!(id.len(), 64);
@@ -35,7 +36,9 @@ fn the_stock_client_drives_a_containers_life() {
 #[test]
 fn both_clients_print_the_same() {
     let world = busybox();
-    world.dhow(&["run", "--name", "one", "-l", "a=b", "busybox", "sh", "-c", "echo out; echo err >&2; exit 2"]).exits(2);
+    world
+        .dhow(&["run", "--name", "one", "-l", "a=b", "busybox", "sh", "-c", "echo out; echo err >&2; exit 2"])
+        .exits(2);
     world.dhow(&["create", "--name", "two", "busybox", "sleep", "7"]).exits(0);
     for args in [
         &["ps", "-a"][..],
@@ -85,9 +88,8 @@ fn the_stock_client_moves_images() {
 #[test]
 fn old_and_too_new_api_versions() {
     let world = busybox();
-    let ask = |version: &str| {
-        dhow_testkit::finish(world.stock_command(&["ps", "-a"]).env("DOCKER_API_VERSION", version))
-    };
+    let ask =
+        |version: &str| dhow_testkit::finish(world.stock_command(&["ps", "-a"]).env("DOCKER_API_VERSION", version));
     ask("1.24").exits(0);
     ask("1.41").exits(0);
     ask("1.99").exits(1).says("client version 1.99 is too new");

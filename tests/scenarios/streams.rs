@@ -103,7 +103,8 @@ fn signals_to_the_client_reach_the_process() {
     let mut out = client.stdout.take().expect("piped");
     let mut ready = [0; 6];
     out.read_exact(&mut ready).expect("the trap is set");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&client), rustix::process::Signal::TERM).expect("ours");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&client), rustix::process::Signal::TERM)
+        .expect("ours");
     let mut rest = String::new();
     out.read_to_string(&mut rest).expect("text");
     assert_eq!(rest, "got it\n");

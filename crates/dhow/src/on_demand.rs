@@ -12,7 +12,11 @@ use crate::paths::Paths;
 /// What the command line has to know about this product.
 pub(crate) fn hooks() -> dhow_cli::Hooks {
     let paths = Paths::of_this_user();
-    dhow_cli::Hooks { default_host: paths.default_host(), version: crate::VERSION, start_engine: Box::new(move || start(&paths)) }
+    dhow_cli::Hooks {
+        default_host: paths.default_host(),
+        version: crate::VERSION,
+        start_engine: Box::new(move || start(&paths)),
+    }
 }
 
 /// Starts `dhow daemon` in the background and returns when it listens. Somebody else who starts one at the same moment is
@@ -21,7 +25,8 @@ fn start(paths: &Paths) -> Result<()> {
     let log_path = paths.data_root.join("engine.log");
     let step = || "start the engine".to_owned();
     fs::create_dir_all(&paths.data_root).context(step)?;
-    let log = File::options().create(true).append(true).open(&log_path).context(|| format!("open {}", log_path.display()))?;
+    let log =
+        File::options().create(true).append(true).open(&log_path).context(|| format!("open {}", log_path.display()))?;
     let mut child = Command::new(std::env::current_exe().context(step)?)
         .args(["daemon", "--announce"])
         .arg("--data-root")

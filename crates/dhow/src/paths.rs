@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn variables_win() {
-        let around = Surroundings { data_root: Some("/d".into()), exec_root: Some("/e".into()), ..Surroundings::default() };
+        let around =
+            Surroundings { data_root: Some("/d".into()), exec_root: Some("/e".into()), ..Surroundings::default() };
         let paths = Paths::of(around);
         assert_eq!((paths.data_root, paths.exec_root), (PathBuf::from("/d"), PathBuf::from("/e")));
     }

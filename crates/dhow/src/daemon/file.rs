@@ -50,8 +50,23 @@ pub(crate) struct Ulimit {
 
 /// Every key of [`File`], to name those that are not understood.
 const KEYS: [&str; 17] = [
-    "hosts", "data-root", "exec-root", "pidfile", "debug", "log-level", "group", "cgroup-parent", "default-runtime",
-    "runtimes", "log-driver", "log-opts", "default-shm-size", "default-ulimits", "init", "labels", "live-restore",
+    "hosts",
+    "data-root",
+    "exec-root",
+    "pidfile",
+    "debug",
+    "log-level",
+    "group",
+    "cgroup-parent",
+    "default-runtime",
+    "runtimes",
+    "log-driver",
+    "log-opts",
+    "default-shm-size",
+    "default-ulimits",
+    "init",
+    "labels",
+    "live-restore",
 ];
 
 impl File {
@@ -63,13 +78,19 @@ impl File {
             text => text.context(|| format!("read configuration file {}", path.display()))?,
         };
         let step = || format!("configuration file {}", path.display());
-        if text.trim_start().starts_with('{') { Self::from_json(&text).context(step) } else { Self::from_toml(&text).context(step) }
+        if text.trim_start().starts_with('{') {
+            Self::from_json(&text).context(step)
+        } else {
+            Self::from_toml(&text).context(step)
+        }
     }
 
     fn from_toml(text: &str) -> Result<(Self, Vec<String>)> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(Error::invalid(format!("unknown key {key:?}")).with_hint(format!("known keys: {}", KEYS.join(", "))));
+            return Err(
+                Error::invalid(format!("unknown key {key:?}")).with_hint(format!("known keys: {}", KEYS.join(", ")))
+            );
         }
         let file = table.try_into().map_err(|error: toml::de::Error| Error::invalid(error.to_string()))?;
         Ok((file, Vec::new()))

@@ -15,11 +15,11 @@ pub(crate) struct Pidfile {
 impl Pidfile {
     /// Writes the pid; refuses while a living process of the file is an engine.
     pub(crate) fn write(path: &Path) -> Result<Self> {
-        if let Some(pid) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok()) {
-            if is_engine(pid) {
-                let message = format!("process with PID {pid} is still running, as {} says", path.display());
-                return Err(Error::conflict(message).with_hint("give this engine another --pidfile, --exec-root and --data-root"));
-            }
+        let written = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        if let Some(pid) = written.filter(|&pid| is_engine(pid)) {
+            let message = format!("process with PID {pid} is still running, as {} says", path.display());
+            let hint = "give this engine another --pidfile, --exec-root and --data-root";
+            return Err(Error::conflict(message).with_hint(hint));
         }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).context(|| format!("create {}", folder.display()))?;

@@ -63,7 +63,12 @@ impl Settings {
             exec_root,
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| CGROUP_PARENT.to_owned()),
             default_runtime: file.default_runtime.unwrap_or_else(|| "dhow".to_owned()),
-            runtimes: file.runtimes.unwrap_or_default().into_iter().map(|(name, runtime)| (name, runtime.path)).collect(),
+            runtimes: file
+                .runtimes
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, runtime)| (name, runtime.path))
+                .collect(),
             log: LogSpec { driver: file.log_driver.unwrap_or_default(), options: file.log_opts.unwrap_or_default() },
             default_shm_size: file.default_shm_size.map_or(Ok(0), |text| bytes(&text))?,
             default_ulimits: ulimits(file.default_ulimits.unwrap_or_default(), &file.ulimits.unwrap_or_default())?,
