@@ -4,7 +4,7 @@
 //! tree that it needs. This crate is the only one that writes to the cgroup tree.
 //!
 //! What it does not do: it starts no process (the runtime clones into [`Cgroup::v2_fd`] and lets the child write to
-//! [`Cgroup::procs_fds`]), it talks to no systemd (cgroups are made directly, below `/dhow` or where the caller says),
+//! [`Cgroup::tasks_fds`]), it talks to no systemd (cgroups are made directly, below `/dhow` or where the caller says),
 //! and it keeps no state: everything is read from the kernel.
 //!
 //! Invariants: every file is reached through the descriptor of its directory; removal always ends; a limit the host

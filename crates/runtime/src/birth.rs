@@ -43,20 +43,7 @@ impl Child {
             plan.process.limits.raise(pid)?;
             child.go()?;
         }
-        child.join_cgroup(plan)?;
         Ok(child)
-    }
-
-    /// Moves the child into its v1 cgroups, while it sets itself up.
-    fn join_cgroup(&self, plan: &Plan<'_>) -> Result<()> {
-        let pid = self.pid.to_string();
-        plan.cgroup_by_parent.iter().try_for_each(|procs| {
-            match rustix::io::write(procs, pid.as_bytes()) {
-                // It has ended already; the line says why.
-                Err(Errno::SRCH) => Ok(()),
-                result => result.map(|_| ()).map_err(io::Error::from).context(|| "join the cgroup"),
-            }
-        })
     }
 
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
@@ -85,11 +72,7 @@ impl Child {
                     hooks(self.pid)?;
                     self.go()?;
                 }
-                Message::Successor(pid) => {
-                    self.follow(pid, fd)?;
-                    // It may have been made before its maker was moved.
-                    self.join_cgroup(plan)?;
-                }
+                Message::Successor(pid) => self.follow(pid, fd)?,
             }
         }
     }

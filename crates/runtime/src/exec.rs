@@ -56,9 +56,6 @@ pub fn exec(mut request: Exec<'_>) -> Result<ExecChild> {
     let mut plan = Plan::entering(&mut request)?;
     let mut child = Child::bear(&mut plan, request.cgroup)?;
     child.until_ready(&plan, |_| Ok(()))?;
-    if !plan.cgroup_by_parent.is_empty() {
-        child.go()?;
-    }
     child.until_executed(&plan.words)?;
     let (pid, pidfd, pty) = child.release();
     Ok(ExecChild { pid, pidfd, pty })

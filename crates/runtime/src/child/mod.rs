@@ -148,9 +148,9 @@ fn become_the_process(plan: &mut Plan<'_>) -> Outcome {
 }
 
 fn join_cgroup(plan: &Plan<'_>) -> Outcome {
-    for procs in &plan.cgroup {
-        // "0" is the writer itself, whatever its number is in which namespace.
-        rustix::io::write(procs, b"0").at(Step::Cgroup)?;
+    for tasks in &plan.cgroup {
+        // "0" is the writing thread itself, whatever its number is in which namespace; this process has no other.
+        rustix::io::write(tasks, b"0").at(Step::Cgroup)?;
     }
     Ok(())
 }

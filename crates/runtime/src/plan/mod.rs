@@ -39,12 +39,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) streams: Streams,
     pub(crate) seccomp: Option<Filter<'a>>,
     pub(crate) proc: Proc,
-    /// Opened `cgroup.procs` files, one per tree, which the child writes itself into.
+    /// Opened `tasks` files, one per v1 tree, which the child writes itself into.
     pub(crate) cgroup: Vec<BorrowedFd<'a>>,
-    /// The same, into which the parent writes the child. Moving a process between v1 cgroups may wait for a grace period
-    /// of the kernel's RCU, some milliseconds: as long as the child needs for everything else, which it does meanwhile.
-    /// Only a new cgroup namespace, which remembers where it was made, has to come after the move.
-    pub(crate) cgroup_by_parent: Vec<BorrowedFd<'a>>,
     /// An ordinary user's child enters the container's pid namespace itself, after its user namespace.
     pub(crate) pid_by_child: bool,
     /// Descriptors from 3 up to this one are the program's.
@@ -118,9 +114,6 @@ impl<'a> Plan<'a> {
         let container = Container::plan(request)?;
         let own_user = container.namespaces.has_user();
         let has_maps = container.namespaces.id_maps.is_some();
-        let procs = request.cgroup.map(Cgroup::procs_fds).unwrap_or_default();
-        let (cgroup, cgroup_by_parent) =
-            if container.namespaces.cgroup { (procs, Vec::new()) } else { (Vec::new(), procs) };
         let mut process = process::Process::plan(wanted, own_user, &mut warnings)?;
         process.personality = personality(spec)?;
         process.new_keyring = request.new_keyring;
@@ -132,8 +125,7 @@ impl<'a> Plan<'a> {
             streams: Streams::plan(&mut request.stdio, wanted.console_size.clone())?,
             seccomp: filter(request.seccomp, spec)?,
             proc: Proc::open()?,
-            cgroup,
-            cgroup_by_parent,
+            cgroup: request.cgroup.map(Cgroup::tasks_fds).unwrap_or_default(),
             pid_by_child: false,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
@@ -155,8 +147,7 @@ impl<'a> Plan<'a> {
             streams: Streams::plan(&mut request.stdio, request.process.console_size.clone())?,
             seccomp: request.seccomp.map(Filter::Borrowed),
             proc: Proc::open()?,
-            cgroup: Vec::new(),
-            cgroup_by_parent: request.cgroup.map(Cgroup::procs_fds).unwrap_or_default(),
+            cgroup: request.cgroup.map(Cgroup::tasks_fds).unwrap_or_default(),
             pid_by_child: false,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
