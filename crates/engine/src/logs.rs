@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::container::{Command, Container};
+use crate::container::{Command, Container, State};
 use crate::core::Core;
 use crate::spec::ContainerSpec;
 use crate::{ExitStatus, LogEntry, LogOptions, WaitCondition};
@@ -48,13 +48,17 @@ impl Core {
     ) -> Result<mpsc::Receiver<Result<LogEntry>>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let view = container.view();
-        let alive = view.condition.state.is_alive() || !matches!(view.state().status, crate::Status::Exited);
-        let follow = LogOptions { follow: options.follow && alive, ..options.clone() };
+        let state = view.condition.state;
+        // The log of a container that has ended is complete; one that never ran may still be waited for.
+        let follows = options.follow && (state.is_alive() || matches!(state, State::Created | State::Restarting));
+        let follow = LogOptions { follow: follows, ..options.clone() };
         let Some(reader) = open(self, container, &follow)? else { return Ok(receiver) };
         let feed = Feed { sender, details: options.details.then(|| details(&view.spec)) };
         let (waiter, ended) = oneshot::channel();
         if follow.follow {
-            container.tell(Command::Wait(WaitCondition::NextExit, waiter))?;
+            // It may have ended since we looked: then the answer comes at once.
+            let end = if state == State::Created { WaitCondition::NextExit } else { WaitCondition::NotRunning };
+            container.tell(Command::Wait(end, waiter))?;
         }
         tokio::spawn(feed.run(reader, ended));
         Ok(receiver)

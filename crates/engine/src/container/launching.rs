@@ -145,12 +145,21 @@ async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<At
         Err(error) => {
             // It undoes what it has done and ends; only then may another one begin.
             let undone = async { while events.recv().await.is_some() {} };
-            if tokio::time::timeout(PATIENCE, undone).await.is_err() {
+            let ended = tokio::time::timeout(PATIENCE, undone).await.is_ok();
+            if !ended || error.class() == Class::Unavailable {
+                // Stuck, or killed before it could undo anything.
                 link.kill_shim();
+                sweep(&core, container).await?;
             }
             Err(crate::start::failure(error))
         }
     }
+}
+
+async fn sweep(core: &Arc<Core>, container: &Arc<Container>) -> Result<()> {
+    let (core, container) = (Arc::clone(core), Arc::clone(container));
+    let cgroup = core.cgroup_of(&container);
+    blocking(move || Ok(crate::leftovers::sweep(&core, &container.id, cgroup.as_deref()))).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -44,6 +44,8 @@ pub(crate) struct Owner {
     pub(super) backoff: Duration,
     /// When a shim that should be gone is ended by force.
     pub(super) overdue_at: Option<Instant>,
+    /// That has been done.
+    forced: bool,
 }
 
 /// Whether the owner goes on.
@@ -90,6 +92,7 @@ impl Owner {
             restart_at: None,
             backoff: super::ending::FIRST_BACKOFF,
             overdue_at: None,
+            forced: false,
         }
     }
 
@@ -113,7 +116,7 @@ impl Owner {
                 Wake::Shim(Some(event)) => self.event(event).await,
                 Wake::Shim(None) => self.shim_lost().await,
                 Wake::Restart => self.restart(),
-                Wake::Overdue => self.overdue(),
+                Wake::Overdue => self.overdue().await,
             };
             if next == Next::End {
                 break;
@@ -330,9 +333,16 @@ impl Owner {
         }
     }
 
-    fn overdue(&mut self) -> Next {
+    /// A shim that should be gone is not: it is killed; and if even that does not end it (it waits for a dead disk), the
+    /// container goes on without it.
+    async fn overdue(&mut self) -> Next {
         self.overdue_at = None;
+        if self.forced {
+            return self.shim_lost().await;
+        }
+        self.forced = true;
         self.force_end();
+        self.set_overdue();
         Next::Continue
     }
 
@@ -347,7 +357,7 @@ impl Owner {
 
     pub(super) fn forget_shim(&mut self) {
         (self.link, self.events, self.overdue_at) = (None, None, None);
-        (self.pid, self.dirty) = (0, false);
+        (self.pid, self.dirty, self.forced) = (0, false, false);
     }
 }
 
