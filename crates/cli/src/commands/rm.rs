@@ -4,9 +4,9 @@ use dhow_client::Removal;
 use dhow_errdefs::{Class, Error};
 
 use crate::command::{Arguments, Command};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
-use crate::output;
+use crate::output::for_each;
 use crate::session::Session;
 
 pub(super) static RM: Command = Command {
@@ -26,23 +26,17 @@ pub(super) static RM: Command = Command {
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let client = session.client().await?;
     let how = Removal { force: flags.on("force"), volumes: flags.on("volumes"), link: flags.on("link") };
-    let mut code = 0;
-    for name in &flags.args {
+    for_each(&flags.args, async |name| {
         let name = name.trim_matches('/');
-        let removed = match name.is_empty() {
-            true => Err(Error::invalid("container name cannot be empty")),
-            false => client.container_remove(name, how).await,
-        };
-        match removed {
-            Ok(()) => output::line(name)?,
-            Err(error) => {
-                output::note(&error.to_string());
-                // What is not there is what was wanted.
-                if !(how.force && error.class() == Class::NotFound) {
-                    code = 1;
-                }
-            }
+        if name.is_empty() {
+            return Err(Error::invalid("container name cannot be empty").into());
         }
-    }
-    Ok(code)
+        match client.container_remove(name, how).await {
+            Ok(()) => Ok(name.to_owned()),
+            // What is not there is what was wanted.
+            Err(error) if how.force && error.class() == Class::NotFound => Err(Failure::Text(error.to_string(), 0)),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
 }

@@ -22,7 +22,7 @@ pub(crate) const ALL: &[Case] = &[
     ("uploads_ask_for_the_version_first", uploads_ask_for_the_version_first),
     ("logs_come_apart_again", logs_come_apart_again),
     ("starting_what_runs_is_no_failure", starting_what_runs_is_no_failure),
-    ("calls_share_a_connection", calls_share_a_connection),
+    ("several_are_stopped_at_once_and_told_in_order", several_are_stopped_at_once_and_told_in_order),
     ("detached_prints_the_id_even_if_the_start_fails", detached_prints_the_id_even_if_the_start_fails),
 ];
 
@@ -232,15 +232,26 @@ fn starting_what_runs_is_no_failure() {
         ended.err,
         "Error response from daemon: page not found: POST /containers/d/start\nError: failed to start containers: d\n"
     );
+    assert_eq!(fake.connections(), 1, "one call after the other shares a connection");
 }
 
-fn calls_share_a_connection() {
-    let fake =
-        Fake::start("1.51", vec![("POST /containers/a/stop", nothing(204)), ("POST /containers/b/stop", nothing(204))]);
-    let ended = run(&fake, &["stop", "-t", "3", "a", "b"]);
-    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "a\nb\n"));
-    assert_eq!(fake.lines(), ["POST /containers/a/stop?t=3", "POST /containers/b/stop?t=3"]);
-    assert_eq!(fake.connections(), 1);
+fn several_are_stopped_at_once_and_told_in_order() {
+    let fake = Fake::start(
+        "1.51",
+        vec![
+            (
+                "POST /containers/a/stop",
+                Box::new(|fake, _, stream| {
+                    fake.until("POST /containers/b/stop");
+                    write!(stream, "HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n")
+                }),
+            ),
+            ("POST /containers/b/stop", nothing(204)),
+        ],
+    );
+    let ended = run(&fake, &["stop", "-t", "3", "a", "b", "c"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), "a\nb\n"));
+    assert_eq!(ended.err, "Error response from daemon: page not found: POST /containers/c/stop?t=3\n");
 }
 
 fn detached_prints_the_id_even_if_the_start_fails() {
