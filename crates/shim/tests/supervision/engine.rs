@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("without_an_engine_the_record_is_the_truth", without_an_engine_the_record_is_the_truth),
     ("an_engine_that_reads_nothing_stops_nobody", an_engine_that_reads_nothing_stops_nobody),
     ("an_attached_client_survives_the_engine", an_attached_client_survives_the_engine),
+    ("a_shim_keeps_nothing_open_of_who_started_it", a_shim_keeps_nothing_open_of_who_started_it),
     ("signals_do_not_stop_a_shim", signals_do_not_stop_a_shim),
 ];
 
@@ -95,6 +96,17 @@ fn an_attached_client_survives_the_engine() {
     let client: UnixStream = client;
     client.shutdown(std::net::Shutdown::Write).unwrap();
     dhow_shim::reap(&pidfd).unwrap();
+}
+
+fn a_shim_keeps_nothing_open_of_who_started_it() {
+    // Without close-on-exec, as a careless caller of the engine has it.
+    let (near, far) = UnixStream::pair().unwrap();
+    rustix::io::fcntl_setfd(&far, rustix::io::FdFlags::empty()).unwrap();
+    let mut world = World::running("exec sleep 1000");
+    drop(far);
+    assert_eq!(crate::world::read_all(near), "");
+    world.call(Op::Kill(Kill { signal: 9, all: false })).unwrap();
+    world.end();
 }
 
 fn signals_do_not_stop_a_shim() {
