@@ -65,6 +65,13 @@ impl Runtime {
     }
 }
 
+impl Drop for Runtime {
+    /// A test that failed half-way leaves nothing either.
+    fn drop(&mut self) {
+        self.call(&["delete", "--force", &self.world.id]);
+    }
+}
+
 /// `examples/dhow-runtime` beside this test's own binary.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();

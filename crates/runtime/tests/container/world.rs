@@ -11,7 +11,7 @@ use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Error, Result};
 use dhow_oci::runtime::{Linux, LinuxCapabilities, LinuxIdMapping, LinuxNamespace, Mount, Process, Root, Spec};
 use dhow_runtime::{Create, Exec, Init, Rootfs, Started, Stdio, Target, create, exec};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 /// Docker's default capabilities.
 pub(crate) const CAPABILITIES: [&str; 14] = [
@@ -50,7 +50,9 @@ pub(crate) struct Outcome {
 pub(crate) struct Running {
     /// Keeps the root file system.
     world: Option<World>,
-    pub(crate) started: Started,
+    pid: i32,
+    /// Taken when it is reaped.
+    pidfd: Option<OwnedFd>,
     out: File,
     err: File,
 }
@@ -148,7 +150,7 @@ impl World {
 
     pub(crate) fn start(&self) -> Result<Running> {
         let (init, out, err) = self.create()?;
-        Ok(Running { world: None, started: init.start()?, out, err })
+        Ok(Running::new(init.start()?, out, err))
     }
 
     /// Starts a container that does nothing, and waits until it runs.
@@ -163,7 +165,7 @@ impl World {
     /// Starts in a cgroup.
     pub(crate) fn start_in(&self, cgroup: &Cgroup) -> Running {
         let (init, out, err) = self.create_in(Some(cgroup)).unwrap();
-        Running { world: None, started: init.start().unwrap(), out, err }
+        Running::new(init.start().unwrap(), out, err)
     }
 
     pub(crate) fn run(&self) -> Result<Outcome> {
@@ -186,15 +188,19 @@ impl World {
 }
 
 impl Running {
+    fn new(started: Started, out: File, err: File) -> Self {
+        Self { world: None, pid: started.pid, pidfd: Some(started.pidfd), out, err }
+    }
+
     pub(crate) fn pid(&self) -> i32 {
-        self.started.pid
+        self.pid
     }
 
     pub(crate) fn wait(mut self) -> Outcome {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
         self.err.read_to_string(&mut err).unwrap();
-        Outcome { status: reap(self.started.pidfd), out, err }
+        Outcome { status: reap(self.pidfd.take().unwrap()), out, err }
     }
 
     /// The first line of its output, which tells that it has come so far.
@@ -208,7 +214,7 @@ impl Running {
     }
 
     pub(crate) fn kill(self) -> Outcome {
-        rustix::process::pidfd_send_signal(&self.started.pidfd, rustix::process::Signal::KILL).unwrap();
+        pidfd_send_signal(self.pidfd.as_ref().unwrap(), Signal::KILL).unwrap();
         self.wait()
     }
 
@@ -228,6 +234,16 @@ impl Running {
         out.read_to_string(&mut out_text).unwrap();
         err.read_to_string(&mut err_text).unwrap();
         Ok(Outcome { status: reap(child.pidfd), out: out_text, err: err_text })
+    }
+}
+
+impl Drop for Running {
+    /// A test that failed half-way leaves no process either.
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.pidfd.take() {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            reap(pidfd);
+        }
     }
 }
 
