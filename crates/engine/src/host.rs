@@ -80,6 +80,7 @@ fn platform(config: &Config, unified: bool) -> Platform {
         unified_cgroups: unified,
         rootless: config.rootless,
         mqueue: Path::new("/dev/mqueue").is_dir(),
+        chooses_groups: !fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny"),
         tty_group: maps_group(5),
         network_sysctls: ["ip_unprivileged_port_start", "ping_group_range"].iter().all(|name| ipv4.join(name).exists()),
     }

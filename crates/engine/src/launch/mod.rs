@@ -62,6 +62,8 @@ pub(crate) struct Platform {
     pub rootless: bool,
     /// The host has a file system at /dev/mqueue, for containers that live in its IPC namespace.
     pub mqueue: bool,
+    /// setgroups(2) is allowed in that user namespace.
+    pub chooses_groups: bool,
     /// Group 5 (`tty`) exists in that user namespace.
     pub tty_group: bool,
     /// The kernel knows `net.ipv4.ip_unprivileged_port_start` and `net.ipv4.ping_group_range`.

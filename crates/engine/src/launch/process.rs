@@ -56,8 +56,10 @@ fn common(spec: &ContainerSpec, platform: &Platform, user: &Identity, privileged
     } else {
         capabilities(host, &platform.capabilities)?.into_iter().map(str::to_owned).collect()
     };
+    // Where a user has one id only, the kernel lets nobody choose groups: he has those he came with.
+    let groups = if platform.chooses_groups { user.groups.clone() } else { Vec::new() };
     Ok(Process {
-        user: User { uid: user.uid, gid: user.gid, additional_gids: user.groups.clone(), ..User::default() },
+        user: User { uid: user.uid, gid: user.gid, additional_gids: groups, ..User::default() },
         cwd: if spec.working_dir.is_empty() { "/".to_owned() } else { spec.working_dir.clone() },
         // Nothing inheritable and ambient: CVE-2022-24769.
         capabilities: Some(LinuxCapabilities {

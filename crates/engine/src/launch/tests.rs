@@ -14,6 +14,7 @@ fn platform() -> Platform {
         tty_group: true,
         network_sysctls: true,
         mqueue: true,
+        chooses_groups: true,
         rootless: false,
     }
 }
@@ -101,6 +102,7 @@ fn a_container_with_everything_else() {
 fn without_root_foreign_namespaces_are_bound_and_not_mounted() {
     let mut spec = spec();
     (spec.host.network_mode, spec.host.pid_mode) = ("host".into(), "host".into());
-    let platform = Platform { rootless: true, tty_group: false, unified_cgroups: false, ..platform() };
+    let platform =
+        Platform { rootless: true, tty_group: false, chooses_groups: false, unified_cgroups: false, ..platform() };
     is_golden("rootless.json", &text(&spec, &[], &platform));
 }
