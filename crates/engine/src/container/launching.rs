@@ -159,7 +159,11 @@ async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<At
 async fn sweep(core: &Arc<Core>, container: &Arc<Container>) -> Result<()> {
     let (core, container) = (Arc::clone(core), Arc::clone(container));
     let cgroup = core.cgroup_of(&container);
-    blocking(move || Ok(crate::leftovers::sweep(&core, &container.id, cgroup.as_deref()))).await
+    blocking(move || {
+        crate::leftovers::sweep(&core, &container.id, cgroup.as_deref());
+        Ok(())
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
