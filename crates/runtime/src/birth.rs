@@ -212,7 +212,7 @@ fn refused(error: io::Error) -> Error {
 /// A stay of the calling thread in namespaces that its child is to be born in.
 struct Visit {
     home: Vec<(OwnedFd, Flags)>,
-    /// The pid namespace is another user namespace's, which has to be entered first.
+    /// The pid namespace is another user namespace's, which has to be entered first; or there is no way back from it.
     pid_refused: bool,
 }
 
@@ -228,12 +228,7 @@ impl Visit {
             // A process never changes its own pid namespace, only that of its children.
             World::Entered(target) if target.namespaces().contains(Flags::PROCESS_ID) => {
                 match visit.enter(target.as_fd(), Flags::PROCESS_ID) {
-                    Err(error)
-                        if error.kind() == io::ErrorKind::PermissionDenied
-                            && target.namespaces().contains(Flags::USER) =>
-                    {
-                        visit.pid_refused = true;
-                    }
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => visit.pid_refused = true,
                     result => result.context(|| format!("enter the pid namespace of process {}", target.pid()))?,
                 }
             }
@@ -252,6 +247,8 @@ impl Visit {
             _ => c"/proc/thread-self/ns/time_for_children",
         };
         let home = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        // Whether there is a way back: in a user namespace of our own, home belongs to somebody else.
+        move_into_thread_name_spaces(home.as_fd(), kind)?;
         move_into_thread_name_spaces(namespace, kind)?;
         self.home.push((home, kind));
         Ok(())
