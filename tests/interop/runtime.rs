@@ -41,7 +41,7 @@ impl Podman {
 
     fn run(&self, flags: &[&str], words: &[&str]) -> Outcome {
         let rootfs = self.folder.path().join("rootfs").display().to_string();
-        let begin = ["run", "--network", "none", "--security-opt", "apparmor=unconfined"];
+        let begin = ["run", "--network", "none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"];
         finish(&mut self.command(&[&begin, flags, &["--rootfs", &rootfs], words].concat()))
     }
 }

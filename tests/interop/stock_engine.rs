@@ -30,10 +30,11 @@ fn both_command_lines_print_the_same_of_a_stock_engine() {
     let engine = StockEngine::start(&[]);
     finish(&mut engine.command("docker", &["run", "--name", "one", "busybox", "sh", "-c", "echo x; exit 3"])).exits(3);
     for args in [
-        &["ps", "-a"][..],
-        &["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}} {{.Status}}"],
-        &["images"],
-        &["history", "busybox"],
+        // Without the columns that change from second to second.
+        &["ps", "-a", "--format", "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.Ports}}\t{{.Names}}"][..],
+        &["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}} {{.State}}"],
+        &["images", "--format", "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Size}}"],
+        &["history", "--format", "{{.ID}} {{.CreatedBy}} {{.Size}} {{.Comment}}", "busybox"],
         &["inspect", "one"],
         &["inspect", "busybox"],
         &["logs", "one"],

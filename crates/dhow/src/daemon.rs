@@ -20,6 +20,9 @@ use flags::Flags;
 use pidfile::Pidfile;
 use settings::Settings;
 
+/// Heaps of the engine's threads: enough that two rarely wait for each other, few enough that an idle engine is small.
+const ARENAS: u16 = 2;
+
 /// Runs the engine until SIGTERM or SIGINT. Containers go on when it ends.
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let flags = match Flags::parse(args) {
@@ -43,8 +46,9 @@ fn run(flags: Flags) -> Result<()> {
     let settings = Settings::gather(flags, &Paths::of_this_user())?;
     start_log(&settings);
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    dhow_sys::heap::limit_arenas(ARENAS);
     // Before any thread: a user namespace can be entered only by a process with one thread (unshare(2)).
-    let rootless = user_namespace::enter_unless_root()?;
+    let rootless = user_namespace::enter_unless_root(settings.exec_root())?;
     let pidfile = Pidfile::write(&settings.pidfile)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context(|| "start the engine's threads")?;

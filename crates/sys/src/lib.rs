@@ -15,6 +15,7 @@ pub mod cwd;
 pub mod exe;
 pub mod exec;
 pub mod fdpass;
+pub mod heap;
 pub mod keyring;
 pub mod loopback;
 pub mod mount;

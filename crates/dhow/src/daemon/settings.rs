@@ -1,7 +1,7 @@
 //! Flags, environment, file and defaults put together: what the engine is started with.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_engine::Config;
@@ -50,7 +50,7 @@ impl Settings {
     }
 
     fn decide(file: File, paths: &Paths) -> Result<Self> {
-        let exec_root = file.exec_root.unwrap_or_else(|| paths.exec_root.clone());
+        let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
         let level = file.log_level.unwrap_or_else(|| if debug { "debug".to_owned() } else { "info".to_owned() });
         Ok(Self {
@@ -59,7 +59,7 @@ impl Settings {
             group: file.group,
             log_level: log_filter(&level)?.to_owned(),
             warnings: Vec::new(),
-            data_root: file.data_root.unwrap_or_else(|| paths.data_root.clone()),
+            data_root: absolute(file.data_root.unwrap_or_else(|| paths.data_root.clone()))?,
             exec_root,
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| CGROUP_PARENT.to_owned()),
             default_runtime: file.default_runtime.unwrap_or_else(|| "dhow".to_owned()),
@@ -75,6 +75,11 @@ impl Settings {
             init: file.init.unwrap_or_default(),
             labels: file.labels.unwrap_or_default(),
         })
+    }
+
+    /// Where the engine keeps live facts.
+    pub(crate) fn exec_root(&self) -> &Path {
+        &self.exec_root
     }
 
     /// What the engine needs to know. Opens the protected binary, so it is called once.
@@ -97,6 +102,11 @@ impl Settings {
             version: crate::VERSION.to_owned(),
         })
     }
+}
+
+/// A root by its full path: the engine and its shims have other working folders.
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).context(|| format!("find {}", path.display()))
 }
 
 /// The level as the log knows it; dockerd's `fatal` is our `error`.

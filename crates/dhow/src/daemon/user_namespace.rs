@@ -3,8 +3,10 @@
 //! With `newuidmap` and a range in `/etc/subuid` all ids of an image exist there; without, only one. The helper that
 //! calls the set-user-ID programs must stay outside of the new namespace, so it is started before and told when to act.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -15,18 +17,39 @@ use rustix::thread::{set_thread_gid, set_thread_uid};
 type Range = (u32, u32, u32);
 
 /// Enters a user namespace if this process is not root; returns whether it did.
-pub(crate) fn enter_unless_root() -> Result<bool> {
+///
+/// Containers of an engine that ended live on in its namespace; only there has a successor any right over them, so it
+/// goes into theirs instead of making one.
+pub(crate) fn enter_unless_root(exec_root: &Path) -> Result<bool> {
     if geteuid().is_root() {
         return Ok(false);
+    }
+    if join_predecessor(exec_root) {
+        return become_root().map(|()| true);
     }
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     match subordinate_ranges(uid) {
         Some((uids, gids)) => enter_with_ranges(&[(0, uid, 1), uids], &[(0, gid, 1), gids])?,
         None => enter_with_one_id(uid, gid)?,
     }
+    become_root().map(|()| true)
+}
+
+fn become_root() -> Result<()> {
     set_thread_gid(Gid::ROOT).map_err(io::Error::from).context(|| "become group 0 in the user namespace")?;
-    set_thread_uid(Uid::ROOT).map_err(io::Error::from).context(|| "become user 0 in the user namespace")?;
-    Ok(true)
+    set_thread_uid(Uid::ROOT).map_err(io::Error::from).context(|| "become user 0 in the user namespace")
+}
+
+/// Goes into the namespace of a shim that lives; the kernel tells who listens at its socket (unix(7), SO_PEERCRED).
+fn join_predecessor(exec_root: &Path) -> bool {
+    let Ok(containers) = fs::read_dir(exec_root.join("containers")) else { return false };
+    containers.flatten().any(|container| {
+        let Ok(connection) = UnixStream::connect(container.path().join("shim.sock")) else { return false };
+        let Ok(peer) = rustix::net::sockopt::socket_peercred(&connection) else { return false };
+        let namespace = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", peer.pid.as_raw_nonzero()));
+        let (Ok(user), Ok(mount)) = (namespace("user"), namespace("mnt")) else { return false };
+        dhow_sys::userns::enter(user, mount).is_ok()
+    })
 }
 
 /// The ids given to a user beside the own one, as far as the programs that map them are installed.
