@@ -169,12 +169,12 @@ impl Wire {
     /// Sends one frame whole, before anybody else's.
     async fn send(&self, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
         let _turn = self.sending.lock().await;
-        let mut sent = 0;
-        while sent < frame.len() {
-            let fds = if sent == 0 { fds } else { &[] };
-            let write = |socket: &UnixStream| dhow_sys::fdpass::send(socket.as_fd(), &frame[sent..], fds);
+        let mut whole = Whole { socket: self.socket.get_ref(), sent: 0, length: frame.len() };
+        while whole.sent < frame.len() {
+            let fds = if whole.sent == 0 { fds } else { &[] };
+            let write = |socket: &UnixStream| dhow_sys::fdpass::send(socket.as_fd(), &frame[whole.sent..], fds);
             let result = self.socket.async_io(Interest::WRITABLE, write).await;
-            sent += result.map_err(|error| gone().with_cause(error))?;
+            whole.sent += result.map_err(|error| gone().with_cause(error))?;
         }
         Ok(())
     }
@@ -189,6 +189,23 @@ impl Wire {
 
     fn ended(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// A frame that is being sent. Who asks may lose patience in the middle of it; after half a frame nothing that follows
+/// could be understood, so the connection ends.
+struct Whole<'a> {
+    socket: &'a UnixStream,
+    sent: usize,
+    length: usize,
+}
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        if self.sent != 0 && self.sent != self.length {
+            // It may have been closed already.
+            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        }
     }
 }
 
