@@ -8,6 +8,7 @@ use dhow_errdefs::{Error, Result};
 use dhow_logs::{Entry, Query, Reader, Step, Stream};
 use jiff::Timestamp;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::container::{Command, Container, State};
@@ -87,6 +88,17 @@ fn details(spec: &ContainerSpec) -> Arc<str> {
     found.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",").into()
 }
 
+/// Why the reading of a log paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// There is no more yet.
+    Drained,
+    /// The client is slow.
+    Full,
+    /// There is no more at all, or nobody wants it.
+    Over,
+}
+
 /// The way from a log to a client.
 struct Feed {
     sender: mpsc::Sender<Result<LogEntry>>,
@@ -94,16 +106,19 @@ struct Feed {
 }
 
 impl Feed {
-    /// Reads on a thread that may wait for the disk and for the client; waits for more without one.
+    /// Reads on a thread that may wait for the disk; waits for more, and for the client, without one. (A thread for each
+    /// client that does not read would leave none for the rest of the engine.)
     async fn run(self, mut reader: Reader, mut ended: oneshot::Receiver<ExitStatus>) {
         let feed = Arc::new(self);
         let mut complete = false;
         loop {
             let (reading, sending) = (reader, Arc::clone(&feed));
-            let Ok((back, goes_on)) = tokio::task::spawn_blocking(move || sending.drain(reading)).await else { return };
+            let Ok((back, pause)) = tokio::task::spawn_blocking(move || sending.drain(reading)).await else { return };
             reader = back;
-            if !goes_on || complete {
-                return;
+            match pause {
+                Pause::Full if feed.sender.reserve_many(AHEAD / 2).await.is_ok() => continue,
+                Pause::Drained if !complete => {}
+                Pause::Full | Pause::Drained | Pause::Over => return,
             }
             let Ok(watch) = watch(&reader) else { return };
             tokio::select! {
@@ -118,21 +133,23 @@ impl Feed {
         }
     }
 
-    /// Sends what there is now. Whether more may come and somebody wants it.
-    fn drain(&self, mut reader: Reader) -> (Reader, bool) {
+    /// Sends what there is now, as far as there is room.
+    fn drain(&self, mut reader: Reader) -> (Reader, Pause) {
         loop {
-            let sent = match reader.read() {
-                Ok(Step::Entry(entry)) => self.sender.blocking_send(Ok(self.entry(entry))),
-                Ok(Step::Wait) => return (reader, true),
-                Ok(Step::End) => return (reader, false),
+            let room = match self.sender.try_reserve() {
+                Ok(room) => room,
+                Err(TrySendError::Full(())) => return (reader, Pause::Full),
+                Err(TrySendError::Closed(())) => return (reader, Pause::Over),
+            };
+            match reader.read() {
+                Ok(Step::Entry(entry)) => room.send(Ok(self.entry(entry))),
+                Ok(Step::Wait) => return (reader, Pause::Drained),
+                Ok(Step::End) => return (reader, Pause::Over),
                 Err(error) => {
                     // It is the last thing the client hears, if it listens.
-                    let _ = self.sender.blocking_send(Err(error));
-                    return (reader, false);
+                    room.send(Err(error));
+                    return (reader, Pause::Over);
                 }
-            };
-            if sent.is_err() {
-                return (reader, false);
             }
         }
     }
