@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 use dhow_oci::Digest;
-use dhow_store::ContainerRecord;
+use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
 use super::{Mount, container_name, plan_mounts, random_id, validate, with_defaults, with_image};
@@ -29,7 +29,9 @@ impl Core {
     /// Makes a container. Blocks; needs the runtime for the owner's task.
     pub(crate) fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Created> {
         let name = request.name.as_deref().filter(|name| !name.is_empty()).map(container_name).transpose()?;
-        let draft = self.draft(request.spec)?;
+        // Nobody may take the image away until the container is recorded, which keeps it from then on.
+        let lease = self.store.lease();
+        let draft = self.draft(request.spec, &lease)?;
         let name = self.reserve(name, &draft.id)?;
         match self.make(&draft, &name) {
             Ok(()) => Ok(Created { id: draft.id.to_string(), warnings: draft.warnings }),
@@ -37,14 +39,23 @@ impl Core {
                 self.containers().release(&name, &draft.id);
                 // Whatever was made is not mentioned anywhere; the next start would drop it, too.
                 let _ = self.store.snapshots().remove(&draft.id);
+                let _ = self.volumes.remove_anonymous(&draft.body.mounts);
                 Err(error)
             }
         }
     }
 
     /// Everything that can be refused is refused here.
-    fn draft(&self, mut spec: ContainerSpec) -> Result<Draft> {
+    fn draft(&self, mut spec: ContainerSpec, lease: &Lease) -> Result<Draft> {
         let image = self.images.resolve(&spec.image)?;
+        let layer = image.layers.last().map(|layer| layer.chain_id);
+        let mut held = self.store.content().hold(lease, &image.id)?.is_some();
+        if let Some(layer) = &layer {
+            held &= self.store.layers().hold(lease, layer)?.is_some();
+        }
+        if !held {
+            return Err(Error::not_found(message::no_such_image(&spec.image)));
+        }
         let config = self.images.config(&image.id)?;
         let id: Arc<str> = random_id().into();
         with_image(&mut spec, &config.config);
@@ -64,7 +75,7 @@ impl Core {
             id,
             created: Timestamp::now(),
             image: image.id,
-            layer: image.layers.last().map(|layer| layer.chain_id),
+            layer,
             body: Body { spec: Arc::new(spec), mounts },
             warnings,
         })
