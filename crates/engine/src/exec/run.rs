@@ -6,12 +6,14 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
+use dhow_oci::runtime::Process;
 use dhow_shim::protocol::{self, Answer, Op};
 
 use crate::attach::detach_keys;
 use crate::container::{Container, Request, View};
 use crate::core::Core;
-use crate::launch::exec_process;
+use crate::engine::blocking;
+use crate::launch::{Identity, exec_process};
 use crate::spec::ExecSpec;
 use crate::{ClientStream, ExecStartOptions};
 
@@ -73,7 +75,10 @@ impl Core {
         stream: Option<ClientStream>,
     ) -> Result<()> {
         let link = target.view.link.clone().ok_or_else(|| Error::unavailable("the container has no shim"))?;
-        let exec = self.exec_message(id, target, options, stream.as_ref().map(|stream| &*stream.leftover))?;
+        let process = self.exec_process(target, options, &identity(target).await?)?;
+        let attach = stream.as_ref().map(|stream| attach(&target.spec, options, &stream.leftover)).transpose()?;
+        let unconfined = target.spec.privileged && !target.view.spec.host.privileged;
+        let exec = protocol::Exec { id: id.to_owned(), process, attach, unconfined };
         let pending = match stream {
             Some(stream) => {
                 let pending = link.begin(Op::Exec(Box::new(exec)), &[stream.fd.as_fd()]).await?;
@@ -91,22 +96,10 @@ impl Core {
         }
     }
 
-    fn exec_message(
-        &self,
-        id: &str,
-        target: &Target,
-        options: &ExecStartOptions,
-        leftover: Option<&[u8]>,
-    ) -> Result<protocol::Exec> {
+    fn exec_process(&self, target: &Target, options: &ExecStartOptions, user: &Identity) -> Result<Process> {
         let Target { container, view, spec } = target;
-        let wanted = if spec.user.is_empty() { &view.spec.user } else { &spec.user };
-        let groups = view.spec.host.group_add.clone().unwrap_or_default();
-        let user = crate::start::user_of_process(view.pid, wanted, &groups)?;
         let sized = ExecSpec { console_size: options.console_size.or(spec.console_size), ..(**spec).clone() };
-        let process = exec_process(&sized, &view.spec, &container.id, &self.host.platform, &user)?;
-        let attach = leftover.map(|leftover| attach(spec, options, leftover)).transpose()?;
-        let unconfined = spec.privileged && !view.spec.host.privileged;
-        Ok(protocol::Exec { id: id.to_owned(), process, attach, unconfined })
+        exec_process(&sized, &view.spec, &container.id, &self.host.platform, user)
     }
 
     fn exec_event(&self, container: &Container, view: &View, id: &str, action: String) {
@@ -120,6 +113,15 @@ pub(crate) struct Target {
     pub container: Arc<Container>,
     pub view: Arc<View>,
     pub spec: Arc<ExecSpec>,
+}
+
+/// Who it runs as. The container's own files say, and its file systems may take their time.
+async fn identity(target: &Target) -> Result<Identity> {
+    let Target { view, spec, .. } = target;
+    let pid = view.pid;
+    let wanted = if spec.user.is_empty() { view.spec.user.clone() } else { spec.user.clone() };
+    let groups = view.spec.host.group_add.clone().unwrap_or_default();
+    blocking(move || crate::start::user_of_process(pid, &wanted, &groups)).await
 }
 
 /// How the client is connected.
