@@ -39,12 +39,12 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     let mut searches = Vec::new();
     let mut settled = Vec::new();
     for record in records {
-        // Asking the file system about each of a thousand stopped containers would cost more than reading them.
+        // A search sweeps what may be left; for a thousand containers that were stopped in peace it would be in vain.
         if core.run_dir(&record.id).exists() || maybe_alive(&record) {
             let core = Arc::clone(core);
             searches.push(tokio::task::spawn_blocking(move || find(&core, record)));
         } else {
-            settled.push(read(record));
+            settled.push(settle(core, record));
         }
     }
     for search in searches {
@@ -77,6 +77,19 @@ fn read(record: ContainerRecord) -> Attempt {
     }
 }
 
+/// A container of which nothing is left to sweep. It may have run nevertheless since its record was written: the engine
+/// died after it had told the shim to launch, and the container ended before anybody asked.
+fn settle(core: &Core, record: ContainerRecord) -> Attempt {
+    let mut found = read(record)?;
+    let removing = matches!(found.condition.state, State::Removing | State::Dead);
+    let exit = core.read_exit(&found.record.id).filter(|exit| Some(exit.started_at) > found.condition.started_at);
+    if let Some(exit) = exit.filter(|_| !removing) {
+        ended_meanwhile(&mut found.condition, Some(exit));
+        after_the_end(&mut found);
+    }
+    Ok(found)
+}
+
 /// Looks for the shim of a container, and for what it left.
 fn find(core: &Core, record: ContainerRecord) -> Attempt {
     let mut found = read(record)?;
@@ -95,7 +108,11 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
     };
     let exit = core.read_exit(&id).filter(|exit| Some(exit.started_at) >= found.condition.started_at);
     match &found.shim {
-        Some((_, state)) => take_over(&mut found.condition, state, exit),
+        Some((_, state)) => {
+            take_over(&mut found.condition, state, exit);
+            // Where it has ended: started again when the shim has gone.
+            after_the_end(&mut found);
+        }
         None => {
             let cgroup = core.host.cgroup(&found.body.spec.host.resources.cgroup_parent, &id);
             crate::leftovers::sweep(core, &id, cgroup.as_deref());
@@ -157,6 +174,12 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let id: Arc<str> = record.id.into();
     let created = Timestamp::from_nanosecond(i128::from(record.created)).unwrap_or_default();
     let (state, auto_remove) = (condition.state, body.spec.host.auto_remove);
+    let learned = record::write(&condition)?;
+    if learned != record.state
+        && let Err(error) = core.store.metadata().set_container_state(&id, &learned)
+    {
+        tracing::error!(%id, %error, "what became of the container could not be written down");
+    }
     let mut view = core.view(record.name.clone(), body, condition);
     let events = match shim {
         Some((shim, state)) => {
