@@ -51,7 +51,7 @@ impl Root {
     /// Creates what is missing, takes the lock, brings the layout up to [`FORMAT`].
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).context(|| format!("find data root {}", path.display()))?;
-        create(&path)?;
+        create(&path, 0o711)?;
         let lock = lock(&path)?;
         let fresh = match read_format(&path)? {
             None => true,
@@ -60,7 +60,7 @@ impl Root {
             Some(newer) => return Err(too_new(&path, newer)),
         };
         for folder in FOLDERS {
-            create(&path.join(folder))?;
+            create(&path.join(folder), 0o700)?;
         }
         if fresh {
             write_format(&path)?;
@@ -86,9 +86,10 @@ impl Root {
     }
 }
 
-/// Folders are closed to others: images may hold set-user-ID programs with known holes.
-fn create(path: &Path) -> Result<()> {
-    match fs::DirBuilder::new().recursive(true).mode(0o711).create(path) {
+/// The root itself can be passed through (to `volumes`), what is in it cannot: images may hold set-user-ID programs with
+/// known holes (CVE-2021-41091).
+fn create(path: &Path, mode: u32) -> Result<()> {
+    match fs::DirBuilder::new().recursive(true).mode(mode).create(path) {
         Err(_) if path.is_dir() => Ok(()),
         result => result.context(|| format!("create {}", path.display())),
     }
