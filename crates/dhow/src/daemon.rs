@@ -43,6 +43,8 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
 
 fn run(flags: Flags) -> Result<()> {
     let announce = flags.announce;
+    // Files that containers read (`/etc/hosts`, volumes) get the modes we say, whatever the person's own umask is.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let settings = Settings::gather(flags, &Paths::of_this_user())?;
     start_log(&settings);
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

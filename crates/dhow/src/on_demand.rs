@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -24,9 +25,10 @@ pub(crate) fn hooks() -> dhow_cli::Hooks {
 fn start(paths: &Paths) -> Result<()> {
     let log_path = paths.data_root.join("engine.log");
     let step = || "start the engine".to_owned();
-    fs::create_dir_all(&paths.data_root).context(step)?;
-    let log =
-        File::options().create(true).append(true).open(&log_path).context(|| format!("open {}", log_path.display()))?;
+    // The first to make the data root; closed to others, as the engine itself makes it.
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(&paths.data_root).context(step)?;
+    let log = File::options().create(true).append(true).mode(0o600).open(&log_path);
+    let log = log.context(|| format!("open {}", log_path.display()))?;
     let mut child = Command::new(std::env::current_exe().context(step)?)
         .args(["daemon", "--announce"])
         .arg("--data-root")

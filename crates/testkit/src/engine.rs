@@ -100,6 +100,8 @@ impl Engine {
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "the engine runs already");
         let log = File::options().create(true).append(true).open(self.root.join("engine.log")).expect("a log file");
+        // Not to be told by the file of the machine; one that a test has written stays.
+        File::options().create(true).append(true).open(self.root.join("daemon.toml")).expect("a configuration file");
         let mut command = self.command();
         command
             .stdin(Stdio::null())

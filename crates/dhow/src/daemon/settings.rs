@@ -42,7 +42,7 @@ impl Settings {
     pub(crate) fn gather(flags: Flags, paths: &Paths) -> Result<Self> {
         let named = flags.config_file.is_some();
         let path = flags.config_file.unwrap_or_else(|| paths.config_file.clone());
-        let (file, unknown) = File::read(&path, named && path.exists())?;
+        let (file, unknown) = File::read(&path, named)?;
         let mut settings = Self::decide(flags.settings.or(file), paths)?;
         let warn = |key| format!("configuration file {}: {key:?} is not understood and left out", path.display());
         settings.warnings.extend(unknown.into_iter().map(warn));
