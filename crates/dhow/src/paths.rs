@@ -1,7 +1,8 @@
 //! Where an engine keeps its things when nobody says: the system's places for root, the XDG base directories else.
 
-use std::env;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// Sets the data root, as `--data-root` does.
 pub(crate) const DATA_ROOT_VARIABLE: &str = "DHOW_DATA_ROOT";
@@ -32,14 +33,20 @@ impl Paths {
     /// The places for the user who runs this process.
     pub(crate) fn of_this_user() -> Self {
         let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let uid = rustix::process::geteuid().as_raw();
+        let exec_root = path(EXEC_ROOT_VARIABLE);
+        let runtime_dir = path("XDG_RUNTIME_DIR").or_else(|| {
+            let wanted = uid != 0 && exec_root.is_none();
+            wanted.then(|| own_folder(&PathBuf::from(format!("/tmp/dhow-{uid}")), uid)).flatten()
+        });
         Self::of(Surroundings {
-            uid: rustix::process::geteuid().as_raw(),
+            uid,
             data_root: path(DATA_ROOT_VARIABLE),
-            exec_root: path(EXEC_ROOT_VARIABLE),
+            exec_root,
             home: path("HOME"),
             data_home: path("XDG_DATA_HOME"),
             config_home: path("XDG_CONFIG_HOME"),
-            runtime_dir: path("XDG_RUNTIME_DIR"),
+            runtime_dir,
         })
     }
 
@@ -50,8 +57,9 @@ impl Paths {
             let home = around.home.unwrap_or_else(|| "/".into());
             let data = around.data_home.unwrap_or_else(|| home.join(".local/share"));
             let config = around.config_home.unwrap_or_else(|| home.join(".config"));
-            let runtime = around.runtime_dir.unwrap_or_else(|| format!("/tmp/dhow-{}", around.uid).into());
-            (data.join("dhow"), runtime.join("dhow"), config.join("dhow/daemon.toml"))
+            let data = data.join("dhow");
+            let runtime = around.runtime_dir.map_or_else(|| data.join("run"), |runtime| runtime.join("dhow"));
+            (data, runtime, config.join("dhow/daemon.toml"))
         };
         Self {
             data_root: around.data_root.unwrap_or(data_root),
@@ -70,9 +78,31 @@ impl Paths {
     }
 }
 
+/// A folder that nobody else can have put anything into, made if it is missing. In `/tmp` anybody could have been first,
+/// and would get what we say to the engine.
+fn own_folder(path: &Path, uid: u32) -> Option<PathBuf> {
+    // It may be there already; what counts is what is there then.
+    let _ = fs::DirBuilder::new().mode(0o700).create(path);
+    let found = fs::symlink_metadata(path).ok()?;
+    let ours = found.is_dir() && found.uid() == uid && found.mode() & 0o022 == 0;
+    ours.then(|| path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_others_can_write_is_not_ours() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, open) = (folder.path().join("ours"), folder.path().join("open"));
+        let uid = rustix::process::geteuid().as_raw();
+        assert_eq!(own_folder(&ours, uid), Some(ours.clone()));
+        assert_eq!(own_folder(&ours, uid + 1), None);
+        fs::create_dir(&open).expect("made");
+        fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("opened");
+        assert_eq!(own_folder(&open, uid), None);
+    }
 
     #[test]
     fn root_has_the_systems_places() {
@@ -86,7 +116,7 @@ mod tests {
         let around = Surroundings { uid: 1000, home: Some("/home/u".into()), ..Surroundings::default() };
         let paths = Paths::of(around.clone());
         assert_eq!(paths.data_root, PathBuf::from("/home/u/.local/share/dhow"));
-        assert_eq!(paths.exec_root, PathBuf::from("/tmp/dhow-1000/dhow"));
+        assert_eq!(paths.exec_root, PathBuf::from("/home/u/.local/share/dhow/run"));
         let paths = Paths::of(Surroundings { runtime_dir: Some("/run/user/1000".into()), ..around });
         assert_eq!(paths.default_host(), "unix:///run/user/1000/dhow/dhow.sock");
     }
