@@ -54,5 +54,17 @@ fn what_keeps_the_engine_from_starting_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir_all(folder.path().join("data")).expect("made");
     fs::write(folder.path().join("data/format"), "99\n").expect("written");
-    finish(&mut client(folder.path(), &["ps"])).exits(1).says("could not be started");
+    finish(&mut client(folder.path(), &["ps"])).exits(1).says("has format 99");
+}
+
+/// As on a full disk: no line of the log can be written, and the engine must not die of it.
+#[test]
+fn a_log_that_cannot_be_written_is_no_reason_to_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(folder.path().join("data")).expect("made");
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("data/engine.log")).expect("linked");
+    finish(&mut client(folder.path(), &["ps"])).exits(0);
+    finish(&mut client(folder.path(), &["run", "--rm", "hello-world", "nosuch"])).exits(127);
+    finish(&mut client(folder.path(), &["run", "--rm", "hello-world"])).exits(0);
+    end_engine(folder.path());
 }

@@ -23,6 +23,9 @@ use settings::Settings;
 /// Heaps of the engine's threads: enough that two rarely wait for each other, few enough that an idle engine is small.
 const ARENAS: u16 = 2;
 
+/// How the line begins that says why the engine could not go on.
+pub(crate) const FAILED: &str = "dhow daemon: ";
+
 /// Runs the engine until SIGTERM or SIGINT. Containers go on when it ends.
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let flags = match Flags::parse(args) {
@@ -32,10 +35,9 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     match run(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dhow daemon: {error}");
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
+            // Not `eprintln!`, which panics when the log is on a full disk.
+            let hint = error.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+            drop(write!(std::io::stderr(), "{FAILED}{error}\n{hint}"));
             ExitCode::FAILURE
         }
     }
@@ -100,6 +102,9 @@ fn say_ready() {
 fn start_log(settings: &Settings) {
     let filter = tracing_subscriber::EnvFilter::new(&settings.log_level);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A line that cannot be written is lost. Otherwise the subscriber complains with `eprintln!`, which panics for the
+    // same reason, and with it whoever had something to say: every task of the engine, once the disk is full.
+    let log = log.log_internal_errors(false);
     log.with_ansi(rustix::termios::isatty(std::io::stderr())).init();
 }
 

@@ -50,9 +50,19 @@ fn start(paths: &Paths) -> Result<()> {
         return Ok(());
     }
     let status = child.wait().context(step)?;
-    let last = fs::read_to_string(&log_path).unwrap_or_default().lines().last().unwrap_or_default().to_owned();
-    Err(Error::unavailable(format!("the engine could not be started ({status}): {last}"))
+    let log = fs::read(&log_path).unwrap_or_default();
+    let told = last_words(&String::from_utf8_lossy(&log));
+    Err(Error::unavailable(format!("the engine could not be started ({status}): {told}"))
         .with_hint(format!("its log is {}", log_path.display())))
+}
+
+/// What an engine said before it gave up, with its hint; its last line when it did not come to say that.
+fn last_words(log: &str) -> String {
+    let last = log.lines().last().unwrap_or_default();
+    let mut of_the_last = log.lines().rev().take_while(|line| !line.contains(" INFO "));
+    let failure = of_the_last.find_map(|line| line.strip_prefix(super::daemon::FAILED));
+    let hint = last.strip_prefix("hint: ").map(|hint| format!(" ({hint})")).unwrap_or_default();
+    failure.map_or_else(|| last.to_owned(), |failure| format!("{failure}{hint}"))
 }
 
 /// Whether an engine is there by now, started by somebody else; waits while one holds the roots and does not listen yet.
@@ -69,4 +79,18 @@ fn answers(paths: &Paths) -> bool {
 fn holds_roots(paths: &Paths) -> bool {
     let pid = fs::read_to_string(paths.pidfile()).unwrap_or_default();
     fs::exists(format!("/proc/{}", pid.trim())).unwrap_or_default() && !pid.trim().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn the_error_is_told_and_not_only_its_hint() {
+        let before = "dhow daemon: old\n1 INFO listening\n";
+        assert_eq!(last_words(&format!("{before}dhow daemon: new\nhint: do this\n")), "new (do this)");
+        assert_eq!(last_words(&format!("{before}dhow daemon: new\n")), "new");
+        assert_eq!(last_words(&format!("{before}killed")), "killed");
+        assert_eq!(last_words(""), "");
+    }
 }
