@@ -4,12 +4,17 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 
 use crate::address;
 use crate::frame::{self, Buffer};
 use crate::protocol::{Answer, Event, Message, Op, Request, State, VERSION};
+
+/// How long a shim that is to be adopted may take to answer. It may be ending its container, which takes ten seconds at
+/// most; one that takes longer is stuck, and nobody must wait for it for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A blocking connection to a shim. An asynchronous engine takes [`Connection::into_parts`], and uses
 /// [`frame::encode`] and [`Buffer`] itself.
@@ -32,16 +37,25 @@ impl Connection {
     /// Connects to the shim that lives in `run_dir` and subscribes to its events.
     ///
     /// # Errors
-    /// `NotFound` or `Unavailable` when none lives there, `NotImplemented` when it speaks another version.
+    /// `NotFound` or `Unavailable` when none lives there, `NotImplemented` when it speaks another version; what the socket
+    /// says when it has not answered after 30 seconds.
     pub fn adopt(run_dir: &Path) -> Result<(Self, State)> {
         let mut connection = Self::new(address::connect(run_dir)?);
-        match connection.call(Op::Subscribe, &[])? {
+        connection.set_patience(Some(PATIENCE))?;
+        let answer = connection.call(Op::Subscribe, &[])?;
+        connection.set_patience(None)?;
+        match answer {
             Answer::State(state) if state.version == VERSION => Ok((connection, state)),
             Answer::State(state) => {
                 Err(Error::not_implemented(format!("the shim speaks version {}, not {VERSION}", state.version)))
             }
             answer => Err(Error::internal(format!("the shim answered a subscription with {answer:?}"))),
         }
+    }
+
+    fn set_patience(&self, patience: Option<Duration>) -> Result<()> {
+        let set = self.socket.set_read_timeout(patience).and_then(|()| self.socket.set_write_timeout(patience));
+        set.context(|| "prepare the connection to a shim")
     }
 
     /// Sends a request and returns its number.
