@@ -1,53 +1,9 @@
 //! Which capabilities a container gets.
 
 use dhow_errdefs::{Error, Result};
+use dhow_runtime::capability::names as known;
 
 use crate::spec::HostSpec;
-
-/// Every capability, by its number (capabilities(7)).
-const ALL: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 /// What Docker gives to a container that asks for nothing.
 const DEFAULT: [&str; 14] = [
@@ -69,7 +25,7 @@ const DEFAULT: [&str; 14] = [
 
 /// The capabilities a process with that bounding set can hand on.
 pub(crate) fn of_mask(mask: u64) -> Vec<&'static str> {
-    ALL.into_iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, name)| name).collect()
+    known().iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, name)| *name).collect()
 }
 
 /// The capabilities of a container's processes. `available`: those the engine can hand on, which `ALL` and
@@ -113,9 +69,8 @@ fn normalise(names: &[String]) -> Result<Vec<&'static str>> {
                 return Ok("ALL");
             }
             let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-            ALL.into_iter()
-                .find(|known| *known == full)
-                .ok_or_else(|| Error::invalid(format!("unknown capability: \"{full}\"")))
+            let found = known().iter().copied().find(|name| *name == full);
+            found.ok_or_else(|| Error::invalid(format!("unknown capability: \"{full}\"")))
         })
         .collect()
 }
@@ -127,7 +82,7 @@ mod tests {
     fn granted(add: &[&str], drop: &[&str]) -> Vec<&'static str> {
         let list = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
         let host = HostSpec { cap_add: list(add), cap_drop: list(drop), ..HostSpec::default() };
-        capabilities(&host, &ALL).unwrap()
+        capabilities(&host, known()).unwrap()
     }
 
     #[test]
@@ -139,7 +94,7 @@ mod tests {
 
     #[test]
     fn all_means_all_or_nothing_else() {
-        assert_eq!(granted(&["all"], &[]), ALL);
+        assert_eq!(granted(&["all"], &[]), known());
         assert_eq!(granted(&["ALL"], &["sys_admin"]).len(), 40);
         assert_eq!(granted(&[], &["ALL"]), Vec::<&str>::new());
         assert_eq!(granted(&["KILL"], &["ALL"]), ["CAP_KILL"]);
@@ -149,7 +104,7 @@ mod tests {
     fn what_does_not_exist_is_named() {
         let host = HostSpec { cap_add: Some(vec!["fly".into()]), ..HostSpec::default() };
         assert_eq!(
-            capabilities(&host, &ALL).unwrap_err().to_string(),
+            capabilities(&host, known()).unwrap_err().to_string(),
             "invalid CapAdd: unknown capability: \"CAP_FLY\""
         );
     }
@@ -157,6 +112,6 @@ mod tests {
     #[test]
     fn a_mask_names_what_it_holds() {
         assert_eq!(of_mask(0b101), ["CAP_CHOWN", "CAP_DAC_READ_SEARCH"]);
-        assert_eq!(of_mask(u64::MAX), ALL);
+        assert_eq!(of_mask(u64::MAX), known());
     }
 }
