@@ -21,16 +21,18 @@ mod containers;
 mod images;
 mod layers;
 mod open;
+mod reserve;
 mod schema;
 mod sql;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dhow_errdefs::Result;
+use dhow_errdefs::{Class, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
 use checkpoint::Checkpointer;
+use reserve::Reserve;
 use sql::failed;
 
 pub(crate) use open::exists;
@@ -56,6 +58,7 @@ pub struct Metadata {
     writers: Mutex<Writers>,
     reader: Mutex<Connection>,
     checkpointer: Checkpointer,
+    reserve: Reserve,
 }
 
 #[derive(Debug)]
@@ -77,12 +80,37 @@ impl Metadata {
     /// [`DataLoss`](dhow_errdefs::Class::DataLoss) when it is damaged, [`Conflict`](dhow_errdefs::Class::Conflict) when
     /// a newer dhow wrote it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        let reserve = Reserve::of(path);
+        let opened = match Self::connect(path) {
+            // SQLite does not say of every failure that the disk is full.
+            Err(error) if !matches!(error.class(), Class::DataLoss | Class::Conflict) && reserve.spend() => {
+                Self::connect(path)?
+            }
+            result => result?,
+        };
+        reserve.refill();
+        let (writers, reader, checkpointer) = opened;
+        Ok(Self { writers: Mutex::new(writers), reader: Mutex::new(reader), checkpointer, reserve })
+    }
+
+    fn connect(path: &Path) -> Result<(Writers, Connection, Checkpointer)> {
         open::prepare(path)?;
         let full = open::connect(path, Durability::Full)?;
         let fast = open::connect(path, Durability::Fast)?;
         let reader = open::connect(path, Durability::Fast)?;
-        let checkpointer = Checkpointer::start(path)?;
-        Ok(Self { writers: Mutex::new(Writers { fast, full }), reader: Mutex::new(reader), checkpointer })
+        Ok((Writers { fast, full }, reader, Checkpointer::start(path)?))
+    }
+
+    /// A transaction that makes room in the end, and on a full disk may use the reserve for it.
+    fn removal<T>(&self, durability: Durability, body: impl Fn(&Transaction) -> Result<T>) -> Result<T> {
+        let result = match self.transaction(durability, &body) {
+            Err(error) if error.class() == Class::ResourceExhausted && self.reserve.spend() => {
+                self.transaction(durability, &body)
+            }
+            result => result,
+        };
+        self.reserve.refill();
+        result
     }
 
     /// Runs `body` in one transaction and commits when it returns `Ok`; otherwise nothing has happened.

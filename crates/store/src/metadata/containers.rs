@@ -78,7 +78,7 @@ impl Metadata {
     /// # Errors
     /// What the database says.
     pub fn delete_container(&self, id: &str) -> Result<bool> {
-        self.transaction(Durability::Fast, |transaction| transaction.delete_container(id))
+        self.removal(Durability::Fast, |transaction| transaction.delete_container(id))
     }
 
     /// The container with that full ID.

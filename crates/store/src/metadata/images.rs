@@ -102,7 +102,7 @@ impl Metadata {
     /// # Errors
     /// What the database says.
     pub fn delete_image(&self, id: &Digest) -> Result<bool> {
-        self.transaction(Durability::Full, |transaction| transaction.delete_image(id))
+        self.removal(Durability::Full, |transaction| transaction.delete_image(id))
     }
 
     /// Gives an image a name and returns the image that had it before.
@@ -146,7 +146,7 @@ impl Metadata {
     /// # Errors
     /// What the database says.
     pub fn delete_tag(&self, name: &str) -> Result<Option<Digest>> {
-        self.transaction(Durability::Full, |transaction| transaction.delete_tag(name))
+        self.removal(Durability::Full, |transaction| transaction.delete_tag(name))
     }
 }
 
