@@ -42,7 +42,7 @@ fn flags_are_checked_before_anything_happens() {
         (&["--ulimit", "nosuch=1"][..], "invalid ulimit type: nosuch"),
         (&["--cap-add", "CAP_NONSENSE"][..], "CAP_NONSENSE"),
         (&["--network", "no-such-network"][..], "no-such-network"),
-        (&["--security-opt", "nonsense"][..], "invalid --security-opt"),
+        (&["--security-opt", "nonsense"][..], "nvalid --security-opt"),
         (&["--security-opt", "seccomp=/no/such/file"][..], "no such file or directory"),
         (&["--stop-signal", "NOSUCH"][..], "nvalid signal: NOSUCH"),
         (&["--env-file", "/no/such/file"][..], "no such file or directory"),
