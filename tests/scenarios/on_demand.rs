@@ -68,3 +68,15 @@ fn a_log_that_cannot_be_written_is_no_reason_to_end() {
     finish(&mut client(folder.path(), &["run", "--rm", "hello-world"])).exits(0);
     end_engine(folder.path());
 }
+
+#[test]
+fn relative_roots_are_those_of_the_client() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relative = |args| {
+        let mut command = client(folder.path(), args);
+        command.current_dir(folder.path()).env("DHOW_DATA_ROOT", "data").env("DHOW_EXEC_ROOT", "exec");
+        command
+    };
+    finish(&mut relative(&["run", "--rm", "hello-world"])).exits(0);
+    end_engine(folder.path());
+}

@@ -32,7 +32,11 @@ struct Surroundings {
 impl Paths {
     /// The places for the user who runs this process.
     pub(crate) fn of_this_user() -> Self {
-        let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // Absolute, as the engine sees them: it works in `/`, and the client has to look in the same places.
+        let path = |name: &str| {
+            let value = env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)?;
+            Some(std::path::absolute(&value).unwrap_or(value))
+        };
         let uid = rustix::process::geteuid().as_raw();
         let exec_root = path(EXEC_ROOT_VARIABLE);
         let runtime_dir = path("XDG_RUNTIME_DIR").or_else(|| {
