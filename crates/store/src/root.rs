@@ -24,7 +24,7 @@ pub(crate) struct Root {
     fresh: bool,
     namespace: Namespace,
     /// The lock is on this open file; the kernel drops it with the process.
-    _lock: File,
+    lock: File,
 }
 
 /// Where overlay keeps its own attributes (Linux Documentation/filesystems/overlayfs.rst, "Whiteouts and opaque
@@ -66,7 +66,7 @@ impl Root {
             write_format(&path)?;
         }
         let namespace = probe(&path)?;
-        Ok(Self { path, fresh, namespace, _lock: lock })
+        Ok(Self { path, fresh, namespace, lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -92,6 +92,15 @@ fn create(path: &Path, mode: u32) -> Result<()> {
     match fs::DirBuilder::new().recursive(true).mode(mode).create(path) {
         Err(_) if path.is_dir() => Ok(()),
         result => result.context(|| format!("create {}", path.display())),
+    }
+}
+
+impl Drop for Root {
+    /// A process that is just being forked holds a copy of the open file until its execve(2), and the lock with it:
+    /// giving the lock up takes it from all copies.
+    fn drop(&mut self) {
+        let given_up = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+        debug_assert!(given_up.is_ok(), "a lock that is held can be given up");
     }
 }
 
