@@ -23,8 +23,12 @@ pub(crate) fn start(world: &World, dockerd: Option<&StockEngine>, report: &mut R
     }
     contestants.push(Contestant::command("dhow runtime run", || bundle.runtime(&test::binary(), &["runtime"])));
     for name in ["crun", "runc"] {
-        if shell::installed(name) {
+        let works = |name| super::turns::time(&mut bundle.runtime(&PathBuf::from(name), &[])).is_ok();
+        // crun refuses hybrid cgroup hosts: it takes part where it can.
+        if shell::installed(name) && works(name) {
             contestants.push(Contestant::command(name, move || bundle.runtime(&PathBuf::from(name), &[])));
+        } else {
+            println!("{name} is not installed, or refuses this host: no comparison with it");
         }
     }
     if let Some(dockerd) = dockerd {
