@@ -17,12 +17,8 @@ use cpio::Archive;
 use programs::Program;
 
 /// What runs inside. Stock clients, terminals of labs and other users are tested outside.
-const PROGRAMS: &[Program] = &[
-    Program { package: "dhow-cgroups", args: &[] },
-    Program { package: "dhow-runtime", args: &[] },
-    Program { package: "dhow-shim", args: &[] },
-    Program { package: "dhow:scenarios", args: &["lifecycle::", "limits::", "process::", "exec::", "security::"] },
-];
+const PROGRAMS: &[Program] =
+    &[Program { package: "dhow-cgroups", args: &[] }, Program { package: "dhow-runtime:container", args: &[] }];
 
 /// The last line of a run that came to its end.
 const END: &str = "the virtual machine has run everything";

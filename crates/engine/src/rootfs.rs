@@ -76,13 +76,18 @@ impl AsFd for Root {
 
 /// The writable folder as the topmost layer and everything read-only: nothing in it changes while nobody runs.
 fn mount(overlay: &Overlay) -> rustix::io::Result<OwnedFd> {
-    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let layers: Vec<&Path> =
         std::iter::once(overlay.upper.as_path()).chain(overlay.lower.iter().map(AsRef::as_ref)).collect();
-    let appended = layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", *layer));
-    if appended.is_err() {
-        // Kernels before 6.5 take one list.
+    // Kernels before 6.8 take one list, and those before 6.5 complain only when all is put together.
+    mount_layers(overlay, &layers, true).or_else(|_| mount_layers(overlay, &layers, false))
+}
+
+fn mount_layers(overlay: &Overlay, layers: &[&Path], one_by_one: bool) -> rustix::io::Result<OwnedFd> {
+    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if one_by_one {
+        layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", *layer))?;
+    } else {
         let list = layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>().join(":");
         fsconfig_set_string(&context, "lowerdir", list)?;
     }
