@@ -195,6 +195,9 @@ impl Drop for World {
             eprintln!("engine log:\n{}", self.engine.log());
             let ids = self.dhow(&["ps", "--all", "--quiet"]).stdout();
             ids.lines().for_each(|id| drop(self.dhow(&["rm", "--force", "--volumes", id])));
+            self.engine.end(Signal::TERM);
+            // Looking for leftovers takes the empty parent cgroup away.
+            leftovers::find(self.path(), self.engine.cgroup_parent());
             return;
         }
         self.remove_everything();
