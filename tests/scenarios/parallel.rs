@@ -68,6 +68,18 @@ fn two_engines_side_by_side_share_nothing() {
     other.dhow(&["create", "--name", "same", "busybox"]).exits(0);
 }
 
+/// Engines that nobody configured have one cgroup for the containers of all of them.
+#[test]
+fn an_engine_that_starts_leaves_the_cgroups_of_another_alone() {
+    let one = busybox();
+    one.dhow(&["run", "-d", "--name", "long", "busybox", "sleep", "1000"]).exits(0);
+    let mut other = World::with_flags(DHOW, &["--cgroup-parent", one.cgroup_parent()]);
+    other.crash_engine();
+    other.start_engine();
+    assert_eq!(one.inspect("long", "{{.State.Status}}"), "running");
+    one.dhow(&["exec", "long", "true"]).exits(0);
+}
+
 #[test]
 fn a_data_root_belongs_to_one_engine() {
     let world = busybox();

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhow_cgroups::{Cgroup, Controller};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_logs::Timestamp as Time;
 use dhow_shim::protocol::{Exit, State as ShimState, Status};
@@ -206,7 +205,8 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     Ok(())
 }
 
-/// Run directories and cgroups of containers that are not ours any more: an engine died while it removed them.
+/// What containers left that are not ours any more: an engine died while it removed them. Only what is under this
+/// engine's own roots is looked at; the cgroup of an unknown id may belong to another engine of this host.
 fn sweep_unknown(core: &Core, known: &HashSet<String>) {
     for id in names(&core.config.exec_root.join("containers")) {
         if !known.contains(&id) && !exists_now(core, &id) {
@@ -217,20 +217,6 @@ fn sweep_unknown(core: &Core, known: &HashSet<String>) {
         if !known.contains(&id) && !exists_now(core, &id) {
             // The next engine tries again.
             let _ = crate::start::remove_shm(core, &id);
-        }
-    }
-    let Some(hierarchy) = &core.host.cgroups else { return };
-    let trees = [hierarchy.unified_mount_point(), hierarchy.mount_point(Controller::Pids)];
-    for tree in trees.into_iter().flatten() {
-        for id in names(&tree.join(core.host.cgroup_parent.trim_start_matches('/'))) {
-            let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !is_id || known.contains(&id) || exists_now(core, &id) {
-                continue;
-            }
-            let path = format!("{}/{id}", core.host.cgroup_parent);
-            if let Err(error) = Cgroup::open(hierarchy, &path).and_then(|cgroup| cgroup.delete()) {
-                tracing::warn!(id, %error, "a cgroup without a container could not be removed");
-            }
         }
     }
 }

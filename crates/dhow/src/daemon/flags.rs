@@ -74,6 +74,8 @@ fn command() -> Command {
     Command::new("dhow daemon")
         .about("The engine: serves the Docker Engine API")
         .override_usage("dhow daemon [OPTIONS]")
+        // As dockerd: of a flag that is given twice the last one counts.
+        .args_override_self(true)
         .arg(list("host", "address", "Daemon socket(s) to connect to: unix://path").short('H'))
         .arg(path("data-root", "Root directory of persistent state"))
         .arg(path("exec-root", "Root directory for execution state files"))
@@ -109,6 +111,12 @@ mod tests {
         assert_eq!(flags.settings.hosts, Some(vec!["unix:///a".to_owned(), "unix:///b".to_owned()]));
         assert_eq!((flags.settings.debug, flags.settings.pidfile), (Some(true), Some("/pid".into())));
         assert_eq!(flags.settings.runtimes.expect("one")["x"].path, PathBuf::from("/bin/x"));
+    }
+
+    #[test]
+    fn the_last_of_two_counts() {
+        let flags = parse(&["--cgroup-parent", "/a", "--cgroup-parent=/b", "-D", "-D"]);
+        assert_eq!((flags.settings.cgroup_parent.as_deref(), flags.settings.debug), (Some("/b"), Some(true)));
     }
 
     #[test]

@@ -48,16 +48,16 @@ impl Supervisor {
         self.tell(Event::Exited(exit));
     }
 
-    /// Undoes everything; what cannot be undone is found and undone by the engine's next start.
+    /// Undoes everything. When the cgroup cannot be removed, the run directory stays: by it the engine finds what is left.
     fn undo(&mut self) {
         self.controls.stop_listening(&self.poll);
         if let Some(watch) = self.oom_watch.take() {
             self.poll.remove(&watch);
         }
-        if let Some(container) = &self.container {
-            let _ = container.clean_up();
-        }
-        if let Some(place) = self.place.take() {
+        let cleaned = self.container.as_ref().is_none_or(|container| container.clean_up().is_ok());
+        if let Some(place) = self.place.take()
+            && cleaned
+        {
             let _ = place.leave();
         }
     }
