@@ -68,9 +68,11 @@ impl<'a> Call<'a> {
     pub(crate) async fn document<T: DeserializeOwned>(self) -> Result<T> {
         let path = self.path.clone();
         let body = self.text().await?;
-        // Go's lenient rules are slower by half, and hardly any answer needs them.
-        serde_json::from_slice(&body)
-            .or_else(|_| dhow_api::json::from_slice(&body))
+        // Go's lenient rules are slower by half, and hardly any answer needs them. Text that is checked to be UTF-8 once
+        // need not be checked string by string.
+        let strict = std::str::from_utf8(&body).ok().and_then(|text| serde_json::from_str(text).ok());
+        strict
+            .map_or_else(|| dhow_api::json::from_slice(&body), Ok)
             .map_err(|cause| Error::data_loss(format!("read the daemon's answer to {path}")).with_cause(cause))
     }
 

@@ -120,25 +120,33 @@ impl Row for Container {
     ];
 
     fn field(&self, name: &str) -> String {
+        let mut text = String::new();
+        self.put(name, &mut text);
+        text
+    }
+
+    fn put(&self, name: &str, text: &mut String) {
         let summary = &self.summary;
         match name {
-            "ID" if self.full => summary.id.clone(),
-            "ID" => short_id(&summary.id).to_owned(),
-            "Names" => self.names(),
-            "Image" => self.image(),
-            "Command" if self.full => go_quote(&summary.command),
-            "Command" => go_quote(&ellipsis(&summary.command, 20)),
-            "CreatedAt" => local(summary.created),
-            "RunningFor" => since_then(summary.created),
-            "Ports" => ports(&summary.ports),
-            "State" => summary.state.clone(),
-            "Status" => summary.status.clone(),
-            "Size" => self.size(),
-            "Labels" => pairs(&summary.labels),
-            "Mounts" => self.mounts(),
-            "LocalVolumes" => summary.mounts.iter().filter(|mount| mount.driver == "local").count().to_string(),
-            "Networks" => summary.network_settings.networks.keys().cloned().collect::<Vec<_>>().join(","),
-            _ => String::new(),
+            "ID" if self.full => text.push_str(&summary.id),
+            "ID" => text.push_str(short_id(&summary.id)),
+            "Names" => self.names(text),
+            "Image" => text.push_str(self.image()),
+            "Command" if self.full => go_quote(&summary.command, text),
+            "Command" => go_quote(&ellipsis(&summary.command, 20), text),
+            "CreatedAt" => text.push_str(&local(summary.created)),
+            "RunningFor" => text.push_str(&since_then(summary.created)),
+            "Ports" => text.push_str(&ports(&summary.ports)),
+            "State" => text.push_str(&summary.state),
+            "Status" => text.push_str(&summary.status),
+            "Size" => text.push_str(&self.size()),
+            "Labels" => text.push_str(&pairs(&summary.labels)),
+            "Mounts" => text.push_str(&self.mounts()),
+            "LocalVolumes" => text.push_str(&self.local_volumes().to_string()),
+            "Networks" => {
+                text.push_str(&summary.network_settings.networks.keys().cloned().collect::<Vec<_>>().join(","))
+            }
+            _ => {}
         }
     }
 
@@ -153,19 +161,21 @@ impl Row for Container {
 
 impl Container {
     /// Names without their slash; those of links only in full.
-    fn names(&self) -> String {
+    fn names(&self, text: &mut String) {
         let names = self.summary.names.iter().map(|name| name.strip_prefix('/').unwrap_or(name));
-        names.filter(|name| self.full || !name.contains('/')).collect::<Vec<_>>().join(",")
+        for (index, name) in names.filter(|name| self.full || !name.contains('/')).enumerate() {
+            text.extend([if index > 0 { "," } else { "" }, name]);
+        }
     }
 
-    fn image(&self) -> String {
+    fn image(&self) -> &str {
         let image = self.summary.image.as_str();
         match image.split_once('@') {
-            _ if image.is_empty() => "<no image>".into(),
-            _ if self.full => image.to_owned(),
-            _ if short_id(image) == short_id(&self.summary.image_id) => short_id(image).to_owned(),
-            Some((name, _)) if !name.is_empty() => name.to_owned(),
-            _ => image.to_owned(),
+            _ if image.is_empty() => "<no image>",
+            _ if self.full => image,
+            _ if short_id(image) == short_id(&self.summary.image_id) => short_id(image),
+            Some((name, _)) if !name.is_empty() => name,
+            _ => image,
         }
     }
 
@@ -176,6 +186,10 @@ impl Container {
             0 => words(self.summary.size_rw),
             all => format!("{} (virtual {})", words(self.summary.size_rw), words(all)),
         }
+    }
+
+    fn local_volumes(&self) -> usize {
+        self.summary.mounts.iter().filter(|mount| mount.driver == "local").count()
     }
 
     fn mounts(&self) -> String {
@@ -193,21 +207,24 @@ pub(super) fn pairs(labels: &BTreeMap<String, String>) -> String {
 }
 
 /// Go's `strconv.Quote`.
-fn go_quote(text: &str) -> String {
-    let escaped = text.chars().map(|c| match c {
-        '"' => "\\\"".to_owned(),
-        '\\' => "\\\\".to_owned(),
-        '\n' => "\\n".to_owned(),
-        '\t' => "\\t".to_owned(),
-        '\r' => "\\r".to_owned(),
-        '\x07' => "\\a".to_owned(),
-        '\x08' => "\\b".to_owned(),
-        '\x0b' => "\\v".to_owned(),
-        '\x0c' => "\\f".to_owned(),
-        c if u32::from(c) < 0x20 || c == '\x7f' => format!("\\x{:02x}", u32::from(c)),
-        c => c.to_string(),
-    });
-    format!("\"{}\"", escaped.collect::<String>())
+fn go_quote(word: &str, text: &mut String) {
+    text.push('"');
+    for c in word.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\t' => text.push_str("\\t"),
+            '\r' => text.push_str("\\r"),
+            '\x07' => text.push_str("\\a"),
+            '\x08' => text.push_str("\\b"),
+            '\x0b' => text.push_str("\\v"),
+            '\x0c' => text.push_str("\\f"),
+            c if u32::from(c) < 0x20 || c == '\x7f' => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
 }
 
 /// `0.0.0.0:80->80/tcp, 90-92/tcp`: ports in a row are put together.
