@@ -24,34 +24,22 @@ impl Core {
         found.sort_by(|(one, _), (other, _)| (other.created, &other.id).cmp(&(one.created, &one.id)));
         let everything = options.all || options.limit > 0 || filter.wants_stopped();
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
-        let mut names = HashMap::new();
+        let mut images = ImageNames { core: self, named: HashMap::new(), ids: HashMap::new() };
         found
             .into_iter()
             .filter(|(_, view)| everything || view.state().is_running())
             .filter(|(container, view)| filter.matches(container, view))
             .take(limit)
-            .map(|(container, view)| self.summary(&container, &view, options.size, &mut names))
+            .map(|(container, view)| self.summary(&container, &view, options.size, &mut images))
             .collect()
     }
 
-    fn summary(
-        &self,
-        container: &Container,
-        view: &View,
-        size: bool,
-        names: &mut HashMap<String, Option<Digest>>,
-    ) -> Result<Summary> {
-        let image_id = container.image.map(|image| image.to_string()).unwrap_or_default();
-        let asked = &view.spec.image;
-        if !names.contains_key(asked) {
-            names.insert(asked.clone(), self.named(asked)?);
-        }
-        // A name that means another image by now would mislead.
-        let same = container.image.is_none() || names[asked].is_none_or(|named| Some(named) == container.image);
+    fn summary(&self, container: &Container, view: &View, size: bool, images: &mut ImageNames<'_>) -> Result<Summary> {
+        let (image, image_id) = images.of(&view.spec.image, container.image)?;
         Ok(Summary {
-            id: container.id.to_string(),
+            id: Arc::clone(&container.id),
             name: view.name.clone(),
-            image: if same { asked.clone() } else { image_id.clone() },
+            image,
             image_id,
             command: command_line(view),
             created: container.created,
@@ -79,10 +67,37 @@ impl Core {
     }
 }
 
+/// What images are called: asked once for all containers of a list.
+struct ImageNames<'a> {
+    core: &'a Core,
+    named: HashMap<Arc<str>, Option<Digest>>,
+    ids: HashMap<Digest, Arc<str>>,
+}
+
+impl ImageNames<'_> {
+    /// Name and id to show of an image that was asked for by a name.
+    fn of(&mut self, asked: &str, image: Option<Digest>) -> Result<(Arc<str>, Arc<str>)> {
+        if !self.named.contains_key(asked) {
+            self.named.insert(asked.into(), self.core.named(asked)?);
+        }
+        let (name, named) = self.named.get_key_value(asked).expect("it was looked up");
+        let Some(image) = image else { return Ok((Arc::clone(name), "".into())) };
+        let id = self.ids.entry(image).or_insert_with(|| image.to_string().into());
+        // A name that means another image by now would mislead.
+        let same = named.is_none_or(|named| named == image);
+        Ok((Arc::clone(if same { name } else { id }), Arc::clone(id)))
+    }
+}
+
 /// Program and arguments as Docker writes them in one line.
 fn command_line(view: &View) -> String {
-    let quoted = |(index, word): (usize, &String)| {
-        if index > 0 && word.contains(' ') { format!("'{word}'") } else { word.clone() }
-    };
-    command(&view.spec).enumerate().map(quoted).collect::<Vec<_>>().join(" ")
+    let mut line = String::new();
+    for (index, word) in command(&view.spec).enumerate() {
+        match index {
+            0 => line.push_str(word),
+            _ if word.contains(' ') => line.extend([" '", word.as_str(), "'"]),
+            _ => line.extend([" ", word.as_str()]),
+        }
+    }
+    line
 }

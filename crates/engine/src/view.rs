@@ -85,13 +85,13 @@ impl StateView {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// All 64 digits.
-    pub id: String,
+    pub id: Arc<str>,
     /// Without the slash Docker writes before it.
     pub name: String,
     /// The image as asked for; its id when the name now means another image.
-    pub image: String,
+    pub image: Arc<str>,
     /// `sha256:…`.
-    pub image_id: String,
+    pub image_id: Arc<str>,
     /// Program and arguments in one line.
     pub command: String,
     /// When it was made.

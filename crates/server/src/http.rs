@@ -17,7 +17,7 @@ pub(crate) use body::{Body, ChunkWriter};
 pub(crate) use call::{Call, Context, read_json};
 pub(crate) use hijack::Hijack;
 pub(crate) use path::{Pattern, Route};
-pub(crate) use respond::{Response, json, json_stream, no_content, plain_json, status_only};
+pub(crate) use respond::{Response, json, json_list, json_stream, no_content, plain_json, status_only};
 pub use serve::{Listener, serve};
 pub(crate) use stream::Prefixed;
 pub(crate) use upload::Upload;

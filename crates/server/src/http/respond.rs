@@ -24,9 +24,22 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response> {
     plain_json(StatusCode::OK, value)
 }
 
-/// A JSON document with another status. Go ends every document with a line feed.
+/// Bytes that a thing in a long list may take; more is right, too, but has to be copied.
+const LIST_ITEM: usize = 1024;
+
+/// 200 with a JSON list of so many things.
+pub(crate) fn json_list<T: Serialize>(value: &T, count: usize) -> Result<Response> {
+    document(StatusCode::OK, value, Vec::with_capacity(count * LIST_ITEM))
+}
+
+/// A JSON document with another status.
 pub(crate) fn plain_json<T: Serialize>(code: StatusCode, value: &T) -> Result<Response> {
-    let mut text = serde_json::to_vec(value).map_err(|cause| Error::internal("write JSON").with_cause(cause))?;
+    document(code, value, Vec::new())
+}
+
+/// Go ends every document with a line feed.
+fn document<T: Serialize>(code: StatusCode, value: &T, mut text: Vec<u8>) -> Result<Response> {
+    serde_json::to_writer(&mut text, value).map_err(|cause| Error::internal("write JSON").with_cause(cause))?;
     text.push(b'\n');
     let mut response = Response::new(Body::full(text));
     *response.status_mut() = code;

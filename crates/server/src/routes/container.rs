@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 
 use super::route;
-use crate::http::{Body, Call, Response, Route, json, json_stream, no_content, plain_json};
+use crate::http::{Body, Call, Response, Route, json, json_list, json_stream, no_content, plain_json};
 use crate::wire::{self, container_spec, container_view, host_spec, time};
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -98,8 +98,7 @@ async fn list(call: Call) -> Result<Response> {
         filters: call.filters()?,
     };
     let containers = call.engine().list(options).await?;
-    let now = Timestamp::now();
-    json(&containers.iter().map(|container| container_view::summary(container, now)).collect::<Vec<_>>())
+    json_list(&container_view::Summaries(&containers), containers.len())
 }
 
 async fn inspect(call: Call) -> Result<Response> {
@@ -196,7 +195,7 @@ async fn prune_matching(call: &Call, filters: Filters, until: Option<Timestamp>)
         match call.engine().remove(&container.id, RemoveOptions::default()).await {
             Ok(()) => {
                 deleted.1 += container.size.map_or(0, |size| size.rw);
-                deleted.0.insert(container.id);
+                deleted.0.insert(container.id.to_string());
             }
             // Somebody started or removed it meanwhile, which is their right.
             Err(error) => tracing::warn!("prune container {}: {error}", container.id),

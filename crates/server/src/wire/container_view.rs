@@ -5,38 +5,61 @@ use std::path::Path;
 
 use dhow_api::container::{
     Config, Empty, GraphDriver, HealthConfig, HostConfig, Inspect, MountPoint, NetworkSettings, State, StrSlice,
-    Summary, SummaryHostConfig, SummaryNetworks,
+    Summary,
 };
 use dhow_api::network::EndpointSettings;
 use dhow_engine::spec::{ContainerSpec, Healthcheck};
 use dhow_engine::{Details, StateView, Status};
 use jiff::Timestamp;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
 
 use super::{host_view, network, null_if_empty, status, time};
 
+/// The lines of `docker ps`. There is one line in memory, filled anew for each container while they are written.
+pub(crate) struct Summaries<'a>(pub(crate) &'a [dhow_engine::Summary]);
+
+impl Serialize for Summaries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (now, mut line) = (Timestamp::now(), Summary::default());
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for container in self.0 {
+            fill(&mut line, container, now);
+            list.serialize_element(&line)?;
+        }
+        list.end()
+    }
+}
+
 /// One line of `docker ps`.
 pub(crate) fn summary(container: &dhow_engine::Summary, now: Timestamp) -> Summary {
-    let spec = &container.spec;
-    Summary {
-        id: container.id.clone(),
-        names: vec![format!("/{}", container.name)],
-        image: container.image.clone(),
-        image_id: container.image_id.clone(),
-        command: container.command.clone(),
-        created: container.created.as_second(),
-        ports: Vec::new(),
-        size_rw: container.size.map_or(0, |size| signed(size.rw)),
-        size_root_fs: container.size.map_or(0, |size| signed(size.root_fs)),
-        labels: spec.labels.clone(),
-        state: container.state.status.as_str().to_owned(),
-        status: status::sentence(&container.state, now),
-        host_config: SummaryHostConfig {
-            network_mode: spec.host.network_mode.clone(),
-            annotations: spec.host.annotations.clone(),
-        },
-        network_settings: SummaryNetworks { networks: networks(&spec.host.network_mode) },
-        mounts: container.mounts.iter().map(mount).collect(),
+    let mut line = Summary::default();
+    fill(&mut line, container, now);
+    line
+}
+
+fn fill(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
+    let host = &container.spec.host;
+    (*container.id).clone_into(&mut line.id);
+    line.names.resize_with(1, String::new);
+    line.names[0].clear();
+    line.names[0].extend(["/", container.name.as_str()]);
+    (*container.image).clone_into(&mut line.image);
+    (*container.image_id).clone_into(&mut line.image_id);
+    line.command.clone_from(&container.command);
+    line.created = container.created.as_second();
+    line.size_rw = container.size.map_or(0, |size| signed(size.rw));
+    line.size_root_fs = container.size.map_or(0, |size| signed(size.root_fs));
+    line.labels.clone_from(&container.spec.labels);
+    container.state.status.as_str().clone_into(&mut line.state);
+    line.status = status::sentence(&container.state, now);
+    if line.network_settings.networks.is_empty() || line.host_config.network_mode != host.network_mode {
+        line.network_settings.networks = networks(&host.network_mode);
     }
+    line.host_config.network_mode.clone_from(&host.network_mode);
+    line.host_config.annotations.clone_from(&host.annotations);
+    line.mounts.clear();
+    line.mounts.extend(container.mounts.iter().map(mount));
 }
 
 /// Everything about one container.
@@ -158,7 +181,7 @@ fn networks(mode: &str) -> BTreeMap<String, EndpointSettings> {
         return BTreeMap::new();
     }
     let name = if matches!(mode, "" | "default") { network::DEFAULT } else { mode };
-    let network_id = network::id(name).unwrap_or_default();
+    let network_id = network::id(name).unwrap_or_default().to_owned();
     BTreeMap::from([(name.to_owned(), EndpointSettings { network_id, ..EndpointSettings::default() })])
 }
 
@@ -172,6 +195,10 @@ fn signed(bytes: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use dhow_engine::spec::HostSpec;
+
     use super::*;
 
     #[test]
@@ -179,6 +206,40 @@ mod tests {
         let wire = state(&StateView { status: Status::Paused, pid: 7, ..StateView::default() });
         assert!(wire.running && wire.paused && !wire.restarting && !wire.dead);
         assert_eq!((wire.status.as_str(), wire.finished_at.as_str()), ("paused", "0001-01-01T00:00:00Z"));
+    }
+
+    /// A line that was another container's before has nothing of it left.
+    #[test]
+    fn every_line_of_a_list_is_its_containers_own() {
+        let container = |name: &str, mode: &str, mounts: usize| dhow_engine::Summary {
+            id: name.repeat(64).into(),
+            name: name.to_owned(),
+            image: "busybox".into(),
+            image_id: "sha256:1".into(),
+            command: name.repeat(3),
+            created: Timestamp::UNIX_EPOCH,
+            state: StateView::default(),
+            spec: Arc::new(ContainerSpec {
+                labels: (0..mounts).map(|n| (format!("{name}{n}"), name.to_owned())).collect(),
+                host: HostSpec { network_mode: mode.to_owned(), ..HostSpec::default() },
+                ..ContainerSpec::default()
+            }),
+            mounts: Arc::new(vec![dhow_engine::MountPoint::default(); mounts]),
+            size: (mounts > 0).then_some(dhow_engine::Size { rw: 1, root_fs: 2 }),
+        };
+        let containers = [
+            container("a", "none", 2),
+            container("b", "container:a", 0),
+            container("c", "container:a", 1),
+            container("d", "bridge", 0),
+            container("e", "bridge", 3),
+        ];
+        let list = serde_json::to_value(Summaries(&containers)).expect("plain data");
+        let alone = containers.each_ref().map(|container| summary(container, Timestamp::now()));
+        assert_eq!(list, serde_json::to_value(alone).expect("plain data"));
+        assert_eq!(list[0]["NetworkSettings"]["Networks"]["none"]["IPAddress"], "");
+        assert_eq!(list[1]["NetworkSettings"]["Networks"], serde_json::json!({}));
+        assert_eq!(list[4]["Names"], serde_json::json!(["/e"]));
     }
 
     #[test]

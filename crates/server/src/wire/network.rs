@@ -1,5 +1,7 @@
 //! The networks every engine has, until there are others.
 
+use std::sync::LazyLock;
+
 use dhow_api::network::{Ipam, Network};
 use jiff::Timestamp;
 
@@ -17,15 +19,17 @@ pub(crate) fn all(created: Timestamp) -> Vec<Network> {
 }
 
 /// The id of one of them. It is made of the name, so that it is the same after every start.
-pub(crate) fn id(name: &str) -> Option<String> {
-    let known = BUILT_IN.iter().any(|(known, _)| *known == name);
-    known.then(|| dhow_oci::Digest::of(format!("network {name}").as_bytes()).hex())
+pub(crate) fn id(name: &str) -> Option<&'static str> {
+    static IDS: LazyLock<[String; 3]> =
+        LazyLock::new(|| BUILT_IN.map(|(name, _)| dhow_oci::Digest::of(format!("network {name}").as_bytes()).hex()));
+    let index = BUILT_IN.iter().position(|(known, _)| *known == name)?;
+    Some(&IDS[index])
 }
 
 fn network(name: &str, driver: &str, created: Timestamp) -> Network {
     Network {
         name: name.to_owned(),
-        id: id(name).unwrap_or_default(),
+        id: id(name).unwrap_or_default().to_owned(),
         created: time::text(Some(created)),
         scope: "local".to_owned(),
         driver: driver.to_owned(),
