@@ -56,6 +56,39 @@ fn created_started_stopped_restarted_killed_removed() {
     world.dhow(&["inspect", "box"]).exits(1).says("No such object: box");
 }
 
+/// The kernel writes a file system out before an overlay on it goes, unless the overlay is `volatile`.
+#[test]
+fn only_what_removes_itself_does_not_wait_for_the_disk() {
+    let world = busybox();
+    for (flag, volatile) in [("--rm", true), ("--init", false)] {
+        world.dhow(&["run", "-d", flag, "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+        let mounts = world.dhow(&["exec", "box", "grep", " / overlay ", "/proc/mounts"]).ok();
+        assert_eq!(mounts.contains("volatile"), volatile, "{mounts}");
+        world.dhow(&["rm", "-f", "box"]).exits(0);
+    }
+}
+
+#[test]
+fn a_paused_container_stands_still() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sh", "-c", "while :; do :; done"]).exits(0);
+    let pid = world.inspect("box", "{{.State.Pid}}");
+    // Ticks of processor time in user mode (proc_pid_stat(5)).
+    let worked = || -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        stat.split(' ').nth(13).and_then(|ticks| ticks.parse().ok()).expect("a number")
+    };
+    eventually("it works", || worked() > 0);
+    assert_eq!(world.dhow(&["pause", "box"]).ok(), "box");
+    assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.Paused}}"), "paused true");
+    let before = worked();
+    world.dhow(&["run", "--rm", "busybox", "sleep", "0.5"]).exits(0);
+    assert_eq!(worked(), before);
+    assert_eq!(world.dhow(&["unpause", "box"]).ok(), "box");
+    assert_eq!(world.inspect("box", "{{.State.Status}}"), "running");
+    eventually("it works again", || worked() > before);
+}
+
 #[test]
 fn stop_sends_the_stop_signal_first() {
     let world = busybox();

@@ -10,6 +10,7 @@ use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_logs::Config as LogConfig;
 use dhow_oci::runtime::{Mount as Entry, Spec};
 use dhow_shim::protocol::{Launch, Rootfs};
+use dhow_store::Overlay;
 
 use crate::container::{Container, View};
 use crate::core::Core;
@@ -53,10 +54,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     if spec.host.init == Some(true) {
         with_init(&mut config, core.host.binary.clone());
     }
-    let mut options = Vec::new();
-    if overlay.userxattr {
-        options.push("userxattr".to_owned());
-    }
+    let options = overlay_options(core, container, spec, &overlay)?;
     Ok(Launch {
         id: container.id.to_string(),
         seccomp: filter(core, spec, &config)?,
@@ -71,6 +69,19 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         log: log_config(spec)?,
         external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
     })
+}
+
+/// What `--rm` leaves is thrown away: nobody has to wait until the disk has it when the overlay goes.
+fn overlay_options(core: &Core, container: &Container, spec: &ContainerSpec, overlay: &Overlay) -> Result<Vec<String>> {
+    let mut options = Vec::new();
+    if overlay.userxattr {
+        options.push("userxattr".to_owned());
+    }
+    if spec.host.auto_remove {
+        core.store.snapshots().permit_volatile(&container.id)?;
+        options.push("volatile".to_owned());
+    }
+    Ok(options)
 }
 
 /// The log driver and its options.

@@ -105,6 +105,23 @@ impl Snapshots {
         Ok(self.overlay_of(id, &*self.chain(id, top)?))
     }
 
+    /// Lets a container be mounted with the option `volatile` once more. The kernel leaves a mark that forbids it, because
+    /// after a power cut what was written may be there in part (Documentation/filesystems/overlayfs.rst, "Volatile mount");
+    /// whoever calls this knows that there was none.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn permit_volatile(&self, id: &str) -> Result<()> {
+        plain(id)?;
+        for mark in ["work/work/incompat/volatile", "work/work/incompat"] {
+            match rustix::fs::unlinkat(&self.fd, format!("{id}/{mark}"), AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(io::Error::from(error)).context(|| format!("prepare container {id}")),
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the whole folder `containers/<id>` away and deletes it in the background. Says whether it was there.
     ///
     /// # Errors

@@ -29,6 +29,23 @@ fn preparing_again_keeps_what_was_written() {
 }
 
 #[test]
+fn the_mark_of_a_volatile_mount_can_be_taken_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let overlay = store.snapshots().prepare("c1", None).unwrap();
+    store.snapshots().permit_volatile("c1").unwrap();
+    let kept = overlay.work.join("work/other");
+    let mark = overlay.work.join("work/incompat/volatile");
+    fs::create_dir_all(&mark).unwrap();
+    fs::create_dir_all(&kept).unwrap();
+    store.snapshots().permit_volatile("c1").unwrap();
+    assert!(!overlay.work.join("work/incompat").exists() && kept.exists());
+    fs::create_dir_all(mark.join("unknown")).unwrap();
+    assert!(store.snapshots().permit_volatile("c1").is_err(), "only the mark itself goes");
+    assert_eq!(store.snapshots().permit_volatile("../c1").unwrap_err().class(), Class::InvalidArgument);
+}
+
+#[test]
 fn the_writable_root_is_like_the_images() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
