@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use dhow_errdefs::{Result, ResultExt};
+use dhow_runtime::seccomp::KernelVersion;
 use dhow_store::Overlay;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -78,8 +79,8 @@ impl AsFd for Root {
 fn mount(overlay: &Overlay) -> rustix::io::Result<OwnedFd> {
     let layers: Vec<&Path> =
         std::iter::once(overlay.upper.as_path()).chain(overlay.lower.iter().map(AsRef::as_ref)).collect();
-    // Kernels before 6.8 take one list, and those before 6.5 complain only when all is put together.
-    mount_layers(overlay, &layers, true).or_else(|_| mount_layers(overlay, &layers, false))
+    // Kernels before 6.8 take one list, and each attempt with another option is a line in their log.
+    mount_layers(overlay, &layers, KernelVersion::running() >= KernelVersion { major: 6, minor: 8 })
 }
 
 fn mount_layers(overlay: &Overlay, layers: &[&Path], one_by_one: bool) -> rustix::io::Result<OwnedFd> {

@@ -18,6 +18,7 @@ use super::mounts::{Source, default_propagation};
 use super::options::propagation;
 use super::{cstring, overlay_helper};
 use crate::create::Rootfs;
+use crate::seccomp::KernelVersion;
 
 /// The root as the child finds it.
 #[derive(Debug)]
@@ -86,14 +87,12 @@ const LONGEST_VALUE: usize = 255;
 impl Overlay<'_> {
     /// A detached overlay: it is in no mount namespace, so nothing of it is seen on this host or left behind.
     fn mount(&self) -> Result<OwnedFd> {
-        self.layer_by_layer()
-            .or_else(|errno| match errno {
-                // Before Linux 6.8 there is no `lowerdir+`.
-                Errno::INVAL => self.in_one_string(),
-                errno => Err(errno),
-            })
-            .map_err(io::Error::from)
-            .context(|| format!("mount the overlay of {}", self.upper.display()))
+        // Before Linux 6.8 there is no `lowerdir+`, and each attempt is a line in the kernel's log.
+        let mounted = match KernelVersion::running() >= (KernelVersion { major: 6, minor: 8 }) {
+            true => self.layer_by_layer(),
+            false => self.in_one_string(),
+        };
+        mounted.map_err(io::Error::from).context(|| format!("mount the overlay of {}", self.upper.display()))
     }
 
     fn layer_by_layer(&self) -> Result<OwnedFd, Errno> {
