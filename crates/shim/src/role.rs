@@ -32,6 +32,8 @@ fn supervise() -> Result<()> {
     // Whoever started the engine may have had a lock or a pipe open, and a shim would hold it for as long as it lives.
     // Nothing of our own is open yet. Before Linux 5.9 it cannot be done at once, and is no reason not to run.
     let _ = dhow_sys::exec::close_range(3, u32::MAX);
+    // It was started by a descriptor, whose number would be its name.
+    let _ = rustix::thread::set_name(c"dhow-shim");
     let control = take_control()?;
     leave_the_engine()?;
     Supervisor::new(control)?.run()
