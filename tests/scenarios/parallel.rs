@@ -83,7 +83,7 @@ fn an_engine_that_starts_leaves_the_cgroups_of_another_alone() {
 #[test]
 fn a_data_root_belongs_to_one_engine() {
     let world = busybox();
-    let second = std::process::Command::new(DHOW)
+    let second = std::process::Command::new(dhow_testkit::binary(DHOW.as_ref()))
         .args(["daemon", "--data-root"])
         .arg(world.data_root())
         .args(["--exec-root", &world.path().join("exec2").display().to_string()])

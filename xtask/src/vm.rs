@@ -16,9 +16,22 @@ use crate::test;
 use cpio::Archive;
 use programs::Program;
 
-/// What runs inside. Stock clients, terminals of labs and other users are tested outside.
-const PROGRAMS: &[Program] =
-    &[Program { package: "dhow-cgroups", args: &[] }, Program { package: "dhow-runtime:container", args: &[] }];
+/// What runs inside. Labs, other engines and users without root need programs that only the host has.
+const PROGRAMS: &[Program] = &[
+    Program { package: "dhow-cgroups", args: &[] },
+    Program { package: "dhow-runtime:container", args: &[] },
+    Program { package: "dhow-shim:supervision", args: &[] },
+    Program { package: "dhow-engine:lifecycle", args: &[] },
+    Program { package: "dhow:scenarios", args: SCENARIOS },
+];
+
+/// All scenarios but those that need what the machine does not have.
+const SCENARIOS: &[&str] = &[
+    // The stock `docker` command line.
+    "--skip=stock::",
+    // The program `zstd`.
+    "--skip=images::compressed_archives_load_from_standard_input",
+];
 
 /// The last line of a run that came to its end.
 const END: &str = "the virtual machine has run everything";
