@@ -8,8 +8,8 @@ use hyper::{Method, Request};
 
 use crate::body::Payload;
 use crate::call::{Call, read_all};
-use crate::connection::Connection;
-use crate::{Host, version};
+use crate::connection::{Connection, Transport};
+use crate::{Host, Socket, Tls, version};
 
 /// The oldest engines do not name their version; this is what Docker's client assumes of them.
 const UNNAMED: Version = Version::MIN;
@@ -22,6 +22,7 @@ const UNNAMED: Version = Version::MIN;
 #[derive(Debug)]
 pub struct Client {
     host: Host,
+    tls: Option<Tls>,
     state: Mutex<State>,
 }
 
@@ -37,15 +38,25 @@ impl Client {
     /// A client that negotiates its version. Nothing is connected before the first call.
     #[must_use]
     pub fn new(host: Host) -> Self {
-        Self { host, state: Mutex::new(State { version: Version::MAX, settled: false, free: Vec::new() }) }
+        let state = State { version: Version::MAX, settled: false, free: Vec::new() };
+        Self { host, tls: None, state: Mutex::new(state) }
+    }
+
+    /// The same client, speaking TLS where its address is `tcp://`.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// The same client with a fixed version (`DOCKER_API_VERSION`).
     #[must_use]
     pub fn with_version(self, version: Version) -> Self {
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (state.version, state.settled) = (version, true);
-        Self { host: self.host, state: Mutex::new(state) }
+        {
+            let mut state = self.lock();
+            (state.version, state.settled) = (version, true);
+        }
+        self
     }
 
     /// The engine's address.
@@ -67,10 +78,19 @@ impl Client {
     pub async fn connect(&self, count: usize) -> Result<()> {
         let free = self.lock().free.len();
         for _ in free..count {
-            let connection = Connection::open(&self.host).await?;
+            let connection = Connection::open(&self.host, self.tls.as_ref()).await?;
             self.put_back(connection);
         }
         Ok(())
+    }
+
+    /// A connection on which nothing was said yet, for somebody else to speak on.
+    ///
+    /// # Errors
+    /// Nobody listens at the address.
+    pub async fn dial(&self) -> Result<Socket> {
+        let (transport, _) = Transport::connect(&self.host, self.tls.as_ref()).await?;
+        Socket::of(transport)
     }
 
     /// Asks the engine for its version with `HEAD /_ping`, unless it is known.
@@ -128,7 +148,7 @@ impl Client {
                         return Ok(connection);
                     }
                 }
-                None => return Connection::open(&self.host).await,
+                None => return Connection::open(&self.host, self.tls.as_ref()).await,
             }
         }
     }

@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::body::Payload;
-use crate::{Host, error, names};
+use crate::helper::{Helper, Trouble};
+use crate::{Host, Tls, error, host, names};
 
 /// A connected socket of either kind.
 #[derive(Debug)]
@@ -65,41 +66,56 @@ impl AsyncWrite for Transport {
 }
 
 impl Transport {
-    pub(crate) async fn connect(host: &Host) -> Result<Self> {
+    /// Connects; with TCP, through TLS if there is some.
+    pub(crate) async fn connect(host: &Host, tls: Option<&Tls>) -> Result<(Self, Helper)> {
         match host {
-            Host::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
-            Host::Tcp { name, port } => {
-                let address = names::resolve(name)?;
-                TcpStream::connect((address, *port)).await.and_then(|stream| {
-                    stream.set_nodelay(true)?;
-                    Ok(Self::Tcp(stream))
-                })
-            }
+            Host::Unix(path) => UnixStream::connect(path).await.map(|stream| (Self::Unix(stream), Helper::None)),
+            Host::Tcp { name, port } => Self::remote(name, host::port(*port, tls.is_some()), tls).await,
+            Host::Ssh(ssh) => ssh.connect().and_then(|(stream, program)| {
+                stream.set_nonblocking(true)?;
+                Ok((Self::Unix(UnixStream::from_std(stream)?), Helper::Program(program)))
+            }),
         }
         .map_err(|cause| error::unreachable(host, cause))
+    }
+
+    async fn remote(name: &str, port: u16, tls: Option<&Tls>) -> io::Result<(Self, Helper)> {
+        let address = names::resolve(name).map_err(io::Error::other)?;
+        let stream = TcpStream::connect((address, port)).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = tls else { return Ok((Self::Tcp(stream), Helper::None)) };
+        let trouble = Trouble::default();
+        let stream = tls.connect(stream, name, trouble.clone()).await?;
+        Ok((Self::Unix(stream), Helper::Relay(trouble)))
     }
 }
 
 /// The sending half; a task drives the connection until both sides are done.
 #[derive(Debug)]
-pub(crate) struct Connection(SendRequest<Payload>);
+pub(crate) struct Connection {
+    sender: SendRequest<Payload>,
+    helper: Helper,
+}
 
 impl Connection {
-    pub(crate) async fn open(host: &Host) -> Result<Self> {
-        let transport = Transport::connect(host).await?;
+    pub(crate) async fn open(host: &Host, tls: Option<&Tls>) -> Result<Self> {
+        let (transport, helper) = Transport::connect(host, tls).await?;
         let (sender, driver) = http1::handshake(TokioIo::new(transport)).await.map_err(error::broken)?;
         // Its failure reaches whoever waits for an answer on this connection.
         tokio::spawn(driver.with_upgrades());
-        Ok(Self(sender))
+        Ok(Self { sender, helper })
     }
 
     /// Waits until another request can be sent; `false` if the engine closed the connection.
     pub(crate) async fn is_open(&mut self) -> bool {
-        self.0.ready().await.is_ok()
+        self.sender.ready().await.is_ok()
     }
 
     pub(crate) async fn send(&mut self, request: Request<Payload>) -> Result<Response<Incoming>> {
-        self.0.ready().await.map_err(error::broken)?;
-        self.0.send_request(request).await.map_err(error::broken)
+        let sent = match self.sender.ready().await {
+            Ok(()) => self.sender.send_request(request).await,
+            Err(broken) => Err(broken),
+        };
+        sent.map_err(|broken| self.helper.explain(error::broken(broken)))
     }
 }

@@ -21,6 +21,20 @@ pub enum Socket {
 }
 
 impl Socket {
+    pub(crate) fn of(transport: Transport) -> Result<Self> {
+        match transport {
+            Transport::Unix(stream) => stream.into_std().and_then(|stream| {
+                stream.set_nonblocking(false)?;
+                Ok(Self::Unix(stream))
+            }),
+            Transport::Tcp(stream) => stream.into_std().and_then(|stream| {
+                stream.set_nonblocking(false)?;
+                Ok(Self::Tcp(stream))
+            }),
+        }
+        .context(|| "take over the connection")
+    }
+
     /// A second handle on the same connection.
     ///
     /// # Errors
@@ -80,17 +94,7 @@ impl Hijacked {
         let parts = upgraded
             .downcast::<TokioIo<Transport>>()
             .map_err(|_| Error::internal("take over the connection: it is of an unknown kind"))?;
-        let socket = match parts.io.into_inner() {
-            Transport::Unix(stream) => stream.into_std().and_then(|stream| {
-                stream.set_nonblocking(false)?;
-                Ok(Socket::Unix(stream))
-            }),
-            Transport::Tcp(stream) => stream.into_std().and_then(|stream| {
-                stream.set_nonblocking(false)?;
-                Ok(Socket::Tcp(stream))
-            }),
-        }
-        .context(|| "take over the connection")?;
+        let socket = Socket::of(parts.io.into_inner())?;
         Ok(Self { socket, leftover: parts.read_buf })
     }
 }

@@ -1,9 +1,13 @@
 //! `dhow daemon`: settings, then roots, then the engine, then the doors; and the way back.
 
+mod activation;
+mod address;
 mod file;
 mod flags;
 mod listen;
+mod notify;
 mod pidfile;
+mod reload;
 mod settings;
 mod user_namespace;
 
@@ -13,11 +17,15 @@ use std::process::ExitCode;
 
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result, ResultExt};
-use tokio::signal::unix::{SignalKind, signal};
+use dhow_server::Tls;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::paths::Paths;
 use flags::Flags;
+use listen::Doors;
+use notify::Notifier;
 use pidfile::Pidfile;
+use reload::{Reload, SetFilter};
 use settings::Settings;
 
 /// Heaps of the engine's threads: enough that two rarely wait for each other, few enough that an idle engine is small.
@@ -45,38 +53,98 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
 
 fn run(flags: Flags) -> Result<()> {
     let announce = flags.announce;
+    let notifier = Notifier::of(variable("NOTIFY_SOCKET").as_deref());
+    let inherited = activation::take(&left_for_us(), std::process::id())?;
     // Files that containers read (`/etc/hosts`, volumes) get the modes we say, whatever the person's own umask is.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let settings = Settings::gather(flags, &Paths::of_this_user())?;
-    start_log(&settings);
+    let mut settings = Settings::gather(flags.clone(), &Paths::of_this_user())?;
+    let set_filter = start_log(&settings);
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     dhow_sys::heap::limit_arenas(ARENAS);
+    let tls = settings.tls.take().map(Tls::load).transpose()?;
+    let doors = Doors {
+        addresses: std::mem::take(&mut settings.addresses),
+        group: settings.group.take(),
+        tls: tls.clone(),
+        insecure_on_loopback: settings.insecure_on_loopback,
+        inherited,
+    };
+    doors.check()?;
     // Before any thread: a user namespace can be entered only by a process with one thread (unshare(2)).
     let rootless = user_namespace::enter_unless_root(settings.exec_root())?;
     let pidfile = Pidfile::write(&settings.pidfile)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context(|| "start the engine's threads")?;
-    let served = runtime.block_on(serve(settings, rootless, announce));
+    let reload = Reload { flags, written: settings.written.clone(), set_filter, tls };
+    let house = House { settings, rootless, doors, reload, notifier, announce };
+    let served = runtime.block_on(house.serve());
     // Blocking work of abandoned requests must not keep the process.
     runtime.shutdown_background();
     drop(pidfile);
     served
 }
 
-async fn serve(settings: Settings, rootless: bool, announce: bool) -> Result<()> {
-    let hosts = settings.hosts.clone();
-    let group = settings.group.clone();
-    let engine = Engine::open(settings.engine_config(rootless)?).await?;
-    let listeners = listen::all(&hosts, group.as_deref())?;
-    hosts.iter().for_each(|host| tracing::info!("listening on {host}"));
-    if announce {
-        say_ready();
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn left_for_us() -> activation::Surroundings {
+    activation::Surroundings {
+        pid: variable("LISTEN_PID"),
+        count: variable("LISTEN_FDS"),
+        names: variable("LISTEN_FDNAMES"),
     }
-    let served = dhow_server::serve(engine.clone(), listeners, ended()?).await;
-    tracing::info!("ending; containers go on");
-    engine.close().await;
-    listen::remove(&hosts);
-    served
+}
+
+/// Everything an engine needs to open.
+struct House {
+    settings: Settings,
+    rootless: bool,
+    doors: Doors,
+    reload: Reload,
+    notifier: Notifier,
+    announce: bool,
+}
+
+impl House {
+    async fn serve(self) -> Result<()> {
+        let Self { settings, rootless, doors, reload, notifier, announce } = self;
+        let hangup = signal(SignalKind::hangup()).context(|| "listen to SIGHUP")?;
+        let engine = Engine::open(settings.engine_config(rootless)?).await?;
+        let addresses = doors.addresses.clone();
+        let listeners = doors.open()?;
+        addresses.iter().for_each(|address| tracing::info!("listening on {address}"));
+        if announce {
+            say_ready();
+        }
+        notifier.ready();
+        let ended = ended()?;
+        let until_end = async {
+            tokio::select! {
+                () = ended => {}
+                () = reload_at_each(hangup, &reload, &notifier) => {}
+            }
+            tracing::info!("ending; containers go on");
+            notifier.stopping();
+        };
+        let served = dhow_server::serve(engine.clone(), listeners, until_end).await;
+        engine.close().await;
+        listen::remove(&addresses);
+        served
+    }
+}
+
+/// Reads the configuration again at each SIGHUP, without an end.
+async fn reload_at_each(mut hangup: Signal, reload: &Reload, notifier: &Notifier) {
+    while hangup.recv().await.is_some() {
+        notifier.reloading();
+        match reload.run() {
+            Ok(()) => tracing::info!("the configuration was read again"),
+            Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+        }
+        notifier.ready();
+    }
+    std::future::pending().await
 }
 
 /// Resolves at the first signal that asks the engine to end.
@@ -99,13 +167,16 @@ fn say_ready() {
     drop(null.map(|null| rustix::stdio::dup2_stdout(&null)));
 }
 
-fn start_log(settings: &Settings) {
+fn start_log(settings: &Settings) -> SetFilter {
     let filter = tracing_subscriber::EnvFilter::new(&settings.log_level);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A line that cannot be written is lost. Otherwise the subscriber complains with `eprintln!`, which panics for the
     // same reason, and with it whoever had something to say: every task of the engine, once the disk is full.
-    let log = log.log_internal_errors(false);
+    let log = log.log_internal_errors(false).with_filter_reloading();
+    let handle = log.reload_handle();
     log.with_ansi(rustix::termios::isatty(std::io::stderr())).init();
+    // It fails only when the log is gone, and with it whoever could be told.
+    Box::new(move |filter| drop(handle.reload(filter)))
 }
 
 /// An error about a flag or key, in dockerd's manner.

@@ -14,4 +14,4 @@ mod http;
 mod routes;
 mod wire;
 
-pub use http::{Listener, serve};
+pub use http::{Listener, NetworkDoor, Tls, TlsFiles, serve};

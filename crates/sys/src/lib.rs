@@ -16,6 +16,7 @@ pub mod exe;
 pub mod exec;
 pub mod fdpass;
 pub mod heap;
+pub mod inherited;
 pub mod keyring;
 pub mod loopback;
 pub mod mount;

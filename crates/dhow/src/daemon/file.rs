@@ -8,7 +8,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use serde::Deserialize;
 
 /// Settings as a file or the flags give them; what is absent is left to the next source.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct File {
     pub(crate) hosts: Option<Vec<String>>,
@@ -18,6 +18,12 @@ pub(crate) struct File {
     pub(crate) debug: Option<bool>,
     pub(crate) log_level: Option<String>,
     pub(crate) group: Option<String>,
+    pub(crate) tls: Option<bool>,
+    pub(crate) tlsverify: Option<bool>,
+    pub(crate) tlscacert: Option<PathBuf>,
+    pub(crate) tlscert: Option<PathBuf>,
+    pub(crate) tlskey: Option<PathBuf>,
+    pub(crate) insecure_tcp_on_loopback: Option<bool>,
     pub(crate) cgroup_parent: Option<String>,
     pub(crate) default_runtime: Option<String>,
     pub(crate) runtimes: Option<BTreeMap<String, Runtime>>,
@@ -49,7 +55,7 @@ pub(crate) struct Ulimit {
 }
 
 /// Every key of [`File`], to name those that are not understood.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 23] = [
     "hosts",
     "data-root",
     "exec-root",
@@ -57,6 +63,12 @@ const KEYS: [&str; 17] = [
     "debug",
     "log-level",
     "group",
+    "tls",
+    "tlsverify",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "insecure-tcp-on-loopback",
     "cgroup-parent",
     "default-runtime",
     "runtimes",
@@ -114,6 +126,12 @@ impl File {
             debug: self.debug.or(other.debug),
             log_level: self.log_level.or(other.log_level),
             group: self.group.or(other.group),
+            tls: self.tls.or(other.tls),
+            tlsverify: self.tlsverify.or(other.tlsverify),
+            tlscacert: self.tlscacert.or(other.tlscacert),
+            tlscert: self.tlscert.or(other.tlscert),
+            tlskey: self.tlskey.or(other.tlskey),
+            insecure_tcp_on_loopback: self.insecure_tcp_on_loopback.or(other.insecure_tcp_on_loopback),
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
             default_runtime: self.default_runtime.or(other.default_runtime),
             runtimes: self.runtimes.or(other.runtimes),

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::file::File;
 
 /// What was typed, before defaults: a flag that is absent leaves the word to the configuration file.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Flags {
     pub(crate) settings: File,
     pub(crate) config_file: Option<PathBuf>,
@@ -26,7 +26,7 @@ impl Flags {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
         let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
         let many = |name: &str| matches.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>());
-        let flag = |name: &str| matches.get_flag(name).then_some(true);
+        let flag = |name: &str| matches.get_one::<bool>(name).copied();
         Self {
             settings: File {
                 hosts: many("host"),
@@ -36,6 +36,12 @@ impl Flags {
                 debug: flag("debug"),
                 log_level: text("log-level"),
                 group: text("group"),
+                tls: flag("tls"),
+                tlsverify: flag("tlsverify"),
+                tlscacert: path("tlscacert"),
+                tlscert: path("tlscert"),
+                tlskey: path("tlskey"),
+                insecure_tcp_on_loopback: flag("insecure-tcp-on-loopback"),
                 cgroup_parent: text("cgroup-parent"),
                 default_runtime: text("default-runtime"),
                 runtimes: many("add-runtime").map(|words| words.iter().filter_map(|word| runtime(word)).collect()),
@@ -70,20 +76,32 @@ fn command() -> Command {
     };
     let path = |name, help| value(name, "path", help).value_parser(clap::value_parser!(PathBuf));
     let list = |name, metavar, help| value(name, metavar, help).action(ArgAction::Append);
-    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue);
+    // `--tlsverify` and `--tlsverify=false`; absent leaves the word to the file.
+    let flag = |name: &'static str, help: &'static str| {
+        let given = Arg::new(name).long(name).help(help).num_args(0..=1).require_equals(true);
+        given.default_missing_value("true").value_parser(clap::value_parser!(bool)).hide_possible_values(true)
+    };
+    let switch =
+        |name: &'static str, help: &'static str| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue);
     Command::new("dhow daemon")
         .about("The engine: serves the Docker Engine API")
         .override_usage("dhow daemon [OPTIONS]")
         // As dockerd: of a flag that is given twice the last one counts.
         .args_override_self(true)
-        .arg(list("host", "address", "Daemon socket(s) to connect to: unix://path").short('H'))
+        .arg(list("host", "address", "Where to listen: unix://path, tcp://address:port, fd:// (sockets that systemd opened)").short('H'))
         .arg(path("data-root", "Root directory of persistent state"))
         .arg(path("exec-root", "Root directory for execution state files"))
         .arg(path("pidfile", "Path to use for daemon PID file").short('p'))
         .arg(path("config-file", "Daemon configuration file"))
         .arg(flag("debug", "Enable debug mode").short('D'))
         .arg(value("log-level", "level", "Set the logging level (debug, info, warn, error, fatal)").short('l'))
-        .arg(value("group", "name", "Group for the unix socket").short('G'))
+        .arg(value("group", "name", "Group for the unix socket (dhow or docker, if there is one)").short('G'))
+        .arg(flag("tls", "Use TLS; implied by --tlsverify"))
+        .arg(flag("tlsverify", "Use TLS and let only clients in that show a certificate of the authority"))
+        .arg(path("tlscacert", "Trust only clients' certificates signed by this authority"))
+        .arg(path("tlscert", "The engine's certificate"))
+        .arg(path("tlskey", "The engine's key"))
+        .arg(flag("insecure-tcp-on-loopback", "Allow tcp:// without TLS on loopback: every local user is root then"))
         .arg(value("cgroup-parent", "path", "Set parent cgroup for all containers"))
         .arg(value("default-runtime", "name", "Default OCI runtime for containers"))
         .arg(list("add-runtime", "name=path", "Register an additional OCI compatible runtime"))
@@ -93,7 +111,7 @@ fn command() -> Command {
         .arg(list("default-ulimit", "ulimit", "Default ulimits for containers"))
         .arg(flag("init", "Run an init in the container to forward signals and reap processes"))
         .arg(list("label", "label", "Set key=value labels to the daemon"))
-        .arg(flag("announce", "Say `ready` on standard output once the engine listens").hide(true))
+        .arg(switch("announce", "Say `ready` on standard output once the engine listens").hide(true))
 }
 
 #[cfg(test)]

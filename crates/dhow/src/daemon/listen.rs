@@ -1,29 +1,110 @@
 //! The doors: sockets on which the engine listens.
 
 use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_server::Listener;
-use tokio::net::UnixListener;
+use dhow_server::{Listener, NetworkDoor, Tls};
+use tokio::net::{TcpListener, UnixListener};
 
-/// Opens every address. Only unix sockets yet: a door to the network needs TLS.
-pub(crate) fn all(hosts: &[String], group: Option<&str>) -> Result<Vec<Listener>> {
-    hosts.iter().map(|host| unix(&socket_path(host)?, group).map(Listener::Unix)).collect()
+use super::activation::{self, Inherited};
+use super::address::Address;
+
+/// Groups that get the socket when nobody names one, the first that there is.
+const USUAL_GROUPS: [&str; 2] = ["dhow", "docker"];
+
+/// How to open the doors.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) group: Option<String>,
+    /// Set if every client from the network has to show a certificate.
+    pub(crate) tls: Option<Tls>,
+    /// Somebody said that whoever can reach the loopback port may rule this machine.
+    pub(crate) insecure_on_loopback: bool,
+    pub(crate) inherited: Vec<Inherited>,
+}
+
+impl Doors {
+    /// Refuses what would let anybody in. To be asked before anything is opened.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.addresses.iter().find(|address| self.is_open_to_all(address)) {
+            None => Ok(()),
+            Some(Address::Tcp(address)) => Err(refused(&format!("tcp://{address}"), address.ip().is_loopback())),
+            Some(_) => Err(refused("fd://", false)),
+        }
+    }
+
+    fn is_open_to_all(&self, address: &Address) -> bool {
+        let plain = matches!(address, Address::Tcp(_)) && self.tls.is_none();
+        plain && !(self.insecure_on_loopback && address.is_loopback())
+    }
+
+    /// Opens every door.
+    pub(crate) fn open(mut self) -> Result<Vec<Listener>> {
+        let mut listeners = Vec::new();
+        for address in std::mem::take(&mut self.addresses) {
+            match &address {
+                Address::Unix(path) => listeners.push(Listener::Unix(unix(path, self.group.as_deref())?)),
+                Address::Tcp(address) => listeners.push(self.tcp(*address)?),
+                Address::Inherited(which) => {
+                    for socket in activation::choose(&mut self.inherited, which.as_deref())? {
+                        listeners.push(self.inherited(socket)?);
+                    }
+                }
+            }
+        }
+        Ok(listeners)
+    }
+
+    fn tcp(&self, address: SocketAddr) -> Result<Listener> {
+        let step = || format!("listen on tcp://{address}");
+        let listener = std::net::TcpListener::bind(address).context(step)?;
+        listener.set_nonblocking(true).context(step)?;
+        let listener = TcpListener::from_std(listener).context(step)?;
+        Ok(Listener::Network(NetworkDoor::new(listener, self.tls.clone())))
+    }
+
+    fn inherited(&self, socket: OwnedFd) -> Result<Listener> {
+        let step = || "listen on an inherited socket";
+        rustix::io::ioctl_fionbio(&socket, true).map_err(std::io::Error::from).context(step)?;
+        if activation::is_unix(&socket)? {
+            return Ok(Listener::Unix(UnixListener::from_std(socket.into()).context(step)?));
+        }
+        let listener = std::net::TcpListener::from(socket);
+        let address = Address::Tcp(listener.local_addr().context(step)?);
+        if self.is_open_to_all(&address) {
+            return Err(refused("fd://", address.is_loopback()));
+        }
+        let listener = TcpListener::from_std(listener).context(step)?;
+        Ok(Listener::Network(NetworkDoor::new(listener, self.tls.clone())))
+    }
+}
+
+fn refused(address: &str, loopback: bool) -> Error {
+    let refused = format!(
+        "refusing to listen on {address} without TLS that verifies clients: whoever can reach the port would be root on \
+         this machine"
+    );
+    let certificates = "give --tlsverify with --tlscacert, --tlscert and --tlskey, or use ssh:// to a unix socket";
+    Error::denied(refused).with_hint(match loopback {
+        false => certificates.to_owned(),
+        true => format!(
+            "{certificates}; --insecure-tcp-on-loopback opens it to every user and every web page of this machine"
+        ),
+    })
 }
 
 /// Removes the sockets' files; a missing one is no fault.
-pub(crate) fn remove(hosts: &[String]) {
-    hosts.iter().filter_map(|host| socket_path(host).ok()).for_each(|path| drop(fs::remove_file(path)));
-}
-
-fn socket_path(host: &str) -> Result<PathBuf> {
-    match host.strip_prefix("unix://") {
-        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        _ => Err(Error::invalid(format!("invalid bind address ({host})"))
-            .with_hint("an address is unix:///path/of/a/socket; tcp:// is not supported yet")),
+pub(crate) fn remove(addresses: &[Address]) {
+    for address in addresses {
+        if let Address::Unix(path) = address {
+            drop(fs::remove_file(path));
+        }
     }
 }
 
@@ -37,19 +118,33 @@ fn unix(path: &Path, group: Option<&str>) -> Result<UnixListener> {
     }
     drop(fs::remove_file(path));
     let listener = UnixListener::bind(path).context(step)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660)).context(step)?;
-    if let Some(group) = group {
-        std::os::unix::fs::chown(path, None, Some(group_id(group)?)).context(step)?;
+    // The group first: until both are done, the file lets nobody in but its owner (umask 022).
+    if let Some(group) = group_of_socket(group)? {
+        std::os::unix::fs::chown(path, None, Some(group)).context(step)?;
     }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660)).context(step)?;
     Ok(listener)
 }
 
+/// The group that was named, or a usual one where we may give files away.
+fn group_of_socket(named: Option<&str>) -> Result<Option<u32>> {
+    let table = || fs::read_to_string("/etc/group").context(|| "read /etc/group");
+    match named {
+        Some("") => Ok(None),
+        Some(name) => group_id(name, &table()?).map(Some),
+        None if rustix::process::geteuid().is_root() => {
+            let table = table().unwrap_or_default();
+            Ok(USUAL_GROUPS.iter().find_map(|group| group_id(group, &table).ok()))
+        }
+        None => Ok(None),
+    }
+}
+
 /// A group's number; read from the file, because a static binary has no NSS.
-fn group_id(group: &str) -> Result<u32> {
+fn group_id(group: &str, table: &str) -> Result<u32> {
     if let Ok(number) = group.parse() {
         return Ok(number);
     }
-    let table = fs::read_to_string("/etc/group").context(|| "read /etc/group")?;
     let mut rows = table.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let row = rows.find(|row| row.first() == Some(&group));
     row.and_then(|row| row.get(2)?.parse().ok())
@@ -60,18 +155,27 @@ fn group_id(group: &str) -> Result<u32> {
 mod tests {
     use super::*;
 
+    fn doors(address: &str, insecure_on_loopback: bool) -> Doors {
+        let addresses = vec![Address::parse(address, false).expect("good")];
+        Doors { addresses, group: None, tls: None, insecure_on_loopback, inherited: Vec::new() }
+    }
+
     #[test]
-    fn only_absolute_unix_addresses_are_taken() {
-        assert_eq!(socket_path("unix:///a/b").expect("good"), PathBuf::from("/a/b"));
-        for bad in ["tcp://127.0.0.1:2375", "unix://relative", "/a/b"] {
-            assert!(socket_path(bad).is_err(), "{bad}");
-        }
+    fn plain_tcp_is_refused_unless_somebody_insists_on_loopback() {
+        assert!(doors("unix:///a", false).check().is_ok());
+        let error = doors("tcp://127.0.0.1:1", false).check().expect_err("plain");
+        assert!(error.hint().expect("a hint").contains("--insecure-tcp-on-loopback"), "{error}");
+        assert!(doors("tcp://127.0.0.1:1", true).check().is_ok());
+        let error = doors("tcp://0.0.0.0:1", true).check().expect_err("open to all");
+        assert!(error.to_string().starts_with("refusing to listen on tcp://0.0.0.0:1 without TLS"), "{error}");
+        assert!(!error.hint().expect("a hint").contains("insecure"), "{error}");
     }
 
     #[test]
     fn groups_are_names_or_numbers() {
-        assert_eq!(group_id("0").expect("a number"), 0);
-        assert_eq!(group_id("root").expect("a name"), 0);
-        assert!(group_id("no-such-group").is_err());
+        let table = "root:x:0:\ndocker:x:106:me\n";
+        assert_eq!(group_id("7", table).expect("a number"), 7);
+        assert_eq!(group_id("docker", table).expect("a name"), 106);
+        assert!(group_id("no-such-group", table).is_err());
     }
 }

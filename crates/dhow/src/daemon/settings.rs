@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use dhow_engine::Config;
 use dhow_engine::spec::{LogSpec, Ulimit};
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
 
+use super::address::Address;
 use super::file::File;
 use super::flags::Flags;
 use super::invalid;
@@ -20,11 +22,15 @@ const CGROUP_PARENT: &str = "/dhow";
 /// Everything decided.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) hosts: Vec<String>,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) insecure_on_loopback: bool,
     pub(crate) pidfile: PathBuf,
     pub(crate) group: Option<String>,
     pub(crate) log_level: String,
     pub(crate) warnings: Vec<String>,
+    /// Flags and file together, before defaults.
+    pub(crate) written: File,
     data_root: PathBuf,
     exec_root: PathBuf,
     cgroup_parent: String,
@@ -43,22 +49,30 @@ impl Settings {
         let named = flags.config_file.is_some();
         let path = flags.config_file.unwrap_or_else(|| paths.config_file.clone());
         let (file, unknown) = File::read(&path, named)?;
-        let mut settings = Self::decide(flags.settings.or(file), paths)?;
+        let mut settings = Self::decide(flags.settings.or(file), paths, path.parent().unwrap_or(Path::new("/")))?;
         let warn = |key| format!("configuration file {}: {key:?} is not understood and left out", path.display());
         settings.warnings.extend(unknown.into_iter().map(warn));
         Ok(settings)
     }
 
-    fn decide(file: File, paths: &Paths) -> Result<Self> {
+    fn decide(file: File, paths: &Paths, folder: &Path) -> Result<Self> {
+        let written = file.clone();
+        let tls = tls(&file, folder)?;
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
+        let hosts =
+            file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
+        let addresses = hosts.iter().map(|host| Address::parse(host, tls.is_some()));
         let level = file.log_level.unwrap_or_else(|| if debug { "debug".to_owned() } else { "info".to_owned() });
         Ok(Self {
-            hosts: file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]),
+            addresses: addresses.collect::<Result<_>>()?,
+            tls,
+            insecure_on_loopback: file.insecure_tcp_on_loopback.unwrap_or_default(),
             pidfile: file.pidfile.unwrap_or_else(|| exec_root.join("dhow.pid")),
             group: file.group,
             log_level: log_filter(&level)?.to_owned(),
             warnings: Vec::new(),
+            written,
             data_root: absolute(file.data_root.unwrap_or_else(|| paths.data_root.clone()))?,
             exec_root,
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| CGROUP_PARENT.to_owned()),
@@ -102,6 +116,24 @@ impl Settings {
             version: crate::VERSION.to_owned(),
         })
     }
+}
+
+/// The files of mutual TLS; beside the configuration file where nobody says. Any word about TLS turns it on, as in dockerd.
+fn tls(file: &File, folder: &Path) -> Result<Option<TlsFiles>> {
+    let verify = file.tlsverify.unwrap_or_default();
+    if !verify && !file.tls.unwrap_or_default() {
+        return Ok(None);
+    }
+    if !verify {
+        return Err(Error::invalid("TLS without --tlsverify lets every client in, whoever it is")
+            .with_hint("give --tlsverify and the authority of your clients with --tlscacert"));
+    }
+    let place = |named: &Option<PathBuf>, usual: &str| named.clone().unwrap_or_else(|| folder.join(usual));
+    Ok(Some(TlsFiles {
+        authority: place(&file.tlscacert, "ca.pem"),
+        certificate: place(&file.tlscert, "cert.pem"),
+        key: place(&file.tlskey, "key.pem"),
+    }))
 }
 
 /// A root by its full path: the engine and its shims have other working folders.
@@ -156,14 +188,23 @@ mod tests {
     use super::*;
 
     fn decide(file: File) -> Result<Settings> {
-        Settings::decide(file, &Paths::of_this_user())
+        Settings::decide(file, &Paths::of_this_user(), Path::new("/etc/x"))
     }
 
     #[test]
     fn the_socket_lies_in_the_exec_root() {
         let settings = decide(File { exec_root: Some("/e".into()), ..File::default() }).expect("good");
-        assert_eq!(settings.hosts, ["unix:///e/dhow.sock"]);
+        assert_eq!(settings.addresses, [Address::Unix("/e/dhow.sock".into())]);
         assert_eq!(settings.pidfile, PathBuf::from("/e/dhow.pid"));
+    }
+
+    #[test]
+    fn tls_is_mutual_or_refused() {
+        assert!(decide(File { tls: Some(true), ..File::default() }).expect_err("one-sided").hint().is_some());
+        let file = File { tlsverify: Some(true), tlskey: Some("/k".into()), ..File::default() };
+        let files = decide(file).expect("good").tls.expect("on");
+        assert_eq!((files.authority, files.key), ("/etc/x/ca.pem".into(), "/k".into()));
+        assert_eq!(decide(File::default()).expect("good").tls, None);
     }
 
     #[test]

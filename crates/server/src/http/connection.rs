@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_api::query::Query;
 use dhow_errdefs::{Error, Result};
@@ -12,7 +13,7 @@ use hyper::header::UPGRADE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 
 use super::serve::End;
@@ -21,10 +22,20 @@ use super::upload::RequestBody;
 use super::{Call, Context, Hijack, Prefixed, Response, path, respond};
 use crate::routes;
 
+/// How long a connection may be idle between requests, and how long the first bytes may take; as dockerd has it.
+const IDLE: Duration = Duration::from_secs(300);
+/// Most bytes of a request's line and headers together, and of what is read ahead of a body.
+const HEAD: usize = 256 * 1024;
+/// Most headers of a request.
+const HEADERS: usize = 100;
+
 /// Serves a connection to its end, or until the server ends and no request is going on.
 pub(super) async fn serve(context: Arc<Context>, mut stream: UnixStream, mut ended: End) {
     let first = tokio::select! {
-        first = sniff::first(&mut stream) => first,
+        first = tokio::time::timeout(IDLE, sniff::first(&mut stream)) => match first {
+            Ok(first) => first,
+            Err(_) => return,
+        },
         () = ended.wait() => return,
     };
     let outcome = match first {
@@ -44,7 +55,13 @@ async fn http(context: Arc<Context>, stream: Prefixed, mut ended: End) -> Outcom
         let context = Arc::clone(&context);
         async move { Ok::<_, Infallible>(answer(context, request).await) }
     });
-    let connection = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .title_case_headers(true)
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection.with_upgrades());
     tokio::select! {
         served = connection.as_mut() => return served.map_err(Into::into),

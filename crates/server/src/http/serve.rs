@@ -6,12 +6,13 @@ use std::time::Duration;
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result};
 use hyper::header::HeaderValue;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::handover::Handovers;
-use super::{Context, connection};
+use super::network::Stranger;
+use super::{Context, NetworkDoor, connection};
 
 /// How long requests that are going on may take after the server was told to end. What they asked of the engine goes on
 /// without them; only streams (logs, events, wait) last longer than this.
@@ -24,6 +25,23 @@ const BREATH: Duration = Duration::from_millis(100);
 pub enum Listener {
     /// A unix socket; its file's mode says who may come in.
     Unix(UnixListener),
+    /// A TCP port.
+    Network(NetworkDoor),
+}
+
+/// Who came to a door.
+enum Visitor {
+    Local(UnixStream),
+    Remote(Stranger),
+}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<Visitor> {
+        match self {
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Visitor::Local(stream)),
+            Self::Network(door) => door.accept().await.map(Visitor::Remote),
+        }
+    }
 }
 
 /// Answers on all listeners until `shutdown` resolves, then finishes what is going on.
@@ -42,7 +60,7 @@ pub async fn serve(engine: Arc<Engine>, listeners: Vec<Listener>, shutdown: impl
     let (end, ended) = watch::channel(false);
     let ended = End(ended);
     let mut doors = JoinSet::new();
-    for Listener::Unix(listener) in listeners {
+    for listener in listeners {
         doors.spawn(accept(Arc::clone(&context), listener, ended.clone()));
     }
     shutdown.await;
@@ -63,13 +81,18 @@ impl End {
 }
 
 /// Accepts until the end, then gives the open connections a moment.
-async fn accept(context: Arc<Context>, listener: UnixListener, ended: End) {
+async fn accept(context: Arc<Context>, listener: Listener, ended: End) {
     let mut end = ended.clone();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(connection::serve(Arc::clone(&context), stream, ended.clone()))),
+                Ok(Visitor::Local(stream)) => {
+                    drop(connections.spawn(connection::serve(Arc::clone(&context), stream, ended.clone())));
+                }
+                Ok(Visitor::Remote(stranger)) => {
+                    drop(connections.spawn(remote(Arc::clone(&context), stranger, ended.clone())));
+                }
                 Err(error) if connection::is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!("accept a connection: {error}");
@@ -83,4 +106,13 @@ async fn accept(context: Arc<Context>, listener: UnixListener, ended: End) {
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
     drop(tokio::time::timeout(LAST_ANSWERS, all).await);
+}
+
+async fn remote(context: Arc<Context>, stranger: Stranger, ended: End) {
+    match stranger.admit().await {
+        Ok((stream, relay)) => {
+            tokio::join!(connection::serve(context, stream, ended), relay);
+        }
+        Err(error) => tracing::debug!("a client from the network was not let in: {error}"),
+    }
 }

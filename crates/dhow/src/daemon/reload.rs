@@ -1,0 +1,73 @@
+//! SIGHUP: what can change under a running engine is read again; what cannot is named.
+
+use dhow_errdefs::Result;
+use dhow_server::Tls;
+use tracing_subscriber::EnvFilter;
+
+use super::file::File;
+use super::flags::Flags;
+use super::settings::Settings;
+use crate::paths::Paths;
+
+/// Sets what is logged.
+pub(crate) type SetFilter = Box<dyn Fn(EnvFilter) + Send + Sync>;
+
+/// What is needed to read the configuration again.
+pub(crate) struct Reload {
+    pub(crate) flags: Flags,
+    pub(crate) written: File,
+    pub(crate) set_filter: SetFilter,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Reload {
+    /// Log level and certificates as the files say now. After an error everything stays as it was.
+    pub(crate) fn run(&self) -> Result<()> {
+        let settings = Settings::gather(self.flags.clone(), &Paths::of_this_user())?;
+        if let Some(tls) = &self.tls {
+            tls.reload()?;
+        }
+        (self.set_filter)(EnvFilter::new(&settings.log_level));
+        for key in needing_restart(&self.written, &settings.written) {
+            tracing::warn!("{key} has changed in the configuration: that needs a restart of the engine");
+        }
+        Ok(())
+    }
+}
+
+/// The keys that differ and are not read again.
+fn needing_restart(before: &File, now: &File) -> Vec<&'static str> {
+    let keys = [
+        ("hosts", before.hosts != now.hosts),
+        ("data-root", before.data_root != now.data_root),
+        ("exec-root", before.exec_root != now.exec_root),
+        ("pidfile", before.pidfile != now.pidfile),
+        ("group", before.group != now.group),
+        ("tls", (before.tls, before.tlsverify) != (now.tls, now.tlsverify)),
+        ("tlscacert", before.tlscacert != now.tlscacert),
+        ("tlscert", before.tlscert != now.tlscert),
+        ("tlskey", before.tlskey != now.tlskey),
+        ("cgroup-parent", before.cgroup_parent != now.cgroup_parent),
+        ("default-runtime", before.default_runtime != now.default_runtime),
+        ("runtimes", before.runtimes != now.runtimes),
+        ("log-driver", before.log_driver != now.log_driver),
+        ("log-opts", before.log_opts != now.log_opts),
+        ("default-shm-size", before.default_shm_size != now.default_shm_size),
+        ("default-ulimits", before.default_ulimits != now.default_ulimits),
+        ("init", before.init != now.init),
+        ("labels", before.labels != now.labels),
+    ];
+    keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let before = File { debug: Some(true), init: Some(true), ..File::default() };
+        let now = File { debug: Some(false), labels: Some(Vec::new()), ..File::default() };
+        assert_eq!(needing_restart(&before, &now), ["init", "labels"]);
+    }
+}
