@@ -1,6 +1,9 @@
 //! Scenarios through the front door: the real binary, a private engine, real containers. Each file is one theme; each
 //! test has its own world and reads as intent, steps, observables.
 
+mod certificates;
+mod completion;
+mod context;
 mod engine_life;
 mod exec;
 mod images;
@@ -17,6 +20,7 @@ mod removal;
 mod security;
 mod stock;
 mod streams;
+mod tls;
 
 use dhow_testkit::World;
 

@@ -84,7 +84,7 @@ pub(crate) fn find(words: &[String]) -> Found<'_> {
 }
 
 fn named(is: impl Fn(&str) -> bool) -> Option<(&'static Command, &'static str)> {
-    commands::ALL.iter().find_map(|command| {
+    commands::ALL.iter().chain(commands::HIDDEN).find_map(|command| {
         let used = command.names.iter().find(|name| is(name))?;
         Some((*command, command.shown(used)))
     })

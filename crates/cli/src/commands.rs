@@ -1,7 +1,18 @@
 //! The commands, one file each.
 
 mod attach;
+mod completion;
+mod context_create;
+mod context_export;
+mod context_import;
+mod context_inspect;
+mod context_ls;
+mod context_rm;
+mod context_show;
+mod context_update;
+mod context_use;
 mod create;
+mod dial_stdio;
 mod events;
 mod exec;
 mod history;
@@ -40,8 +51,12 @@ pub(crate) const BUILD: &str = match option_env!("DHOW_BUILD") {
 };
 
 /// Groups of commands and what they are about.
-pub(crate) const GROUPS: &[(&str, &str)] =
-    &[("container", "Manage containers"), ("image", "Manage images"), ("system", "Manage the engine")];
+pub(crate) const GROUPS: &[(&str, &str)] = &[
+    ("container", "Manage containers"),
+    ("context", "Manage contexts: engines with names"),
+    ("image", "Manage images"),
+    ("system", "Manage the engine"),
+];
 
 /// Commands that help shows first, in this order.
 pub(crate) const COMMON: &[&str] = &["run", "exec", "ps", "images", "version", "info"];
@@ -74,9 +89,22 @@ pub(crate) static ALL: &[&Command] = &[
     &rmi::RMI,
     &save::SAVE,
     &tag::TAG,
+    &context_create::CREATE,
+    &context_export::EXPORT,
+    &context_import::IMPORT,
+    &context_inspect::INSPECT,
+    &context_ls::LS,
+    &context_rm::RM,
+    &context_show::SHOW,
+    &context_update::UPDATE,
+    &context_use::USE,
+    &completion::COMPLETION,
     &system_df::SYSTEM_DF,
     &events::EVENTS,
     &info::INFO,
     &inspect::INSPECT,
     &version::VERSION,
 ];
+
+/// Commands that programs call and people need not know.
+pub(crate) static HIDDEN: &[&Command] = &[&dial_stdio::DIAL_STDIO];

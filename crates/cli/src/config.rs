@@ -1,9 +1,17 @@
 //! The client's configuration: `config.json` in `~/.docker`, as Docker writes it.
 
+mod replace;
+
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use dhow_errdefs::{Error, Result, ResultExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub(crate) use replace::replace;
 
 /// What is read of it. A file that cannot be read or parsed is reported and counts as empty.
 #[derive(Debug, Default)]
@@ -36,7 +44,7 @@ pub(crate) struct Proxy {
 impl Config {
     pub(crate) fn load(folder: PathBuf) -> Self {
         let path = folder.join("config.json");
-        let file = match std::fs::read(&path) {
+        let file = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
                 crate::output::note(&format!("WARNING: Error parsing config file ({}): {error}", path.display()));
                 File::default()
@@ -56,6 +64,35 @@ impl Config {
 
     pub(crate) fn current_context(&self) -> Option<&str> {
         self.file.current_context.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// Changes the file; what we do not know in it stays. A file with something else than JSON in it is not touched.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<()> {
+        let path = self.folder.join("config.json");
+        let step = || format!("write {}", path.display());
+        let mut fields: Map<String, Value> = match fs::read(&path) {
+            Ok(text) if text.trim_ascii().is_empty() => Map::new(),
+            Ok(text) => serde_json::from_slice(&text).map_err(|cause| Error::invalid(step()).with_cause(cause))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
+            Err(error) => return Err(error).context(step),
+        };
+        change(&mut fields);
+        fields.entry("auths").or_insert_with(|| Map::new().into());
+        let mut text = Vec::new();
+        let tabs = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+        fields
+            .serialize(&mut serde_json::Serializer::with_formatter(&mut text, tabs))
+            .map_err(|cause| Error::internal(step()).with_cause(cause))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).context(step)?;
+        replace(&path, &text, 0o600).context(step)
+    }
+
+    /// Makes a context the one that is used when nobody names one; without a name, the default one.
+    pub(crate) fn set_current_context(&self, name: Option<&str>) -> Result<()> {
+        self.change(|fields| match name {
+            Some(name) => drop(fields.insert("currentContext".to_owned(), name.into())),
+            None => drop(fields.remove("currentContext")),
+        })
     }
 
     pub(crate) fn detach_keys(&self) -> Option<&str> {
@@ -105,6 +142,23 @@ mod tests {
         assert_eq!(variables[0], ("HTTP_PROXY".into(), "http://p:1".into()));
         assert_eq!(variables[1].0, "http_proxy");
         assert_eq!(config.proxy_variables("tcp://x:1")[0].0, "NO_PROXY");
+    }
+
+    #[test]
+    fn a_change_keeps_what_others_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::load(dir.path().join("new"));
+        config.set_current_context(Some("far")).unwrap();
+        let path = dir.path().join("new/config.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\n\t\"auths\": {},\n\t\"currentContext\": \"far\"\n}");
+        std::fs::write(&path, r#"{"currentContext":"far","plugins":{"x":{"a":"1"}},"HttpHeaders":{"A":"b"}}"#).unwrap();
+        config.set_current_context(None).unwrap();
+        let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(kept, serde_json::json!({"auths":{},"plugins":{"x":{"a":"1"}},"HttpHeaders":{"A":"b"}}));
+        std::fs::write(&path, "{broken").unwrap();
+        assert!(config.set_current_context(None).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"{broken");
     }
 
     #[test]

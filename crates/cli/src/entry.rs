@@ -8,6 +8,7 @@ use dhow_errdefs::{Error, Result};
 
 use crate::address::Global;
 use crate::command::{Command, Found, find};
+use crate::completion;
 use crate::failure::Outcome;
 use crate::flags::{Fault, Flag, Tables, parse};
 use crate::help;
@@ -64,6 +65,9 @@ pub fn main(args: Vec<OsString>, hooks: Hooks) -> ExitCode {
 }
 
 fn dispatch(program: &'static str, words: &[String], hooks: Hooks) -> Outcome {
+    if let Some((completion::COMMAND, words)) = words.split_first().map(|(first, words)| (first.as_str(), words)) {
+        return completion::complete(program, words, hooks);
+    }
     let global = match parse(GLOBAL, false, words) {
         Ok(global) => global,
         Err(Fault::Help) => return help::of_program(program, true),

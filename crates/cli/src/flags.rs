@@ -11,7 +11,7 @@ mod parse;
 mod value;
 
 pub(crate) use help::{columns_of_terminal, describe};
-pub(crate) use parse::{Fault, Parsed, parse};
+pub(crate) use parse::{Fault, Parsed, awaits, parse};
 pub(crate) use value::parse_bool;
 
 /// Checks a value; the error is the part of the message behind the flag's name.

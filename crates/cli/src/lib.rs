@@ -24,7 +24,9 @@
 mod address;
 mod command;
 mod commands;
+mod completion;
 mod config;
+mod context;
 mod entry;
 mod failure;
 mod flags;

@@ -2,9 +2,9 @@
 
 use dhow_api::version::Version;
 use dhow_client::Client;
-use dhow_errdefs::{Class, Result};
+use dhow_errdefs::{Class, Error, Result};
 
-use crate::address::Global;
+use crate::address::{Endpoint, Global};
 use crate::config::Config;
 use crate::flags::Parsed;
 
@@ -15,34 +15,44 @@ pub(crate) struct Session {
     /// The command's name as it was used: `ps`, `container ls`.
     pub(crate) name: &'static str,
     global: Global,
-    client: Client,
 }
 
 impl Session {
     pub(crate) fn new(program: &'static str, name: &'static str, global: Global) -> Self {
-        let client = Client::new(global.host.clone());
-        let client = match global.version {
-            Some(version) => client.with_version(version),
-            None => client,
-        };
-        Self { program, name, global, client }
+        Self { program, name, global }
     }
 
     /// The client, connected; starts an engine if nobody answers at the default address.
     pub(crate) async fn client(&self) -> Result<&Client> {
-        match self.client.connect(1).await {
-            Err(error) if self.global.on_demand && error.class() == Class::Unavailable => {
+        let endpoint = self.endpoint()?;
+        match endpoint.client.connect(1).await {
+            Err(error) if endpoint.on_demand && error.class() == Class::Unavailable => {
                 (self.global.hooks.start_engine)()?;
-                self.client.connect(1).await?;
+                endpoint.client.connect(1).await?;
             }
             other => other?,
         }
-        Ok(&self.client)
+        Ok(&endpoint.client)
+    }
+
+    /// The client if an engine is there already; none is started.
+    pub(crate) async fn client_if_there(&self) -> Result<&Client> {
+        let client = &self.endpoint()?.client;
+        client.connect(1).await?;
+        Ok(client)
+    }
+
+    /// Where to connect to.
+    pub(crate) fn endpoint(&self) -> Result<&Endpoint> {
+        self.global.endpoint.as_ref().map_err(|error| {
+            let copy = Error::new(error.class(), error.to_string());
+            error.hint().into_iter().fold(copy, Error::with_hint)
+        })
     }
 
     /// The version the engine and we have agreed on, as far as that is known.
     pub(crate) fn api_version(&self) -> Version {
-        self.client.api_version()
+        self.global.endpoint.as_ref().map_or(Version::MAX, |endpoint| endpoint.client.api_version())
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -56,11 +66,22 @@ impl Session {
 
     /// The proxy variables that new containers get.
     pub(crate) fn proxy_variables(&self) -> Vec<(String, String)> {
-        self.global.config.proxy_variables(&self.global.host.to_string())
+        let host = self.global.endpoint.as_ref().map(|endpoint| endpoint.client.host().to_string());
+        self.global.config.proxy_variables(&host.unwrap_or_default())
     }
 
     pub(crate) fn context(&self) -> &str {
         &self.global.context
+    }
+
+    /// Whether the environment names an engine, whatever context is in force otherwise.
+    pub(crate) fn host_variable(&self) -> bool {
+        std::env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty())
+    }
+
+    /// The address of the default context.
+    pub(crate) fn default_host(&self) -> &str {
+        &self.global.default_host
     }
 
     pub(crate) fn program_version(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -80,13 +81,24 @@ impl Transport {
     }
 
     async fn remote(name: &str, port: u16, tls: Option<&Tls>) -> io::Result<(Self, Helper)> {
-        let address = names::resolve(name).map_err(io::Error::other)?;
-        let stream = TcpStream::connect((address, port)).await?;
+        let stream = Self::any_of(&names::resolve(name).map_err(io::Error::other)?, port).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = tls else { return Ok((Self::Tcp(stream), Helper::None)) };
         let trouble = Trouble::default();
         let stream = tls.connect(stream, name, trouble.clone()).await?;
         Ok((Self::Unix(stream), Helper::Relay(trouble)))
+    }
+
+    /// The first address that lets us in.
+    async fn any_of(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            match TcpStream::connect((*address, port)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 }
 

@@ -59,7 +59,12 @@ pub(crate) fn unreachable(host: &Host, error: io::Error) -> Error {
 
 /// The connection broke in the middle of a call.
 pub(crate) fn broken(error: hyper::Error) -> Error {
-    Error::unavailable("error during connect: the connection to the daemon broke").with_cause(error)
+    let strange = error.is_parse();
+    let broken = Error::unavailable("error during connect: the connection to the daemon broke").with_cause(error);
+    match strange {
+        true => broken.with_hint("what answers there speaks no HTTP; if it speaks TLS, give --tlsverify"),
+        false => broken,
+    }
 }
 
 #[cfg(test)]

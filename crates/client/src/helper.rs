@@ -80,8 +80,9 @@ impl Helper {
         match self {
             Self::None => error,
             Self::Relay(trouble) => match trouble.take() {
-                Some(why) => Error::unavailable(format!("error during connect: {why}"))
-                    .with_hint("check --tlscacert, --tlscert and --tlskey: the engine lets only those in whom it knows"),
+                Some(why) => Error::unavailable(format!("error during connect: {why}")).with_hint(
+                    "check --tlscacert, --tlscert and --tlskey: the engine lets only those in whom it knows",
+                ),
                 None => error,
             },
             Self::Program(program) => program.explain(error),

@@ -39,8 +39,10 @@ impl FromStr for Host {
             Some(("tcp" | "http", address)) => tcp(address.trim_end_matches('/')),
             None => tcp(text),
             Some(("ssh", place)) => Ssh::parse(place).map(Self::Ssh),
-            Some(("npipe", _)) => Err(Error::not_implemented(format!("cannot reach {text}: named pipes are of Windows"))
-                .with_hint("reach an engine on Windows with tcp:// and TLS, or with ssh://")),
+            Some(("npipe", _)) => {
+                Err(Error::not_implemented(format!("cannot reach {text}: named pipes are of Windows"))
+                    .with_hint("reach an engine on Windows with tcp:// and TLS, or with ssh://"))
+            }
             Some((scheme @ ("https" | "fd"), _)) => {
                 Err(Error::not_implemented(format!("cannot reach {text}: {scheme}:// is no address of an engine"))
                     .with_hint("use unix://, ssh://, or tcp:// with --tlsverify"))

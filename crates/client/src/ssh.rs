@@ -40,7 +40,8 @@ impl Ssh {
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         // A name that begins with a dash would be taken for a flag somewhere on the way.
-        if host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.is_empty() || user.starts_with('-')) {
+        if host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.is_empty() || user.starts_with('-'))
+        {
             return Err(wrong("it names no machine or no user"));
         }
         let socket = (!path.is_empty()).then(|| format!("/{path}"));
@@ -80,7 +81,8 @@ impl Ssh {
             .stderr(Stdio::piped())
             // Interrupting the command line is not to end the connection under it; so ssh cannot ask for passwords.
             .process_group(0)
-            .spawn()?;
+            .spawn()
+            .map_err(|cause| io::Error::other(format!("start the program ssh: {cause}")))?;
         Ok((ours, Program::new(format!("ssh {}", words.join(" ")), child)))
     }
 }

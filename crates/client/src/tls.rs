@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -61,7 +63,9 @@ impl Tls {
                 let wrong = |cause: rustls::pki_types::pem::Error| unusable("key", &cause.to_string());
                 let key = PrivateKeyDer::from_pem_slice(key).map_err(wrong)?;
                 let chain = certificates(certificate, "certificate")?;
-                builder.with_client_auth_cert(chain, key).map_err(|cause| unusable("certificate", &cause.to_string()))?
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|cause| unusable("certificate", &cause.to_string()))?
             }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -3,16 +3,19 @@
 use crate::shell::{self, Result};
 
 /// A program, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 12] = [
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("docker", "docker.io"),
+    ("fish", "fish"),
     ("ip", "iproute2"),
     ("newuidmap", "uidmap"),
+    ("openssl", "openssl"),
     ("podman", "podman"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("runc", "runc"),
     ("skopeo", "skopeo"),
+    ("zsh", "zsh"),
 ];
 
 /// Installs what is missing; tells what to install by hand where that is not possible.

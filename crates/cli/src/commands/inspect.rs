@@ -40,7 +40,7 @@ pub(super) static IMAGE_INSPECT: Command = Command {
     run: |session, flags| Box::pin(run(session, flags, "image")),
 };
 
-const FORMAT: Flag =
+pub(super) const FORMAT: Flag =
     Flag::text("format", "How to print:\n'json':             JSON on one line\n'TEMPLATE':         a Go template")
         .short(b'f');
 
@@ -137,7 +137,7 @@ async fn ask(client: &Client, kind: &str, name: &str, size: bool) -> Result<Vec<
     }
 }
 
-fn show(text: &str, format: &str) -> Result<String> {
+pub(super) fn show(text: &str, format: &str) -> Result<String> {
     match format {
         "" => Ok(indent(text, "    ")),
         "json" => Ok(compact(text).0),
@@ -145,7 +145,7 @@ fn show(text: &str, format: &str) -> Result<String> {
     }
 }
 
-fn joined(shown: &[String], format: &str) -> String {
+pub(super) fn joined(shown: &[String], format: &str) -> String {
     match (format, shown) {
         ("", []) => "[]\n".into(),
         ("", _) => {

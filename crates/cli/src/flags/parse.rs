@@ -166,6 +166,16 @@ impl Parsed {
     }
 }
 
+/// The flag of a word, if its value is the next word: `--name`, `-e`, `-ite`.
+pub(crate) fn awaits(tables: Tables, word: &str) -> Option<&'static Flag> {
+    if let Some(name) = word.strip_prefix("--") {
+        return find_long(tables, name).filter(|flag| !is_bool(flag));
+    }
+    let mut letters = word.bytes().skip(1);
+    let valued = letters.find_map(|letter| find_short(tables, letter).filter(|flag| !is_bool(flag)))?;
+    letters.next().is_none().then_some(valued)
+}
+
 fn is_bool(flag: &Flag) -> bool {
     matches!(flag.kind, Kind::Bool)
 }

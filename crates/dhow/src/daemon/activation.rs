@@ -55,7 +55,8 @@ pub(crate) fn choose(all: &mut Vec<Inherited>, which: Option<&str>) -> Result<Ve
 
 /// Whether a socket is of the local kind.
 pub(crate) fn is_unix(socket: impl AsFd) -> Result<bool> {
-    let family = sockopt::socket_domain(socket).map_err(std::io::Error::from).context(|| "look at an inherited socket")?;
+    let family =
+        sockopt::socket_domain(socket).map_err(std::io::Error::from).context(|| "look at an inherited socket")?;
     Ok(family == AddressFamily::UNIX)
 }
 

@@ -96,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).expect("good"), Address::Tcp(meant.parse().expect("good")), "{text}");
         }
-        assert_eq!(Address::parse("tcp://127.0.0.1", false).expect("good").is_loopback(), true);
+        assert!(Address::parse("tcp://127.0.0.1", false).expect("good").is_loopback());
         for bad in ["unix://relative", "/a/b", "tcp://some.name:1", "tcp://1.2.3.4:x", "http://1.2.3.4", ""] {
             assert!(parse(bad).is_err(), "{bad}");
         }

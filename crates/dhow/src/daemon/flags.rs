@@ -88,7 +88,14 @@ fn command() -> Command {
         .override_usage("dhow daemon [OPTIONS]")
         // As dockerd: of a flag that is given twice the last one counts.
         .args_override_self(true)
-        .arg(list("host", "address", "Where to listen: unix://path, tcp://address:port, fd:// (sockets that systemd opened)").short('H'))
+        .arg(
+            list(
+                "host",
+                "address",
+                "Where to listen: unix://path, tcp://address:port, fd:// (sockets that systemd opened)",
+            )
+            .short('H'),
+        )
         .arg(path("data-root", "Root directory of persistent state"))
         .arg(path("exec-root", "Root directory for execution state files"))
         .arg(path("pidfile", "Path to use for daemon PID file").short('p'))

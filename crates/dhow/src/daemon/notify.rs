@@ -54,7 +54,7 @@ mod tests {
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("bound");
         let notifier = Notifier::of(path.to_str());
-        let mut read = |of: &dyn Fn(&Notifier)| {
+        let read = |of: &dyn Fn(&Notifier)| {
             of(&notifier);
             let mut text = [0; 100];
             let length = socket.recv(&mut text).expect("a datagram");

@@ -60,8 +60,7 @@ impl Settings {
         let tls = tls(&file, folder)?;
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
-        let hosts =
-            file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
+        let hosts = file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
         let addresses = hosts.iter().map(|host| Address::parse(host, tls.is_some()));
         let level = file.log_level.unwrap_or_else(|| if debug { "debug".to_owned() } else { "info".to_owned() });
         Ok(Self {
