@@ -6,6 +6,7 @@ use std::process::Command;
 use dhow_testkit::{Outcome, World, finish};
 
 use crate::DHOW;
+use crate::certificates::Certificates;
 
 /// A client without any word about an engine but its contexts.
 fn client(world: &World, program: &str, args: &[&str]) -> Command {
@@ -52,8 +53,11 @@ fn a_context_of_one_command_line_is_one_of_the_other() {
 #[test]
 fn files_and_words_are_dockers() {
     let world = World::new(DHOW);
-    fs::write(world.path().join("c.pem"), "a certificate").expect("written");
-    let docker = "host=tcp://10.0.0.9:2376,ca=c.pem,cert=c.pem,key=c.pem,skip-tls-verify=true";
+    let certificates = Certificates::new();
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        fs::copy(certificates.path("client").join(name), world.path().join(name)).expect("copied");
+    }
+    let docker = "host=tcp://10.0.0.9:2376,ca=ca.pem,cert=cert.pem,key=key.pem,skip-tls-verify=true";
     let mut written = Vec::new();
     for program in [DHOW, "docker"] {
         run(&world, program, &["context", "create", "far", "--docker", docker, "--description", "Far"]).exits(0);
@@ -97,7 +101,7 @@ fn files_and_words_are_dockers() {
         &["context", "rm", "-f", "nope"],
         &["context", "update", "nope", "--description", "x"],
         &["context", "export", "nope"],
-        &["context", "import", "far", "c.pem"],
+        &["context", "import", "far", "ca.pem"],
         &["context", "import", "new", "nofile"],
         &["--context", "nope", "ps"],
     ] {

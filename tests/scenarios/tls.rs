@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dhow_testkit::{Outcome, World, eventually, finish, finish_with_input};
@@ -85,6 +86,8 @@ fn the_environment_names_certificates_too() {
         finish(&mut command).exits(0);
         // Not verified, but still with a certificate of our own.
         let unverified = finish(guarded.plain(program, &["--host", &guarded.address, "--tls"]).args([
+            "--tlscacert",
+            &guarded.certificates.path("client/ca.pem").display().to_string(),
             "--tlscert",
             &guarded.certificates.path("client/cert.pem").display().to_string(),
             "--tlskey",
@@ -113,7 +116,7 @@ fn strangers_are_kept_out_and_impostors_are_not_believed() {
         finish(deceived.args(Certificates::flags(&others.path("client"))).arg("ps")).exits(1);
         finish(&mut guarded.plain(program, &["--host", &guarded.address, "ps"])).exits(1);
     }
-    finish(&mut guarded.plain(DHOW, &["--host", &guarded.address, "--tls", "ps"])).says("certificate");
+    finish(&mut guarded.plain(DHOW, &["--host", &guarded.address, "--tls", "ps"])).says("CertificateRequired");
     // Those who only stand in the door are in nobody's way.
     let port = guarded.address.rsplit_once(':').expect("a port").1.parse::<u16>().expect("a number");
     let silent: Vec<TcpStream> =
@@ -226,28 +229,31 @@ fn systemd_opens_the_socket_and_is_told_how_it_goes() {
     assert!(path("sock").exists(), "the socket is systemd's");
 }
 
-/// A program `ssh` that runs the command here, in a place where `dhow` and `docker` are ours.
-fn ssh_in(folder: &std::path::Path, programs: &[&str]) -> String {
-    let far = folder.join("far");
-    fs::create_dir_all(&far).expect("made");
-    for program in programs {
+/// A program `ssh` that runs the command here, in a place where `dhow` and `docker` are ours; and the path to find it by.
+fn ssh_in(folder: &Path, refuse: bool) -> String {
+    let (near, far) = (folder.join("near"), folder.join("far"));
+    for place in [&near, &far] {
+        fs::create_dir_all(place).expect("made");
+    }
+    for program in ["dhow", "docker"] {
         symlink(DHOW, far.join(program)).expect("linked");
     }
-    let script = format!(
-        "#!/bin/sh\necho \"$@\" >>{log}\nwhile [ \"$1\" != -- ]; do shift; done; shift 2\nPATH={far}:/usr/bin:/bin exec sh -c \"$*\"\n",
-        log = folder.join("ssh.log").display(),
-        far = far.display()
-    );
-    fs::create_dir_all(folder.join("near")).expect("made");
-    fs::write(folder.join("near/ssh"), script).expect("written");
-    fs::set_permissions(folder.join("near/ssh"), fs::Permissions::from_mode(0o755)).expect("executable");
-    format!("{}:{}", folder.join("near").display(), std::env::var("PATH").expect("a path"))
+    let end = match refuse {
+        true => "echo 'me@box: Permission denied (publickey).' >&2; exit 255".to_owned(),
+        false => format!("exec env -u DOCKER_HOST PATH={}:/usr/bin:/bin sh -c \"$*\"", far.display()),
+    };
+    let log = folder.join("ssh.log");
+    let skip = "while [ \"$1\" != -- ]; do shift; done; shift 2";
+    let script = format!("#!/bin/sh\necho \"$@\" >>{}\n{skip}\n{end}\n", log.display());
+    fs::write(near.join("ssh"), script).expect("written");
+    fs::set_permissions(near.join("ssh"), fs::Permissions::from_mode(0o755)).expect("executable");
+    format!("{}:{}", near.display(), std::env::var("PATH").expect("a path"))
 }
 
 #[test]
 fn both_clients_come_over_ssh_through_dial_stdio() {
     let world = crate::busybox();
-    let path = ssh_in(world.path(), &["dhow", "docker"]);
+    let path = ssh_in(world.path(), false);
     let host = format!("ssh://me@box:2222{}", world.socket().display());
     for mut command in [world.command(&[]), world.stock_command(&[])] {
         command.env("DOCKER_HOST", &host).env("PATH", &path).args(["run", "-i", "--rm", "busybox", "cat"]);
@@ -260,10 +266,10 @@ fn both_clients_come_over_ssh_through_dial_stdio() {
 #[test]
 fn what_ssh_says_is_told() {
     let world = World::new(DHOW);
-    let path = ssh_in(world.path(), &[]);
+    let path = ssh_in(world.path(), true);
     let mut command = world.command(&["ps"]);
     let failed = finish(command.env("DOCKER_HOST", "ssh://box").env("PATH", &path));
-    failed.exits(1).says("make sure the URL is valid").says("docker: not found");
+    failed.exits(1).says("make sure the URL is valid").says("Permission denied (publickey)");
     let mut command = world.command(&["ps"]);
     finish(command.env("DOCKER_HOST", "npipe:////./pipe/x")).exits(1).says("named pipes are of Windows");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dhow_client::Host;
+use dhow_client::{Host, Tls, TlsMaterial};
 use dhow_errdefs::{Error, Result, ResultExt};
 
 use crate::command::{Arguments, Command};
@@ -118,6 +118,12 @@ pub(super) fn described(session: &Session, store: &Store, words: &[&str]) -> Res
             let content = std::fs::read(path).context(|| format!("open {path}"))?;
             material.insert((DOCKER.to_owned(), file.to_owned()), content);
         }
+    }
+    if !material.is_empty() {
+        let file = |name: &str| material.get(&(DOCKER.to_owned(), name.to_owned())).map(Vec::as_slice);
+        let identity = file("cert.pem").zip(file("key.pem"));
+        Tls::new(TlsMaterial { authority: file("ca.pem"), identity, any_engine: false })
+            .context(|| "invalid docker endpoint options")?;
     }
     Ok(Described { endpoint: Endpoint::new(host.to_owned(), skip), material })
 }

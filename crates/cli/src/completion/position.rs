@@ -30,6 +30,8 @@ impl<'w> Position<'w> {
     pub(super) fn find(before: &'w [String], partial: &'w str) -> Self {
         let walk = Walk::along(GLOBAL, before, false);
         let (globals, rest) = before.split_at(walk.length);
+        // A flag whose value is just being typed says nothing yet.
+        let globals = &globals[..globals.len() - usize::from(walk.open.is_some())];
         if rest.is_empty() {
             return Self { globals, ..Self::at(GLOBAL, &walk, partial, Wanted::Name(None)) };
         }
@@ -118,6 +120,12 @@ mod tests {
             Wanted::Nothing => "nothing".to_owned(),
         };
         format!("{what}: {}", position.partial)
+    }
+
+    #[test]
+    fn a_flag_that_is_being_typed_is_no_word_about_the_engine() {
+        let words: Vec<String> = ["-D", "--context"].iter().map(|&word| word.to_owned()).collect();
+        assert_eq!(Position::find(&words, "").globals, ["-D"]);
     }
 
     #[test]

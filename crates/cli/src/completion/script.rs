@@ -84,7 +84,8 @@ function __PROGRAM_complete
         return
     end
     for candidate in $candidates
-        echo $prefix$candidate
+        # Quoted: a prefix that is not there is no list without elements then.
+        echo "$prefix$candidate"
     end
 end
 complete -c PROGRAM -f -a '(__PROGRAM_complete)'
