@@ -135,7 +135,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = r#"{"auths":{},"detachKeys":"ctrl-a","currentContext":"far",
             "proxies":{"default":{"httpProxy":"http://p:1"},"tcp://x:1":{"noProxy":"*"}}}"#;
-        std::fs::write(dir.path().join("config.json"), text).unwrap();
+        fs::write(dir.path().join("config.json"), text).unwrap();
         let config = Config::load(dir.path().into());
         assert_eq!((config.detach_keys(), config.current_context()), (Some("ctrl-a"), Some("far")));
         let variables = config.proxy_variables("unix:///x");
@@ -150,22 +150,22 @@ mod tests {
         let config = Config::load(dir.path().join("new"));
         config.set_current_context(Some("far")).unwrap();
         let path = dir.path().join("new/config.json");
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\n\t\"auths\": {},\n\t\"currentContext\": \"far\"\n}");
-        std::fs::write(&path, r#"{"currentContext":"far","plugins":{"x":{"a":"1"}},"HttpHeaders":{"A":"b"}}"#).unwrap();
+        fs::write(&path, r#"{"currentContext":"far","plugins":{"x":{"a":"1"}},"HttpHeaders":{"A":"b"}}"#).unwrap();
         config.set_current_context(None).unwrap();
-        let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(kept, serde_json::json!({"auths":{},"plugins":{"x":{"a":"1"}},"HttpHeaders":{"A":"b"}}));
-        std::fs::write(&path, "{broken").unwrap();
+        fs::write(&path, "{broken").unwrap();
         assert!(config.set_current_context(None).is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), b"{broken");
+        assert_eq!(fs::read(&path).unwrap(), b"{broken");
     }
 
     #[test]
     fn a_broken_or_missing_file_is_an_empty_one() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Config::load(dir.path().into()).detach_keys(), None);
-        std::fs::write(dir.path().join("config.json"), "{").unwrap();
+        fs::write(dir.path().join("config.json"), "{").unwrap();
         assert_eq!(Config::load(dir.path().into()).detach_keys(), None);
     }
 }
