@@ -10,8 +10,8 @@ const PORT: u16 = 53;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) servers: Vec<SocketAddr>,
-    search: Vec<String>,
-    ndots: usize,
+    pub(super) search: Vec<String>,
+    pub(super) ndots: usize,
     pub(super) timeout: Duration,
     pub(super) attempts: u32,
 }
