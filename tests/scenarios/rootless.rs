@@ -1,4 +1,4 @@
-//! The lifecycle once more, as an ordinary user: engine on demand, one user id, no set-up.
+//! The lifecycle once more, as an ordinary user: engine on demand, no set-up, with one user id or a range of them.
 //!
 //! As root the tests become a user without name and rights of any kind; as an ordinary user they stay that user.
 
@@ -15,11 +15,21 @@ use tempfile::TempDir;
 /// No machine has a user of that number.
 const NOBODY_IN_PARTICULAR: u32 = 54_321;
 
-/// The home of an ordinary user, with the XDG folders in it.
+/// The first of the ids that a user with ranges has beside its own, and how many there are; no user of this machine is
+/// among them.
+const RANGE: (u32, u32) = (500_000, 65_536);
+
+/// Becomes the user in a mount namespace with an `/etc` of its own, in which the user has a name and ranges.
+const IN_AN_ETC_OF_ITS_OWN: &str = "mount --bind \"$HOME/etc\" /etc && \
+     exec setpriv --reuid \"$0\" --regid \"$0\" --clear-groups -- \"$@\"";
+
+/// The home of an ordinary user, with the XDG folders in it. Its path is longer than that of most: the sockets in it are
+/// beyond what fits into an address (unix(7)).
 struct Home {
     folder: TempDir,
     /// A copy of the binary: the build's own folder may be closed to others.
     binary: PathBuf,
+    ranges: bool,
 }
 
 impl Home {
@@ -34,14 +44,45 @@ impl Home {
                 chown(path, Some(NOBODY_IN_PARTICULAR), Some(NOBODY_IN_PARTICULAR)).expect("given away");
             }
         }
-        Self { folder, binary }
+        Self { folder, binary, ranges: false }
+    }
+
+    /// Of a user who may map a range of ids. Only root can make one up.
+    fn with_ranges() -> Option<Self> {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a user ranges of ids");
+            return None;
+        }
+        let home = Self { ranges: true, ..Self::new() };
+        let etc = home.folder.path().join("etc");
+        fs::create_dir(&etc).expect("made");
+        let (first, count) = RANGE;
+        for (file, text) in [
+            (
+                "passwd",
+                format!("root:x:0:0::/:/bin/sh\nsailor:x:{NOBODY_IN_PARTICULAR}:{NOBODY_IN_PARTICULAR}::/:/bin/sh\n"),
+            ),
+            ("subuid", format!("sailor:{first}:{count}\n")),
+            ("subgid", format!("sailor:{first}:{count}\n")),
+        ] {
+            fs::write(etc.join(file), text).expect("written");
+        }
+        home.import_busybox();
+        Some(home)
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = if self.ranges {
+            let mut command = Command::new("/usr/bin/unshare");
+            command.args(["--mount", "sh", "-c", IN_AN_ETC_OF_ITS_OWN]).arg(NOBODY_IN_PARTICULAR.to_string());
+            command.arg(&self.binary);
+            command
+        } else {
+            Command::new(&self.binary)
+        };
         command.args(args).current_dir(self.folder.path()).env_clear().env("PATH", "/usr/bin:/bin");
         command.env("HOME", self.folder.path()).env("XDG_RUNTIME_DIR", self.folder.path().join("run"));
-        if geteuid().is_root() {
+        if geteuid().is_root() && !self.ranges {
             command.uid(NOBODY_IN_PARTICULAR).gid(NOBODY_IN_PARTICULAR);
         }
         command
@@ -53,8 +94,19 @@ impl Home {
 
     fn with_busybox() -> Self {
         let home = Self::new();
-        finish_with_input(&mut home.command(&["import", "-", "busybox"]), busybox_tar()).exits(0);
+        home.import_busybox();
         home
+    }
+
+    fn import_busybox(&self) {
+        finish_with_input(&mut self.command(&["import", "-", "busybox"]), busybox_tar()).exits(0);
+    }
+
+    /// SIGKILL to the engine, as a crash; the next command starts another one.
+    fn crash_engine(&self) {
+        let engine = self.engine().expect("it runs");
+        kill_process(engine, Signal::KILL).expect("the engine of this home");
+        eventually("the engine is gone", || test_kill_process(engine).is_err());
     }
 
     fn engine(&self) -> Option<Pid> {
@@ -132,12 +184,66 @@ fn limits_that_cannot_be_set_are_said_and_do_not_stop_the_container() {
 fn containers_survive_the_engine_without_root() {
     let home = Home::with_busybox();
     home.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
-    let engine = home.engine().expect("it runs");
-    kill_process(engine, Signal::KILL).expect("the engine of this home");
-    eventually("the engine is gone", || test_kill_process(engine).is_err());
-    // The next command starts another engine, which finds the container.
+    home.crash_engine();
     assert_eq!(home.dhow(&["inspect", "-f", "{{.State.Status}}", "box"]).ok(), "running");
+    assert_eq!(home.dhow(&["exec", "box", "sh", "-c", "id -u; exit 3"]).exits(3).stdout(), "0\n");
     home.dhow(&["stop", "-t", "0", "box"]).exits(0);
     assert_eq!(home.dhow(&["inspect", "-f", "{{.State.ExitCode}}", "box"]).ok(), "137");
     home.dhow(&["rm", "-f", "box"]).exits(0);
+}
+
+#[test]
+fn namespaces_are_shared_without_root() {
+    let home = Home::with_busybox();
+    home.dhow(&["run", "-d", "--name", "first", "--ipc", "shareable", "busybox", "sleep", "1000"]).exits(0);
+    let kinds = "for n in pid ipc net; do readlink /proc/self/ns/$n; done";
+    let theirs = home.dhow(&["exec", "first", "sh", "-c", kinds]).ok();
+    let sharing = ["--pid", "container:first", "--ipc", "container:first", "--network", "container:first"];
+    let command = |more: &'static str| [&["run", "--rm"], &sharing[..], &["busybox", "sh", "-c", more]].concat();
+    assert_eq!(home.dhow(&command(kinds)).ok(), theirs);
+    assert!(home.dhow(&command("ps")).ok().contains("sleep 1000"), "process 1 of the other is seen");
+    home.dhow(&command("exit 7")).exits(7);
+    home.dhow(&[&["run", "-d", "--name", "second"], &sharing[..], &["busybox", "sleep", "2000"]].concat()).exits(0);
+    assert!(home.dhow(&["exec", "second", "ps"]).ok().contains("sleep 1000"));
+    home.dhow(&["stop", "-t", "0", "second"]).exits(0);
+    assert!(!home.dhow(&["exec", "first", "ps"]).ok().contains("sleep 2000"), "it took nobody with it");
+}
+
+#[test]
+fn namespaces_of_the_host_are_shared_without_root() {
+    let home = Home::with_busybox();
+    for (option, file) in [("--pid", "pid"), ("--ipc", "ipc"), ("--uts", "uts")] {
+        let link = format!("/proc/self/ns/{file}");
+        let host = fs::read_link(&link).expect("a namespace").display().to_string();
+        assert_eq!(home.dhow(&["run", "--rm", option, "host", "busybox", "readlink", &link]).ok(), host);
+    }
+}
+
+#[test]
+fn a_privileged_container_without_root_has_the_hosts_devices_and_terminals_of_its_own() {
+    let home = Home::with_busybox();
+    let output = home.dhow(&["run", "--rm", "--privileged", "busybox", "sh", "-c", "readlink /dev/ptmx; ls /dev/null"]);
+    assert_eq!(output.ok(), "pts/ptmx\n/dev/null");
+}
+
+#[test]
+fn with_a_range_of_ids_every_user_of_an_image_exists() {
+    let Some(home) = Home::with_ranges() else { return };
+    let inside = |user: &str, script: &str| home.dhow(&["run", "--rm", "-u", user, "busybox", "sh", "-c", script]).ok();
+    assert_eq!(inside("root", "stat -c %u:%g /home/alice /root"), "1000:1000\n0:0");
+    assert_eq!(
+        inside("1000", "id -u; id -g; echo mine > /home/alice/file; stat -c %U /home/alice/file"),
+        "1000\n1000\nalice"
+    );
+    assert_eq!(inside("alice", "cat /root/none 2>&1 | grep -c denied"), "1");
+    assert_eq!(inside("root", "chown 65534 /tmp; chgrp staff /tmp; stat -c %u:%g /tmp"), "65534:50");
+    home.dhow(&["run", "-d", "--name", "box", "-u", "1000", "busybox", "sleep", "1000"]).exits(0);
+    let pid = home.dhow(&["inspect", "-f", "{{.State.Pid}}", "box"]).ok();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    // The user's own id is root inside; the first of the range is 1.
+    let outside = RANGE.0 + 999;
+    assert!(status.contains(&format!("Uid:\t{outside}\t{outside}")), "{status}");
+    home.crash_engine();
+    assert_eq!(home.dhow(&["exec", "box", "id", "-u"]).ok(), "1000");
+    assert_eq!(home.dhow(&["exec", "-u", "0", "box", "id", "-u"]).ok(), "0");
 }

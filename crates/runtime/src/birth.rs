@@ -209,6 +209,10 @@ fn refused(error: io::Error) -> Error {
     }
 }
 
+fn is_refused(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
 /// A stay of the calling thread in namespaces that its child is to be born in.
 struct Visit {
     home: Vec<(OwnedFd, Flags)>,
@@ -221,14 +225,20 @@ impl Visit {
         let mut visit = Self { home: Vec::new(), pid_refused: false };
         match &plan.world {
             World::New(container) => {
-                for join in &container.namespaces.around {
-                    visit.enter(join.file.as_fd(), join.kind).context(|| format!("enter namespace {}", join.path))?;
+                let namespaces = &container.namespaces;
+                for join in &namespaces.around {
+                    match visit.enter(join.file.as_fd(), join.kind) {
+                        Err(error) if is_refused(&error) && namespaces.child_can_enter(join) => {
+                            visit.pid_refused = true
+                        }
+                        result => result.context(|| format!("enter namespace {}", join.path))?,
+                    }
                 }
             }
             // A process never changes its own pid namespace, only that of its children.
             World::Entered(target) if target.namespaces().contains(Flags::PROCESS_ID) => {
                 match visit.enter(target.as_fd(), Flags::PROCESS_ID) {
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => visit.pid_refused = true,
+                    Err(error) if is_refused(&error) => visit.pid_refused = true,
                     result => result.context(|| format!("enter the pid namespace of process {}", target.pid()))?,
                 }
             }

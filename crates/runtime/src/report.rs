@@ -19,7 +19,7 @@ pub(crate) enum Step {
     JoinNamespace,
     /// Entering a running container.
     Enter,
-    /// Making the container's process from inside a joined user namespace.
+    /// Making the container's process from inside joined namespaces.
     Successor,
     /// Becoming root of the user namespace.
     BecomeRoot,

@@ -10,11 +10,11 @@ use rustix::fs::{CWD, Mode, OFlags};
 /// The socket's name in the container's run directory.
 pub(crate) const NAME: &str = "shim.sock";
 
-/// Connects to the shim of that directory.
+/// Connects to the shim that lives in that directory. The kernel knows who that is (unix(7), `SO_PEERCRED`).
 ///
 /// # Errors
 /// `NotFound` when there is no socket, `Unavailable` when nobody listens.
-pub(crate) fn connect(run_dir: &Path) -> Result<UnixStream> {
+pub fn connect(run_dir: &Path) -> Result<UnixStream> {
     through_descriptor(run_dir, NAME, |path| UnixStream::connect(path))
         .context(|| format!("connect to the shim in {}", run_dir.display()))
 }

@@ -32,6 +32,7 @@ mod stdin;
 mod streams;
 mod supervisor;
 
+pub use address::connect;
 pub use connection::Connection;
 pub use dhow_logs::Timestamp;
 pub use role::main;

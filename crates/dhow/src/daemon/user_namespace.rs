@@ -5,7 +5,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -44,7 +43,7 @@ fn become_root() -> Result<()> {
 fn join_predecessor(exec_root: &Path) -> bool {
     let Ok(containers) = fs::read_dir(exec_root.join("containers")) else { return false };
     containers.flatten().any(|container| {
-        let Ok(connection) = UnixStream::connect(container.path().join("shim.sock")) else { return false };
+        let Ok(connection) = dhow_shim::connect(&container.path()) else { return false };
         let Ok(peer) = rustix::net::sockopt::socket_peercred(&connection) else { return false };
         let namespace = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", peer.pid.as_raw_nonzero()));
         let (Ok(user), Ok(mount)) = (namespace("user"), namespace("mnt")) else { return false };

@@ -77,7 +77,7 @@ fn set_up(plan: &Plan<'_>, container: &Container, line: &Line) -> Outcome {
     // Before the cgroup namespace, whose root is the cgroup one is in; and before anything costs memory or time.
     join_cgroup(plan)?;
     // A user namespace first: the rights over the others come from it.
-    namespaces::join(container, line)?;
+    namespaces::join(plan, container, line)?;
     namespaces::become_root(container)?;
     // From here on nobody in the container's namespaces may look into this process, which still has the host's
     // memory and descriptors (CVE-2016-9962). After the id maps: the parent has to reach /proc/<pid>.

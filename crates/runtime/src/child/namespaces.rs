@@ -18,7 +18,7 @@ use crate::report::{At, Message, Outcome, Step, send};
 use crate::target::Target;
 
 /// Enters the namespaces that the container shares with others.
-pub(super) fn join(container: &Container, line: &OwnedFd) -> Outcome {
+pub(super) fn join(plan: &Plan<'_>, container: &Container, line: &OwnedFd) -> Outcome {
     let mut refused = 0u32;
     for (index, join) in container.namespaces.join.iter().enumerate() {
         match move_into_thread_name_spaces(join.file.as_fd(), join.kind) {
@@ -30,10 +30,26 @@ pub(super) fn join(container: &Container, line: &OwnedFd) -> Outcome {
     if refused != 0 {
         return super::fail(Step::JoinNamespace, refused.trailing_zeros() as usize, Errno::PERM);
     }
-    if container.namespaces.joins_user() { succeed(container.namespaces.create, line) } else { Ok(()) }
+    if plan.pid_by_child {
+        let number = |index| container.namespaces.join.len() + index;
+        for (index, join) in container.namespaces.around.iter().enumerate() {
+            let entered = move_into_thread_name_spaces(join.file.as_fd(), join.kind);
+            entered.at_index(Step::JoinNamespace, number(index))?;
+        }
+    }
+    if container.namespaces.joins_user() {
+        succeed(container.namespaces.create, line)
+    } else if plan.pid_by_child {
+        // The other new namespaces are this process', and so its successor's.
+        succeed(Flags::empty(), line)
+    } else {
+        Ok(())
+    }
 }
 
-/// Makes the real process from inside the joined user namespace, so that new namespaces belong to it. It is a sibling, so the caller of the runtime becomes its parent; this process has done its work.
+/// Makes the real process from inside the joined namespaces: new ones belong to a joined user namespace, and only a child
+/// is in a joined pid namespace. It is a sibling, so the caller of the runtime becomes its parent; this process has done
+/// its work.
 fn succeed(namespaces: Flags, line: &OwnedFd) -> Outcome {
     let request = Request { namespaces, cgroup: None, sibling: true };
     match fork(&request).at(Step::Successor)? {

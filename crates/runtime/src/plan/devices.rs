@@ -49,9 +49,12 @@ pub(crate) fn plan(spec: &Spec) -> Result<Option<Vec<Device>>> {
         return Ok(None);
     }
     let wanted = spec.linux.as_ref().map(|linux| linux.devices.as_slice()).unwrap_or_default();
-    let mut devices = wanted.iter().map(Device::of).collect::<Result<Vec<_>>>()?;
+    let is = |device: &LinuxDevice, path: &str| lexically_clean(&device.path.to_string_lossy()) == path;
+    // The container's own multiplexer is a link into its devpts; the host's would give it terminals of the host.
+    let wanted: Vec<&LinuxDevice> = wanted.iter().filter(|device| !is(device, "/dev/ptmx")).collect();
+    let mut devices = wanted.iter().map(|device| Device::of(device)).collect::<Result<Vec<_>>>()?;
     for (path, major, minor) in DEFAULT {
-        if !wanted.iter().any(|device| lexically_clean(&device.path.to_string_lossy()) == path) {
+        if !wanted.iter().any(|device| is(device, path)) {
             devices.push(Device::character(path, major, minor)?);
         }
     }

@@ -141,7 +141,7 @@ impl Container {
         let show = |path: Option<&CString>| path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
         match step {
             Step::JoinNamespace => {
-                let path = self.namespaces.join.get(index).map(|join| join.path.as_str());
+                let path = self.namespaces.joined().nth(index).map(|join| join.path.as_str());
                 format!("enter namespace {}", path.unwrap_or_default())
             }
             Step::Rootfs => format!("root file system {}", self.root.shown),

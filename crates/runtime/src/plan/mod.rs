@@ -41,7 +41,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) proc: Proc,
     /// Opened `tasks` files, one per v1 tree, which the child writes itself into.
     pub(crate) cgroup: Vec<BorrowedFd<'a>>,
-    /// An ordinary user's child enters the container's pid namespace itself, after its user namespace.
+    /// An ordinary user's child enters the pid namespace of a container itself, after its user namespace.
     pub(crate) pid_by_child: bool,
     /// Descriptors from 3 up to this one are the program's.
     pub(crate) first_closed: u32,
@@ -231,7 +231,8 @@ impl Container {
             mounts::Source::Tree(tree) => Some(tree.as_fd()),
             mounts::Source::Path { .. } => None,
         });
-        let joined = self.namespaces.join.iter().map(|join| join.file.as_fd());
+        // Those that the parent enters, too: where it may not, the child does.
+        let joined = self.namespaces.joined().map(|join| join.file.as_fd());
         trees.chain(joined).chain(self.gate.as_ref().map(AsFd::as_fd)).collect()
     }
 }

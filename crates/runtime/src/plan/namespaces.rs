@@ -104,6 +104,17 @@ impl Namespaces {
         self.own.contains(Flags::USER)
     }
 
+    /// All that are entered: by the child, then by its parent.
+    pub(crate) fn joined(&self) -> impl Iterator<Item = &Join> {
+        self.join.iter().chain(&self.around)
+    }
+
+    /// Whether the child can enter what its parent may not: the pid namespace, from which an engine in a user namespace of
+    /// its own would have no way home. A new user namespace has no right over it.
+    pub(crate) fn child_can_enter(&self, join: &Join) -> bool {
+        join.kind == Flags::PROCESS_ID && self.id_maps.is_none()
+    }
+
     /// Whether somebody else's user namespace is entered: what is made has to be made from inside it.
     pub(crate) fn joins_user(&self) -> bool {
         self.join.first().is_some_and(|join| join.kind == Flags::USER)
