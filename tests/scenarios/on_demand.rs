@@ -80,3 +80,17 @@ fn relative_roots_are_those_of_the_client() {
     finish(&mut relative(&["run", "--rm", "hello-world"])).exits(0);
     end_engine(folder.path());
 }
+
+/// So that neither Ctrl-C nor the end of the terminal reaches it.
+#[test]
+fn the_engine_has_left_the_terminal_of_the_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    finish(client(folder.path(), &["ps"]).current_dir(folder.path())).exits(0);
+    let pid = fs::read_to_string(folder.path().join("exec/dhow.pid")).expect("it runs").trim().to_owned();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    // After the name in parentheses: state, ppid, pgrp, session, tty_nr (proc_pid_stat(5)).
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    assert_eq!((fields[3], fields[4]), (pid.as_str(), "0"), "session and terminal");
+    assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).expect("it runs"), Path::new("/"));
+    end_engine(folder.path());
+}

@@ -53,6 +53,9 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
 
 fn run(flags: Flags) -> Result<()> {
     let announce = flags.announce;
+    if announce {
+        leave_the_terminal()?;
+    }
     let notifier = Notifier::of(variable("NOTIFY_SOCKET").as_deref());
     let inherited = activation::take(&left_for_us(), std::process::id())?;
     // Files that containers read (`/etc/hosts`, volumes) get the modes we say, whatever the person's own umask is.
@@ -82,6 +85,16 @@ fn run(flags: Flags) -> Result<()> {
     runtime.shutdown_background();
     drop(pidfile);
     served
+}
+
+/// An engine that was started on demand outlives the shell of whoever needed it: in a session of its own there is no
+/// terminal whose keys or whose end could reach it.
+fn leave_the_terminal() -> Result<()> {
+    match rustix::process::setsid() {
+        // Started by hand with our flag, it leads a process group.
+        Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
+        Err(errno) => Err(std::io::Error::from(errno)).context(|| "begin a session"),
+    }
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -38,7 +37,6 @@ fn start(paths: &Paths) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
-        .process_group(0)
         .current_dir("/")
         .spawn()
         .context(step)?;
