@@ -11,9 +11,9 @@ mod layout;
 
 use std::io::Read;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result};
 use dhow_oci::{Digest, Platform, Reference};
-use dhow_store::{Durability, ImageRecord, Lease, Transaction};
+use dhow_store::{Durability, ImageRecord, Lease, Room, Transaction};
 
 use crate::images::Images;
 use crate::install::{Installer, Parts};
@@ -124,13 +124,9 @@ impl Images {
         Ok(images.into_iter().map(|(image, _)| image.id).collect())
     }
 
-    /// How many bytes an archive may bring: what the disk has free, less a twentieth of it all.
-    pub(crate) fn room(&self) -> Result<u64> {
-        let root = self.store().root();
-        let disk = rustix::fs::statvfs(root)
-            .map_err(std::io::Error::from)
-            .context(|| format!("ask for the free space of {}", root.display()))?;
-        Ok(disk.f_bavail.saturating_sub(disk.f_blocks / 20).saturating_mul(disk.f_frsize))
+    /// How much an archive may bring.
+    pub(crate) fn room(&self) -> Result<Room> {
+        Room::on_disk(self.store().root())
     }
 
     /// Records images with their names, all together.

@@ -12,6 +12,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
 
 use crate::lease::Lease;
+use crate::room::Room;
 use crate::trash::Trash;
 
 pub use ingest::Ingest;
@@ -53,13 +54,13 @@ impl Content {
         self.blobs.join(digest.hex())
     }
 
-    /// Begins to write a blob of at most `limit` bytes. It becomes visible with [`Ingest::commit`].
+    /// Begins to write a blob for which there is so much room. It becomes visible with [`Ingest::commit`].
     ///
     /// # Errors
     /// What the file system says.
-    pub fn ingest(&self, limit: u64) -> Result<Ingest<'_>> {
+    pub fn ingest(&self, room: impl Into<Room>) -> Result<Ingest<'_>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Ingest::begin(self, self.ingest.join(number.to_string()), limit)
+        Ingest::begin(self, self.ingest.join(number.to_string()), room.into())
     }
 
     /// Stores a small blob (a config, a manifest) that is in memory and returns its digest.

@@ -36,6 +36,7 @@ pub mod gc;
 pub mod layer;
 mod lease;
 pub mod metadata;
+mod room;
 mod root;
 pub mod snapshot;
 mod store;
@@ -48,6 +49,7 @@ pub use lease::Lease;
 pub use metadata::{
     ContainerRecord, Document, Durability, ImageLayer, ImageRecord, LayerRecord, Metadata, TagRecord, Transaction,
 };
+pub use room::Room;
 pub use root::FORMAT;
 pub use snapshot::{Overlay, Snapshots, Usage};
 pub use store::Store;

@@ -5,7 +5,7 @@ use std::io::{BufRead, Read, Write};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
-use dhow_store::{Blob, Lease, Store, TarMember, TarMemberKind, TarReader};
+use dhow_store::{Blob, Lease, Room, Store, TarMember, TarMemberKind, TarReader};
 
 use crate::stream::{self, PIECE};
 
@@ -36,7 +36,7 @@ enum Member {
 
 impl Archive {
     /// Reads an archive. `budget` is how many bytes it may bring.
-    pub(super) fn read(store: &Store, lease: &Lease, input: impl BufRead, budget: u64) -> Result<Self> {
+    pub(super) fn read(store: &Store, lease: &Lease, input: impl BufRead, budget: Room) -> Result<Self> {
         let mut archive = Self::default();
         let mut reader = Reader { store, lease, tar: TarReader::new(input), budget, buffer: vec![0; PIECE] };
         while let Some(member) = reader.tar.next()? {
@@ -98,7 +98,7 @@ struct Reader<'a, R> {
     store: &'a Store,
     lease: &'a Lease,
     tar: TarReader<R>,
-    budget: u64,
+    budget: Room,
     buffer: Vec<u8>,
 }
 
@@ -142,7 +142,7 @@ impl<R: BufRead> Reader<'_, R> {
             }
             None => None,
         };
-        self.budget = self.budget.checked_sub(size).ok_or_else(|| Error::exhausted("the disk has no room for it"))?;
+        self.budget.take(size).map_err(|error| stream::failed("read the archive", error))?;
         let mut ingest = self.store.content().ingest(size)?;
         loop {
             let length = self.tar.read(&mut self.buffer).map_err(|error| stream::failed("read the archive", error))?;

@@ -10,6 +10,7 @@ use dhow_oci::{Digest, Hasher};
 
 use super::{Blob, Content};
 use crate::lease::Lease;
+use crate::room::Room;
 
 /// A blob that is being written: hashed on the way, invisible until [committed](Ingest::commit), gone when dropped.
 #[derive(Debug)]
@@ -19,19 +20,19 @@ pub struct Ingest<'a> {
     file: File,
     hasher: Hasher,
     size: u64,
-    limit: u64,
+    room: Room,
     published: bool,
 }
 
 impl<'a> Ingest<'a> {
-    pub(super) fn begin(content: &'a Content, path: PathBuf, limit: u64) -> Result<Self> {
+    pub(super) fn begin(content: &'a Content, path: PathBuf, room: Room) -> Result<Self> {
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
             .context(|| format!("create {}", path.display()))?;
-        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, limit, published: false })
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, published: false })
     }
 
     /// How many bytes were written so far.
@@ -67,12 +68,7 @@ impl<'a> Ingest<'a> {
 
 impl Write for Ingest<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() as u64 > self.limit - self.size {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("the blob is larger than {} bytes", self.limit),
-            ));
-        }
+        self.room.check(self.size + bytes.len() as u64, "the blob is")?;
         let written = self.file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
         self.size += written as u64;

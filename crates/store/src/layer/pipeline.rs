@@ -11,6 +11,7 @@ use dhow_oci::{Digest, Hasher};
 use flate2::bufread::MultiGzDecoder;
 
 use super::Limits;
+use crate::room::Room;
 
 /// Large enough that a hand-over costs nothing beside its work.
 const PIECE: usize = 256 << 10;
@@ -30,13 +31,13 @@ type Piece = Arc<[u8]>;
 pub(super) fn run<T>(
     archive: impl Read + Send,
     limits: &Limits,
-    bytes_max: u64,
+    room: Room,
     unpack: impl FnOnce(Tar) -> Result<T>,
 ) -> Result<(T, Digest)> {
     let (pieces, tar) = mpsc::sync_channel(WAITING);
     let (to_hash, hashed) = mpsc::sync_channel(WAITING);
     thread::scope(|scope| {
-        let guard = Guard { limits: *limits, bytes_max, out: 0 };
+        let guard = Guard { limits: *limits, room, out: 0 };
         let inflater = spawn(scope, "inflate", move || {
             let result = inflate(archive, guard, &pieces, &to_hash);
             if let Err(error) = result {
@@ -123,17 +124,15 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 #[derive(Debug)]
 struct Guard {
     limits: Limits,
-    bytes_max: u64,
+    room: Room,
     out: u64,
 }
 
 impl Guard {
     fn check(&mut self, more: u64, received: u64) -> io::Result<()> {
         self.out += more;
+        self.room.check(self.out, "the archive becomes")?;
         let over = |what: String| Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-        if self.out > self.bytes_max {
-            return over(format!("the archive becomes larger than {} bytes", self.bytes_max));
-        }
         if self.out > self.limits.ratio_from && self.out / self.limits.ratio > received {
             return over(format!("the archive becomes more than {} times as large as it is", self.limits.ratio));
         }

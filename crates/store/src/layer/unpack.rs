@@ -1,6 +1,6 @@
 //! A layer between the archive and the record.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use super::manifest::Manifest;
 use super::name::Name;
 use super::tree::Tree;
 use super::{Layers, UnpackOptions, pipeline};
+use crate::room::Room;
 
 /// A layer that is unpacked and verified but not recorded; gone when dropped.
 #[derive(Debug)]
@@ -84,13 +85,13 @@ pub(super) fn run<'a>(layers: &'a Layers, archive: impl Read + Send, options: &U
     let tree = Tree::create(&new.folder)?;
     let manifest = Manifest::create(&new.folder.join("manifest"))?;
     let extractor = Extractor::new(tree, manifest, Attributes::new(layers.namespace), options.limits.entries);
-    let bytes_max = match options.limits.bytes {
-        Some(bytes) => bytes,
-        None => free(&new.folder)?,
+    let room = match options.limits.bytes {
+        Some(bytes) => Room::limited(bytes),
+        None => Room::on_disk(&layers.dir)?,
     };
     let lenient = options.diff_id.is_some();
     let (extracted, diff_id) =
-        pipeline::run(archive, &options.limits, bytes_max, |tar| extractor.run(Archive::new(tar, lenient)))?;
+        pipeline::run(archive, &options.limits, room, |tar| extractor.run(Archive::new(tar, lenient)))?;
     match options.diff_id {
         Some(expected) if expected != diff_id => {
             Err(Error::data_loss(format!("layer has digest {diff_id}, expected {expected}")))
@@ -124,13 +125,4 @@ impl Drop for New<'_> {
             let _ = self.layers.trash.discard(&self.folder);
         }
     }
-}
-
-/// What may be filled: the engine's own database and the host must be able to go on.
-fn free(folder: &Path) -> Result<u64> {
-    let step = || format!("find free space of {}", folder.display());
-    let dir = File::open(folder).context(step)?;
-    let stat = rustix::fs::fstatvfs(&dir).map_err(std::io::Error::from).context(step)?;
-    let reserve = stat.f_blocks / 20;
-    Ok(stat.f_bavail.saturating_sub(reserve).saturating_mul(stat.f_frsize))
 }
