@@ -13,9 +13,10 @@ mod sniff;
 mod status;
 mod stream;
 mod tls;
+mod turns;
 mod upload;
 
-pub(crate) use body::{Body, ChunkWriter};
+pub(crate) use body::{Body, ChunkWriter, PieceSender};
 pub(crate) use call::{Call, Context, read_json};
 pub(crate) use hijack::Hijack;
 pub use network::NetworkDoor;

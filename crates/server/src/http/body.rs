@@ -3,16 +3,22 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dhow_errdefs::Error;
 use hyper::body::{Frame, SizeHint};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 
 /// Pieces that may wait for a slow client before their maker is held up.
 const PIECES_IN_FLIGHT: usize = 4;
 /// Bytes that are gathered into one piece.
 const PIECE: usize = 64 * 1024;
+/// How long a client may send or read nothing of an archive before its thread is given back. Whoever pipes an archive
+/// through a program that first thinks has to be done by then.
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The body of an answer.
 pub(crate) enum Body {
@@ -80,23 +86,58 @@ impl hyper::body::Body for Body {
     }
 }
 
-/// Lets blocking code write a body. Writing waits while the client is slow and fails when it has gone.
-pub(crate) struct ChunkWriter {
+/// Puts pieces into a body, from a thread that may wait: for a slow client, but not for one that has stopped reading.
+pub(crate) struct PieceSender {
     pieces: mpsc::Sender<Result<Bytes, Error>>,
+    runtime: Handle,
+    patience: Duration,
+}
+
+impl PieceSender {
+    /// To be made where the runtime is known.
+    pub(crate) fn new(pieces: mpsc::Sender<Result<Bytes, Error>>) -> Self {
+        Self { pieces, runtime: Handle::current(), patience: PATIENCE }
+    }
+
+    /// Sends a piece; fails when the client has gone, or has read nothing for [`PATIENCE`].
+    pub(crate) fn send(&self, piece: Bytes) -> io::Result<()> {
+        self.runtime.block_on(async {
+            self.pieces.send_timeout(Ok(piece), self.patience).await.map_err(|refused| match refused {
+                SendTimeoutError::Closed(_) => io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone"),
+                SendTimeoutError::Timeout(_) => stalled("read", self.patience),
+            })
+        })
+    }
+
+    /// Sends the last piece, or the failure that cuts the body, when there is room; no thread waits for that.
+    pub(crate) fn end(self, last: Result<Bytes, Error>) {
+        self.runtime.spawn(async move { drop(self.pieces.send(last).await) });
+    }
+}
+
+/// The failure of a client that has stopped to do something.
+pub(super) fn stalled(what: &str, patience: Duration) -> io::Error {
+    let text = format!("the client has {what} nothing for {} seconds", patience.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+/// Lets blocking code write a body. Writing waits while the client is slow and fails when it has gone or stopped reading.
+pub(crate) struct ChunkWriter {
+    pieces: PieceSender,
     gathered: Vec<u8>,
 }
 
 impl ChunkWriter {
     pub(crate) fn new(pieces: mpsc::Sender<Result<Bytes, Error>>) -> Self {
-        Self { pieces, gathered: Vec::with_capacity(PIECE) }
+        Self { pieces: PieceSender::new(pieces), gathered: Vec::with_capacity(PIECE) }
     }
 
-    /// Sends what is gathered and ends the body, well or with a failure.
-    pub(crate) fn finish(mut self, outcome: Result<(), Error>) {
-        // A client that has gone is nobody's fault.
+    /// Sends what is gathered and ends the body, well or with a failure. A client that has gone is nobody's fault.
+    pub(crate) fn finish(self, outcome: Result<(), Error>) {
         match outcome {
-            Ok(()) => drop(io::Write::flush(&mut self)),
-            Err(error) => drop(self.pieces.blocking_send(Err(error))),
+            Ok(()) if self.gathered.is_empty() => {}
+            Ok(()) => self.pieces.end(Ok(self.gathered.into())),
+            Err(error) => self.pieces.end(Err(error)),
         }
     }
 }
@@ -116,8 +157,7 @@ impl io::Write for ChunkWriter {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone");
-        self.pieces.blocking_send(Ok(piece.into())).map_err(gone)
+        self.pieces.send(piece.into())
     }
 }
 
@@ -126,14 +166,15 @@ mod tests {
     use std::io::Write;
 
     use http_body_util::BodyExt;
+    use tokio::sync::oneshot;
 
     use super::*;
 
     #[tokio::test]
     async fn what_is_written_arrives_in_order() {
         let (pieces, body) = Body::pieces();
+        let mut writer = ChunkWriter::new(pieces);
         let writer = std::thread::spawn(move || {
-            let mut writer = ChunkWriter::new(pieces);
             (0_u32..100_000).try_for_each(|number| writer.write_all(&number.to_le_bytes())).expect("there is a reader");
             writer.finish(Ok(()));
         });
@@ -146,16 +187,35 @@ mod tests {
     #[tokio::test]
     async fn a_failure_cuts_the_body() {
         let (pieces, body) = Body::pieces();
-        std::thread::spawn(move || ChunkWriter::new(pieces).finish(Err(Error::data_loss("bad"))));
+        ChunkWriter::new(pieces).finish(Err(Error::data_loss("bad")));
         assert!(body.collect().await.is_err());
     }
 
-    #[test]
-    fn writing_fails_when_nobody_reads() {
+    fn write_on_a_thread(pieces: mpsc::Sender<Result<Bytes, Error>>) -> oneshot::Receiver<io::Error> {
+        let (sender, failure) = oneshot::channel();
+        let mut writer = ChunkWriter::new(pieces);
+        writer.pieces.patience = Duration::from_millis(1);
+        std::thread::spawn(move || {
+            let failed = writer.write_all(&vec![0; 100 * PIECE]).expect_err("nobody reads");
+            writer.finish(Err(Error::cancelled("cut")));
+            sender.send(failed).expect("it is waited for");
+        });
+        failure
+    }
+
+    #[tokio::test]
+    async fn writing_fails_when_the_reader_has_gone() {
         let (pieces, body) = Body::pieces();
         drop(body);
-        let mut writer = ChunkWriter::new(pieces);
-        assert!(writer.write_all(&vec![0; 2 * PIECE]).is_err());
+        assert_eq!(write_on_a_thread(pieces).await.expect("it fails").kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_has_stopped_gives_the_thread_back_and_is_cut() {
+        let (pieces, body) = Body::pieces();
+        let failed = write_on_a_thread(pieces).await.expect("it fails");
+        assert_eq!(failed.to_string(), "the client has read nothing for 0 seconds");
+        assert!(body.collect().await.is_err(), "what it reads later is not taken for the whole");
     }
 
     #[tokio::test]

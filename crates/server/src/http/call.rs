@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::Upload;
 use super::handover::Handovers;
+use super::turns::{Turn, Turns};
 use super::upload::RequestBody;
 
 /// Most bytes of a JSON body: a create request carries a seccomp profile at most.
@@ -22,6 +23,7 @@ const JSON_LIMIT: usize = 16 << 20;
 pub(crate) struct Context {
     pub(crate) engine: Arc<Engine>,
     pub(crate) handovers: Handovers,
+    pub(crate) archives: Arc<Turns>,
     /// The `Server` header.
     pub(crate) server: HeaderValue,
 }
@@ -58,6 +60,11 @@ impl Call {
     pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
         let text = self.bytes().await?;
         if text.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(&text) }
+    }
+
+    /// Waits for the turn to work on an archive, which a thread does for as long as the client takes; keep it meanwhile.
+    pub(crate) async fn archive_turn(&self) -> Turn {
+        Arc::clone(&self.context.archives).take().await
     }
 
     /// The body as a stream for a blocking reader.

@@ -12,11 +12,14 @@ use tokio::task::JoinSet;
 
 use super::handover::Handovers;
 use super::network::Stranger;
+use super::turns::Turns;
 use super::{Context, NetworkDoor, connection};
 
 /// How long requests that are going on may take after the server was told to end. What they asked of the engine goes on
 /// without them; only streams (logs, events, wait) last longer than this.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// Each holds a thread, of which the runtime has 512 for everything that waits for the disk.
+const ARCHIVES_AT_ONCE: usize = 32;
 /// Pause after an accept failed for want of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -56,7 +59,8 @@ pub async fn serve(engine: Arc<Engine>, listeners: Vec<Listener>, shutdown: impl
     }
     let server = HeaderValue::try_from(format!("dhow/{} (linux)", engine.config().version))
         .map_err(|cause| Error::invalid("the version cannot be written into a header").with_cause(cause))?;
-    let context = Arc::new(Context { engine, handovers: Handovers::default(), server });
+    let archives = Arc::new(Turns::new(ARCHIVES_AT_ONCE));
+    let context = Arc::new(Context { engine, handovers: Handovers::default(), archives, server });
     let (end, ended) = watch::channel(false);
     let ended = End(ended);
     let mut doors = JoinSet::new();

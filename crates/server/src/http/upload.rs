@@ -1,6 +1,7 @@
 //! Request bodies: small JSON as a whole, archives as a stream for blocking readers.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use dhow_errdefs::{Error, Result};
@@ -8,6 +9,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+
+use super::body::{PATIENCE, stalled};
 
 /// Pieces of an upload that may wait for a slow reader before the client is held up.
 const PIECES_IN_FLIGHT: usize = 8;
@@ -73,14 +76,24 @@ impl Upload {
     pub(super) fn start(mut body: RequestBody) -> Self {
         let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
         tokio::spawn(async move {
-            while let Some(piece) = body.next().await {
-                let piece = piece.map_err(|cause| io::Error::new(io::ErrorKind::UnexpectedEof, cause));
+            while let Some(piece) = in_time(body.next(), PATIENCE).await {
                 if sender.send(piece).await.is_err() {
                     break;
                 }
             }
         });
         Self { pieces, piece: Bytes::new() }
+    }
+}
+
+/// The next piece, or that the client has stopped sending: a reader that waits for it holds a thread.
+async fn in_time(
+    next: impl Future<Output = Option<Result<Bytes, hyper::Error>>>,
+    patience: Duration,
+) -> Option<io::Result<Bytes>> {
+    match tokio::time::timeout(patience, next).await {
+        Ok(piece) => Some(piece?.map_err(|cause| io::Error::new(io::ErrorKind::UnexpectedEof, cause))),
+        Err(_) => Some(Err(stalled("sent", patience))),
     }
 }
 
@@ -116,5 +129,15 @@ mod tests {
         upload.read_exact(&mut start).expect("three bytes");
         assert_eq!(&start, b"abc");
         assert_eq!(upload.read(&mut start).expect_err("cut").kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_stopped_sending_is_an_error() {
+        let short = Duration::from_millis(1);
+        let piece = in_time(std::future::pending(), short).await.expect("not the end");
+        assert_eq!(piece.expect_err("late").to_string(), "the client has sent nothing for 0 seconds");
+        let whole = in_time(std::future::ready(Some(Ok(Bytes::from_static(b"x")))), PATIENCE).await;
+        assert_eq!(whole.expect("a piece").expect("in time"), "x");
+        assert!(in_time(std::future::ready(None), PATIENCE).await.is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use dhow_api::stream::Message;
@@ -13,7 +14,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::image::{blocking, reference};
 use super::route;
-use crate::http::{Body, Call, ChunkWriter, Response, Route, Upload, json, json_stream};
+use crate::http::{Body, Call, ChunkWriter, PieceSender, Response, Route, Upload, json, json_stream};
 use crate::wire;
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -66,8 +67,13 @@ async fn import(call: Call) -> Result<Response> {
         platform: platform(&call)?,
     };
     let engine = Arc::clone(&call.context.engine);
+    let turn = call.archive_turn().await;
     let upload = call.upload();
-    let imported = tokio::task::spawn_blocking(move || engine.images().import(upload, &options)).await;
+    let imported = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        engine.images().import(upload, &options)
+    });
+    let imported = imported.await;
     let id = imported.map_err(|cause| Error::internal("import an image").with_cause(cause))?;
     json(&status(id.map_err(of_the_upload)?.to_string()))
 }
@@ -96,18 +102,22 @@ async fn load(call: Call) -> Result<Response> {
     let options = LoadOptions { platform: platform(&call)? };
     let quiet = call.query.flag("quiet");
     let engine = Arc::clone(&call.context.engine);
+    let turn = call.archive_turn().await;
     let upload = call.upload();
     let (pieces, body) = Body::pieces();
     tokio::task::spawn_blocking(move || {
-        // A client that has gone does not stop a load half way.
-        let say = |message: &Message| drop(pieces.blocking_send(Ok(line(message))));
+        let _turn = turn;
+        let pieces = PieceSender::new(pieces);
+        let listens = AtomicBool::new(true);
         let progress = |event: LoadEvent| {
-            if !(quiet && matches!(event, LoadEvent::Layer { .. })) {
-                say(&wire::image::loading(&event));
+            // A client that has gone, or does not read, does not stop a load half way.
+            if !(quiet && matches!(event, LoadEvent::Layer { .. })) && listens.load(Ordering::Relaxed) {
+                let said = pieces.send(line(&wire::image::loading(&event)));
+                listens.store(said.is_ok(), Ordering::Relaxed);
             }
         };
         if let Err(error) = load_all(&engine, upload, &options, &progress) {
-            say(&wire::image::failure(&error));
+            pieces.end(Ok(line(&wire::image::failure(&error))));
         }
     });
     Ok(json_stream(body))
@@ -148,9 +158,11 @@ async fn save(call: Call, names: Vec<String>) -> Result<Response> {
     // What is not there is said with a status, which is possible only before the first byte.
     let wanted = names.clone();
     blocking(&call, move |images| images.can_save(&wanted)).await?;
+    let turn = call.archive_turn().await;
     let (pieces, body) = Body::pieces();
     let engine = Arc::clone(&call.context.engine);
     tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let mut writer = ChunkWriter::new(pieces);
         let saved = engine.images().save(&names, &mut writer);
         writer.finish(saved);

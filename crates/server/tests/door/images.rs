@@ -1,5 +1,7 @@
 //! Images in and out.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::Test;
 use crate::world::World;
 
@@ -9,6 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("images::names_with_slashes", names_with_slashes),
     ("images::images_in_use_stay", images_in_use_stay),
     ("images::what_cannot_be_had_is_refused", what_cannot_be_had_is_refused),
+    ("images::clients_that_stall_hold_up_nobody_else", clients_that_stall_hold_up_nobody_else),
 ];
 
 fn upload(world: &World, path: &str, body: &[u8]) -> crate::client::Answer {
@@ -78,4 +81,23 @@ fn what_cannot_be_had_is_refused() {
     let garbage = upload(&world, "/images/load", &b"this is no archive\n".repeat(64));
     assert_eq!((garbage.status, garbage.json()["error"].is_string()), (200, true), "{garbage:?}");
     assert_eq!(upload(&world, "/images/create?fromSrc=-&repo=UP", b"").status, 400);
+}
+
+/// More of them than the engine has threads that may wait.
+fn clients_that_stall_hold_up_nobody_else() {
+    let world = World::new();
+    let enough = Rlimit { current: Some(8192), maximum: getrlimit(Resource::Nofile).maximum };
+    setrlimit(Resource::Nofile, enough).unwrap();
+    let stalled: Vec<_> = (0..600)
+        .map(|number| {
+            let mut client = world.connect();
+            let path = if number % 2 == 0 { "/images/load" } else { "/images/create?fromSrc=-&repo=x" };
+            client.send(format!("POST {path} HTTP/1.1\r\nHost: door\r\nContent-Length: 1000\r\n\r\nx").as_bytes());
+            client
+        })
+        .collect();
+    assert_eq!(world.get("/images/json").json().as_array().unwrap().len(), 1);
+    let id = world.run("true");
+    assert_eq!(world.ended(&id), 0);
+    drop(stalled);
 }
