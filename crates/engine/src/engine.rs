@@ -235,11 +235,20 @@ impl Engine {
     /// Hands a client's socket over. To a running container's shim, else kept until it starts. Returns when the socket is
     /// handed over; from then on the caller has nothing to do with it.
     ///
+    /// `announced` is dropped when the socket is handed over, or before that when the client does not read what was
+    /// logged: whoever waits for the hand-over must not wait for the client.
+    ///
     /// # Errors
     /// As [`attach_ready`](Self::attach_ready).
-    pub async fn attach(&self, reference: &str, options: AttachOptions, stream: ClientStream) -> Result<()> {
+    pub async fn attach(
+        &self,
+        reference: &str,
+        options: AttachOptions,
+        stream: ClientStream,
+        announced: impl Send + 'static,
+    ) -> Result<()> {
         let container = self.find(reference)?;
-        to_the_end(Arc::clone(&self.core).attach(container, options, stream)).await
+        to_the_end(Arc::clone(&self.core).attach(container, options, stream, announced)).await
     }
 
     /// Sets the size of its terminal.

@@ -17,6 +17,7 @@ use dhow_oci::Reference;
 use dhow_sys::exe::ProtectedExe;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// An engine and everything it needs. Dropping it removes every container and looks for leftovers.
 pub(crate) struct World {
@@ -66,6 +67,16 @@ impl World {
         self.engine.take();
     }
 
+    /// Begins something asynchronous on the engine's own threads.
+    pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.runtime.as_ref().unwrap().spawn(work)
+    }
+
+    /// The engine, for who outlives the call.
+    pub(crate) fn shared_engine(&self) -> Arc<Engine> {
+        Arc::clone(self.engine.as_ref().unwrap())
+    }
+
     /// The engine.
     pub(crate) fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
@@ -101,7 +112,7 @@ impl World {
     /// Attaches a client.
     pub(crate) fn attach(&self, id: &str, options: AttachOptions) -> Client {
         let (client, stream) = Client::pair();
-        self.wait_for(self.engine().attach(id, options, stream)).unwrap();
+        self.wait_for(self.engine().attach(id, options, stream, ())).unwrap();
         client
     }
 
@@ -111,6 +122,11 @@ impl World {
             let wait = self.engine().wait(id, WaitCondition::NotRunning).await.unwrap();
             wait.status().await.unwrap().code
         })
+    }
+
+    /// All containers.
+    pub(crate) fn list(&self) -> Vec<dhow_engine::Summary> {
+        self.wait_for(self.engine().list(ListOptions { all: true, ..ListOptions::default() })).unwrap()
     }
 
     pub(crate) fn state(&self, id: &str) -> StateView {

@@ -38,9 +38,7 @@ async fn prepare(context: &Arc<Context>, version: Version, name: String, query: 
     let handover = context.handovers.begin(&name);
     let engine = Arc::clone(&context.engine);
     Ok(Hijack::new(content_type(version, terminal), move |client| async move {
-        let attached = engine.attach(&name, options, client).await;
-        drop(handover);
-        attached
+        engine.attach(&name, options, client, handover).await
     }))
 }
 

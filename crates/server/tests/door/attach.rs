@@ -12,6 +12,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("attach::failures_are_ordinary_answers", failures_are_ordinary_answers),
     ("attach::a_kept_connection_is_not_taken", a_kept_connection_is_not_taken),
     ("attach::many_at_once_lose_nothing", many_at_once_lose_nothing),
+    (
+        "attach::a_client_that_does_not_read_the_log_holds_up_nobody",
+        a_client_that_does_not_read_the_log_holds_up_nobody,
+    ),
 ];
 
 const UPGRADE: &[&str] = &["Connection: Upgrade", "Upgrade: tcp"];
@@ -116,4 +120,22 @@ fn many_at_once_lose_nothing() {
             });
         }
     });
+}
+
+fn a_client_that_does_not_read_the_log_holds_up_nobody() {
+    let world = World::new();
+    let id = world.run("seq 100000; echo end");
+    assert_eq!(world.ended(&id), 0);
+    // More than a socket takes. The head is the answer; what comes after it is left where it is.
+    let mut deaf = world.connect();
+    deaf.send_request("POST", &format!("/containers/{id}/attach?logs=1&stream=1&stdout=1"), UPGRADE, b"");
+    assert_eq!(deaf.head().status, 101);
+    world.start(&id);
+    assert_eq!(world.ended(&id), 0);
+    let mut other = world.connect();
+    other.send_request("POST", &format!("/containers/{id}/attach?logs=1&stdout=1"), UPGRADE, b"");
+    other.head();
+    assert_eq!(demultiplexed(&other.rest()).0.matches("end\n").count(), 2);
+    // One that reads late has missed nothing of the first run.
+    assert!(demultiplexed(&deaf.rest()).0.contains("100000\nend\n"));
 }
