@@ -1,6 +1,9 @@
 //! Folders and files of the host inside a container.
 
 use std::fs;
+use std::process::Stdio;
+
+use dhow_testkit::{eventually, finish_with_input};
 
 use crate::busybox;
 
@@ -77,4 +80,33 @@ fn devices_are_given_by_name_and_no_others_can_be_made() {
         .exits(1)
         .says("Operation not permitted");
     world.dhow(&["run", "--rm", "busybox", "sh", "-c", "echo hi > /dev/null; head -c 4 /dev/urandom | wc -c"]).exits(0);
+}
+
+/// An engine that dies while it copies an image's files into a new volume leaves no half of them.
+#[test]
+fn a_volume_is_filled_wholly_or_not_at_all() {
+    const FILES: usize = 20_000;
+    let mut world = busybox();
+    let mut busybox = dhow_testkit::busybox_tar();
+    // Without the two blocks that end an archive.
+    busybox.truncate(busybox.len() - 1024);
+    let mut archive = tar::Builder::new(busybox);
+    for number in 0..FILES {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(4);
+        archive.append_data(&mut header, format!("many/{number}"), &b"text"[..]).expect("writing to memory");
+    }
+    let archive = archive.into_inner().expect("writing to memory");
+    finish_with_input(&mut world.command(&["import", "-", "many"]), archive).exits(0);
+    let volume = world.data_root().join("volumes/v");
+    let mut create = world.command(&["create", "-v", "v:/many", "many", "true"]);
+    let mut create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let begun = |folder: &str| fs::read_dir(volume.join(folder)).is_ok_and(|mut entries| entries.next().is_some());
+    eventually("the copy has begun", || begun("_data") || begun("filling"));
+    world.crash_engine();
+    create.wait().expect("it ends");
+    world.start_engine();
+    let count = world.dhow(&["run", "--rm", "-v", "v:/many", "many", "sh", "-c", "ls /many | wc -l"]).ok();
+    assert_eq!(count, FILES.to_string());
 }

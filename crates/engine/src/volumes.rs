@@ -4,6 +4,7 @@
 //! is empty, and an anonymous one goes with its container if that is asked for.
 
 mod fill;
+mod filling;
 
 use std::fs;
 use std::io;
@@ -25,6 +26,12 @@ impl Volumes {
     pub(crate) fn open(data_root: &Path) -> Result<Self> {
         let dir = data_root.join("volumes");
         make(&dir, 0o711)?;
+        for volume in fs::read_dir(&dir).context(|| format!("list {}", dir.display()))?.flatten() {
+            if let Err(error) = filling::resume(&volume.path()) {
+                // Whoever mounts it tries again.
+                tracing::warn!(%error, "a volume that was being filled");
+            }
+        }
         Ok(Self { dir })
     }
 
@@ -42,13 +49,13 @@ impl Volumes {
     pub(crate) fn prepare(&self, mounts: &[Mount], root: impl Fn() -> Result<Root>) -> Result<()> {
         for mount in mounts {
             let Source::Volume { name, copy, subpath, .. } = &mount.source else { continue };
-            let data = self.data(name);
-            make(&self.dir.join(name), 0o701)?;
+            let (volume, data) = (self.dir.join(name), self.data(name));
+            make(&volume, 0o701)?;
             make(&data, 0o755)?;
-            let empty = fs::read_dir(&data).context(|| format!("read volume {name}"))?.next().is_none();
-            if *copy && empty && subpath.is_empty() {
-                fill::from_image(&root()?, &mount.destination, &data)
-                    .context(|| format!("fill volume {name} from {}", mount.destination))?;
+            filling::resume(&volume)?;
+            if *copy && subpath.is_empty() && filling::is_empty(&data)? {
+                let copy = |target: &Path| fill::from_image(&root()?, &mount.destination, target);
+                filling::fill(&volume, copy).context(|| format!("fill volume {name} from {}", mount.destination))?;
             }
         }
         Ok(())

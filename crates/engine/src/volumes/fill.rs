@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use dhow_errdefs::{Result, ResultExt};
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
     fgetxattr, flistxattr, fsetxattr, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, utimensat,
@@ -16,17 +17,35 @@ use rustix::io::Errno;
 
 use crate::rootfs::Root;
 
-/// Copies the tree at `place` in the image into the empty folder `data`; nothing to do where the image has no folder.
-pub(super) fn from_image(root: &Root, place: &str, data: &Path) -> io::Result<()> {
-    let Some(source) = root.open(place, OFlags::RDONLY | OFlags::DIRECTORY)? else { return Ok(()) };
-    let target = openat(CWD, data, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    folder(source.as_fd(), target.as_fd())?;
-    // The volume's own folder takes the place of the image's: same owner, mode and attributes.
-    let stat = rustix::fs::fstat(&source)?;
-    attributes(source.as_fd(), target.as_fd())?;
-    rustix::fs::fchown(&target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
-    rustix::fs::fchmod(&target, Mode::from_raw_mode(stat.st_mode))?;
+/// Copies the tree at `place` in the image into an empty folder; says whether the image has a folder there.
+pub(super) fn from_image(root: &Root, place: &str, target: &Path) -> Result<bool> {
+    let step = || format!("copy {place} of the image");
+    let source = root.open(place, OFlags::RDONLY | OFlags::DIRECTORY).context(step)?;
+    let Some(source) = source else { return Ok(false) };
+    open_folder(target).and_then(|target| copy_all(source.as_fd(), target.as_fd())).context(step)?;
+    Ok(true)
+}
+
+fn copy_all(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    folder(source, target)?;
+    same_folder(source, target)
+}
+
+/// Gives a folder the owner, mode and attributes of another whose place it takes.
+pub(super) fn folder_itself(source: &Path, target: &Path) -> io::Result<()> {
+    same_folder(open_folder(source)?.as_fd(), open_folder(target)?.as_fd())
+}
+
+fn same_folder(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    let stat = rustix::fs::fstat(source)?;
+    attributes(source, target)?;
+    rustix::fs::fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    rustix::fs::fchmod(target, Mode::from_raw_mode(stat.st_mode))?;
     Ok(())
+}
+
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    Ok(openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Copies what is in a folder. Depth is bounded by the open files, which the kernel bounds.
@@ -132,12 +151,12 @@ mod tests {
             eprintln!("SKIPPED: overlay cannot be mounted here");
             return;
         };
-        from_image(&root, "/data", &path("volume")).unwrap();
+        assert!(from_image(&root, "/data", &path("volume")).unwrap());
         let (copied, original) = (path("volume/sub/file"), path("lower/data/sub/file"));
         let (copied, original) = (fs::metadata(copied).unwrap(), fs::metadata(original).unwrap());
         assert_eq!((copied.mode(), copied.mtime()), (original.mode(), original.mtime()));
         assert_eq!(fs::read_link(path("volume/link")).unwrap(), Path::new("/etc/shadow"));
         assert_eq!(fs::metadata(path("volume")).unwrap().mode() & 0o7777, 0o1777);
-        from_image(&root, "/missing", &path("volume")).unwrap();
+        assert!(!from_image(&root, "/missing", &path("volume")).unwrap());
     }
 }
