@@ -9,7 +9,7 @@ use dhow_errdefs::Result;
 use dhow_image::Images;
 use dhow_runtime::seccomp;
 use dhow_shim::protocol::Exit;
-use dhow_store::Store;
+use dhow_store::{Metadata, Store};
 use tokio::sync::watch;
 
 use crate::Config;
@@ -129,10 +129,16 @@ impl Core {
         serde_json::from_slice(&text).ok()
     }
 
+    /// Writes to the database. Images are on the disk when that returns, and while one is being put there every other
+    /// write waits; so what else this thread has to do is given to another one meanwhile.
+    pub(crate) fn record<T>(&self, write: impl FnOnce(&Metadata) -> Result<T>) -> Result<T> {
+        tokio::task::block_in_place(|| write(self.store.metadata()))
+    }
+
     /// Gives a container another name, in the index and on disk.
     pub(crate) fn rename(&self, id: &Arc<str>, old: &str, new: &str) -> Result<()> {
         self.containers().reserve(new, id)?;
-        if let Err(error) = self.store.metadata().rename_container(id, new) {
+        if let Err(error) = self.record(|metadata| metadata.rename_container(id, new)) {
             self.containers().release(new, id);
             return Err(error);
         }

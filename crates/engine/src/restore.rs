@@ -52,7 +52,7 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     for found in settled {
         match found {
             Ok(found) => adopt(core, found)?,
-            Err((id, error)) => tracing::error!(id, %error, "a container could not be read; it is left alone"),
+            Err(unreadable) => adopt_unreadable(core, *unreadable)?,
         }
     }
     let core = Arc::clone(core);
@@ -60,8 +60,13 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     Ok(())
 }
 
-/// Read errors keep the id, so that the log can say which container it is.
-type Attempt = Result<Found, (String, Error)>;
+/// A record of which at least the id could be read.
+struct Unreadable {
+    record: ContainerRecord,
+    error: Error,
+}
+
+type Attempt = Result<Found, Box<Unreadable>>;
 
 /// The record says that it ran.
 fn maybe_alive(record: &ContainerRecord) -> bool {
@@ -72,7 +77,7 @@ fn read(record: ContainerRecord) -> Attempt {
     let parts = record::read(&record.spec).and_then(|body| Ok((body, record::read(&record.state)?)));
     match parts {
         Ok((body, condition)) => Ok(Found { record, body, condition, shim: None }),
-        Err(error) => Err((record.id, error)),
+        Err(error) => Err(Box::new(Unreadable { record, error })),
     }
 }
 
@@ -175,7 +180,7 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let (state, auto_remove) = (condition.state, body.spec.host.auto_remove);
     let learned = record::write(&condition)?;
     if learned != record.state
-        && let Err(error) = core.store.metadata().set_container_state(&id, &learned)
+        && let Err(error) = core.record(|metadata| metadata.set_container_state(&id, &learned))
     {
         tracing::error!(%id, %error, "what became of the container could not be written down");
     }
@@ -202,6 +207,27 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
         let (reply, _) = oneshot::channel();
         container.tell(Command::Remove(RemoveOptions { force: true, volumes: auto_remove }, reply))?;
     }
+    Ok(())
+}
+
+/// Shows a container that nobody can read as dead, with what is known of it, so that it can be removed. What is written
+/// of it stays as it is: a newer dhow may have written it, and be used again.
+fn adopt_unreadable(core: &Arc<Core>, unreadable: Unreadable) -> Result<()> {
+    let Unreadable { record, error } = unreadable;
+    let id: Arc<str> = record.id.into();
+    tracing::error!(%id, %error, "the record of a container cannot be read");
+    let body: Body = record::read(&record.spec).unwrap_or_default();
+    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let error = format!("its record cannot be read: {error}{hint}");
+    let view = core.view(record.name.clone(), body, Condition { state: State::Dead, error, ..Condition::default() });
+    let created = Timestamp::from_nanosecond(i128::from(record.created)).unwrap_or_default();
+    let (container, mailbox) = Container::new((Arc::clone(&id), created), (record.image, record.layer), view);
+    {
+        let mut containers = core.containers();
+        containers.reserve(&record.name, &id)?;
+        containers.insert(Arc::clone(&id), Arc::clone(&container));
+    }
+    tokio::spawn(Owner::new(Arc::clone(core), container, mailbox, None).run());
     Ok(())
 }
 

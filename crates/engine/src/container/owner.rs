@@ -82,7 +82,8 @@ impl Owner {
             condition: view.condition.clone(),
             pid: view.pid,
             link: view.link.clone(),
-            dirty: events.is_some(),
+            // Nobody could read whether it runs.
+            dirty: events.is_some() || view.condition.state == State::Dead,
             events,
             waiting: Vec::new(),
             attachments: Vec::new(),
@@ -204,9 +205,9 @@ impl Owner {
 
     /// Writes the condition down. Memory stays right when that fails; the next transition tries again.
     pub(super) fn persist(&self) {
-        let metadata = self.core.store.metadata();
-        let written =
-            stored(&self.condition).and_then(|state| metadata.set_container_state(&self.container.id, &state));
+        let id = &self.container.id;
+        let written = stored(&self.condition)
+            .and_then(|state| self.core.record(|metadata| metadata.set_container_state(id, &state)));
         if let Err(error) = written {
             tracing::error!(id = %self.container.id, %error, "the state could not be written down");
         }
@@ -318,7 +319,8 @@ impl Owner {
             self.shim()?.ask(Op::Update(Box::new(limits))).await?;
         }
         let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
-        self.core.store.metadata().set_container_spec(&self.container.id, &record::write(&body)?)?;
+        let document = record::write(&body)?;
+        self.core.record(|metadata| metadata.set_container_spec(&self.container.id, &document))?;
         self.body = Arc::new(body);
         self.publish();
         self.tell_event("update", &[]);

@@ -16,7 +16,7 @@ use crate::spec::ContainerSpec;
 const FORMAT: u32 = 1;
 
 /// What a container is: changes only by `rename` and `update`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Body {
     /// Merged with the image.
     pub spec: Arc<ContainerSpec>,

@@ -3,6 +3,7 @@
 use std::fs;
 
 use dhow_engine::{LogOptions, Status};
+use dhow_store::{Document, Store};
 
 use crate::Test;
 use crate::world::{World, command, sh};
@@ -11,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_running_container_is_adopted", a_running_container_is_adopted),
     ("an_end_while_nobody_was_there_is_learned", an_end_while_nobody_was_there_is_learned),
     ("a_shim_that_was_killed_is_noticed", a_shim_that_was_killed_is_noticed),
+    ("a_container_that_cannot_be_read_is_dead_and_can_be_removed", a_container_that_cannot_be_read_is_dead),
 ];
 
 fn a_running_container_is_adopted() {
@@ -51,4 +53,35 @@ fn a_shim_that_was_killed_is_noticed() {
     assert_eq!(world.ended(&id), 137);
     assert!(world.state(&id).error.contains("shim"), "{:?}", world.state(&id));
     world.wait_for(world.engine().start(&id)).unwrap();
+}
+
+/// Also one that runs: it ends with its record.
+fn a_container_that_cannot_be_read_is_dead() {
+    let mut world = World::new();
+    let (idle, running) = (world.create(sh("true")), world.run(command(&["sleep", "1000"])));
+    let pid = world.state(&running).pid;
+    let names = world.list().into_iter().map(|container| container.name).collect::<Vec<_>>();
+    let data = world.folder.path().join("data");
+    let later = Document { format: 99, json: "{}".to_owned() };
+    world.crash_while(|| {
+        let store = Store::open(&data).unwrap();
+        store.metadata().set_container_state(&idle, &Document { format: 1, json: "{".to_owned() }).unwrap();
+        store.metadata().set_container_spec(&running, &later).unwrap();
+    });
+    world.crash();
+    assert_eq!(world.list().into_iter().map(|container| container.name).collect::<Vec<_>>(), names);
+    for id in [&idle, &running] {
+        let state = world.state(id);
+        assert_eq!(state.status, Status::Dead);
+        assert!(state.error.contains("cannot be read"), "{}", state.error);
+    }
+    world.crash_while(|| {
+        let record = Store::open(&data).unwrap().metadata().container(&running).unwrap().unwrap();
+        assert_eq!(record.spec, later, "nobody wrote over it");
+    });
+    world.remove(&idle).unwrap();
+    world.remove(&running).unwrap();
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "what ran is ended");
+    world.crash();
+    assert!(world.list().is_empty());
 }

@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_init_reaps", an_init_reaps),
     ("namespaces_are_shared", namespaces_are_shared),
     ("a_thousand_containers_are_listed_from_memory", a_thousand_containers_are_listed_from_memory),
+    ("a_slow_disk_holds_up_those_who_write_and_nobody_else", a_slow_disk_holds_up_those_who_write_and_nobody_else),
 ];
 
 fn a_container_runs_writes_and_ends() {
@@ -172,4 +173,29 @@ fn a_thousand_containers_are_listed_from_memory() {
     assert!(list.windows(2).all(|pair| pair[0].created >= pair[1].created));
     let last = ListOptions { limit: 3, ..all() };
     assert_eq!(world.wait_for(world.engine().list(last)).unwrap(), list[..3]);
+}
+
+fn a_slow_disk_holds_up_those_who_write_and_nobody_else() {
+    let world = World::new();
+    // More than the engine has threads for its tasks.
+    let ids: Vec<_> = (0..8).map(|_| world.create(sh("true"))).collect();
+    let database = rusqlite::Connection::open(world.folder.path().join("data/metadata.db")).unwrap();
+    // As long as this is open no other write comes to its end.
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let renames: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let (engine, id) = (world.shared_engine(), id.clone());
+            world.spawn(async move { engine.rename(&id, &format!("new{id}")).await })
+        })
+        .collect();
+    for _ in 0..1000 {
+        world.wait_for(world.spawn(tokio::task::yield_now())).unwrap();
+    }
+    assert_eq!(world.list().len(), 8);
+    assert!(renames.iter().all(|rename| !rename.is_finished()), "they wait for the disk");
+    database.execute_batch("ROLLBACK").unwrap();
+    for rename in renames {
+        world.wait_for(rename).unwrap().unwrap();
+    }
 }

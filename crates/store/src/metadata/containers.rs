@@ -35,8 +35,15 @@ pub struct ContainerRecord {
     pub state: Document,
 }
 
+impl Document {
+    /// Of something that is there and cannot be read: in a form that nobody has ever written.
+    fn unreadable() -> Self {
+        Self { format: 0, json: String::new() }
+    }
+}
+
 const CONTAINER: &str = "SELECT c.id, name, image, layer, created, c.format, spec, s.format, state
-                         FROM containers c JOIN container_states s ON s.id = c.id";
+                         FROM containers c LEFT JOIN container_states s ON s.id = c.id";
 
 impl Metadata {
     /// Records a new container ([`Durability::Fast`]).
@@ -224,14 +231,22 @@ fn found(id: &str, changed: usize) -> Result<()> {
     if changed == 0 { Err(Error::not_found(message::no_such_container(id))) } else { Ok(()) }
 }
 
+/// A row, whatever somebody has made of it: a container that is there must be seen, if only to be removed.
 fn read(row: &Row) -> rusqlite::Result<ContainerRecord> {
+    let (image, layer) = (optional_digest(row, 2), optional_digest(row, 3));
+    let document = |format, json| Some(Document { format: row.get(format).ok()?, json: row.get(json).ok()? });
+    let spec = document(5, 6).filter(|_| image.is_ok() && layer.is_ok());
     Ok(ContainerRecord {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        image: optional_digest(row, 2)?,
-        layer: optional_digest(row, 3)?,
-        created: row.get(4)?,
-        spec: Document { format: row.get(5)?, json: row.get(6)? },
-        state: Document { format: row.get(7)?, json: row.get(8)? },
+        id: lossy(row, 0)?,
+        name: lossy(row, 1)?,
+        image: image.unwrap_or_default(),
+        layer: layer.unwrap_or_default(),
+        created: row.get(4).unwrap_or_default(),
+        spec: spec.unwrap_or_else(Document::unreadable),
+        state: document(7, 8).unwrap_or_else(Document::unreadable),
     })
+}
+
+fn lossy(row: &Row, column: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default()).into_owned())
 }

@@ -173,3 +173,26 @@ fn many_writers_and_readers_at_once() {
     assert!(read.into_inner() > 0);
     assert_eq!(store.metadata().containers().unwrap().len(), 400);
 }
+
+#[test]
+fn a_container_that_nobody_can_read_is_listed_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    (1..=4).for_each(|number| store.metadata().insert_container(&container(number)).unwrap());
+    let database = rusqlite::Connection::open(dir.path().join("metadata.db")).unwrap();
+    let change = |sql: &str, number| database.execute(sql, [container(number).id]).unwrap();
+    change("UPDATE containers SET image = 'no digest' WHERE id = ?", 1);
+    change("DELETE FROM container_states WHERE id = ?", 2);
+    change("UPDATE containers SET spec = x'ff00', created = 'then' WHERE id = ?", 3);
+    let mut found = store.metadata().containers().unwrap();
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    let names: Vec<_> = found.iter().map(|record| record.name.as_str()).collect();
+    assert_eq!(names, ["name1", "name2", "name3", "name4"]);
+    let readable = |document: &Document| document.format != 0;
+    let parts: Vec<_> = found.iter().map(|record| (readable(&record.spec), readable(&record.state))).collect();
+    assert_eq!(parts, [(false, true), (true, false), (false, true), (true, true)]);
+    for record in &found[..3] {
+        assert!(store.metadata().delete_container(&record.id).unwrap());
+    }
+    assert_eq!(store.metadata().containers().unwrap(), [container(4)]);
+}
