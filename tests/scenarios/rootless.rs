@@ -53,7 +53,8 @@ impl Home {
             eprintln!("SKIPPED: only root can give a user ranges of ids");
             return None;
         }
-        let home = Self { ranges: true, ..Self::new() };
+        let mut home = Self::new();
+        home.ranges = true;
         let etc = home.folder.path().join("etc");
         fs::create_dir(&etc).expect("made");
         let (first, count) = RANGE;
