@@ -36,7 +36,9 @@ impl Home {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("dhow-home-").tempdir().expect("a folder");
         let binary = folder.path().join("dhow-binary");
-        fs::copy(env!("CARGO_BIN_EXE_dhow"), &binary).expect("copied");
+        // By another process: a child that a test beside this one starts meanwhile would hold a file open for writing that
+        // we wrote, and such a file cannot be executed.
+        finish(Command::new("cp").arg(env!("CARGO_BIN_EXE_dhow")).arg(&binary)).exits(0);
         fs::create_dir(folder.path().join("run")).expect("made");
         fs::set_permissions(folder.path().join("run"), fs::Permissions::from_mode(0o700)).expect("set");
         if geteuid().is_root() {
