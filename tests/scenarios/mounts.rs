@@ -99,14 +99,14 @@ fn a_volume_is_filled_wholly_or_not_at_all() {
     }
     let archive = archive.into_inner().expect("writing to memory");
     finish_with_input(&mut world.command(&["import", "-", "many"]), archive).exits(0);
-    let volume = world.data_root().join("volumes/v");
-    let mut create = world.command(&["create", "-v", "v:/many", "many", "true"]);
+    let volume = world.data_root().join("volumes/many");
+    let mut create = world.command(&["create", "-v", "many:/many", "many", "true"]);
     let mut create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
     let begun = |folder: &str| fs::read_dir(volume.join(folder)).is_ok_and(|mut entries| entries.next().is_some());
     eventually("the copy has begun", || begun("_data") || begun("filling"));
     world.crash_engine();
     create.wait().expect("it ends");
     world.start_engine();
-    let count = world.dhow(&["run", "--rm", "-v", "v:/many", "many", "sh", "-c", "ls /many | wc -l"]).ok();
+    let count = world.dhow(&["run", "--rm", "-v", "many:/many", "many", "sh", "-c", "ls /many | wc -l"]).ok();
     assert_eq!(count, FILES.to_string());
 }
