@@ -5,6 +5,7 @@ mod create;
 mod host_config;
 mod inspect;
 mod lifecycle;
+mod stats;
 mod summary;
 
 pub use config::{Config, Empty, HealthConfig, Set, StrSlice};
@@ -15,4 +16,8 @@ pub use host_config::{
 };
 pub use inspect::{GraphDriver, Health, HealthcheckResult, Inspect, MountPoint, NetworkSettings, State};
 pub use lifecycle::{PruneResponse, TopResponse, UpdateResponse, WaitError, WaitResponse};
+pub use stats::{
+    BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, StorageStats,
+    ThrottlingData,
+};
 pub use summary::{Port, Summary, SummaryHostConfig, SummaryNetworks};

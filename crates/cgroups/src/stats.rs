@@ -118,6 +118,12 @@ impl Cgroup {
         })
     }
 
+    /// Whether memory is counted by version 2, whose `memory.stat` has other keys than that of version 1.
+    #[must_use]
+    pub fn counts_memory_by_v2(&self) -> bool {
+        self.member(Controller::Memory).map_or(self.v2().is_some(), |member| member.version == Version::V2)
+    }
+
     fn cpu_stats(&self) -> Result<CpuStats> {
         let mut stats = CpuStats::default();
         if let Some(member) = self.member(Controller::CpuAcct) {

@@ -35,6 +35,7 @@ mod rmi;
 mod run;
 mod save;
 mod start;
+mod stats;
 mod stop;
 mod system_df;
 mod tag;
@@ -77,6 +78,7 @@ pub(crate) static ALL: &[&Command] = &[
     &rm::RM,
     &run::RUN,
     &start::START,
+    &stats::STATS,
     &stop::STOP,
     &top::TOP,
     &pause::UNPAUSE,

@@ -27,6 +27,7 @@ struct File {
     detach_keys: Option<String>,
     ps_format: Option<String>,
     images_format: Option<String>,
+    stats_format: Option<String>,
     proxies: BTreeMap<String, Proxy>,
 }
 
@@ -105,6 +106,10 @@ impl Config {
 
     pub(crate) fn images_format(&self) -> Option<&str> {
         self.file.images_format.as_deref().filter(|format| !format.is_empty())
+    }
+
+    pub(crate) fn stats_format(&self) -> Option<&str> {
+        self.file.stats_format.as_deref().filter(|format| !format.is_empty())
     }
 
     /// The proxy variables for containers of the engine at `host`, in both spellings.

@@ -1,13 +1,16 @@
 //! `/containers`.
 
-use dhow_api::container::{CreateRequest, CreateResponse, Inspect, Port, Summary, TopResponse, WaitResponse};
+use dhow_api::container::{
+    CreateRequest, CreateResponse, Inspect, Port, PruneResponse, Summary, TopResponse, UpdateRequest, UpdateResponse,
+    WaitResponse,
+};
 use dhow_api::query::{Filters, Query};
 use dhow_errdefs::Result;
 use serde::Deserialize;
 
 use crate::call::Call;
 use crate::path::segment;
-use crate::{Bytestream, Client, Hijacked};
+use crate::{Bytestream, Client, Hijacked, Messages};
 
 /// Which containers to list.
 #[derive(Debug, Clone, Default)]
@@ -211,6 +214,23 @@ impl Client {
     pub async fn container_top(&self, id: &str, arguments: &str) -> Result<TopResponse> {
         let arguments = (!arguments.is_empty()).then_some(arguments);
         self.get(of(id, "/top")).query(Query::default().with_some("ps_args", arguments)).document().await
+    }
+
+    /// What a container uses, as [`Stats`](dhow_api::container::Stats): one after the other, or one that is made of two
+    /// readings.
+    pub async fn container_stats(&self, id: &str, stream: bool) -> Result<Messages> {
+        let stream = if stream { "1" } else { "0" };
+        self.get(of(id, "/stats")).query(Query::default().with("stream", stream)).messages().await
+    }
+
+    /// Changes limits and restart policy; zero fields stay as they are.
+    pub async fn container_update(&self, id: &str, request: &UpdateRequest) -> Result<UpdateResponse> {
+        self.post(of(id, "/update")).json(request)?.document().await
+    }
+
+    /// Removes every container that does not run.
+    pub async fn container_prune(&self, filters: &Filters) -> Result<PruneResponse> {
+        self.post("/containers/prune").query(Query::default().with_filters(filters)).document().await
     }
 
     /// Tells a container's terminal its size.

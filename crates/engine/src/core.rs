@@ -20,6 +20,7 @@ use crate::exec::Execs;
 use crate::host::Host;
 use crate::index::Index;
 use crate::launch::Identity;
+use crate::stats::Sampler;
 use crate::volumes::Volumes;
 
 /// The engine without its tasks.
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub execs: Execs,
     pub filters: seccomp::Cache,
     pub identities: Identities,
+    pub sampler: Sampler,
     containers: Mutex<Index<Container>>,
     /// Every owner holds a receiver, so that it is known when all have ended.
     closing: watch::Sender<bool>,
@@ -81,6 +83,7 @@ impl Core {
             execs: Execs::default(),
             filters: seccomp::Cache::default(),
             identities: Identities::default(),
+            sampler: Sampler::default(),
             containers: Mutex::default(),
             closing: watch::Sender::new(false),
         })
@@ -94,6 +97,7 @@ impl Core {
     /// Lets every owner end and waits for that. What runs, runs on under its shim.
     pub(crate) async fn close(&self) {
         self.containers().clear();
+        self.sampler.close();
         self.closing.send_replace(true);
         self.closing.closed().await;
     }
@@ -150,6 +154,7 @@ impl Core {
     pub(crate) fn forget(&self, id: &str) {
         self.containers().remove(id);
         self.execs.forget_container(id);
+        self.sampler.forget(id);
     }
 
     /// What validation has to know.

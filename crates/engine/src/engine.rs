@@ -13,7 +13,8 @@ use crate::core::Core;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
     AttachOptions, ClientStream, Config, CreateRequest, Created, Details, Event, ExecDetails, ExecStartOptions,
-    ExitStatus, Info, ListOptions, LogEntry, LogOptions, ProcessTable, RemoveOptions, Summary, WaitCondition,
+    ExitStatus, Info, ListOptions, LogEntry, LogOptions, ProcessTable, Reading, RemoveOptions, StatsListener, Summary,
+    WaitCondition,
 };
 
 /// A container engine over one data root.
@@ -263,11 +264,27 @@ impl Engine {
     /// Its processes; `arguments` are those of `ps` as far as dhow knows them.
     ///
     /// # Errors
-    /// `Conflict` if it does not run.
+    /// `Conflict` if it does not run; what `ps` says of arguments it does not understand.
     pub async fn top(&self, reference: &str, arguments: &str) -> Result<ProcessTable> {
-        Core::check_top_arguments(arguments)?;
+        let (core, container, arguments) = (Arc::clone(&self.core), self.find(reference)?, arguments.to_owned());
+        blocking(move || core.top(&container, &arguments)).await
+    }
+
+    /// What it uses, once a second: the first reading comes at once. Also for one that does not run, which may start.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn stats(&self, reference: &str) -> Result<StatsListener> {
+        Ok(self.core.listen_to_stats(self.find(reference)?))
+    }
+
+    /// What it uses now.
+    ///
+    /// # Errors
+    /// `NotFound`; what reading its cgroup gives.
+    pub async fn stats_now(&self, reference: &str) -> Result<Reading> {
         let (core, container) = (Arc::clone(&self.core), self.find(reference)?);
-        blocking(move || core.top(&container)).await
+        blocking(move || core.stats_now(&container)).await
     }
 
     /// Prepares a further process; the answer is the exec's id.

@@ -32,6 +32,7 @@ mod rootfs;
 mod signal;
 pub mod spec;
 mod start;
+mod stats;
 mod top;
 mod update;
 mod users;
@@ -39,6 +40,7 @@ mod view;
 mod volumes;
 
 pub use config::Config;
+pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
 pub use engine::{Engine, WaitHandle};
 pub use pull::Pulled;
@@ -46,6 +48,7 @@ pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
     WaitCondition,
 };
+pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
 pub use view::{
     Created, Details, Event, ExecDetails, ExitStatus, Info, Limits, LogEntry, MountPoint, ProcessTable, Size,
     StateView, Status, Summary,

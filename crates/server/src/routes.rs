@@ -4,6 +4,7 @@ mod auth;
 mod container;
 mod container_attach;
 mod container_logs;
+mod container_stats;
 mod event;
 mod exec;
 mod image;
@@ -41,10 +42,11 @@ macro_rules! route {
 pub(crate) use route;
 
 /// Everything; the resources of the start path come first.
-static ALL: [&[Route]; 11] = [
+static ALL: [&[Route]; 12] = [
     container::ROUTES,
     container_attach::ROUTES,
     container_logs::ROUTES,
+    container_stats::ROUTES,
     exec::ROUTES,
     system::ROUTES,
     image::ROUTES,

@@ -8,6 +8,7 @@ pub(crate) mod host_spec;
 pub(crate) mod host_view;
 pub(crate) mod image;
 pub(crate) mod network;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod system;
 pub(crate) mod time;

@@ -18,7 +18,6 @@ macro_rules! later {
 }
 
 static LATER: &[Route] = later! {
-    GET "/containers/{id}/stats" "statistics of containers"
     GET "/containers/{id}/changes" "changes of a container's file system"
     GET "/containers/{id}/export" "exporting containers"
     GET "/containers/{id}/archive" "copying from containers"

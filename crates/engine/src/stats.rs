@@ -1,0 +1,137 @@
+//! `docker stats`: what containers use.
+//!
+//! One [`Sampler`] reads the counters once a second for everybody who listens, each container once, however many listen
+//! to it; while nobody listens there is no sampler at all. A listener only ever finds the newest sample, so one that
+//! reads slowly costs nothing.
+
+mod host;
+mod network;
+mod sampler;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dhow_cgroups::{Cgroup, Stats};
+use dhow_errdefs::Result;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::container::{Container, View};
+use crate::core::Core;
+pub(crate) use sampler::Sampler;
+
+/// The counters of a container at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    /// When they were read.
+    pub read: Timestamp,
+    /// Those of its cgroup. A memory limit that is none is the host's memory.
+    pub usage: Stats,
+    /// The cgroup is of version 2, whose `memory.stat` and block I/O have other names.
+    pub unified: bool,
+    /// CPU time the whole host has spent, idle or not, in nanoseconds.
+    pub system_ns: u64,
+    /// CPUs that are online.
+    pub online_cpus: u32,
+    /// By interface of its own network namespace, without loopback; none where it has the host's.
+    pub networks: BTreeMap<String, NetworkCounters>,
+}
+
+/// What went through a network interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NetworkCounters {
+    /// Received.
+    pub rx: Traffic,
+    /// Sent.
+    pub tx: Traffic,
+}
+
+/// One direction of an interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes.
+    pub bytes: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Packets that were broken.
+    pub errors: u64,
+    /// Packets that were thrown away.
+    pub dropped: u64,
+}
+
+/// One answer of `stats`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    /// All 64 digits.
+    pub id: String,
+    /// Without the slash Docker writes before it.
+    pub name: String,
+    /// `None` while it does not run.
+    pub sample: Option<Arc<Sample>>,
+    /// The sample that this listener was told before.
+    pub previous: Option<Arc<Sample>>,
+}
+
+/// Somebody who wants to know, once a second, what a container uses.
+#[derive(Debug)]
+pub struct StatsListener {
+    container: Arc<Container>,
+    samples: watch::Receiver<Option<Arc<Sample>>>,
+    previous: Option<Arc<Sample>>,
+}
+
+impl StatsListener {
+    /// The next reading; `None` when the container was removed or the engine ends.
+    pub async fn next(&mut self) -> Option<Reading> {
+        self.samples.changed().await.ok()?;
+        let sample = self.samples.borrow_and_update().clone();
+        let previous = std::mem::replace(&mut self.previous, sample.clone());
+        Some(Reading { sample, previous, ..named(&self.container) })
+    }
+}
+
+fn named(container: &Container) -> Reading {
+    Reading { id: container.id.to_string(), name: container.view().name.clone(), ..Reading::default() }
+}
+
+impl Core {
+    /// Listens to a container.
+    pub(crate) fn listen_to_stats(self: &Arc<Self>, container: Arc<Container>) -> StatsListener {
+        let samples = self.sampler.listen(self, &container);
+        StatsListener { container, samples, previous: None }
+    }
+
+    /// What a container uses now. Blocks for some dozen reads.
+    pub(crate) fn stats_now(&self, container: &Container) -> Result<Reading> {
+        let view = container.view();
+        let sample = match self.cgroup_to_read(container, &view)? {
+            Some(cgroup) => Some(Arc::new(self.sample(&view, cgroup.as_ref(), &host::Host::read())?)),
+            None => None,
+        };
+        Ok(Reading { sample, ..named(container) })
+    }
+
+    /// The cgroup of a container that runs (outer `None`: it does not), if this engine has cgroups (inner `None`).
+    fn cgroup_to_read(&self, container: &Container, view: &View) -> Result<Option<Option<Cgroup>>> {
+        if view.pid == 0 {
+            return Ok(None);
+        }
+        let (Some(hierarchy), Some(path)) = (&self.host.cgroups, self.cgroup_of(container)) else {
+            return Ok(Some(None));
+        };
+        Cgroup::open(hierarchy, &path).map(Some).map(Some)
+    }
+
+    fn sample(&self, view: &View, cgroup: Option<&Cgroup>, host: &host::Host) -> Result<Sample> {
+        let mut usage = cgroup.map(Cgroup::stats).transpose()?.unwrap_or_default();
+        usage.memory.limit = Some(usage.memory.limit.map_or(host.memory, |limit| limit.min(host.memory)));
+        Ok(Sample {
+            read: Timestamp::now(),
+            unified: cgroup.is_some_and(Cgroup::counts_memory_by_v2),
+            usage,
+            system_ns: host.cpu_ns,
+            online_cpus: host.online_cpus,
+            networks: network::counters(view),
+        })
+    }
+}
