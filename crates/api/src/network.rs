@@ -108,3 +108,9 @@ pub struct IpamConfig {
     #[serde(skip_serializing_if = "is_zero")]
     pub gateway: String,
 }
+/// Answer of `POST /networks/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PruneResponse {
+    pub networks_deleted: Option<Vec<String>>,
+}

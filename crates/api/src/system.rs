@@ -199,6 +199,14 @@ pub struct DiskUsage {
     pub build_cache: Vec<serde_json::Value>,
 }
 
+/// Answer of `POST /build/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BuildPruneResponse {
+    pub caches_deleted: Option<Vec<String>>,
+    pub space_reclaimed: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,3 +38,11 @@ pub struct UsageData {
     pub ref_count: i64,
     pub size: i64,
 }
+
+/// Answer of `POST /volumes/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PruneResponse {
+    pub volumes_deleted: Option<Vec<String>>,
+    pub space_reclaimed: u64,
+}

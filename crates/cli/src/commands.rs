@@ -27,6 +27,7 @@ mod logs;
 mod new;
 mod pause;
 mod port;
+mod prune;
 mod ps;
 mod rename;
 mod restart;
@@ -40,6 +41,7 @@ mod stop;
 mod system_df;
 mod tag;
 mod top;
+mod update;
 mod version;
 mod wait;
 
@@ -71,6 +73,7 @@ pub(crate) static ALL: &[&Command] = &[
     &kill::KILL,
     &logs::LOGS,
     &ps::PS,
+    &prune::CONTAINER_PRUNE,
     &pause::PAUSE,
     &port::PORT,
     &rename::RENAME,
@@ -82,12 +85,14 @@ pub(crate) static ALL: &[&Command] = &[
     &stop::STOP,
     &top::TOP,
     &pause::UNPAUSE,
+    &update::UPDATE,
     &wait::WAIT,
     &history::HISTORY,
     &import::IMPORT,
     &inspect::IMAGE_INSPECT,
     &load::LOAD,
     &images::IMAGES,
+    &prune::IMAGE_PRUNE,
     &rmi::RMI,
     &save::SAVE,
     &tag::TAG,
@@ -105,6 +110,7 @@ pub(crate) static ALL: &[&Command] = &[
     &events::EVENTS,
     &info::INFO,
     &inspect::INSPECT,
+    &prune::SYSTEM_PRUNE,
     &version::VERSION,
 ];
 

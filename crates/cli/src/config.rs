@@ -28,6 +28,7 @@ struct File {
     ps_format: Option<String>,
     images_format: Option<String>,
     stats_format: Option<String>,
+    prune_filters: Vec<String>,
     proxies: BTreeMap<String, Proxy>,
 }
 
@@ -110,6 +111,11 @@ impl Config {
 
     pub(crate) fn stats_format(&self) -> Option<&str> {
         self.file.stats_format.as_deref().filter(|format| !format.is_empty())
+    }
+
+    /// Filters, as `name=value`, that every prune is narrowed by.
+    pub(crate) fn prune_filters(&self) -> impl Iterator<Item = &str> {
+        self.file.prune_filters.iter().map(String::as_str)
     }
 
     /// The proxy variables for containers of the engine at `host`, in both spellings.

@@ -15,7 +15,7 @@ use json::quote;
 pub(crate) use json::{compact, indent};
 pub(crate) use moment::{local, local_nanos, parse_duration, rfc3339, spelled, timestamp};
 use number::general;
-pub(crate) use rows::{Column, Format, Row, show};
+pub(crate) use rows::{Column, Format, Row, json as row_json, show};
 pub(crate) use size::{binary, decimal, decimal_3, parse_bytes};
 pub(crate) use table::{Table, ellipsis, short_id};
 pub(crate) use template::Document;

@@ -7,7 +7,7 @@ mod endpoint;
 mod environment;
 mod health;
 mod label;
-mod limits;
+pub(crate) mod limits;
 mod mount;
 mod namespace;
 mod port;
@@ -20,7 +20,8 @@ mod volume;
 pub(crate) use environment::{check_variable, open_failed, variables};
 pub(crate) use port::in_order;
 pub(crate) use request::{Wanted, wanted};
-pub(crate) use table::CONTAINER;
+pub(crate) use restart::parse as restart_policy;
+pub(crate) use table::{CONTAINER, check_weight};
 
 use dhow_errdefs::Error;
 

@@ -1,8 +1,7 @@
 //! `/containers`.
 
 use dhow_api::container::{
-    CreateRequest, CreateResponse, Inspect, Port, PruneResponse, Summary, TopResponse, UpdateRequest, UpdateResponse,
-    WaitResponse,
+    CreateRequest, CreateResponse, Inspect, Port, Summary, TopResponse, UpdateRequest, UpdateResponse, WaitResponse,
 };
 use dhow_api::query::{Filters, Query};
 use dhow_errdefs::Result;
@@ -226,11 +225,6 @@ impl Client {
     /// Changes limits and restart policy; zero fields stay as they are.
     pub async fn container_update(&self, id: &str, request: &UpdateRequest) -> Result<UpdateResponse> {
         self.post(of(id, "/update")).json(request)?.document().await
-    }
-
-    /// Removes every container that does not run.
-    pub async fn container_prune(&self, filters: &Filters) -> Result<PruneResponse> {
-        self.post("/containers/prune").query(Query::default().with_filters(filters)).document().await
     }
 
     /// Tells a container's terminal its size.

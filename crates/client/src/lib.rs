@@ -32,6 +32,7 @@ mod host;
 mod images;
 mod names;
 mod path;
+mod prune;
 mod ssh;
 mod stream;
 mod system;

@@ -13,8 +13,8 @@ use crate::core::Core;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
     AttachOptions, ClientStream, Config, CreateRequest, Created, Details, Event, ExecDetails, ExecStartOptions,
-    ExitStatus, Info, ListOptions, LogEntry, LogOptions, ProcessTable, Reading, RemoveOptions, StatsListener, Summary,
-    WaitCondition,
+    ExitStatus, Info, ListOptions, LogEntry, LogOptions, ProcessTable, PruneOptions, Pruned, Reading, RemoveOptions,
+    StatsListener, Summary, WaitCondition,
 };
 
 /// A container engine over one data root.
@@ -187,6 +187,14 @@ impl Engine {
     /// `Conflict` if it runs and force was not asked for.
     pub async fn remove(&self, reference: &str, options: RemoveOptions) -> Result<()> {
         self.find(reference)?.ask(|reply| Command::Remove(options, reply)).await
+    }
+
+    /// Removes the containers that do not run.
+    ///
+    /// # Errors
+    /// Only if the engine ends meanwhile.
+    pub async fn prune(&self, options: PruneOptions) -> Result<Pruned> {
+        to_the_end(Arc::clone(&self.core).prune(options)).await
     }
 
     /// Containers, newest first.

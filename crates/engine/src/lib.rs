@@ -24,6 +24,7 @@ mod link;
 mod list;
 mod logs;
 mod names;
+mod prune;
 mod pull;
 mod readiness;
 mod request;
@@ -43,6 +44,7 @@ pub use config::Config;
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
 pub use engine::{Engine, WaitHandle};
+pub use prune::{PruneOptions, Pruned};
 pub use pull::Pulled;
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,

@@ -28,6 +28,7 @@ mod resolve;
 mod save;
 mod stream;
 mod time;
+mod usage;
 
 pub use embed::Embedded;
 pub use filter::Filters;
@@ -39,3 +40,5 @@ pub use list::Summary;
 pub use load::{LoadEvent, LoadOptions};
 pub use prune::Pruned;
 pub use remove::{RemoveOptions, Removed, User};
+pub use time::moment;
+pub use usage::Usage;

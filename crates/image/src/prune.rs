@@ -46,7 +46,7 @@ impl Images {
         Ok(pruned)
     }
 
-    fn layer_sizes(&self, layers: &[dhow_store::ImageLayer]) -> Result<Vec<(Digest, u64)>> {
+    pub(crate) fn layer_sizes(&self, layers: &[dhow_store::ImageLayer]) -> Result<Vec<(Digest, u64)>> {
         let mut sizes = Vec::with_capacity(layers.len());
         for layer in layers {
             let record = self.store().metadata().layer(&layer.chain_id)?;

@@ -14,7 +14,10 @@ pub(crate) fn now() -> String {
 }
 
 /// A time in a filter: seconds since 1970, a date with or without time (UTC), or how long ago (`1h30m`, Go's form).
-pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
+///
+/// # Errors
+/// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for a text that is none of these.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
     let since_epoch = || {
         let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let nanoseconds = format!("{fraction:0<9.9}").parse().ok()?;

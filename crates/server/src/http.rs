@@ -15,6 +15,7 @@ mod stream;
 mod tls;
 mod turns;
 mod upload;
+mod websocket;
 
 pub(crate) use body::{Body, ChunkWriter, PieceSender};
 pub(crate) use call::{Call, Context, read_json};
@@ -26,3 +27,4 @@ pub use serve::{Listener, serve};
 pub(crate) use stream::Prefixed;
 pub use tls::{Tls, TlsFiles};
 pub(crate) use upload::Upload;
+pub(crate) use websocket::{Framing, WebSocket};

@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
-use dhow_api::container::Summary;
+use dhow_api::container;
+use dhow_api::image::Summary;
 use dhow_api::system::DiskUsage;
+use dhow_errdefs::Result;
 
 use super::images::{Image, rows};
 use super::ps::{Container, FORMAT};
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::format::{Column, Format, Row, decimal, show};
+use crate::format::{Column, Document, Format, Row, decimal, row_json, show};
 use crate::output;
 use crate::session::Session;
 
@@ -27,7 +29,7 @@ pub(super) static SYSTEM_DF: Command = Command {
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let usage = session.client().await?.disk_usage().await?;
     if flags.on("verbose") {
-        output::text(&verbose(usage)?)?;
+        output::text(&Details::of(usage).show(flags.text("format"))?)?;
         return Ok(0);
     }
     let rows = [images(&usage), containers(&usage), volumes(&usage), build_cache(&usage)];
@@ -132,32 +134,68 @@ impl Row for Kind {
     }
 }
 
-fn verbose(mut usage: DiskUsage) -> dhow_errdefs::Result<String> {
-    let cache = build_cache(&usage).field("Size");
-    let builds =
-        show::<Build>(&[], &Format::Columns(&["ID", "Type", "Size", "Created", "LastUsed", "Usage", "Shared"]))?;
-    let mut seen = HashSet::new();
-    usage.images.retain(|image| seen.insert(image.id.clone()));
-    let images: Vec<Image> = usage.images.iter().flat_map(|image| rows(image, false, false)).collect();
-    let columns = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"];
-    let images = show(&images, &Format::Columns(&columns))?;
-    let containers: Vec<Container> = usage
-        .containers
-        .into_iter()
-        .map(|summary| Container { summary: without_image(summary), full: false })
-        .collect();
-    let columns = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"];
-    let containers = show(&containers, &Format::Columns(&columns))?;
-    let volumes: Vec<Volume> = usage.volumes.iter().map(Volume).collect();
-    let volumes = show(&volumes, &Format::Columns(&["Name", "Links", "Size"]))?;
-    Ok(format!(
-        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n\n{builds}"
-    ))
+/// Each thing by itself.
+struct Details {
+    images: Vec<Summary>,
+    containers: Vec<Container>,
+    volumes: Vec<dhow_api::volume::Volume>,
+    build_cache_size: String,
+}
+
+impl Details {
+    fn of(usage: DiskUsage) -> Self {
+        let build_cache_size = build_cache(&usage).field("Size");
+        let mut seen = HashSet::new();
+        let mut images = usage.images;
+        images.retain(|image| seen.insert(image.id.clone()));
+        let container = |summary| Container { summary: without_image(summary), full: false };
+        let containers = usage.containers.into_iter().map(container).collect();
+        Self { images, containers, volumes: usage.volumes, build_cache_size }
+    }
+
+    /// One row for each image, under the first of its names.
+    fn images(&self) -> Vec<Image<'_>> {
+        self.images.iter().filter_map(|image| rows(image, false, false).into_iter().next()).collect()
+    }
+
+    fn volumes(&self) -> Vec<Volume<'_>> {
+        self.volumes.iter().map(Volume).collect()
+    }
+
+    fn show(&self, format: &str) -> Result<String> {
+        match format {
+            "" | "table" => self.tables(),
+            "json" => Ok(self.json() + "\n"),
+            template => Document::parse(&self.json(), &[])?.execute(template),
+        }
+    }
+
+    fn json(&self) -> String {
+        let list = |rows: Vec<String>| format!("[{}]", rows.join(","));
+        let images = list(self.images().iter().map(row_json).collect());
+        let containers = list(self.containers.iter().map(row_json).collect());
+        let volumes = list(self.volumes().iter().map(row_json).collect());
+        format!("{{\"Images\":{images},\"Containers\":{containers},\"Volumes\":{volumes},\"BuildCache\":[]}}")
+    }
+
+    fn tables(&self) -> Result<String> {
+        let columns = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"];
+        let images = show(&self.images(), &Format::Columns(&columns))?;
+        let columns = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"];
+        let containers = show(&self.containers, &Format::Columns(&columns))?;
+        let volumes = show(&self.volumes(), &Format::Columns(&["Name", "Links", "Size"]))?;
+        let columns = ["ID", "Type", "Size", "Created", "LastUsed", "Usage", "Shared"];
+        let builds = show::<Build>(&[], &Format::Columns(&columns))?;
+        let cache = &self.build_cache_size;
+        Ok(format!(
+            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n\n{builds}"
+        ))
+    }
 }
 
 /// The image's size is the images' business.
-fn without_image(summary: Summary) -> Summary {
-    Summary { size_root_fs: 0, ..summary }
+fn without_image(summary: container::Summary) -> container::Summary {
+    container::Summary { size_root_fs: 0, ..summary }
 }
 
 struct Volume<'a>(&'a dhow_api::volume::Volume);

@@ -131,7 +131,8 @@ fn value<T: Row>(row: &T) -> Value {
     Value::Map(Arc::new(fields))
 }
 
-fn json<T: Row>(row: &T) -> String {
+/// A row as a JSON object of all its fields.
+pub(crate) fn json<T: Row>(row: &T) -> String {
     let mut names: Vec<&str> = T::COLUMNS.iter().map(|column| column.name).collect();
     names.sort_unstable();
     let fields = names.iter().map(|name| {

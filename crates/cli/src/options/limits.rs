@@ -25,27 +25,27 @@ const ULIMITS: [&str; 16] = [
 ];
 
 /// Checks a size.
-pub(super) fn check_bytes(text: &str) -> Result<(), String> {
+pub(crate) fn check_bytes(text: &str) -> Result<(), String> {
     parse_bytes(text).map(drop)
 }
 
 /// Checks a size of `--memory-swap`, where -1 takes the limit away.
-pub(super) fn check_swap(text: &str) -> Result<(), String> {
+pub(crate) fn check_swap(text: &str) -> Result<(), String> {
     if text == "-1" { Ok(()) } else { check_bytes(text) }
 }
 
 /// A size that was checked; nothing is 0.
-pub(super) fn bytes(text: &str) -> i64 {
+pub(crate) fn bytes(text: &str) -> i64 {
     if text == "-1" { -1 } else { parse_bytes(text).unwrap_or(0) }
 }
 
 /// Checks a value of `--cpus`.
-pub(super) fn check_cpus(text: &str) -> Result<(), String> {
+pub(crate) fn check_cpus(text: &str) -> Result<(), String> {
     cpus(text).map(drop)
 }
 
 /// Processors as billionths: `1.5`, `3/2`. The error is Docker's text.
-pub(super) fn cpus(text: &str) -> Result<i64, String> {
+pub(crate) fn cpus(text: &str) -> Result<i64, String> {
     let rational = || format!("failed to parse {text} as a rational number");
     let (above, below) = text.split_once('/').unwrap_or((text, "1"));
     let (whole, fraction) = above.split_once('.').unwrap_or((above, ""));

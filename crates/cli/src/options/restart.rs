@@ -6,7 +6,7 @@ use dhow_errdefs::Result;
 use super::wrong;
 
 /// Reads `name[:count]`; whether there is such a policy, the engine decides.
-pub(super) fn parse(text: &str) -> Result<RestartPolicy> {
+pub(crate) fn parse(text: &str) -> Result<RestartPolicy> {
     let (name, count) = text.split_once(':').map_or((text, None), |(name, count)| (name, Some(count)));
     if name.is_empty() && count.is_some() {
         return Err(wrong("invalid restart policy format: no policy provided before colon"));

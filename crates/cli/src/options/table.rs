@@ -13,7 +13,7 @@ fn check_stream(text: &str) -> Result<(), String> {
 }
 
 /// Checks a weight of `--blkio-weight`.
-fn check_weight(text: &str) -> Result<(), String> {
+pub(crate) fn check_weight(text: &str) -> Result<(), String> {
     match text.parse::<u16>() {
         Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
             Err(format!("strconv.ParseUint: parsing {text:?}: value out of range"))

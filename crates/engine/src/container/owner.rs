@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_shim::protocol::{Event, Op};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -312,11 +312,13 @@ impl Owner {
     }
 
     async fn update(&mut self, resources: &Resources, policy: Option<RestartPolicy>) -> Result<Vec<String>> {
-        self.check(Request::Update)?;
-        let (spec, warnings) = crate::update::apply(&self.body.spec, resources, policy, &self.core)?;
+        let cannot = || crate::update::cannot(&self.container.id);
+        self.check(Request::Update).context(cannot)?;
+        let (spec, warnings) =
+            crate::update::apply(&self.container.id, &self.body.spec, resources, policy, &self.core)?;
         if self.condition.state.is_alive() {
-            let limits = crate::launch::linux_resources(&spec.host.resources, Vec::new());
-            self.shim()?.ask(Op::Update(Box::new(limits))).await?;
+            let limits = crate::update::live(&spec, resources);
+            self.shim()?.ask(Op::Update(Box::new(limits))).await.context(cannot)?;
         }
         let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
         let document = record::write(&body)?;

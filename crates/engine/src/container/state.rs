@@ -125,7 +125,7 @@ impl State {
             (R::RemoveForce, _) => Ok(()),
             (R::Rename, S::Removing | S::Dead) => Err(Refusal::MarkedForRemoval("renamed")),
             (R::Rename, _) => Ok(()),
-            (R::Update, S::Removing | S::Dead) => Err(Refusal::MarkedForRemoval("updated")),
+            (R::Update, S::Removing | S::Dead) => Err(Refusal::MarkedForRemoval("\"update\"")),
             (R::Update, _) => Ok(()),
 
             (R::Start, S::Created | S::Exited | S::Restarting) => Ok(()),

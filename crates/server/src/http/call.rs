@@ -7,7 +7,7 @@ use dhow_api::query::{self, Query};
 use dhow_api::version::Version;
 use dhow_engine::{Engine, Filters};
 use dhow_errdefs::{Error, Result};
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
@@ -35,6 +35,7 @@ pub(crate) struct Call {
     /// The name in the path; empty for operations without one.
     pub(crate) name: String,
     pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: RequestBody,
     /// Set if the client wants the connection for itself.
     pub(crate) upgrade: Option<OnUpgrade>,

@@ -83,7 +83,7 @@ async fn route(context: Arc<Context>, mut request: Request<Incoming>) -> Result<
     let (version, path) = path::split_version(parts.uri.path());
     let (route, name) = routes::find(&parts.method, path).ok_or_else(|| Error::not_found("page not found"))?;
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let call = Call { context, version: version?, name: name?, query, body, upgrade };
+    let call = Call { context, version: version?, name: name?, query, headers: parts.headers, body, upgrade };
     (route.handler)(call).await
 }
 

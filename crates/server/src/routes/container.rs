@@ -1,18 +1,17 @@
 //! Containers, without their streams.
 
-use std::collections::BTreeSet;
-
 use dhow_api::container::{
     CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
 };
-use dhow_engine::{Filters, ListOptions, RemoveOptions, Status, WaitCondition, WaitHandle};
+use dhow_engine::spec::Resources;
+use dhow_engine::{Filters, ListOptions, PruneOptions, RemoveOptions, WaitCondition, WaitHandle};
 use dhow_errdefs::{Class, Error, Result, ResultExt, message};
 use hyper::StatusCode;
 use jiff::Timestamp;
 
 use super::route;
 use crate::http::{Body, Call, Response, Route, json, json_list, json_stream, no_content, plain_json};
-use crate::wire::{self, container_spec, container_view, host_spec, time};
+use crate::wire::{self, container_spec, container_view, host_spec};
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/create" => create),
@@ -156,7 +155,9 @@ async fn rename(call: Call) -> Result<Response> {
 
 async fn update(mut call: Call) -> Result<Response> {
     let request: UpdateRequest = call.json().await?;
-    let limits = host_spec::resources(&request);
+    // Here, unlike in a creation, 0 says something: no limit any more.
+    let pids_limit = request.pids_limit.filter(|_| call.version.at_least(40)).map(|limit| limit.max(0));
+    let limits = Resources { pids_limit, ..host_spec::resources(&request) };
     let restart = (!request.restart_policy.name.is_empty()).then(|| host_spec::restart_policy(request.restart_policy));
     let warnings = call.engine().update(&call.name, limits, restart).await?;
     json(&UpdateResponse { warnings: wire::null_if_empty(warnings) })
@@ -169,44 +170,46 @@ async fn top(call: Call) -> Result<Response> {
 }
 
 async fn prune(call: Call) -> Result<Response> {
-    let mut filters = call.filters()?;
-    let until = filters.remove("until").unwrap_or_default();
-    let until = time::from_query(until.first().map(String::as_str))?;
-    if let Some(key) = filters.keys().find(|key| *key != "label") {
-        return Err(Error::invalid(format!("invalid filter '{key}'")));
-    }
-    let ended = [Status::Created, Status::Exited, Status::Dead].map(|status| status.as_str().to_owned());
-    filters.insert("status".to_owned(), ended.to_vec());
-    let deleted = prune_matching(&call, filters, until).await?;
+    let pruned = call.engine().prune(prune_options(call.filters()?)?).await?;
     json(&PruneResponse {
-        space_reclaimed: deleted.1,
-        containers_deleted: wire::null_if_empty(deleted.0.into_iter().collect()),
+        space_reclaimed: pruned.reclaimed,
+        containers_deleted: wire::null_if_empty(pruned.containers),
     })
 }
 
-/// Removes what ended before `until`; returns ids and bytes.
-async fn prune_matching(call: &Call, filters: Filters, until: Option<Timestamp>) -> Result<(BTreeSet<String>, u64)> {
-    let options = ListOptions { all: true, limit: 0, size: true, filters };
-    let mut deleted = (BTreeSet::new(), 0);
-    for container in call.engine().list(options).await? {
-        if until.is_some_and(|until| container.created >= until) {
-            continue;
-        }
-        match call.engine().remove(&container.id, RemoveOptions::default()).await {
-            Ok(()) => {
-                deleted.1 += container.size.map_or(0, |size| size.rw);
-                deleted.0.insert(container.id.to_string());
-            }
-            // Somebody started or removed it meanwhile, which is their right.
-            Err(error) => tracing::warn!("prune container {}: {error}", container.id),
-        }
+fn prune_options(mut filters: Filters) -> Result<PruneOptions> {
+    let mut take = |key: &str| filters.remove(key).unwrap_or_default();
+    let until = match &take("until")[..] {
+        [] => None,
+        [until] => Some(dhow_image::moment(until, Timestamp::now())?),
+        _ => return Err(Error::invalid("more than one until filter specified")),
+    };
+    let options = PruneOptions { until, labels: take("label"), not_labels: take("label!") };
+    match filters.keys().next() {
+        Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
+        None => Ok(options),
     }
-    Ok(deleted)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prune_may_be_narrowed() {
+        let filters = |pairs: &[(&str, &str)]| {
+            let mut filters = Filters::new();
+            for (key, value) in pairs {
+                filters.entry((*key).to_owned()).or_default().push((*value).to_owned());
+            }
+            prune_options(filters)
+        };
+        let options = filters(&[("until", "24h"), ("label", "a"), ("label!", "b=c")]).expect("good");
+        assert!(options.until.is_some_and(|until| until < Timestamp::now()));
+        assert_eq!((options.labels, options.not_labels), (vec!["a".to_owned()], vec!["b=c".to_owned()]));
+        assert!(filters(&[("until", "1h"), ("until", "2h")]).is_err() && filters(&[("until", "soon")]).is_err());
+        assert_eq!(filters(&[("name", "x")]).expect_err("no such filter").to_string(), "invalid filter 'name'");
+    }
 
     #[test]
     fn a_missing_program_is_no_missing_container() {

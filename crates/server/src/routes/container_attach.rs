@@ -9,10 +9,11 @@ use dhow_engine::AttachOptions;
 use dhow_errdefs::{Error, Result};
 
 use super::{Raw, route};
-use crate::http::{Call, Context, Hijack, Response, Route, status_only};
+use crate::http::{Call, Context, Framing, Hijack, Response, Route, WebSocket, status_only};
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/{id}/attach" => attach, hijack attach_raw),
+    route!(GET "/containers/{id}/attach/ws" => attach_websocket),
     route!(POST "/containers/{id}/resize" => resize),
 ];
 
@@ -27,18 +28,43 @@ async fn attach_raw(raw: Raw) -> Result<Option<Hijack>> {
 
 async fn prepare(context: &Arc<Context>, version: Version, name: String, query: &Query) -> Result<Hijack> {
     let options = AttachOptions {
-        stream: query.flag("stream"),
-        logs: query.flag("logs"),
         stdin: query.flag("stdin"),
         stdout: query.flag("stdout"),
         stderr: query.flag("stderr"),
-        detach_keys: query.text("detachKeys").map(str::to_owned),
+        ..options(query)
     };
     let terminal = context.engine.attach_ready(&name, &options).await?;
     let handover = context.handovers.begin(&name);
     let engine = Arc::clone(&context.engine);
     Ok(Hijack::new(content_type(version, terminal), move |client| async move {
         engine.attach(&name, options, client, handover).await
+    }))
+}
+
+/// What all ways to attach have in common.
+fn options(query: &Query) -> AttachOptions {
+    AttachOptions {
+        stream: query.flag("stream"),
+        logs: query.flag("logs"),
+        detach_keys: query.text("detachKeys").map(str::to_owned),
+        ..AttachOptions::default()
+    }
+}
+
+async fn attach_websocket(call: Call) -> Result<Response> {
+    let (query, name, engine) = (&call.query, call.name.clone(), Arc::clone(&call.context.engine));
+    // Before 1.42 a web socket had all streams.
+    let wanted = |stream| !call.version.at_least(42) || query.flag(stream);
+    let options =
+        AttachOptions { stdin: wanted("stdin"), stdout: wanted("stdout"), stderr: wanted("stderr"), ..options(query) };
+    let terminal = engine.attach_ready(&name, &options).await?;
+    let socket = WebSocket::asked(&call.headers, call.upgrade)?;
+    let framing = Framing { multiplexed: !terminal, text: !call.version.at_least(28), stdin: options.stdin };
+    let handover = call.context.handovers.begin(&name);
+    Ok(socket.answer(framing, move |client| async move {
+        let attached = engine.attach(&name, options, client).await;
+        drop(handover);
+        attached
     }))
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use dhow_api::image::PruneResponse;
+use dhow_api::image::{PruneResponse, Summary};
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result};
 use dhow_image::{Filters, Images, RemoveOptions};
 use dhow_oci::Reference;
 use hyper::StatusCode;
 
-use super::route;
+use super::{route, system};
 use crate::http::{Call, Response, Route, json, status_only};
 use crate::wire::{self, image};
 
@@ -29,12 +29,16 @@ async fn list(call: Call) -> Result<Response> {
         filters.entry("reference".to_owned()).or_default().push(name.to_owned());
     }
     let count = call.query.flag("shared-size");
-    let images = blocking(&call, move |images| images.list(&Filters(filters))).await?;
-    let mut summaries: Vec<_> = images.into_iter().map(|summary| image::summary(summary, call.version)).collect();
-    if count {
-        summaries.iter_mut().for_each(|summary| summary.shared_size = 0);
-    }
-    json(&summaries)
+    let read = move |images: &Images| {
+        let sizes = if count { Some(images.usage()?) } else { None };
+        Ok((images.list(&Filters(filters))?, sizes))
+    };
+    let (images, sizes) = blocking(&call, read).await?;
+    let summary = |summary: dhow_image::Summary| {
+        let shared = sizes.as_ref().map_or(-1, |sizes| system::shared(&summary.id, sizes));
+        Summary { shared_size: shared, ..image::summary(summary, call.version) }
+    };
+    json(&images.into_iter().map(summary).collect::<Vec<_>>())
 }
 
 async fn inspect(call: Call) -> Result<Response> {

@@ -1,5 +1,6 @@
 //! The built-in networks, so that clients which look at them find them.
 
+use dhow_api::network::PruneResponse;
 use dhow_errdefs::{Error, Result};
 use jiff::Timestamp;
 
@@ -7,7 +8,16 @@ use super::route;
 use crate::http::{Call, Response, Route, json};
 use crate::wire::network;
 
-pub(crate) const ROUTES: &[Route] = &[route!(GET "/networks" => list), route!(GET "/networks/{id}" => inspect)];
+pub(crate) const ROUTES: &[Route] = &[
+    route!(GET "/networks" => list),
+    route!(GET "/networks/{id}" => inspect),
+    route!(POST "/networks/prune" => prune),
+];
+
+/// The built-in networks are never pruned, and others cannot be made yet.
+async fn prune(_: Call) -> Result<Response> {
+    json(&PruneResponse::default())
+}
 
 async fn list(call: Call) -> Result<Response> {
     let filters = call.filters()?;

@@ -1,10 +1,11 @@
 //! The engine itself.
 
 use dhow_api::image::Summary;
-use dhow_api::system::DiskUsage;
+use dhow_api::system::{BuildPruneResponse, DiskUsage};
 use dhow_engine::ListOptions;
 use dhow_errdefs::Result;
-use dhow_image::Filters;
+use dhow_image::{Filters, Images, Usage};
+use dhow_oci::Digest;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use jiff::Timestamp;
 
@@ -18,6 +19,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/version" => version),
     route!(GET "/info" => info),
     route!(GET "/system/df" => disk_usage),
+    route!(POST "/build/prune" => prune_builds),
 ];
 
 async fn ping(_: Call) -> Result<Response> {
@@ -50,9 +52,10 @@ async fn disk_usage(call: Call) -> Result<Response> {
         usage.containers = containers.iter().map(|container| container_view::summary(container, now)).collect();
     }
     if wanted("image") {
-        let images = image::blocking(&call, |images| images.list(&Filters::default())).await?;
-        usage.layers_size = images.iter().map(|image| i64::try_from(image.size).unwrap_or(i64::MAX)).sum();
-        usage.images = images.into_iter().map(|image| used_image(&call, image)).collect();
+        let read = |images: &Images| Ok((images.list(&Filters::default())?, images.usage()?));
+        let (images, sizes) = image::blocking(&call, read).await?;
+        usage.layers_size = sizes.layers.try_into().unwrap_or(i64::MAX);
+        usage.images = images.into_iter().map(|image| used_image(&call, image, &sizes)).collect();
     }
     if wanted("volume") {
         usage.volumes = volume::all(&call).await?;
@@ -60,12 +63,23 @@ async fn disk_usage(call: Call) -> Result<Response> {
     json(&usage)
 }
 
-/// An image with the number of its containers.
-fn used_image(call: &Call, image: dhow_image::Summary) -> Summary {
+/// There is no builder yet, so nothing is kept of builds.
+async fn prune_builds(_: Call) -> Result<Response> {
+    json(&BuildPruneResponse::default())
+}
+
+/// An image with the number of its containers and what it shares with others.
+fn used_image(call: &Call, image: dhow_image::Summary, sizes: &Usage) -> Summary {
     let users = call.engine().image_users(&image.id).len();
     Summary {
         containers: users.try_into().unwrap_or(i64::MAX),
-        shared_size: 0,
+        shared_size: shared(&image.id, sizes),
         ..wire::image::summary(image, call.version)
     }
+}
+
+/// Bytes an image shares with others.
+pub(super) fn shared(image: &Digest, sizes: &Usage) -> i64 {
+    let bytes = sizes.shared.get(image).copied().unwrap_or_default();
+    bytes.try_into().unwrap_or(i64::MAX)
 }
