@@ -18,9 +18,13 @@ mod parallel;
 mod process;
 mod removal;
 mod security;
+mod stats;
 mod stock;
 mod streams;
+mod system;
 mod tls;
+mod update;
+mod websocket;
 
 use dhow_testkit::World;
 

@@ -38,6 +38,8 @@ mod save;
 mod start;
 mod stats;
 mod stop;
+#[cfg(test)]
+mod surface;
 mod system_df;
 mod tag;
 mod top;
