@@ -8,7 +8,7 @@ use crate::{Controller, blkio, cpu, cpuset, devices, hugetlb, memory, network, p
 
 impl Cgroup {
     /// Puts limits and device rules into force, for a new container and for a running one. What the document does not
-    /// give (or gives as zero, as Docker does) stays as it is.
+    /// give (or gives as zero, as Docker does) stays as it is. A section for block I/O that gives nothing makes it counted.
     ///
     /// The answer is a warning, in Docker's words, for each limit that the host cannot keep; those are left out.
     ///
@@ -36,6 +36,10 @@ impl Cgroup {
             && let Some(member) = self.wanted(Controller::BlkIo, warning::BLKIO_WEIGHT, &mut warnings)?
         {
             blkio::apply(member, section, &mut warnings)?;
+        }
+        if resources.block_io.as_ref().is_some_and(|section| !blkio::is_wanted(section)) {
+            // A section that limits nothing asks for the counters: a v1 tree counts for those who are in it.
+            self.join(Controller::BlkIo)?;
         }
         self.apply_rare(resources, &mut warnings)?;
         Ok(warnings)

@@ -291,8 +291,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`; what reading its cgroup gives.
     pub async fn stats_now(&self, reference: &str) -> Result<Reading> {
-        let (core, container) = (Arc::clone(&self.core), self.find(reference)?);
-        blocking(move || core.stats_now(&container)).await
+        Arc::clone(&self.core).stats_of(self.find(reference)?).await
     }
 
     /// Prepares a further process; the answer is the exec's id.

@@ -10,15 +10,21 @@ mod sampler;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_cgroups::{Cgroup, Stats};
 use dhow_errdefs::Result;
+use dhow_oci::runtime::{LinuxBlockIo, LinuxResources};
+use dhow_shim::protocol::Op;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::container::{Container, View};
 use crate::core::Core;
 pub(crate) use sampler::Sampler;
+
+/// How long a shim may take to join one more cgroup.
+const SHIMS_TIME: Duration = Duration::from_secs(1);
 
 /// The counters of a container at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -101,8 +107,27 @@ impl Core {
         StatsListener { container, samples, previous: None }
     }
 
-    /// What a container uses now. Blocks for some dozen reads.
-    pub(crate) fn stats_now(&self, container: &Container) -> Result<Reading> {
+    /// Has block I/O counted on hosts with v1 trees, where a container is in that tree only when somebody wants it.
+    async fn count_block_io(&self, container: &Container) {
+        let view = container.view();
+        let (Some(link), true) = (&view.link, self.host.cgroups.is_some() && self.host.cgroup_version == 1) else {
+            return;
+        };
+        let counted = LinuxResources { block_io: Some(LinuxBlockIo::default()), ..LinuxResources::default() };
+        // A shim that is stuck must not hold up the numbers of all others.
+        if tokio::time::timeout(SHIMS_TIME, link.ask(Op::Update(Box::new(counted)))).await.is_err() {
+            tracing::debug!(id = %container.id, "block I/O is not counted");
+        }
+    }
+
+    /// What a container uses now.
+    pub(crate) async fn stats_of(self: Arc<Self>, container: Arc<Container>) -> Result<Reading> {
+        self.count_block_io(&container).await;
+        crate::engine::blocking(move || self.stats_now(&container)).await
+    }
+
+    /// The same. Blocks for some dozen reads.
+    fn stats_now(&self, container: &Container) -> Result<Reading> {
         let view = container.view();
         let sample = match self.cgroup_to_read(container, &view)? {
             Some(cgroup) => Some(Arc::new(self.sample(&view, cgroup.as_ref(), &host::Host::read())?)),

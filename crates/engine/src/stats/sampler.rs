@@ -110,6 +110,9 @@ async fn read_for_all(core: Weak<Core>) {
         ticks.tick().await;
         let Some(core) = core.upgrade() else { return };
         let Some(jobs) = core.sampler.wanted() else { return };
+        for job in jobs.iter().filter(|job| job.is_new()) {
+            core.count_block_io(&job.container).await;
+        }
         let read = tokio::task::spawn_blocking(move || {
             let host = Host::read();
             let jobs = jobs.into_iter().map(|job| job.done(&core, &host)).collect();
@@ -122,6 +125,12 @@ async fn read_for_all(core: Weak<Core>) {
 }
 
 impl Job {
+    /// It runs, and did not when it was read before.
+    fn is_new(&self) -> bool {
+        let pid = self.container.view().pid;
+        pid != 0 && self.opened.as_ref().is_none_or(|(opened, _)| *opened != pid)
+    }
+
     /// Reads and tells. A container that does not run, or has just ended, is told as one without a sample.
     fn done(mut self, core: &Core, host: &Host) -> Self {
         let view = self.container.view();
