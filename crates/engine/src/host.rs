@@ -70,6 +70,8 @@ fn limits(trees: &Hierarchy, controllers: Controllers) -> Limits {
         cpu_shares: support.cpu_shares,
         cpuset: support.cpuset,
         pids: support.pids,
+        blkio_weight: support.blkio_weight,
+        blkio_throttle: support.blkio_throttle,
     }
 }
 

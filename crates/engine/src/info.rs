@@ -78,22 +78,12 @@ impl Core {
 
     /// What the host lacks, in Docker's words.
     fn warnings(&self) -> Vec<String> {
-        let Limits { memory, swap, cpu_cfs, cpu_shares, cpuset, pids, .. } = self.host.limits;
         if self.host.cgroups.is_none() {
             let text = "WARNING: Running in rootless-mode without cgroups. To enable cgroups in rootless-mode, you need to \
                         boot the system in cgroup v2 mode";
             return vec![text.to_owned()];
         }
-        let lacking = [
-            (memory, "WARNING: No memory limit support"),
-            (swap, "WARNING: No swap limit support"),
-            (cpu_cfs, "WARNING: No cpu cfs quota support"),
-            (cpu_cfs, "WARNING: No cpu cfs period support"),
-            (cpu_shares, "WARNING: No cpu shares support"),
-            (cpuset, "WARNING: No cpuset support"),
-            (pids, "WARNING: No pids limit support"),
-        ];
-        lacking.iter().filter(|(there, _)| !there).map(|(_, text)| (*text).to_owned()).collect()
+        lacking(self.host.limits, self.host.cgroup_version == 2)
     }
 
     /// A name of this data root, made when it is first asked for.
@@ -110,6 +100,30 @@ impl Core {
         }
         id
     }
+}
+
+/// A warning for each limit there is not.
+fn lacking(limits: Limits, unified: bool) -> Vec<String> {
+    let Limits { memory, swap, cpu_cfs, cpu_shares, cpuset, pids, blkio_weight, blkio_throttle, .. } = limits;
+    let throttle = |v1: &'static str, v2: &'static str| (blkio_throttle, if unified { v2 } else { v1 });
+    let all = [
+        (memory, "memory limit"),
+        (swap, "swap limit"),
+        (limits.oom_kill_disable || unified, "oom kill disable"),
+        (cpu_cfs, "cpu cfs quota"),
+        (cpu_cfs, "cpu cfs period"),
+        (cpu_shares, "cpu shares"),
+        (cpuset, "cpuset"),
+        (pids, "pids limit"),
+        // Version 1 has had no weights since Linux 5.0, which is nothing to warn of.
+        (blkio_weight || !unified, "io.weight"),
+        (blkio_weight || !unified, "io.weight (per device)"),
+        throttle("blkio throttle.read_bps_device", "io.max (rbps)"),
+        throttle("blkio throttle.write_bps_device", "io.max (wbps)"),
+        throttle("blkio throttle.read_iops_device", "io.max (riops)"),
+        throttle("blkio throttle.write_iops_device", "io.max (wiops)"),
+    ];
+    all.into_iter().filter(|(there, _)| !there).map(|(_, what)| format!("WARNING: No {what} support")).collect()
 }
 
 fn storage_status(root: &Path) -> Vec<(String, String)> {
@@ -136,4 +150,22 @@ fn is_on(path: &str) -> bool {
 
 fn entries(path: &str) -> usize {
     fs::read_dir(path).map_or(0, Iterator::count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_named_as_the_version_has_it() {
+        let limits =
+            Limits { memory: true, swap: true, cpu_cfs: true, cpu_shares: true, pids: true, ..Limits::default() };
+        let (old, new) = (lacking(limits, false), lacking(Limits { cpuset: true, ..limits }, true));
+        assert_eq!(old[..2], ["WARNING: No oom kill disable support", "WARNING: No cpuset support"]);
+        assert_eq!(old[2], "WARNING: No blkio throttle.read_bps_device support");
+        assert_eq!(
+            new[..3],
+            ["io.weight", "io.weight (per device)", "io.max (rbps)"].map(|it| format!("WARNING: No {it} support"))
+        );
+    }
 }

@@ -345,4 +345,8 @@ pub struct Limits {
     pub cpuset: bool,
     /// Number of tasks.
     pub pids: bool,
+    /// Weights of block I/O.
+    pub blkio_weight: bool,
+    /// Rates of block I/O.
+    pub blkio_throttle: bool,
 }

@@ -89,6 +89,8 @@ pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
         server_version: config.version.clone(),
         runtimes: runtimes(info.runtimes),
         default_runtime: info.default_runtime,
+        // What runs, runs on under its shim, whatever becomes of the engine.
+        live_restore_enabled: true,
         init_binary: "dhow init".to_owned(),
         containerd_commit: Commit::default(),
         security_options: info.security_options,

@@ -54,6 +54,10 @@ fn discard_missing(resources: &mut Resources, facts: &Facts, warnings: &mut Vec<
     if discard(resources.pids_limit.is_some_and(|limit| limit > 0), limits.pids, text) {
         resources.pids_limit = None;
     }
+    let text = "Block I/O weight or the cgroup is not mounted. Weight discarded.";
+    if discard(resources.blkio_weight > 0, limits.blkio_weight, text) {
+        resources.blkio_weight = 0;
+    }
     let text = "CPU shares or the cgroup is not mounted. Shares discarded.";
     if discard(resources.cpu_shares > 0, limits.cpu_shares, text) {
         resources.cpu_shares = 0;
