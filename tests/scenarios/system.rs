@@ -55,7 +55,9 @@ fn every_filter_of_ps_finds_its_containers() {
         ("publish=1:2", "should not contain ':'"),
         ("before=nobody", "No such container: nobody"),
     ] {
-        both(&world, &["ps", "--filter", filter]).iter().for_each(|outcome| drop(outcome.exits(1).says(words)));
+        for outcome in both(&world, &["ps", "--filter", filter]) {
+            outcome.exits(1).says(words);
+        }
     }
 }
 

@@ -4,10 +4,13 @@ use dhow_testkit::World;
 
 use crate::busybox;
 
-/// A limit as the container's own cgroup has it; the file's name differs between v1 and v2.
+/// A limit as the host's cgroup tree has it: v1 keeps each controller in a tree of its own.
 fn limit(world: &World, name: &str, v1: &str, v2: &str) -> String {
-    let script = format!("cat /sys/fs/cgroup/{v1} 2>/dev/null || cat /sys/fs/cgroup/{v2}");
-    world.dhow(&["exec", name, "sh", "-c", &script]).ok()
+    let (id, parent) = (world.inspect(name, "{{.Id}}"), world.cgroup_parent().trim_matches('/'));
+    let (tree, file) = v1.split_once('/').expect("tree and file");
+    let old = std::fs::read_to_string(format!("/sys/fs/cgroup/{tree}/{parent}/{id}/{file}"));
+    let text = old.or_else(|_| std::fs::read_to_string(format!("/sys/fs/cgroup/{parent}/{id}/{v2}")));
+    text.unwrap_or_else(|error| panic!("{v1}, {v2} of {name}: {error}")).trim().to_owned()
 }
 
 fn memory(world: &World, name: &str) -> String {

@@ -35,7 +35,9 @@ impl Images {
 fn add_up(images: &[(Digest, BTreeMap<Digest, u64>)]) -> Usage {
     let mut owners: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
     for (image, layers) in images {
-        layers.keys().for_each(|layer| drop(owners.entry(*layer).or_default().insert(*image)));
+        for layer in layers.keys() {
+            owners.entry(*layer).or_default().insert(*image);
+        }
     }
     let all: BTreeMap<Digest, u64> = images.iter().flat_map(|(_, layers)| layers.clone()).collect();
     let shared = |layers: &BTreeMap<Digest, u64>| {

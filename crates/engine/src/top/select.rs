@@ -68,7 +68,9 @@ mod tests {
     use super::*;
 
     fn process(pid: i32, name: &str, uid: u32) -> Process {
-        Process { pid, tid: pid, name: name.to_owned(), state: 'S', uids: [uid; 4], ..Process::default() }
+        let mut process = Process::for_tree(pid, 1);
+        (process.name, process.uids) = (name.to_owned(), [uid; 4]);
+        process
     }
 
     fn shown(arguments: &str) -> Vec<i32> {
