@@ -116,7 +116,7 @@ impl Watched {
     /// The last whole screen.
     fn screen(&self) -> String {
         let text = self.1.lock().expect("whole");
-        text.split("\x1b[J").rev().nth(1).unwrap_or_default().to_owned()
+        text.rsplit("\x1b[J").nth(1).unwrap_or_default().to_owned()
     }
 }
 

@@ -222,7 +222,10 @@ impl Typed {
     fn finish(mut self) -> Result<Wanted> {
         let formats = [!self.own.is_empty(), !self.more.is_empty(), !self.unix.is_empty(), !self.bsd.is_empty()];
         let only_threads = self.unix.iter().all(|letter| b"LT".contains(letter));
-        if formats.iter().filter(|given| **given).count() > 1 && !(only_threads && !self.own.is_empty()) {
+        let several = formats.iter().filter(|given| **given).count() > 1;
+        // Rows for threads go with columns of one's own.
+        let together = only_threads && !self.own.is_empty();
+        if several && !together {
             return Err(wrong("conflicting format options"));
         }
         let mut columns = if !self.own.is_empty() {
