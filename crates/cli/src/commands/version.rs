@@ -190,9 +190,9 @@ fn text(both: &Both, format: &str) -> Result<String> {
     let json = serde_json::to_string(both).map_err(|cause| Error::internal("encode versions").with_cause(cause))?;
     match format {
         "json" => Ok(json + "\n"),
-        // Templates say APIVersion where the wire says ApiVersion.
+        // Templates say APIVersion where the wire says ApiVersion; the details of components, whose first it is, keep it.
         template => {
-            let named = json.replace("\"ApiVersion\":", "\"APIVersion\":");
+            let named = json.replace(",\"ApiVersion\":", ",\"APIVersion\":");
             Ok(Document::parse(&named, &["Client.Platform", "Server"])?.execute(template)? + "\n")
         }
     }
