@@ -104,7 +104,9 @@ async fn serve(
     let upgraded = upgrade.await.map_err(|cause| Error::cancelled("upgrade a connection").with_cause(cause))?;
     let (ours, theirs) = UnixStream::pair().context(|| "make a pair of sockets")?;
     let theirs = theirs.into_std().context(|| "hand a socket over")?;
-    take(ClientStream { fd: OwnedFd::from(theirs), leftover: Vec::new() }).await?;
+    // By itself, because it may have more to say of what was logged than a socket holds. Its failure ends the session.
+    let taken = take(ClientStream { fd: OwnedFd::from(theirs), leftover: Vec::new() });
+    tokio::spawn(async move { taken.await.inspect_err(|error| tracing::warn!("attach a web socket: {error}")) });
     // Frames without a mask are refused by default, as section 5.1 wants it.
     let limits = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(limits)).await;

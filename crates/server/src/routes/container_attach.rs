@@ -61,11 +61,7 @@ async fn attach_websocket(call: Call) -> Result<Response> {
     let socket = WebSocket::asked(&call.headers, call.upgrade)?;
     let framing = Framing { multiplexed: !terminal, text: !call.version.at_least(28), stdin: options.stdin };
     let handover = call.context.handovers.begin(&name);
-    Ok(socket.answer(framing, move |client| async move {
-        let attached = engine.attach(&name, options, client).await;
-        drop(handover);
-        attached
-    }))
+    Ok(socket.answer(framing, move |client| async move { engine.attach(&name, options, client, handover).await }))
 }
 
 /// How a stream is called: before 1.42 frames had no name of their own.
