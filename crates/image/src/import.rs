@@ -45,7 +45,7 @@ impl Images {
         if imported.is_err() {
             self.sweep();
         }
-        imported
+        imported.map_err(|error| self.on_which_disk(error))
     }
 
     fn import_leased(

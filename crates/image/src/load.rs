@@ -94,7 +94,7 @@ impl Images {
         let loaded = self.load_leased(&lease, archive, options, progress);
         drop(lease);
         self.sweep();
-        loaded
+        loaded.map_err(|error| self.on_which_disk(error))
     }
 
     /// Takes away what an archive brought and no image needs. What cannot be taken now goes with the next collection, and
@@ -122,6 +122,13 @@ impl Images {
         }
         self.publish(&images)?.into_iter().for_each(progress);
         Ok(images.into_iter().map(|(image, _)| image.id).collect())
+    }
+
+    /// Says of a full disk which one that is.
+    pub(crate) fn on_which_disk(&self, error: Error) -> Error {
+        let (text, root) = (error.to_string(), self.store().root().display().to_string());
+        let told = !text.contains("no space left on device") || text.contains(&root);
+        if told { error } else { error.with_hint(format!("make room under {root}")) }
     }
 
     /// How much an archive may bring.

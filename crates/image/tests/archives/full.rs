@@ -47,7 +47,7 @@ impl Drop for Disk {
 fn assert_refused(images: &Images, disk: &Disk, refused: Result<impl std::fmt::Debug, Error>) {
     let error = refused.expect_err("there is no room");
     assert_eq!(error.class(), Class::ResourceExhausted, "{error}");
-    let text = error.to_string();
+    let text = format!("{error} {}", error.hint().unwrap_or_default());
     assert!(text.contains("no space left on device"), "{text}");
     assert!(text.contains(&disk.root().display().to_string()), "says where: {text}");
     let store = images.store();
