@@ -1,5 +1,7 @@
 //! What containers wrote, read back.
 
+mod drivers;
+
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 

@@ -14,7 +14,7 @@ pub use host_config::{
     BindOptions, DeviceMapping, DriverConfig, HostConfig, LogConfig, Mount, PortBinding, PortMap, RestartPolicy,
     ThrottleDevice, TmpfsOptions, Ulimit, UpdateRequest, VolumeOptions, WeightDevice,
 };
-pub use inspect::{GraphDriver, Health, HealthcheckResult, Inspect, MountPoint, NetworkSettings, State};
+pub use inspect::{GraphDriver, Health, HealthcheckResult, Inspect, LogLosses, MountPoint, NetworkSettings, State};
 pub use lifecycle::{PruneResponse, TopResponse, UpdateResponse, WaitError, WaitResponse};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, StorageStats,

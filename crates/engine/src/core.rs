@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhow_errdefs::Result;
+use dhow_errdefs::{Result, ResultExt};
 use dhow_image::Images;
 use dhow_runtime::seccomp;
 use dhow_shim::protocol::Exit;
@@ -68,6 +68,8 @@ impl Identities {
 impl Core {
     /// Opens the data root and looks at the host; blocks.
     pub(crate) fn open(config: Config) -> Result<Self> {
+        dhow_logs::Config::from_options(&config.log.driver, &config.log.options)
+            .context(|| "failed to set log opts")?;
         let host = Host::detect(&config)?;
         let store = Arc::new(Store::open(&config.data_root)?);
         for note in store.notes() {

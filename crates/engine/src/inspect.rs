@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use dhow_errdefs::Result;
 
-use crate::Details;
 use crate::container::Container;
 use crate::core::Core;
 use crate::create::command;
 use crate::launch::{EtcFiles, Sharing};
+use crate::{Details, LogLosses};
 
 impl Core {
     /// Everything about one container.
@@ -40,6 +40,7 @@ impl Core {
             restart_count: view.condition.restart_count,
             runtime: spec.host.runtime.clone(),
             log_path: log.path(&dir, &container.id),
+            log_losses: LogLosses { disk: view.condition.log_losses.disk, remote: view.condition.log_losses.remote },
             hostname_path: files.hostname,
             hosts_path: files.hosts,
             resolv_conf_path: files.resolv_conf,

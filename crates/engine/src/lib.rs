@@ -52,6 +52,6 @@ pub use request::{
 };
 pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
 pub use view::{
-    Created, Details, Event, ExecDetails, ExitStatus, Info, Limits, LogEntry, MountPoint, ProcessTable, Size,
-    StateView, Status, Summary,
+    Created, Details, Event, ExecDetails, ExitStatus, Info, Limits, LogEntry, LogLosses, MountPoint, ProcessTable,
+    Size, StateView, Status, Summary,
 };

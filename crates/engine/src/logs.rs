@@ -11,9 +11,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::container::{Command, Container, State};
+use crate::container::{Command, Container, State, View};
 use crate::core::Core;
-use crate::spec::ContainerSpec;
 use crate::{ExitStatus, LogEntry, LogOptions, WaitCondition};
 
 /// Entries that may wait for a slow client; then the reading waits.
@@ -54,7 +53,8 @@ impl Core {
         let follows = options.follow && (state.is_alive() || matches!(state, State::Created | State::Restarting));
         let follow = LogOptions { follow: follows, ..options.clone() };
         let Some(reader) = open(self, container, &follow)? else { return Ok(receiver) };
-        let feed = Feed { sender, details: options.details.then(|| details(&view.spec)) };
+        let details = options.details.then(|| details(container, &view)).transpose()?;
+        let feed = Feed { sender, details };
         let (waiter, ended) = oneshot::channel();
         if follow.follow {
             // It may have ended since we looked: then the answer comes at once.
@@ -66,26 +66,30 @@ impl Core {
     }
 }
 
-/// What `--details` shows of a container: the values of the options `labels` and `env` of its log driver.
-fn details(spec: &ContainerSpec) -> Arc<str> {
-    let options = &spec.host.log.options;
-    let names = |option: &str| {
-        let list = options.get(option).cloned().unwrap_or_default();
-        list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let mut found = BTreeMap::new();
-    for name in names("labels") {
-        if let Some(value) = spec.labels.get(&name) {
-            found.insert(name, value.clone());
+/// What `--details` shows of a container: what the options of its log driver pick, escaped as in a query.
+fn details(container: &Container, view: &View) -> Result<Arc<str>> {
+    let picked =
+        crate::start::with_subject(container, view, |subject| subject.attributes(&view.spec.host.log.options))?;
+    Ok(print(&picked).into())
+}
+
+fn print(attributes: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> =
+        attributes.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    pairs.join(",")
+}
+
+/// Go's `url.QueryEscape`.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
+            byte => out.push_str(&format!("%{byte:02X}")),
         }
     }
-    for name in names("env") {
-        let value = spec.env.iter().find_map(|variable| variable.strip_prefix(&name)?.strip_prefix('='));
-        if let Some(value) = value {
-            found.insert(name, value.to_owned());
-        }
-    }
-    found.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",").into()
+    out
 }
 
 /// Why the reading of a log paused.
@@ -176,10 +180,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn details_are_what_the_log_options_name() {
-        let mut spec = ContainerSpec { env: vec!["A=1".into(), "AB=2".into()], ..ContainerSpec::default() };
-        spec.labels.insert("l".into(), "v".into());
-        spec.host.log.options = [("labels".into(), "l,none".into()), ("env".into(), "A".into())].into();
-        assert_eq!(&*details(&spec), "A=1,l=v");
+    fn details_are_escaped_as_docker_does() {
+        let attributes = [("a b".into(), "1=2,3".into()), ("tag".into(), "x/y~ü".into())].into();
+        assert_eq!(print(&attributes), "a+b=1%3D2%2C3,tag=x%2Fy~%C3%BC");
     }
 }

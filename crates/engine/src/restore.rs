@@ -130,6 +130,7 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
 /// What the shim says is how it is.
 fn take_over(condition: &mut Condition, shim: &ShimState, exit: Option<Exit>) {
     condition.started_at = shim.started_at.or(condition.started_at);
+    condition.log_losses = shim.log_losses;
     condition.state = match shim.status {
         Status::Paused => State::Paused,
         // The end that it has written down is told as an event, or has been told already.
@@ -149,6 +150,7 @@ fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
         condition.exit_code = exit.code;
         condition.oom_killed = exit.oom_killed;
         condition.error = exit.error;
+        condition.log_losses = exit.log_losses;
         condition.started_at = Some(exit.started_at);
         condition.finished_at = Some(exit.finished_at);
     } else if condition.state.is_alive() {
@@ -269,6 +271,7 @@ mod tests {
             started_at: Time(started),
             finished_at: Time(started + 1),
             error: String::new(),
+            log_losses: dhow_logs::Losses::default(),
         }
     }
 

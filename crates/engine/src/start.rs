@@ -7,13 +7,14 @@ mod shm;
 use std::path::PathBuf;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
-use dhow_logs::Config as LogConfig;
+use dhow_logs::{Config as LogConfig, Subject};
 use dhow_oci::runtime::{Mount as Entry, Spec};
 use dhow_shim::protocol::{Launch, Rootfs};
 use dhow_store::Overlay;
 
 use crate::container::{Container, View};
 use crate::core::Core;
+use crate::create::command;
 use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration};
 use crate::spec::ContainerSpec;
 
@@ -66,7 +67,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         stdin_open: spec.open_stdin,
         stdin_once: spec.stdin_once,
         tty: spec.tty,
-        log: log_config(spec)?,
+        log: log_target(container, view)?,
         external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
     })
 }
@@ -84,9 +85,32 @@ fn overlay_options(core: &Core, container: &Container, spec: &ContainerSpec, ove
     Ok(options)
 }
 
-/// The log driver and its options.
+/// The log driver and its options: enough to read a log.
 pub(crate) fn log_config(spec: &ContainerSpec) -> Result<LogConfig> {
-    LogConfig::from_options(&spec.host.log.driver, &spec.host.log.options)
+    LogConfig::for_reading(&spec.host.log.driver, &spec.host.log.options)
+}
+
+/// The same with everything that is needed to write one.
+fn log_target(container: &Container, view: &View) -> Result<LogConfig> {
+    let log = &view.spec.host.log;
+    with_subject(container, view, |subject| LogConfig::for_container(&log.driver, &log.options, subject))
+        .context(|| "failed to create task for container: failed to initialize logging driver")
+}
+
+/// The container as its log driver sees it.
+pub(crate) fn with_subject<T>(container: &Container, view: &View, call: impl FnOnce(&Subject<'_>) -> T) -> T {
+    let spec = &*view.spec;
+    let words: Vec<String> = command(spec).cloned().collect();
+    let image = container.image.map(|image| image.to_string()).unwrap_or_default();
+    call(&Subject {
+        id: &container.id,
+        name: &view.name,
+        command: &words,
+        image_id: &image,
+        image_name: &spec.image,
+        env: &spec.env,
+        labels: &spec.labels,
+    })
 }
 
 /// The error of a start in the words that Docker's clients look for.

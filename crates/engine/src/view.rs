@@ -106,6 +106,15 @@ pub struct Summary {
     pub size: Option<Size>,
 }
 
+/// Lines that a log has lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogLosses {
+    /// The disk did not take them.
+    pub disk: u64,
+    /// The remote target did not.
+    pub remote: u64,
+}
+
 /// Everything `inspect` shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Details {
@@ -135,6 +144,8 @@ pub struct Details {
     pub runtime: String,
     /// Log file, where the driver has one.
     pub log_path: Option<PathBuf>,
+    /// Lines its log has lost in this run: on a full disk, or because a remote target did not take them.
+    pub log_losses: LogLosses,
     /// The file behind /etc/hostname; empty before the first start.
     pub hostname_path: PathBuf,
     /// The file behind /etc/hosts; empty before the first start.

@@ -36,7 +36,7 @@ fn plain(text: &[u8], size: usize) -> Result<f64, Box<dyn Error>> {
 
 fn log(text: &[u8], size: usize, driver: Driver) -> Result<f64, Box<dyn Error>> {
     median(|dir| {
-        let mut writer = Writer::open(&dir.join("log"), &Config::of(driver))?;
+        let mut writer = Writer::open(Some(&dir.join("log")), &Config::of(driver))?;
         let begin = Instant::now();
         text.chunks(size).for_each(|chunk| writer.write(Stream::Stdout, chunk));
         Ok(begin)
@@ -56,7 +56,7 @@ fn median(round: impl Fn(&std::path::Path) -> Result<Instant, Box<dyn Error>>) -
 fn tail(text: &[u8]) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let (path, config) = (dir.path().join("log"), Config { max_size: None, ..Config::default() });
-    let mut writer = Writer::open(&path, &config)?;
+    let mut writer = Writer::open(Some(&path), &config)?;
     for _ in 0..10 {
         text.chunks(65_536).for_each(|chunk| writer.write(Stream::Stdout, chunk));
     }

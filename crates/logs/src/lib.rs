@@ -1,13 +1,16 @@
-//! Container logs: write and rotate (in the shim), read, tail and follow (in the engine). Synchronous.
+//! Container logs: write, rotate and send (in the shim), read, tail and follow (in the engine). Synchronous.
 //!
-//! A log is one file, and the files it was before it was rotated: `x.log`, `x.log.1` (newer) … `x.log.4` (oldest).
-//! Two processes share them without a lock: the shim only appends and renames, the engine only reads.
+//! A log is one file, and the files it was before it was rotated: `x.log`, `x.log.1` (newer) … `x.log.4` (oldest),
+//! which may be compressed (`x.log.1.gz`). Two processes share them: the shim appends, renames and removes, the engine
+//! only reads. A driver that sends its lines to another program keeps a copy here, so that they can be read.
 //!
 //! Invariants:
 //! - Writing never fails and never blocks the container for longer than the disk takes: what cannot be written is
 //!   counted, and a note in the log tells how many lines were lost as soon as there is room again.
 //! - No allocation per line on the writing side.
 //! - A damaged record costs itself: the reader looks for the next whole one and says so with a note.
+//! - A remote target that takes nothing holds the container back for some seconds, once, and then loses lines, which are
+//!   counted; it never makes the shim wait.
 //! - `tail` and `since` read the end of the log and not the whole of it, however long it is.
 //!
 //! ```
@@ -17,7 +20,7 @@
 //! # let dir = tempfile::tempdir().unwrap();
 //! let config = Config::default();
 //! let path = config.path(dir.path(), "4f5e").unwrap();
-//! let mut writer = Writer::open(&path, &config)?;
+//! let mut writer = Writer::open(Some(&path), &config)?;
 //! writer.write(Stream::Stdout, b"one\ntwo\n");
 //! writer.finish();
 //!
@@ -28,17 +31,21 @@
 //! # }
 //! ```
 
+mod compress;
 mod config;
 mod entry;
 mod files;
 mod format;
 mod lines;
 mod reader;
+mod remote;
+mod sink;
 mod timestamp;
 mod writer;
 
-pub use config::{Config, Driver};
+pub use config::{Config, Driver, Subject};
 pub use entry::{Entry, Stream};
 pub use reader::{Query, Reader, Step};
+pub use remote::{Address, Layout, Syslog, Target};
 pub use timestamp::Timestamp;
-pub use writer::Writer;
+pub use writer::{Losses, Writer};

@@ -47,6 +47,35 @@ impl Timestamp {
         std::str::from_utf8(&buffer[..=end]).expect("digits and punctuation only")
     }
 
+    /// With exactly six digits behind the point (RFC 5424 allows no more).
+    #[must_use]
+    pub(crate) fn format_micros(self, buffer: &mut [u8; Self::MAX_LEN]) -> &str {
+        // One nanosecond less than a microsecond keeps the zeros that are cut off otherwise.
+        let micros = self.0 - self.0.rem_euclid(1000) + 999;
+        let _ = Self(micros).format(buffer);
+        buffer[26] = b'Z';
+        std::str::from_utf8(&buffer[..27]).expect("digits and punctuation only")
+    }
+
+    /// As Go's `time.Stamp`: `Jan _2 15:04:05`.
+    #[must_use]
+    pub(crate) fn format_stamp(self, buffer: &mut [u8; Self::MAX_LEN]) -> &str {
+        const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+        let seconds = self.0.div_euclid(NANOS);
+        let ((_, month, day), second) = (civil(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
+        let month = (month as usize - 1) * 3;
+        buffer[..15].copy_from_slice(b"Jan 00 00:00:00");
+        buffer[..3].copy_from_slice(&MONTHS[month..month + 3]);
+        digits(&mut buffer[4..6], day);
+        if day < 10 {
+            buffer[4] = b' ';
+        }
+        digits(&mut buffer[7..9], second / 3600);
+        digits(&mut buffer[10..12], second / 60 % 60);
+        digits(&mut buffer[13..15], second % 60);
+        std::str::from_utf8(&buffer[..15]).expect("digits and punctuation only")
+    }
+
     /// Reads an RFC 3339 text with any offset.
     ///
     /// # Errors
@@ -116,6 +145,15 @@ mod tests {
         ] {
             assert_eq!(Timestamp(nanos).to_string(), text);
         }
+    }
+
+    #[test]
+    fn syslog_has_its_own_spellings() {
+        let buffer = &mut [0; Timestamp::MAX_LEN];
+        assert_eq!(Timestamp(5 * 86_400 * NANOS).format_stamp(buffer), "Jan  6 00:00:00");
+        assert_eq!(Timestamp(-1).format_stamp(buffer), "Dec 31 23:59:59");
+        assert_eq!(Timestamp(500).format_micros(buffer), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp(120_000_999).format_micros(buffer), "1970-01-01T00:00:00.120000Z");
     }
 
     #[test]

@@ -1,182 +1,164 @@
-//! The shim's side: append and rotate.
+//! The shim's side: cut into lines, keep, send.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::Result;
+use serde::{Deserialize, Serialize};
 
-use crate::format::{Format, Kind};
 use crate::lines::Lines;
-use crate::{Config, Stream, Timestamp, files};
+use crate::remote::Remote;
+use crate::sink::Sink;
+use crate::{Config, Stream, Timestamp};
 
-/// Entries are collected up to this many bytes before they are written; a read of the shim's size fits with its frames.
-const BATCH: usize = 128 * 1024;
-
-/// Appends a container's output to its log. One per log at a time.
+/// Keeps a container's output: in files, at a remote target, or both. One per log at a time.
 ///
 /// Every call writes what is complete, in one `write` as a rule, so that nothing waits in memory beside a line without
 /// its end. The file is never left with a part of a batch: where only a part fits, it is cut off again.
 #[derive(Debug)]
 pub struct Writer {
-    sink: Sink,
+    outlets: Outlets,
     stdout: Lines,
     stderr: Lines,
 }
 
-/// The file, and what goes there next.
+/// Where lines go.
 #[derive(Debug)]
-struct Sink {
-    base: PathBuf,
-    config: Config,
-    format: Format,
-    file: File,
-    /// Bytes in the file.
-    size: u64,
-    batch: Vec<u8>,
-    /// Lines in the batch.
-    lines: u64,
-    /// Lines that could not be written and are not told yet.
-    dropped: u64,
-    /// The batch begins with the note that tells of them.
-    told: bool,
-    /// Of the line encoded next: all of a batch get the batch's time, and a nanosecond more each, to stay in order.
-    time: Timestamp,
+struct Outlets {
+    sink: Option<Sink>,
+    remote: Option<Remote>,
+}
+
+/// Lines that were lost since the writer was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Losses {
+    /// The disk did not take them.
+    pub disk: u64,
+    /// The remote target did not.
+    pub remote: u64,
 }
 
 impl Writer {
     /// Opens the log at `path` (see [`Config::path`]) for appending, and makes it and its directory where missing.
+    /// Connects to the remote target, if the driver has one.
     ///
     /// # Errors
-    /// What the file system says; `NotImplemented` for the driver that keeps nothing.
-    pub fn open(path: &Path, config: &Config) -> Result<Self> {
-        let format = Format::of(config.driver)?;
-        let file = open_in_directory(path).context(|| format!("open log {}", path.display()))?;
-        let size = file.metadata().context(|| format!("look at log {}", path.display()))?.len();
-        let mut sink = Sink {
-            base: path.to_owned(),
-            config: config.clone(),
-            format,
-            file,
-            size,
-            batch: Vec::new(),
-            lines: 0,
-            dropped: 0,
-            told: false,
-            time: Timestamp::default(),
-        };
-        sink.begin_file();
-        Ok(Self { sink, stdout: Lines::default(), stderr: Lines::default() })
+    /// What the file system says; when a target cannot be reached, in Docker's words.
+    pub fn open(path: Option<&Path>, config: &Config) -> Result<Self> {
+        let target = config.target.as_ref();
+        let remote = target.map(|target| Remote::open(target, config.buffer)).transpose()?;
+        let sink = path.map(|path| Sink::open(path, config)).transpose()?;
+        Ok(Self { outlets: Outlets { sink, remote }, stdout: Lines::default(), stderr: Lines::default() })
     }
 
     /// Logs what was read from a stream. A line that is not complete waits for its rest.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        self.sink.begin_batch();
         let lines = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        lines.add(bytes, |line| self.sink.line(stream, line));
-        self.sink.flush();
+        let mut batch = self.outlets.begin();
+        lines.add(bytes, |line| batch.line(stream, line, !line.ends_with(b"\n")));
+        self.outlets.end();
     }
 
-    /// Logs lines that wait for their rest as they are: nothing more comes.
+    /// Logs lines that wait for their rest as they are: nothing more comes. Waits a little for a remote target.
     pub fn finish(&mut self) {
-        self.sink.begin_batch();
-        self.stdout.finish(|line| self.sink.line(Stream::Stdout, line));
-        self.stderr.finish(|line| self.sink.line(Stream::Stderr, line));
-        self.sink.flush();
+        let mut batch = self.outlets.begin();
+        self.stdout.finish(|line| batch.line(Stream::Stdout, line, false));
+        self.stderr.finish(|line| batch.line(Stream::Stderr, line, false));
+        self.outlets.end();
+        if let Some(remote) = &mut self.outlets.remote {
+            remote.finish();
+        }
+        self.outlets.take_note();
+        if let Some(sink) = &mut self.outlets.sink {
+            sink.finish();
+        }
     }
 
-    /// How many lines could not be written and are not told in the log yet.
+    /// Readable when [`Writer::on_ready`] is to be called; `None` for a log that is nothing but files.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.sink.dropped
+    pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.outlets.remote.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Goes on with what waits for the remote target.
+    pub fn on_ready(&mut self) {
+        if let Some(remote) = &mut self.outlets.remote {
+            remote.on_ready();
+        }
+        self.outlets.take_note();
+    }
+
+    /// The container has to wait, because the remote target does not take what was written. It never has to for long.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.outlets.remote.as_ref().is_some_and(Remote::is_full)
+    }
+
+    /// Does a small part of what can be done in the background; `true`: there is more of it.
+    pub fn work(&mut self) -> bool {
+        self.outlets.sink.as_mut().is_some_and(Sink::work)
+    }
+
+    /// What was lost so far.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        Losses {
+            disk: self.outlets.sink.as_ref().map_or(0, Sink::lost),
+            remote: self.outlets.remote.as_ref().map_or(0, Remote::lost),
+        }
     }
 }
 
-fn open_in_directory(path: &Path) -> io::Result<File> {
-    match files::open_current(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-            files::open_current(path)
+impl Outlets {
+    fn begin(&mut self) -> Batch<'_> {
+        let time = Timestamp::now();
+        if let Some(sink) = &mut self.sink {
+            sink.begin_batch(time);
         }
-        result => result,
+        Batch { outlets: self, time }
+    }
+
+    fn end(&mut self) {
+        if let Some(sink) = &mut self.sink {
+            sink.flush();
+        }
+        if let Some(remote) = &mut self.remote {
+            remote.send();
+        }
+        self.take_note();
+    }
+
+    /// Says in the log what the remote target has to do with.
+    fn take_note(&mut self) {
+        if let Some(note) = self.remote.as_mut().and_then(Remote::take_note)
+            && let Some(sink) = &mut self.sink
+        {
+            sink.begin_batch(Timestamp::now());
+            sink.note(note.as_bytes());
+            sink.flush();
+        }
     }
 }
 
-impl Sink {
-    fn begin_batch(&mut self) {
-        self.time = Timestamp::now();
-        if self.dropped > 0 {
-            let note = format!("dhow: {} lines were lost here because they could not be written\n", self.dropped);
-            self.told = true;
-            self.append(Kind::Note, note.as_bytes());
-        }
-    }
+/// Lines that were read in one go: they get the same time, and a nanosecond more each, to stay in order.
+struct Batch<'a> {
+    outlets: &'a mut Outlets,
+    time: Timestamp,
+}
 
-    /// A fresh file gets its header with the first entries.
-    fn begin_file(&mut self) {
-        if self.size == 0 {
-            self.batch.extend_from_slice(self.format.header());
+impl Batch<'_> {
+    /// `more`: the line goes on in the next one.
+    fn line(&mut self, stream: Stream, line: &[u8], more: bool) {
+        if let Some(sink) = &mut self.outlets.sink {
+            sink.line(stream, line);
         }
-    }
-
-    fn line(&mut self, stream: Stream, line: &[u8]) {
-        self.append(Kind::Output(stream), line);
-        self.lines += 1;
-    }
-
-    fn append(&mut self, kind: Kind, line: &[u8]) {
-        let before = self.batch.len();
-        self.format.encode(&mut self.batch, kind, self.time, line);
-        self.time.0 += 1;
-        let limit = self.config.max_size.unwrap_or(u64::MAX);
-        let first = self.size + before as u64 <= self.format.header().len() as u64;
-        if self.size + self.batch.len() as u64 > limit && !first {
-            self.rotate(before);
-        } else if self.batch.len() > BATCH {
-            self.flush();
-        }
-    }
-
-    /// Writes the batch up to `end` to the present file and goes on with the rest in a new one.
-    fn rotate(&mut self, end: usize) {
-        let rest = self.batch.split_off(end);
-        self.flush();
-        // Without room for a new file the old one grows over its limit until there is some.
-        if let Ok(file) = files::rotate(&self.base, self.config.max_file) {
-            self.file = file;
-            self.size = 0;
-            self.begin_file();
-        }
-        self.batch.extend_from_slice(&rest);
-    }
-
-    fn flush(&mut self) {
-        // A header alone waits for its first entry.
-        if self.batch.len() <= self.format.header().len() && self.size == 0 {
-            return;
-        }
-        match self.file.write_all(&self.batch) {
-            Ok(()) => {
-                self.size += self.batch.len() as u64;
-                if self.told {
-                    self.dropped = 0;
-                }
-            }
-            Err(_) => {
-                self.dropped += self.lines;
-                // If this fails as well, the reader finds a damaged record and skips it.
-                let _ = self.file.set_len(self.size);
-            }
-        }
-        self.lines = 0;
-        self.told = false;
-        self.batch.clear();
-        self.batch.shrink_to(BATCH + BATCH / 2);
-        if self.size == 0 {
-            self.begin_file();
+        if let Some(remote) = &mut self.outlets.remote {
+            remote.push(stream, self.time, line.strip_suffix(b"\n").unwrap_or(line), more);
+            self.time.0 += 1;
         }
     }
 }

@@ -30,7 +30,7 @@ impl World {
     }
 
     fn writer(&self) -> Writer {
-        Writer::open(&self.path, &self.config).unwrap()
+        Writer::open(Some(&self.path), &self.config).unwrap()
     }
 
     fn reader(&self, query: Query) -> Reader {
@@ -172,7 +172,7 @@ fn since_and_until_cut_by_time() {
 #[test]
 fn rotation_keeps_the_newest_and_reads_them_in_order() {
     for driver in BOTH {
-        let world = World::with(Config { driver, max_size: Some(10_000), max_file: 3 });
+        let world = World::with(Config { max_size: Some(10_000), max_file: 3, ..Config::of(driver) });
         world.write_lines(0..2_000);
         let text = world.text(Query::default());
         assert!(lines(0..2_000).ends_with(&text) && text.len() > 500, "{driver:?} {}", text.len());
@@ -189,7 +189,7 @@ fn rotation_keeps_the_newest_and_reads_them_in_order() {
 
 #[test]
 fn a_batch_larger_than_a_file_is_spread_over_files() {
-    let world = World::with(Config { driver: Driver::Local, max_size: Some(1_000), max_file: 100 });
+    let world = World::with(Config { max_size: Some(1_000), max_file: 100, ..Config::default() });
     world.write(&lines(0..1_000));
     assert_eq!(world.text(Query::default()), lines(0..1_000));
 }
@@ -197,7 +197,7 @@ fn a_batch_larger_than_a_file_is_spread_over_files() {
 #[test]
 fn following_goes_on_through_rotations_until_the_log_is_complete() {
     for driver in BOTH {
-        let world = World::with(Config { driver, max_size: Some(5_000), max_file: 4 });
+        let world = World::with(Config { max_size: Some(5_000), max_file: 4, ..Config::of(driver) });
         let mut reader = world.reader(follow());
         assert_eq!(reader.read().unwrap(), Step::Wait);
         let mut seen = String::new();
@@ -322,20 +322,204 @@ fn a_full_disk_drops_lines_tells_so_and_goes_on() {
     };
     let config = Config { max_size: None, ..Config::default() };
     let path = small.path.join("x.log");
-    let mut writer = Writer::open(&path, &config).unwrap();
+    let mut writer = Writer::open(Some(&path), &config).unwrap();
     writer.write(Stream::Stdout, b"before\n");
     for _ in 0..10 {
         writer.write(Stream::Stdout, format!("{}\n", "x".repeat(15_000)).repeat(4).as_bytes());
     }
-    let dropped = writer.dropped();
+    let dropped = writer.losses().disk;
     assert!(dropped > 4, "{dropped}");
     fs::remove_file(small.path.join("ballast")).unwrap();
     writer.write(Stream::Stdout, b"after\n");
-    assert_eq!(writer.dropped(), 0);
+    assert_eq!(writer.losses().disk, dropped);
     let entries = all(&mut Reader::open(&path, &config, Query::default()).unwrap());
     let [.., note, last] = &entries[..] else { panic!("{}", entries.len()) };
     assert_eq!(last.line, b"after\n");
     assert!(note.note && text(&entries[entries.len() - 2..]).contains(&format!(" {dropped} lines ")));
+}
+
+#[test]
+fn zeros_in_the_middle_cost_their_records_and_since_is_still_right() {
+    // moby#53631: with dockerd everything behind the damage is missing, without a word.
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write_lines(0..30_000);
+        let all = world.read(Query::default());
+        let length = fs::metadata(&world.path).unwrap().len();
+        let file = OpenOptions::new().write(true).open(&world.path).unwrap();
+        file.write_all_at(&[0; 100], length / 2).unwrap();
+        let entries = world.read(Query::default());
+        let (notes, lines): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.note);
+        assert_eq!(notes.len(), 1, "{driver:?}");
+        assert!(text(&notes).contains("are damaged and were skipped"));
+        let missing = all.len() - lines.len();
+        assert!((1..=5).contains(&missing), "{driver:?}: {missing}");
+        assert!(lines.iter().all(|line| all.contains(line)));
+        for from in [5_000, 14_000, 25_000] {
+            let since = Query { since: Some(all[from].time), ..Query::default() };
+            let found: Vec<_> = world.read(since).into_iter().filter(|entry| !entry.note).collect();
+            let wanted: Vec<_> = lines.iter().filter(|line| line.time >= all[from].time).cloned().collect();
+            assert_eq!(found.len(), wanted.len(), "{driver:?} since {from}");
+        }
+        assert_eq!(text(&world.read(tail(10))).lines().count(), 10);
+    }
+}
+
+#[test]
+fn a_record_of_nothing_but_zeros_hides_no_neighbour() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write("first\n");
+        let (begin, rest) = (fs::metadata(&world.path).unwrap().len(), "second\nthird\n");
+        world.write("lost\n");
+        let end = fs::metadata(&world.path).unwrap().len();
+        world.write(rest);
+        let file = OpenOptions::new().write(true).open(&world.path).unwrap();
+        file.write_all_at(&vec![0; (end - begin) as usize], begin).unwrap();
+        let entries = world.read(Query::default());
+        let notes: Vec<_> = entries.iter().map(|entry| entry.note).collect();
+        assert_eq!(notes, [false, true, false, false], "{driver:?}");
+        assert_eq!(text(&entries[2..]), rest);
+    }
+}
+
+#[test]
+fn rotated_files_that_are_compressed_are_read_like_others() {
+    for driver in BOTH {
+        let config = Config { max_size: Some(20_000), max_file: 5, compress: true, ..Config::of(driver) };
+        let world = World::with(config);
+        let mut writer = world.writer();
+        for number in 0..5_000 {
+            writer.write(Stream::Stdout, format!("{number}\n").as_bytes());
+            while writer.work() {}
+        }
+        writer.finish();
+        let names = || {
+            let files = fs::read_dir(world.path.parent().unwrap()).unwrap();
+            files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(names().iter().filter(|name| name.ends_with(".gz")).count(), 4, "{driver:?}: {:?}", names());
+        assert_eq!(names().len(), 5);
+        let all = world.read(Query::default());
+        assert!(lines(0..5_000).ends_with(&text(&all)) && all.len() > 500, "{driver:?}");
+        assert_eq!(world.text(tail(400)), lines(4_600..5_000));
+        let since = all[all.len() - 700].time;
+        assert_eq!(world.text(Query { since: Some(since), ..Query::default() }), lines(4_300..5_000));
+    }
+}
+
+#[test]
+fn a_log_of_stock_docker_is_read_with_its_rotated_and_compressed_files() {
+    let world = World::new(Driver::JsonFile);
+    let line = |text: &str, second: u32| {
+        format!(
+            "{{\"log\":\"{text}\\n\",\"stream\":\"stderr\",\"attrs\":{{\"tag\":\"x\"}},\
+             \"time\":\"2024-05-01T12:00:0{second}.123456789Z\"}}\n"
+        )
+    };
+    fs::create_dir_all(world.path.parent().unwrap()).unwrap();
+    let sibling = |suffix: &str| PathBuf::from(format!("{}{suffix}", world.path.display()));
+    let gzip = fs::File::create(sibling(".2.gz")).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(gzip, flate2::Compression::default());
+    encoder.write_all(line("oldest", 1).as_bytes()).unwrap();
+    encoder.finish().unwrap();
+    fs::write(sibling(".1"), line("older", 2)).unwrap();
+    fs::write(&world.path, line("a \\u003cb\\u003e", 3)).unwrap();
+    let entries = world.read(Query::default());
+    assert_eq!(text(&entries), "oldest\nolder\na <b>\n");
+    assert_eq!(entries[2].time.to_string(), "2024-05-01T12:00:03.123456789Z");
+    assert!(entries.iter().all(|entry| entry.stream == Stream::Stderr));
+    assert_eq!(world.text(tail(3)), "oldest\nolder\na <b>\n");
+    // A container goes on with it.
+    world.write("ours\n");
+    assert_eq!(world.text(tail(2)), "a <b>\nours\n");
+}
+
+#[test]
+fn a_rotated_file_that_somebody_removed_is_told() {
+    for driver in BOTH {
+        let world = World::with(Config { max_size: Some(5_000), max_file: 10, ..Config::of(driver) });
+        world.write_lines(0..600);
+        fs::remove_file(format!("{}.2", world.path.display())).unwrap();
+        let entries = world.read(Query::default());
+        assert!(text(&entries).ends_with("599\n"));
+        assert!(entries[0].line == b"0\n" && entries.len() < 601, "{driver:?}");
+        // Docker's format has no place for a number.
+        let notes = entries.iter().filter(|entry| entry.note).count();
+        assert_eq!(notes, usize::from(driver == Driver::Local));
+    }
+}
+
+#[test]
+fn a_follower_that_is_slow_loses_nothing_through_a_thousand_rotations() {
+    for compress in [false, true] {
+        for driver in BOTH {
+            let config = Config { max_size: Some(1_000), max_file: 2, compress, ..Config::of(driver) };
+            let world = World::with(config);
+            let mut writer = world.writer();
+            let mut reader = world.reader(follow());
+            let (mut seen, mut rotations) = (String::new(), 0);
+            for number in 0..25_000 {
+                writer.write(Stream::Stdout, format!("{number}\n").as_bytes());
+                while writer.work() {}
+                // It comes to it every now and then only.
+                if number % 1_000 == 999 {
+                    seen += &text(&all(&mut reader));
+                    rotations += 1;
+                }
+            }
+            drop(writer);
+            reader.finish();
+            seen += &text(&all(&mut reader));
+            assert_eq!(rotations, 25);
+            assert!(seen == lines(0..25_000), "{driver:?}: {} lines", seen.lines().count());
+        }
+    }
+}
+
+#[test]
+fn a_follower_that_is_too_slow_is_told_what_it_missed() {
+    let world = World::with(Config { max_size: Some(20_000_000), max_file: 2, ..Config::default() });
+    let mut writer = world.writer();
+    let mut reader = world.reader(follow());
+    writer.write(Stream::Stdout, b"first\n");
+    assert_eq!(text(&all(&mut reader)), "first\n");
+    let line = [vec![b'x'; 16_000], b"\n".to_vec()].concat().repeat(4);
+    for _ in 0..4_000 {
+        writer.write(Stream::Stdout, &line);
+    }
+    let entries = all(&mut reader);
+    assert!(entries.iter().any(|entry| entry.note && text(std::slice::from_ref(entry)).contains("were removed")));
+}
+
+#[test]
+fn a_log_that_was_emptied_by_hand_is_followed_on() {
+    // moby#37646: `truncate -s 0` on the file of a running container.
+    for driver in BOTH {
+        let world = World::new(driver);
+        let mut writer = world.writer();
+        let mut reader = world.reader(follow());
+        writer.write(Stream::Stdout, b"one\ntwo\n");
+        assert_eq!(text(&all(&mut reader)), "one\ntwo\n");
+        OpenOptions::new().write(true).open(&world.path).unwrap().set_len(0).unwrap();
+        assert_eq!(reader.read().unwrap(), Step::Wait);
+        writer.write(Stream::Stdout, b"three\n");
+        assert_eq!(text(&all(&mut reader)), "three\n", "{driver:?}");
+        assert_eq!(world.text(Query::default()), "three\n");
+        writer.write(Stream::Stdout, b"four\n");
+        assert_eq!(world.text(tail(1)), "four\n");
+    }
+}
+
+#[test]
+fn the_tail_of_a_log_full_of_zeros_is_found_too() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write("first\n");
+        OpenOptions::new().write(true).open(&world.path).unwrap().set_len(1_000_000_000).unwrap();
+        world.write(&lines(0..100));
+        assert_eq!(world.text(tail(50)), lines(50..100));
+    }
 }
 
 /// A tmpfs of 256 KiB that is attached nowhere; half of it is taken by a file named `ballast`.

@@ -2,16 +2,20 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::net::RecvFlags;
 
+use crate::backlog::Backlog;
 use crate::detach::Scanner;
 use crate::poll::{Interest, Poll, Token};
 use crate::protocol::Attach;
-use crate::queue::{Queue, Read, send_now};
+use crate::queue::{Read, send_now};
 
-/// So many bytes may wait for a client before the process's output is held back for it (Docker's limit is 1,000,000).
-pub(crate) const HOLD: usize = 1 << 20;
+/// How long the process's output is held back for a client that takes nothing of what waits for it. After that the
+/// client misses some, and is told so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which output a frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,11 @@ pub(crate) struct Client {
     pub(crate) scanner: Scanner,
     /// It may still send input that anybody wants.
     input_open: bool,
-    queue: Queue,
+    backlog: Backlog,
+    /// Since when the backlog is full and nothing was taken of it.
+    stuck: Option<Instant>,
+    /// Bytes of output that it does not get, because it took nothing for too long.
+    skipped: Option<u64>,
     life: Life,
     interest: Interest,
     pub(crate) reply: Option<ReplyTo>,
@@ -64,7 +72,9 @@ impl Client {
             multiplex: attach.multiplex,
             scanner: Scanner::new(std::mem::take(&mut attach.detach_keys)),
             input_open: attach.stdin,
-            queue: Queue::default(),
+            backlog: Backlog::default(),
+            stuck: None,
+            skipped: None,
             life: Life::Attached,
             interest: Interest::default(),
             reply,
@@ -87,7 +97,7 @@ impl Client {
     }
 
     fn wanted_interest(&self, input_room: bool) -> Interest {
-        Interest { read: self.takes_input() && input_room, write: !self.queue.is_empty() }
+        Interest { read: self.takes_input() && input_room, write: !self.backlog.is_empty() }
     }
 
     pub(crate) fn unwatch(&self, poll: &Poll) {
@@ -109,8 +119,8 @@ impl Client {
         retry(receive).into()
     }
 
-    /// Sends output, or queues what does not go at once.
-    pub(crate) fn send(&mut self, output: Output, bytes: &[u8]) {
+    /// Sends output, or keeps what does not go at once; in a file in `directory`, when it is much.
+    pub(crate) fn send(&mut self, output: Output, bytes: &[u8], directory: Option<&Path>) {
         let wanted = match output {
             Output::Stdout => self.wants_stdout,
             Output::Stderr => self.wants_stderr,
@@ -118,10 +128,14 @@ impl Client {
         if self.life != Life::Attached || !wanted {
             return;
         }
+        if let Some(skipped) = &mut self.skipped {
+            *skipped += bytes.len() as u64;
+            return;
+        }
         let header = header(output, bytes.len());
         let header = if self.multiplex { &header[..] } else { &[] };
         let mut sent = 0;
-        if self.queue.is_empty() {
+        if self.backlog.is_empty() {
             match send_now(&self.socket, &[IoSlice::new(header), IoSlice::new(bytes)]) {
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -129,22 +143,47 @@ impl Client {
             }
         }
         if sent < header.len() {
-            self.queue.push(&header[sent..]);
+            self.backlog.push(&header[sent..], directory);
         }
-        self.queue.push(&bytes[sent.saturating_sub(header.len())..]);
+        let rest = &bytes[sent.saturating_sub(header.len())..];
+        if !rest.is_empty() {
+            self.backlog.push(rest, directory);
+        }
     }
 
-    /// Sends what is queued.
+    /// Sends what waits.
     pub(crate) fn flush(&mut self) {
-        let socket = &self.socket;
-        if self.queue.flush(|bytes| send_now(socket, &[IoSlice::new(bytes)])).is_err() {
-            self.lose();
+        let (socket, stuck) = (&self.socket, &mut self.stuck);
+        let send = |bytes: &[u8]| send_now(socket, &[IoSlice::new(bytes)]).inspect(|_| *stuck = None);
+        if self.backlog.flush(send).is_err() {
+            return self.lose();
+        }
+        if self.backlog.is_short()
+            && let Some(bytes) = self.skipped.take()
+        {
+            let note = format!("dhow: {bytes} bytes of output are missing here, because nobody read them in time\n");
+            self.send(if self.wants_stderr { Output::Stderr } else { Output::Stdout }, note.as_bytes(), None);
         }
     }
 
     /// So much waits for it that the process has to wait too.
     pub(crate) fn holds_output(&self) -> bool {
-        self.life == Life::Attached && self.queue.len() >= HOLD
+        self.life == Life::Attached && self.skipped.is_none() && self.backlog.is_full()
+    }
+
+    /// How long the process may still have to wait, counted from when nothing was taken any more. A client that has
+    /// used that up holds nothing back any more.
+    pub(crate) fn patience(&mut self) -> Option<Duration> {
+        if !self.holds_output() {
+            self.stuck = None;
+            return None;
+        }
+        let rest = PATIENCE.saturating_sub(self.stuck.get_or_insert_with(Instant::now).elapsed());
+        if rest.is_zero() {
+            (self.skipped, self.stuck) = (Some(0), None);
+            return None;
+        }
+        Some(rest)
     }
 
     /// Ends the session after what is queued; `early`: while the process goes on.
@@ -161,12 +200,12 @@ impl Client {
             self.early = true;
         }
         self.life = Life::Gone;
-        self.queue = Queue::default();
+        self.backlog = Backlog::default();
     }
 
     /// Nothing is left to be done for it.
     pub(crate) fn is_done(&self) -> bool {
-        self.life != Life::Attached && self.queue.is_empty()
+        self.life != Life::Attached && self.backlog.is_empty()
     }
 
     /// Takes what the client sent and nobody wants: closing a unix socket with unread bytes would give the client a
@@ -220,8 +259,8 @@ mod tests {
     #[test]
     fn frames_are_dockers() {
         let (mut client, mut far) = client(true);
-        client.send(Output::Stdout, b"hello");
-        client.send(Output::Stderr, b"not wanted");
+        client.send(Output::Stdout, b"hello", None);
+        client.send(Output::Stderr, b"not wanted", None);
         drop(client);
         let mut bytes = Vec::new();
         far.read_to_end(&mut bytes).unwrap();
@@ -235,7 +274,7 @@ mod tests {
         let chunk: Vec<u8> = (0..=255).cycle().take(60_000).collect();
         let mut sent = 0;
         while !client.holds_output() {
-            client.send(Output::Stdout, &chunk);
+            client.send(Output::Stdout, &chunk, None);
             sent += chunk.len();
         }
         client.leave(false);
@@ -253,10 +292,37 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_took_nothing_for_too_long_is_told_what_it_missed() {
+        let (mut client, mut far) = client(true);
+        while !client.holds_output() {
+            client.send(Output::Stdout, &[b'x'; 60_000], None);
+        }
+        assert!(client.patience().is_some());
+        client.stuck = Instant::now().checked_sub(PATIENCE);
+        assert_eq!(client.patience(), None);
+        assert!(!client.holds_output());
+        client.send(Output::Stdout, b"missed", None);
+        let reader = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            far.read_to_end(&mut received).unwrap();
+            received
+        });
+        while !client.backlog.is_empty() || client.skipped.is_some() {
+            client.flush();
+        }
+        client.send(Output::Stdout, b"later", None);
+        drop(client);
+        let received = reader.join().unwrap();
+        assert!(received.ends_with(b"later"));
+        let note = b"dhow: 6 bytes of output are missing here, because nobody read them in time\n";
+        assert!(received.windows(note.len()).any(|window| window == note));
+    }
+
+    #[test]
     fn a_client_that_is_gone_is_done() {
         let (mut client, far) = client(false);
         drop(far);
-        client.send(Output::Stdout, b"x");
+        client.send(Output::Stdout, b"x", None);
         assert!(client.is_done() && client.early);
     }
 }

@@ -6,14 +6,15 @@
 //!
 //! One thread, one `epoll`, no async runtime. Invariants:
 //! - It never waits for an engine or a client: every socket is non-blocking and every queue has a limit. A connection
-//!   that lets its queue fill up is cut; an attached client that does not read holds the container's output back, as
-//!   with Docker, but neither the log's order nor any other answer.
+//!   that lets its queue fill up is cut. Output that an attached client does not read waits for it on disk, up to a limit;
+//!   then the container is held back while the client reads slowly, and goes on without it when it does not read at all.
 //! - `exit.json` is on disk before anybody is told of the end.
 //! - The end of the first process ends all of the container, also where others share its process namespace, and nothing
 //!   that a process outside of the container keeps open delays it.
 //! - After the end nothing is left: no process, no cgroup, no socket, no mount.
 
 mod address;
+mod backlog;
 mod base64;
 mod client;
 mod connection;

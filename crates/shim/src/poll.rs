@@ -2,8 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 /// What became ready.
@@ -15,6 +17,8 @@ pub(crate) enum Token {
     Listener,
     /// The kernel may have killed for lack of memory.
     Oom,
+    /// The container's log can go on.
+    Log,
     /// The connection with that number.
     Control(u32),
     /// A stream of the process with that number.
@@ -45,6 +49,7 @@ impl Token {
             Self::Stream(process, Direction::Stdout) => (4, process, 1),
             Self::Stream(process, Direction::Stderr) => (4, process, 2),
             Self::Client(process, number) => (5, process, number),
+            Self::Log => (6, 0, 0),
         };
         EventData::new_u64(kind << 60 | u64::from(process) << 24 | u64::from(detail))
     }
@@ -58,6 +63,7 @@ impl Token {
             2 => Self::Oom,
             3 => Self::Control(process),
             4 => Self::Stream(process, [Direction::Stdin, Direction::Stdout, Direction::Stderr][detail as usize]),
+            6 => Self::Log,
             _ => Self::Client(process, detail),
         }
     }
@@ -121,10 +127,11 @@ impl Poll {
         let _ = epoll::delete(&self.0, fd);
     }
 
-    /// Waits until something is ready and gives what is.
-    pub(crate) fn wait(&self) -> Result<impl Iterator<Item = Ready> + use<>> {
+    /// Waits until something is ready, or for so long, and gives what is ready.
+    pub(crate) fn wait(&self, most: Option<Duration>) -> Result<impl Iterator<Item = Ready> + use<>> {
+        let most = most.map(|most| Timespec { tv_sec: most.as_secs() as i64, tv_nsec: most.subsec_nanos().into() });
         let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; BATCH];
-        let count = rustix::io::retry_on_intr(|| epoll::wait(&self.0, &mut events, None))
+        let count = rustix::io::retry_on_intr(|| epoll::wait(&self.0, &mut events, most.as_ref()))
             .map_err(io::Error::from)
             .context(|| "wait for events")?;
         Ok(events.into_iter().take(count).map(|Event { flags, data }| Ready {
@@ -146,6 +153,7 @@ mod tests {
             Token::Signals,
             Token::Listener,
             Token::Oom,
+            Token::Log,
             Token::Control(u32::MAX),
             Token::Stream(7, Direction::Stdin),
             Token::Stream(u32::MAX, Direction::Stdout),

@@ -25,7 +25,7 @@
 use std::path::PathBuf;
 
 use dhow_errdefs::{Class, Error};
-use dhow_logs::Timestamp;
+use dhow_logs::{Losses, Timestamp};
 use dhow_oci::runtime::{LinuxResources, Process, Spec};
 use serde::{Deserialize, Serialize};
 
@@ -254,6 +254,9 @@ pub struct State {
     pub exit: Option<Exit>,
     /// Execs that run.
     pub execs: Vec<RunningExec>,
+    /// Lines that its log has lost.
+    #[serde(default)]
+    pub log_losses: Losses,
 }
 
 /// Parts of a container's life.
@@ -293,6 +296,9 @@ pub struct Exit {
     /// What went wrong beside it; empty: nothing.
     #[serde(default)]
     pub error: String,
+    /// Lines that its log has lost.
+    #[serde(default)]
+    pub log_losses: Losses,
 }
 
 /// Something that happened in the container.
@@ -322,6 +328,8 @@ pub enum Event {
     },
     /// The kernel killed a process of the container for lack of memory.
     Oom,
+    /// Its log has lost lines: so many by now. Told at most once a second.
+    LogLosses(Losses),
     /// Everything is undone (cgroup, mounts, `run_dir`): another shim may take the container up.
     Gone,
 }

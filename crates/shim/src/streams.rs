@@ -2,9 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_logs::{Stream, Writer};
+use dhow_logs::{Losses, Stream, Writer};
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
 use rustix::termios::Winsize;
@@ -12,7 +14,7 @@ use rustix::termios::Winsize;
 use crate::client::{Client, Output, ReplyTo};
 use crate::detach::Scan;
 use crate::poll::{CLIENT_NUMBERS, Direction, Interest, Poll, Ready, Token};
-use crate::protocol::Attach;
+use crate::protocol::{Attach, Launch};
 use crate::queue::Read;
 use crate::stdin::Stdin;
 
@@ -94,9 +96,15 @@ pub(crate) struct Streams {
     stderr: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
     log: Option<Writer>,
+    /// What the log had lost when it was closed.
+    losses: Losses,
     clients: Vec<Client>,
     next_client: u32,
-    /// Output is not read, because a client has not taken what there was.
+    /// Where output waits that clients do not take; `None`: its process waits then.
+    waiting_room: Option<PathBuf>,
+    /// How long output is held back at most, as things are.
+    patience: Option<Duration>,
+    /// Output is not read, because a client or the log's target has not taken what there was.
     held: bool,
 }
 
@@ -111,15 +119,42 @@ impl Streams {
             stderr: None,
             terminal: None,
             log: None,
+            losses: Losses::default(),
             clients: Vec::new(),
             next_client: 0,
+            waiting_room: None,
+            patience: None,
             held: false,
         }
     }
 
     /// Says what was not known when the first clients came.
-    pub(crate) fn configure(&mut self, tty: bool, last_byte: LastByte, log: Option<Writer>) {
-        (self.tty, self.last_byte, self.log) = (tty, last_byte, log);
+    pub(crate) fn configure(&mut self, launch: &Launch, log: Option<Writer>, poll: &Poll) -> Result<()> {
+        self.tty = launch.tty;
+        self.last_byte = if launch.stdin_once { LastByte::EndsInput } else { LastByte::EndsSession };
+        self.waiting_room = Some(launch.container_dir.clone());
+        self.log = log;
+        match self.log.as_ref().and_then(Writer::poll_fd) {
+            Some(fd) => poll.add(fd, Token::Log, Interest::READ),
+            None => Ok(()),
+        }
+    }
+
+    /// The log's target takes more, or time has passed.
+    pub(crate) fn on_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.on_ready();
+        }
+    }
+
+    /// Does a little of what the log can do in the background; `true`: there is more.
+    pub(crate) fn work_on_log(&mut self) -> bool {
+        self.log.as_mut().is_some_and(Writer::work)
+    }
+
+    /// Lines that the log has lost.
+    pub(crate) fn log_losses(&self) -> Losses {
+        self.log.as_ref().map_or(self.losses, Writer::losses)
     }
 
     /// The process is there.
@@ -191,7 +226,7 @@ impl Streams {
                 log.write(stream, bytes);
             }
             for client in &mut self.clients {
-                client.send(output, bytes);
+                client.send(output, bytes, self.waiting_room.as_deref());
             }
         }
         read
@@ -309,8 +344,20 @@ impl Streams {
         replies
     }
 
+    /// How long output is held back at most, as things are. The output of an exec is its client's alone: it waits.
+    fn patience(&mut self) -> Option<Duration> {
+        self.waiting_room.as_ref()?;
+        self.clients.iter_mut().filter_map(Client::patience).min()
+    }
+
+    /// When [`Streams::settle`] is to be called at the latest.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        self.patience
+    }
+
     fn hold_or_let_go(&mut self, poll: &Poll) {
-        let hold = self.clients.iter().any(Client::holds_output);
+        self.patience = self.patience();
+        let hold = self.clients.iter().any(Client::holds_output) || self.log.as_ref().is_some_and(Writer::is_full);
         if hold == self.held {
             return;
         }
@@ -338,6 +385,10 @@ impl Streams {
         }
         if let Some(mut log) = self.log.take() {
             log.finish();
+            self.losses = log.losses();
+            if let Some(fd) = log.poll_fd() {
+                poll.remove(fd);
+            }
         }
         self.stdin.close(poll);
         self.terminal = None;

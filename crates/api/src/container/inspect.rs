@@ -41,6 +41,18 @@ pub struct Inspect {
     pub mounts: Vec<MountPoint>,
     pub config: Config,
     pub network_settings: NetworkSettings,
+    /// dhow's own: lines that the log has lost.
+    pub log_losses: LogLosses,
+}
+
+/// Lines that a log has lost in the last run of its container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LogLosses {
+    /// The disk did not take them.
+    pub disk: u64,
+    /// The remote target did not.
+    pub remote: u64,
 }
 
 /// The state of a container.

@@ -27,6 +27,7 @@ impl Owner {
         self.condition.exit_code = exit.code;
         self.condition.oom_killed = exit.oom_killed;
         self.condition.error = exit.error;
+        self.condition.log_losses = exit.log_losses;
         self.condition.started_at.get_or_insert(exit.started_at);
         self.condition.finished_at = Some(exit.finished_at);
         self.pid = 0;
@@ -102,6 +103,7 @@ impl Owner {
                 started_at: started.unwrap_or_default(),
                 finished_at: Timestamp::now(),
                 error: "the container's shim ended unexpectedly".to_owned(),
+                log_losses: self.condition.log_losses,
             };
             self.ended(exit.unwrap_or(lost));
         }

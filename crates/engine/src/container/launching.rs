@@ -72,6 +72,7 @@ impl Owner {
         let condition = &mut self.condition;
         (condition.exit_code, condition.oom_killed, condition.error) = (0, false, String::new());
         (condition.started_at, condition.finished_at) = (Some(at), None);
+        condition.log_losses = dhow_logs::Losses::default();
         self.pid = pid;
         self.link = Some(link.clone());
         self.listen(events);

@@ -167,6 +167,10 @@ impl Owner {
             Event::Exited(exit) => self.ended(exit),
             Event::ExecExited { exec, code } => self.core.exec_ended(&exec, code),
             Event::Oom => self.tell_event("oom", &[]),
+            Event::LogLosses(losses) => {
+                self.condition.log_losses = losses;
+                self.publish();
+            }
             Event::Gone => return self.shim_gone().await,
             // Both are told by the answers to the requests, too.
             Event::Started { .. } | Event::ExecStarted { .. } => {}

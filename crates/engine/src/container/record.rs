@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
-use dhow_logs::Timestamp;
+use dhow_logs::{Losses, Timestamp};
 use dhow_store::Document;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub(crate) struct Condition {
     pub restart_count: u32,
     /// Somebody stopped it, so `unless-stopped` lets it be.
     pub stopped_by_hand: bool,
+    /// Lines that its log has lost in the last run.
+    #[serde(default)]
+    pub log_losses: Losses,
 }
 
 impl Default for Condition {
@@ -49,6 +52,7 @@ impl Default for Condition {
             finished_at: None,
             restart_count: 0,
             stopped_by_hand: false,
+            log_losses: Losses::default(),
         }
     }
 }

@@ -79,13 +79,23 @@ fn health(own: &mut Healthcheck, image: &dhow_oci::Healthcheck) {
     inherit(&mut own.retries, image.retries);
 }
 
+/// Options of the engine's log driver are for containers with that driver; those of the local copy for all.
+fn log(own: &mut LogSpec, default: &LogSpec) {
+    if own.driver.is_empty() {
+        own.driver.clone_from(&default.driver);
+    }
+    for (name, value) in &default.options {
+        if own.driver == default.driver || name.starts_with("cache-") {
+            own.options.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
 /// Fills in what Docker shows in `inspect` although nobody said it.
 pub(crate) fn with_defaults(spec: &mut ContainerSpec, id: &str, defaults: &Defaults) {
     let host = &mut spec.host;
     modes(host, defaults);
-    if host.log.driver.is_empty() {
-        host.log = defaults.log.clone();
-    }
+    log(&mut host.log, &defaults.log);
     if host.shm_size == 0 {
         host.shm_size = if defaults.shm_size > 0 { defaults.shm_size } else { 64 << 20 };
     }

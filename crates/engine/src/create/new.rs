@@ -62,7 +62,7 @@ impl Core {
         self.resolve_references(&mut spec)?;
         with_defaults(&mut spec, &id, &self.defaults());
         let warnings = validate(&mut spec, &self.facts())?;
-        crate::start::log_config(&spec)?;
+        dhow_logs::Config::from_options(&spec.host.log.driver, &spec.host.log.options)?;
         if let Sharing::Container(peer) = Sharing::of(&spec.host.network_mode) {
             // Who shares the network is known under the same name; only now, because nobody may choose it.
             let peer = self.containers().find(peer)?.view();

@@ -1,7 +1,7 @@
 //! dhow's own layout: binary records that carry a checksum.
 //!
 //! ```text
-//! file    header "dhow-log", version (u32), 0 (u32); then records
+//! file    header "dhow-log", version (u32), the file's number (u32, from 1; 0: unknown); then records
 //! record  D7 1E   marker
 //!         u8      1 standard output, 2 standard error, 3 note
 //!         u8      flags, 0
@@ -20,10 +20,28 @@ use std::borrow::Cow;
 use super::{Kind, MAX_LINE, Parsed, Record};
 use crate::{Stream, Timestamp};
 
-const VERSION: u8 = 1;
+const MAGIC: &[u8; 8] = b"dhow-log";
+const VERSION: u32 = 1;
+/// Bytes of a file's header.
+pub(super) const HEADER: usize = 16;
 
-pub(super) const HEADER: [u8; 16] = *b"dhow-log\x01\0\0\0\0\0\0\0";
-const _: () = assert!(HEADER[8] == VERSION);
+pub(super) fn header(number: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    header[12..].copy_from_slice(&number.to_le_bytes());
+    header
+}
+
+/// A file whose header is missing was cut off by somebody while it was written to; its entries count all the same.
+pub(super) fn read_header(beginning: &[u8]) -> (usize, u32) {
+    match beginning.first_chunk::<HEADER>() {
+        Some(header) if header.starts_with(MAGIC) => (HEADER, number([header[12], header[13], header[14], header[15]])),
+        Some(record) if record.starts_with(&MARKER) => (0, 0),
+        // Damaged, or not written yet.
+        _ => (HEADER, 0),
+    }
+}
 
 const MARKER: [u8; 2] = [0xD7, 0x1E];
 /// Bytes before the line.

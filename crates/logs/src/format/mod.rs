@@ -4,6 +4,8 @@ mod go_json;
 mod json_file;
 mod local;
 
+use std::collections::BTreeMap;
+
 use dhow_errdefs::{Error, Result};
 
 use crate::{Driver, Stream, Timestamp};
@@ -51,25 +53,45 @@ impl Format {
     /// The layout of a driver.
     pub(crate) fn of(driver: Driver) -> Result<Self> {
         match driver {
-            Driver::Local => Ok(Self::Local),
+            Driver::Local | Driver::Journald | Driver::Syslog => Ok(Self::Local),
             Driver::JsonFile => Ok(Self::JsonFile),
             Driver::None => Err(Error::not_implemented("configured logging driver does not support reading")),
         }
     }
 
-    /// What each file begins with.
-    pub(crate) fn header(self) -> &'static [u8] {
+    /// Appends what each file begins with; `number` counts the files of a log from 1.
+    pub(crate) fn begin(self, out: &mut Vec<u8>, number: u32) {
         match self {
-            Self::Local => &local::HEADER,
-            Self::JsonFile => &[],
+            Self::Local => out.extend_from_slice(&local::header(number)),
+            Self::JsonFile => {}
         }
     }
 
-    /// Appends an entry.
-    pub(crate) fn encode(self, out: &mut Vec<u8>, kind: Kind, time: Timestamp, line: &[u8]) {
+    /// The most bytes a file begins with.
+    pub(crate) const HEADER: usize = local::HEADER;
+
+    /// Bytes of the beginning of a file before its first entry, and the file's number; 0 where it is not known.
+    pub(crate) fn read_header(self, beginning: &[u8]) -> (usize, u32) {
+        match self {
+            Self::Local => local::read_header(beginning),
+            Self::JsonFile => (0, 0),
+        }
+    }
+
+    /// Appends an entry; `attributes` as [`Format::attributes`] has made them.
+    pub(crate) fn encode(self, out: &mut Vec<u8>, entry: (Kind, Timestamp, &[u8]), attributes: &[u8]) {
+        let (kind, time, line) = entry;
         match self {
             Self::Local => local::encode(out, kind, time, line),
-            Self::JsonFile => json_file::encode(out, kind, time, line),
+            Self::JsonFile => json_file::encode(out, kind, time, line, attributes),
+        }
+    }
+
+    /// A container's attributes as they stand in every entry: in Docker's format only, since the engine knows them.
+    pub(crate) fn attributes(self, attributes: &BTreeMap<String, String>) -> Vec<u8> {
+        match self {
+            Self::Local => Vec::new(),
+            Self::JsonFile => json_file::attributes(attributes),
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Result, ResultExt};
 
 use crate::Entry;
-use crate::files::{self, Identity};
+use crate::compress;
+use crate::files::{self, Identity, Origin, Whereabouts};
 use crate::format::{Format, MAX_RECORD, Parsed};
 
 /// How much is read at a time.
@@ -18,6 +20,12 @@ pub(super) struct Cursor {
     file: File,
     identity: Identity,
     format: Format,
+    /// Compressed still: where it can be unpacked when it is wanted.
+    packed: Option<PathBuf>,
+    /// The compressed file while this reads what was in it: with it goes the lock.
+    original: Option<File>,
+    /// Bytes before the first entry, and the file's number, 0 where it is not known; once they were looked at.
+    header: Option<(u64, u32)>,
     /// Where reading stops, for a file that is read as it was when it was opened.
     limit: u64,
     /// Position in the file of the end of `buffer`.
@@ -40,26 +48,76 @@ pub(super) enum Found {
 }
 
 impl Cursor {
-    /// At the beginning of a file; `bounded`: what is appended from now on does not count.
-    pub(super) fn new(file: File, format: Format, bounded: bool) -> Result<Self> {
-        let identity = files::identity(&file).context(|| "look at a log file")?;
-        let limit = if bounded { length(&file)? } else { u64::MAX };
-        let mut cursor = Self { file, identity, format, limit, position: 0, buffer: Vec::new(), start: 0, skipped: 0 };
-        cursor.seek(cursor.first());
-        Ok(cursor)
+    /// At the beginning of a file; `bounded`: what is appended from now on does not count. A compressed file is unpacked
+    /// into `directory` when something of it is wanted.
+    pub(super) fn new(found: files::Found, format: Format, bounded: bool, directory: &Path) -> Result<Self> {
+        let files::Found { file, identity, packed } = found;
+        let limit = if bounded && !packed { length(&file)? } else { u64::MAX };
+        let packed = packed.then(|| directory.to_owned());
+        Ok(Self {
+            file,
+            identity,
+            format,
+            packed,
+            original: None,
+            header: None,
+            limit,
+            position: 0,
+            buffer: Vec::new(),
+            start: 0,
+            skipped: 0,
+        })
     }
 
     pub(super) fn identity(&self) -> Identity {
         self.identity
     }
 
+    /// What the file can be found by.
+    pub(super) fn whereabouts(&self) -> Result<Whereabouts> {
+        let is_packed = self.packed.is_some() || self.original.is_some();
+        let metadata = self.file.metadata().context(|| "look at a log file")?;
+        Ok(Whereabouts { identity: self.identity, origin: (!is_packed).then(|| Origin::from(&metadata)) })
+    }
+
     /// Where the first entry is.
-    pub(super) fn first(&self) -> u64 {
-        self.format.header().len() as u64
+    pub(super) fn first(&mut self) -> Result<u64> {
+        Ok(self.header()?.0)
+    }
+
+    /// The file's number; 0 where it is not known.
+    pub(super) fn number(&mut self) -> Result<u32> {
+        Ok(self.header()?.1)
+    }
+
+    fn header(&mut self) -> Result<(u64, u32)> {
+        if let Some(header) = self.header {
+            return Ok(header);
+        }
+        let beginning = self.read_at(0, Format::HEADER as u64)?;
+        let (length, number) = self.format.read_header(&beginning);
+        let header = (length as u64, number);
+        // A fresh file has none yet.
+        self.header = (beginning.len() == Format::HEADER).then_some(header);
+        Ok(header)
+    }
+
+    fn unpack(&mut self) -> Result<()> {
+        let Some(directory) = self.packed.take() else { return Ok(()) };
+        let packed = self.file.try_clone().context(|| "copy a log file's descriptor")?;
+        let (file, whole) =
+            compress::unpack(packed, &directory).context(|| format!("unpack a log file in {}", directory.display()))?;
+        if !whole {
+            // How much is missing cannot be known.
+            self.skipped += 1;
+        }
+        self.original = Some(std::mem::replace(&mut self.file, file));
+        Ok(())
     }
 
     /// Where the file ends for this reader.
-    pub(super) fn end(&self) -> Result<u64> {
+    pub(super) fn end(&mut self) -> Result<u64> {
+        self.unpack()?;
         Ok(length(&self.file)?.min(self.limit))
     }
 
@@ -70,7 +128,8 @@ impl Cursor {
     }
 
     /// Reads bytes of the file, wherever the cursor is. Fewer than wanted at the end.
-    pub(super) fn read_at(&self, from: u64, to: u64) -> Result<Vec<u8>> {
+    pub(super) fn read_at(&mut self, from: u64, to: u64) -> Result<Vec<u8>> {
+        self.unpack()?;
         let mut bytes = vec![0; to.saturating_sub(from) as usize];
         let mut read = 0;
         while read < bytes.len() {
@@ -127,6 +186,14 @@ impl Cursor {
 
     /// Reads more; `false` at the end of the file.
     fn fill(&mut self) -> Result<bool> {
+        self.unpack()?;
+        if self.position == 0 {
+            let first = self.first()?;
+            if first > 0 && self.header.is_none() {
+                return Ok(false);
+            }
+            self.position = first;
+        }
         self.buffer.drain(..self.start);
         self.start = 0;
         let room = self.limit.saturating_sub(self.position).min(CHUNK as u64) as usize;
@@ -143,11 +210,12 @@ impl Cursor {
         Ok(read > 0)
     }
 
-    /// A writer whose disk is full cuts off what did not fit; we may have seen the beginning of it.
+    /// A writer whose disk is full cuts off what did not fit; we may have seen the beginning of it. And some people empty
+    /// the logs of others while they are written to.
     fn return_to_shortened_end(&mut self) -> Result<()> {
-        // A fresh file has no header yet.
-        let end = length(&self.file)?.max(self.first());
+        let end = length(&self.file)?;
         if end < self.position {
+            self.header = self.header.filter(|_| end > 0);
             self.seek(end);
         }
         Ok(())

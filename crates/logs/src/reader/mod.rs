@@ -5,7 +5,6 @@ mod search;
 mod watch;
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +69,10 @@ pub struct Reader {
     cursor: Option<Cursor>,
     /// Newer files than the cursor's, the oldest first.
     files: VecDeque<Cursor>,
+    /// Of the file before the cursor's, 0 where it is not known: what is missing between them was removed unread.
+    number: u32,
+    /// The cursor's file was removed before the next one was found: there may have been others between them.
+    gap: bool,
     /// Nothing is written any more.
     complete: bool,
     ended: bool,
@@ -86,7 +89,7 @@ impl Reader {
         let format = Format::of(config.driver)?;
         // Watching begins before the first look, so that nothing falls between.
         let watch = query.follow.then(|| Watch::new(path)).transpose()?;
-        let files = files::open_newer(path, None).context(|| format!("open log {}", path.display()))?;
+        let files = files::open_all(path, query.follow).context(|| format!("open log {}", path.display()))?;
         let mut reader = Self {
             base: path.to_owned(),
             format,
@@ -94,6 +97,8 @@ impl Reader {
             watch,
             cursor: None,
             files: VecDeque::new(),
+            number: 0,
+            gap: false,
             complete: false,
             ended: false,
             time: Timestamp::default(),
@@ -103,12 +108,13 @@ impl Reader {
         Ok(reader)
     }
 
-    fn add(&mut self, files: Vec<File>) -> Result<()> {
+    fn add(&mut self, files: Vec<files::Found>) -> Result<()> {
         let last = files.len().saturating_sub(1);
+        let directory = self.base.parent().unwrap_or(Path::new("/"));
         for (index, file) in files.into_iter().enumerate() {
             // Who does not follow reads what is there now, however fast more is written.
             let bounded = !self.query.follow && index == last;
-            self.files.push_back(Cursor::new(file, self.format, bounded)?);
+            self.files.push_back(Cursor::new(file, self.format, bounded, directory)?);
         }
         Ok(())
     }
@@ -146,7 +152,7 @@ impl Reader {
                         self.time = entry.time;
                         return Ok(Some(entry));
                     }
-                    Found::Damage(bytes) => return Ok(Some(self.note(bytes))),
+                    Found::Damage(bytes) => return Ok(Some(self.damage(bytes))),
                     Found::End if self.files.is_empty() => return Ok(None),
                     Found::End => {}
                 }
@@ -154,17 +160,35 @@ impl Reader {
                     return Ok(Some(note));
                 }
             }
-            self.cursor = self.files.pop_front();
-            if self.cursor.is_none() {
+            let Some(next) = self.files.pop_front() else {
+                self.cursor = None;
                 return Ok(None);
+            };
+            if let Some(note) = self.enter(next)? {
+                return Ok(Some(note));
             }
         }
+    }
+
+    /// Goes on with the next file; with a note where one was removed before it was read.
+    fn enter(&mut self, mut next: Cursor) -> Result<Option<Entry>> {
+        let number = next.number()?;
+        let before = std::mem::replace(&mut self.number, number);
+        let gap = std::mem::take(&mut self.gap);
+        self.cursor = Some(next);
+        if before == 0 || number == 0 {
+            let text = "dhow: files of this log may have been removed before they could be read here\n";
+            return Ok(gap.then(|| self.note(text.to_owned())));
+        }
+        let missing = number.saturating_sub(before).saturating_sub(1);
+        let text = || format!("dhow: {missing} files of this log were removed before they could be read here\n");
+        Ok((missing > 0).then(|| self.note(text())))
     }
 
     /// What is left in a file that nobody writes to any more is damaged, but whole entries may follow in it.
     fn leave_cursor(&mut self) -> Result<Option<Entry>> {
         let left = self.cursor.as_mut().map_or(Ok(0), Cursor::give_up)?;
-        Ok((left > 0).then(|| self.note(left)))
+        Ok((left > 0).then(|| self.damage(left)))
     }
 
     /// Looks for files that were made since; the present one is read to its end once more before they are.
@@ -173,20 +197,24 @@ impl Reader {
             return Ok(false);
         }
         let context = || format!("follow log {}", self.base.display());
-        let present = self.cursor.as_ref().map(Cursor::identity);
-        if let Some(present) = present
-            && files::is_current(&self.base, present).context(context)?
+        if let Some(present) = &self.cursor
+            && files::is_current(&self.base, present.identity()).context(context)?
         {
             return Ok(false);
         }
+        let present = self.cursor.as_ref().map(Cursor::whereabouts).transpose()?;
         let newer = files::open_newer(&self.base, present).context(context)?;
-        self.add(newer)?;
+        self.gap = present.is_some() && !newer.reached;
+        self.add(newer.files)?;
         Ok(!self.files.is_empty())
     }
 
-    fn note(&self, bytes: u64) -> Entry {
-        let line = format!("dhow: {bytes} bytes of this log are damaged and were skipped\n").into_bytes();
-        Entry { stream: Stream::Stderr, time: self.time, line, partial: false, note: true }
+    fn damage(&self, bytes: u64) -> Entry {
+        self.note(format!("dhow: {bytes} bytes of this log are damaged and were skipped\n"))
+    }
+
+    fn note(&self, text: String) -> Entry {
+        Entry { stream: Stream::Stderr, time: self.time, line: text.into_bytes(), partial: false, note: true }
     }
 
     /// Readable when there may be something new; `None` when not following. The reader empties it itself.

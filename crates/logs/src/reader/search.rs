@@ -24,7 +24,7 @@ pub(super) fn seek(files: &mut VecDeque<Cursor>, format: Format, query: &Query) 
 fn seek_tail(files: &mut VecDeque<Cursor>, format: Format, lines: u64) -> Result<()> {
     let mut tail = Tail { wanted: lines, found: 0, unterminated: true };
     for index in (0..files.len()).rev() {
-        if let Some(position) = tail.search(&files[index], format)? {
+        if let Some(position) = tail.search(&mut files[index], format)? {
             files.drain(..index);
             files[0].seek(position);
             return Ok(());
@@ -43,8 +43,8 @@ struct Tail {
 
 impl Tail {
     /// Where the wanted lines begin, if they begin in this file.
-    fn search(&mut self, file: &Cursor, format: Format) -> Result<Option<u64>> {
-        let (first, mut end) = (file.first(), file.end()?);
+    fn search(&mut self, file: &mut Cursor, format: Format) -> Result<Option<u64>> {
+        let (first, mut end) = (file.first()?, file.end()?);
         if self.wanted == 0 {
             return Ok(Some(end));
         }
@@ -107,9 +107,13 @@ fn records(chunk: &[u8], format: Format) -> Vec<Place> {
     places
 }
 
+/// Files are looked at from the newest on, because older ones may have to be unpacked for it.
 fn seek_since(files: &mut VecDeque<Cursor>, format: Format, since: Timestamp) -> Result<()> {
-    while files.len() > 1 && first_time(&files[1], format)?.is_some_and(|time| time < since) {
-        files.pop_front();
+    for index in (1..files.len()).rev() {
+        if first_time(&mut files[index], format)?.is_some_and(|time| time < since) {
+            files.drain(..index);
+            break;
+        }
     }
     if let Some(file) = files.front_mut() {
         let position = search_time(file, format, since)?;
@@ -118,14 +122,15 @@ fn seek_since(files: &mut VecDeque<Cursor>, format: Format, since: Timestamp) ->
     Ok(())
 }
 
-fn first_time(file: &Cursor, format: Format) -> Result<Option<Timestamp>> {
-    let begin = file.first();
-    Ok(records(&file.read_at(begin, (begin + CHUNK).min(file.end()?))?, format).first().map(|record| record.time))
+fn first_time(file: &mut Cursor, format: Format) -> Result<Option<Timestamp>> {
+    let begin = file.first()?;
+    let end = (begin + CHUNK).min(file.end()?);
+    Ok(records(&file.read_at(begin, end)?, format).first().map(|record| record.time))
 }
 
 /// The end of an entry that is older than `since`, at most a chunk before the first that is not.
-fn search_time(file: &Cursor, format: Format, since: Timestamp) -> Result<u64> {
-    let (mut low, mut high) = (file.first(), file.end()?);
+fn search_time(file: &mut Cursor, format: Format, since: Timestamp) -> Result<u64> {
+    let (mut low, mut high) = (file.first()?, file.end()?);
     while high > low + CHUNK {
         let middle = low + (high - low) / 2;
         let chunk = file.read_at(middle, (middle + CHUNK).min(high))?;

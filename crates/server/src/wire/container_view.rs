@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dhow_api::container::{
-    Config, Empty, GraphDriver, HealthConfig, HostConfig, Inspect, MountPoint, NetworkSettings, State, StrSlice,
-    Summary,
+    Config, Empty, GraphDriver, HealthConfig, HostConfig, Inspect, LogLosses, MountPoint, NetworkSettings, State,
+    StrSlice, Summary,
 };
 use dhow_api::network::EndpointSettings;
 use dhow_engine::spec::{ContainerSpec, Healthcheck};
@@ -76,6 +76,7 @@ pub(crate) fn inspect(container: &Details) -> Inspect {
         hostname_path: text(&container.hostname_path),
         hosts_path: text(&container.hosts_path),
         log_path: container.log_path.as_deref().map(text).unwrap_or_default(),
+        log_losses: LogLosses { disk: container.log_losses.disk, remote: container.log_losses.remote },
         name: format!("/{}", container.name),
         restart_count: container.restart_count.into(),
         driver: container.storage_driver.to_owned(),

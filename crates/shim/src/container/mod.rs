@@ -57,10 +57,13 @@ enum Runtime {
     External(External),
 }
 
-/// The container's log, made with its directory; `None` for the driver that keeps nothing.
+/// The container's log, made with its directory; `None` for the driver that neither keeps nor sends anything.
 pub(crate) fn open_log(launch: &Launch) -> Result<Option<Writer>> {
     let path = launch.log.path(&launch.container_dir, &launch.id);
-    path.map(|path| Writer::open(&path, &launch.log)).transpose()
+    if path.is_none() && launch.log.target.is_none() {
+        return Ok(None);
+    }
+    Writer::open(path.as_deref(), &launch.log).map(Some)
 }
 
 impl Container {

@@ -16,7 +16,8 @@ impl Supervisor {
         let (oom_killed, started_at) = (container.oom_kills() > 0, container.started_at);
         self.end_execs();
         self.streams.finish(&mut self.buffer, &self.poll);
-        let exit = Exit { code, oom_killed, started_at, finished_at, error: String::new() };
+        let log_losses = self.streams.log_losses();
+        let exit = Exit { code, oom_killed, started_at, finished_at, error: String::new(), log_losses };
         if oom_killed && self.oom_kills == 0 {
             self.tell(Event::Oom);
         }

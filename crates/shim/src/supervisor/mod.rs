@@ -2,10 +2,12 @@
 
 mod ending;
 mod execs;
+mod losses;
 mod requests;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
 use dhow_sys::signal::{self, SignalFd};
@@ -18,6 +20,7 @@ use crate::poll::{Interest, Poll, Ready, Token};
 use crate::protocol::{Answer, Event, Exit, Message};
 use crate::streams::{CHUNK, LastByte, Streams};
 use execs::RunningExec;
+use losses::LossReports;
 
 /// Signals that would end a shim by default and must not: it ends when its container does.
 const SIGNALS: [i32; 7] = [
@@ -49,6 +52,7 @@ pub(crate) struct Supervisor {
     oom_watch: Option<OwnedFd>,
     oom_kills: u64,
     exit: Option<Exit>,
+    reports: LossReports,
     /// Nothing is to be done any more but to serve the clients that are still there.
     over: bool,
 }
@@ -75,6 +79,7 @@ impl Supervisor {
             oom_watch: None,
             oom_kills: 0,
             exit: None,
+            reports: LossReports::default(),
             over: false,
         })
     }
@@ -85,12 +90,22 @@ impl Supervisor {
     /// When waiting itself fails, which it does not.
     pub(crate) fn run(mut self) -> Result<()> {
         while !self.is_done() {
-            for ready in self.poll.wait()? {
+            let most = self.rest();
+            for ready in self.poll.wait(most)? {
                 self.handle(ready);
             }
             self.settle();
         }
         Ok(())
+    }
+
+    /// How long there is nothing to be done, unless something happens. `None`: for ever.
+    fn rest(&mut self) -> Option<Duration> {
+        if self.streams.work_on_log() {
+            return Some(Duration::ZERO);
+        }
+        let report = self.reports.rest(self.streams.log_losses());
+        [report, self.streams.rest()].into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {
@@ -102,6 +117,7 @@ impl Supervisor {
             Token::Signals => self.on_signals(),
             Token::Listener => self.controls.accept(&self.poll),
             Token::Oom => self.on_oom(),
+            Token::Log => self.streams.on_log(),
             Token::Control(number) => self.on_control(number, ready),
             Token::Stream(process, direction) => {
                 if let Some((streams, buffer, poll)) = self.streams_of(process) {
@@ -145,6 +161,9 @@ impl Supervisor {
         self.execs.retain(|exec| !(exec.ended && exec.streams.is_quiet()));
         for (reply, early) in replies {
             self.answer(reply, Ok(Answer::Detached { early }));
+        }
+        if let Some(losses) = self.reports.due(self.streams.log_losses()) {
+            self.tell(Event::LogLosses(losses));
         }
         self.controls.sweep(&self.poll);
         // A shim that was told nothing ends with the engine that should have told it.

@@ -10,7 +10,6 @@ use crate::container::{self, Container, Place};
 use crate::poll::{Interest, Token};
 use crate::protocol::{Answer, Attach, Event, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION};
 use crate::role;
-use crate::streams::LastByte;
 
 impl Supervisor {
     /// Serves every whole request that has arrived on a connection.
@@ -93,9 +92,8 @@ impl Supervisor {
         let (place, listener) = Place::take(&launch.run_dir, &launch.id)?;
         self.place = Some(place);
         self.controls.listen(listener, &self.poll)?;
-        let last_byte = if launch.stdin_once { LastByte::EndsInput } else { LastByte::EndsSession };
         let log = container::open_log(&launch)?;
-        self.streams.configure(launch.tty, last_byte, log);
+        self.streams.configure(&launch, log, &self.poll)?;
         let (container, ends, warnings) = Container::launch(launch)?;
         let (pid, at) = (container.pid, container.started_at);
         self.watch_oom(&container);
@@ -159,6 +157,7 @@ impl Supervisor {
             started_at: container.map(|container| container.started_at),
             exit: self.exit.clone(),
             execs: running.map(|exec| RunningExec { id: exec.id.clone(), pid: exec.pid }).collect(),
+            log_losses: self.streams.log_losses(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod execs;
 mod failing;
 mod init;
 mod life;
+mod logs;
 mod runtimes;
 mod world;
 
@@ -54,6 +55,7 @@ fn tests() -> impl Iterator<Item = Test> {
         ending::TESTS,
         engine::TESTS,
         failing::TESTS,
+        logs::TESTS,
         init::TESTS,
         runtimes::TESTS,
     ];
