@@ -1,6 +1,7 @@
 //! Scenarios through the front door: the real binary, a private engine, real containers. Each file is one theme; each
 //! test has its own world and reads as intent, steps, observables.
 
+mod archive;
 mod certificates;
 mod completion;
 mod context;

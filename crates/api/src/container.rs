@@ -2,6 +2,7 @@
 
 mod config;
 mod create;
+mod files;
 mod host_config;
 mod inspect;
 mod lifecycle;
@@ -10,6 +11,7 @@ mod summary;
 
 pub use config::{Config, Empty, HealthConfig, Set, StrSlice};
 pub use create::{CreateRequest, CreateResponse};
+pub use files::{CommitResponse, FileMode, FilesystemChange, PathStat};
 pub use host_config::{
     BindOptions, DeviceMapping, DriverConfig, HostConfig, LogConfig, Mount, PortBinding, PortMap, RestartPolicy,
     ThrottleDevice, TmpfsOptions, Ulimit, UpdateRequest, VolumeOptions, WeightDevice,

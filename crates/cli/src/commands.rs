@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod attach;
+mod commit;
 mod completion;
 mod context_create;
 mod context_export;
@@ -11,10 +12,13 @@ mod context_rm;
 mod context_show;
 mod context_update;
 mod context_use;
+mod cp;
 mod create;
 mod dial_stdio;
+mod diff;
 mod events;
 mod exec;
+mod export;
 mod history;
 mod images;
 mod import;
@@ -69,8 +73,12 @@ pub(crate) const COMMON: &[&str] = &["run", "exec", "ps", "images", "version", "
 /// Every command, in the order of help.
 pub(crate) static ALL: &[&Command] = &[
     &attach::ATTACH,
+    &commit::COMMIT,
+    &cp::CP,
     &create::CREATE,
+    &diff::DIFF,
     &exec::EXEC,
+    &export::EXPORT,
     &inspect::CONTAINER_INSPECT,
     &kill::KILL,
     &logs::LOGS,

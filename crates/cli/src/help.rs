@@ -11,7 +11,9 @@ use crate::output;
 
 /// `Usage:  dhow run [OPTIONS] IMAGE …`.
 fn usage(program: &str, command: &Command, name: &str) -> String {
-    format!("Usage:  {program} {name} {}", command.usage).trim_end().to_owned()
+    // One line for each way to use it.
+    let usage = command.usage.replace('\n', &format!("\n\t{program} {name} "));
+    format!("Usage:  {program} {name} {usage}").trim_end().to_owned()
 }
 
 /// The answer to a flag that does not exist or does not parse.

@@ -83,6 +83,23 @@ impl<'a> Call<'a> {
         Ok(Bytestream::new(response.into_body(), content_type))
     }
 
+    /// The same with one header of the answer.
+    pub(crate) async fn bytes_with(self, header: &str) -> Result<(Bytestream, Option<String>)> {
+        let (_, response) = self.send().await?;
+        let (content_type, header) = (content_type(&response), text_of(&response, header));
+        Ok((Bytestream::new(response.into_body(), content_type), header))
+    }
+
+    /// Sends and reads only one header of the answer.
+    pub(crate) async fn header(self, header: &str) -> Result<Option<String>> {
+        let client = self.client;
+        let (connection, response) = self.send().await?;
+        let header = text_of(&response, header);
+        read_all(response).await?;
+        client.put_back(connection);
+        Ok(header)
+    }
+
     /// Sends and hands out the answer as JSON documents while they come.
     pub(crate) async fn messages(self) -> Result<Messages> {
         self.bytes().await.map(Messages::new)
@@ -147,8 +164,11 @@ impl<'a> Call<'a> {
 }
 
 fn content_type(response: &Response<Incoming>) -> String {
-    let value = response.headers().get(CONTENT_TYPE);
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    text_of(response, CONTENT_TYPE.as_str()).unwrap_or_default()
+}
+
+fn text_of(response: &Response<Incoming>, header: &str) -> Option<String> {
+    response.headers().get(header)?.to_str().ok().map(str::to_owned)
 }
 
 pub(crate) async fn read_all(response: Response<Incoming>) -> Result<Vec<u8>> {

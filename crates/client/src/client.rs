@@ -118,6 +118,14 @@ impl Client {
         Call::new(self, Method::GET, path)
     }
 
+    pub(crate) fn head(&self, path: impl Into<String>) -> Call<'_> {
+        Call::new(self, Method::HEAD, path)
+    }
+
+    pub(crate) fn put(&self, path: impl Into<String>) -> Call<'_> {
+        Call::new(self, Method::PUT, path)
+    }
+
     pub(crate) fn post(&self, path: impl Into<String>) -> Call<'_> {
         Call::new(self, Method::POST, path)
     }

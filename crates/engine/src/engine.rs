@@ -349,7 +349,7 @@ impl Engine {
         blocking(move || Ok(core.info())).await.unwrap_or_default()
     }
 
-    fn find(&self, reference: &str) -> Result<Arc<Container>> {
+    pub(crate) fn find(&self, reference: &str) -> Result<Arc<Container>> {
         self.core.containers().find(reference)
     }
 }
@@ -365,7 +365,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 /// Work that goes on when the caller has gone away.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub(crate) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     interrupted(tokio::spawn(work).await)
 }
 

@@ -14,6 +14,7 @@ mod ending;
 mod engine;
 mod events;
 mod exec;
+mod files;
 mod host;
 mod index;
 mod info;
@@ -43,7 +44,9 @@ mod volumes;
 pub use config::Config;
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
+pub use dhow_store::{Change, ChangeKind};
 pub use engine::{Engine, WaitHandle};
+pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
 pub use prune::{PruneOptions, Pruned};
 pub use pull::Pulled;
 pub use request::{

@@ -31,6 +31,18 @@ impl Root {
         mount(overlay).map(Self).map_err(io::Error::from).context(|| "look into the container's file system")
     }
 
+    /// Of a container that does not run, to change it. Nobody else may do so at the same time.
+    pub(crate) fn of_overlay_to_write(overlay: &Overlay) -> Result<Self> {
+        let Overlay { lower, upper, work, userxattr } = overlay;
+        let options = if *userxattr { vec!["userxattr".to_owned()] } else { Vec::new() };
+        dhow_runtime::detached_overlay(lower, upper, work, &options).map(Self)
+    }
+
+    /// An open folder as a root.
+    pub(crate) fn of_folder(folder: OwnedFd) -> Self {
+        Self(folder)
+    }
+
     /// Of a running container, by its first process.
     pub(crate) fn of_process(pid: i32) -> Result<Self> {
         let path = format!("/proc/{pid}/root");

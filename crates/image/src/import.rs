@@ -1,6 +1,6 @@
 //! Making an image out of a tar of files.
 
-mod changes;
+pub(crate) mod changes;
 mod words;
 
 use std::io::{self, Cursor, Read, Write};
@@ -35,7 +35,7 @@ impl Images {
     pub fn import(&self, archive: impl Read + Send, options: &ImportOptions) -> Result<Digest> {
         // Everything that can be refused is refused before the first byte is read.
         let names = options.reference.iter().map(name::taggable).collect::<Result<Vec<_>>>()?;
-        let run = changes::apply(&options.changes)?;
+        let run = changes::apply_to(RunConfig::default(), &options.changes)?;
         let lease = self.store().lease();
         let imported = self.import_leased(&lease, archive, options, run).and_then(|image| {
             self.publish(&[(image.clone(), names)])?;
@@ -107,9 +107,9 @@ fn sniff<R: Read + Send>(mut archive: R) -> Result<(Compression, impl Read + Sen
 }
 
 /// Writes down what is read.
-struct Tee<'a, R, W> {
-    from: R,
-    to: &'a mut W,
+pub(crate) struct Tee<'a, R, W> {
+    pub(crate) from: R,
+    pub(crate) to: &'a mut W,
 }
 
 impl<R: Read, W: Write> Read for Tee<'_, R, W> {

@@ -11,6 +11,7 @@
 //! * Names change one at a time, so that what was decided about an image ("nobody uses it") holds when it is done.
 //! * No environment variable is read, nothing is printed; progress goes to a callback.
 
+mod commit;
 mod embed;
 mod filter;
 mod glob;
@@ -30,6 +31,7 @@ mod stream;
 mod time;
 mod usage;
 
+pub use commit::CommitOptions;
 pub use embed::Embedded;
 pub use filter::Filters;
 pub use history::HistoryEntry;
@@ -40,5 +42,6 @@ pub use list::Summary;
 pub use load::{LoadEvent, LoadOptions};
 pub use prune::Pruned;
 pub use remove::{RemoveOptions, Removed, User};
+pub use stream::inflate;
 pub use time::moment;
 pub use usage::Usage;

@@ -69,6 +69,14 @@ pub(crate) fn open<'a>(input: impl Read + 'a) -> Result<(Compression, Box<dyn Bu
     Ok((compression, Box::new(BufReader::with_capacity(PIECE, guarded))))
 }
 
+/// The uncompressed stream of an archive that comes plain, gzipped or as zstd, found out by looking.
+///
+/// # Errors
+/// [`NotImplemented`](dhow_errdefs::Class::NotImplemented) for bzip2 and xz, or what reading says.
+pub fn inflate<'a>(input: impl Read + 'a) -> Result<Box<dyn BufRead + 'a>> {
+    open(input).map(|(_, stream)| stream)
+}
+
 /// The failure that travelled in a reader's error, as it was.
 pub(crate) fn failed(step: &str, error: io::Error) -> Error {
     match error.downcast::<Error>() {

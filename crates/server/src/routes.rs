@@ -3,6 +3,7 @@
 mod auth;
 mod container;
 mod container_attach;
+mod container_files;
 mod container_logs;
 mod container_stats;
 mod event;
@@ -42,11 +43,12 @@ macro_rules! route {
 pub(crate) use route;
 
 /// Everything; the resources of the start path come first.
-static ALL: [&[Route]; 12] = [
+static ALL: [&[Route]; 13] = [
     container::ROUTES,
     container_attach::ROUTES,
     container_logs::ROUTES,
     container_stats::ROUTES,
+    container_files::ROUTES,
     exec::ROUTES,
     system::ROUTES,
     image::ROUTES,

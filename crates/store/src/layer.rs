@@ -12,8 +12,9 @@
 //!   things at once is an error;
 //! * a layer is unpacked into a folder of its own and becomes visible by a rename when everything about it is verified.
 
-mod archive;
 mod attributes;
+mod base;
+mod changes;
 mod extract;
 mod inherit;
 mod manifest;
@@ -23,6 +24,7 @@ mod reader;
 mod record;
 mod tree;
 mod unpack;
+mod upper;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -40,11 +42,12 @@ use crate::metadata::{LayerRecord, Metadata};
 use crate::root::{Namespace, Root};
 use crate::trash::Trash;
 
+pub(crate) use base::BASE;
+pub(crate) use changes::Comparison;
+pub use changes::{Change, ChangeKind};
 pub use reader::{TarMember, TarMemberKind, TarReader};
 pub use unpack::Unpacked;
-
-/// The folder that a container without layers stands on.
-pub(crate) const EMPTY: &str = "empty";
+pub(crate) use upper::{Upper, write as write_upper};
 
 /// How much an archive may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +112,7 @@ impl Layers {
             trash: Arc::clone(trash),
         };
         layers.drop_unknown()?;
-        let empty = layers.dir.join(EMPTY);
-        fs::create_dir_all(&empty).context(|| format!("create {}", empty.display()))?;
+        base::prepare(&layers.dir.join(BASE))?;
         Ok(layers)
     }
 
@@ -119,7 +121,7 @@ impl Layers {
         let known: HashSet<String> = self.metadata.layers()?.iter().map(|layer| layer.number.to_string()).collect();
         for entry in fs::read_dir(&self.dir).context(step)? {
             let entry = entry.context(step)?;
-            if !entry.file_name().to_str().is_some_and(|name| name == EMPTY || known.contains(name)) {
+            if !entry.file_name().to_str().is_some_and(|name| name == BASE || known.contains(name)) {
                 self.trash.discard(&entry.path())?;
             }
         }

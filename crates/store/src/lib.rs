@@ -44,7 +44,9 @@ mod trash;
 
 pub use content::{Blob, Content, Ingest};
 pub use gc::Collected;
-pub use layer::{Damage, Layers, Limits, TarMember, TarMemberKind, TarReader, UnpackOptions, Unpacked};
+pub use layer::{
+    Change, ChangeKind, Damage, Layers, Limits, TarMember, TarMemberKind, TarReader, UnpackOptions, Unpacked,
+};
 pub use lease::Lease;
 pub use metadata::{
     ContainerRecord, Document, Durability, ImageLayer, ImageRecord, LayerRecord, Metadata, TagRecord, Transaction,

@@ -8,6 +8,7 @@ mod usage;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +17,7 @@ use dhow_oci::Digest;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use crate::layer::EMPTY;
+use crate::layer::{BASE, Change, Comparison, Upper, write_upper};
 use crate::metadata::{LayerRecord, Metadata};
 use crate::root::Namespace;
 use crate::trash::Trash;
@@ -31,7 +32,7 @@ const UPPER: Mode = Mode::from_raw_mode(0o755);
 /// What an overlay is mounted from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {
-    /// Read-only folders, top first. Never empty: a container without layers stands on an empty folder.
+    /// Read-only folders, top first. The last one is `layers/base`, which has the places where things are mounted.
     pub lower: Vec<PathBuf>,
     /// The writable folder.
     pub upper: PathBuf,
@@ -141,6 +142,33 @@ impl Snapshots {
         usage::of(&upper).context(|| format!("measure {}", upper.display()))
     }
 
+    /// What a container has changed against the chain `top`, sorted by path. Reads its writable folder.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when the container or the chain is not there.
+    pub fn changes(&self, id: &str, top: Option<&Digest>) -> Result<Vec<Change>> {
+        let upper = self.open_upper(id)?;
+        let open = |path: &PathBuf| File::open(path).context(|| format!("open {}", path.display()));
+        let lower = self.chain(id, top)?.lower.iter().map(open).collect::<Result<_>>()?;
+        Comparison { marks: Upper(self.namespace), lower }.run(upper)
+    }
+
+    /// Writes what a container has changed as a layer on the chain `top`: a tar with whiteouts, always the same for the
+    /// same changes. Nothing may change meanwhile, or some of it is in the layer and some is not.
+    ///
+    /// # Errors
+    /// As [`changes`](Self::changes), and what writing says.
+    pub fn write_layer<W: io::Write>(&self, id: &str, top: Option<&Digest>, out: W) -> Result<W> {
+        let chain = self.chain(id, top)?;
+        write_upper(self.open_upper(id)?, self.namespace, (chain.mode, chain.uid, chain.gid), out)
+    }
+
+    fn open_upper(&self, id: &str) -> Result<OwnedFd> {
+        plain(id)?;
+        let upper = self.dir(id).join("upper");
+        File::open(&upper).map(OwnedFd::from).context(|| format!("open {}", upper.display()))
+    }
+
     /// The bytes of file contents in a chain of layers.
     ///
     /// # Errors
@@ -203,7 +231,7 @@ impl Snapshots {
             return Err(Error::not_found(format!("container {id}: layer {top} is not there")));
         };
         let chain = Arc::new(Chain {
-            lower: layers.iter().map(|layer| self.lower(layer)).collect(),
+            lower: layers.iter().map(|layer| self.lower(layer)).chain([self.layers.join(BASE)]).collect(),
             mode: first.mode,
             uid: first.uid,
             gid: first.gid,
@@ -216,9 +244,9 @@ impl Snapshots {
         self.layers.join(layer.number.to_string()).join("diff")
     }
 
-    /// Overlay wants one lower folder at least; `layers/empty` never has anything in it.
+    /// A container without layers has the mount points only.
     fn no_layers(&self) -> Chain {
-        Chain { lower: vec![self.layers.join(EMPTY)], mode: 0o755, uid: effective_uid(), gid: effective_gid() }
+        Chain { lower: vec![self.layers.join(BASE)], mode: 0o755, uid: effective_uid(), gid: effective_gid() }
     }
 }
 

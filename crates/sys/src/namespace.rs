@@ -13,3 +13,12 @@ pub fn unshare(namespaces: Namespaces) -> io::Result<()> {
     // SAFETY: rustix marks this unsafe because of CLONE_FILES alone, which is masked out above.
     Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
 }
+
+/// Gives the calling thread a root and a working directory of its own, which entering a mount namespace needs.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn unshare_directories() -> io::Result<()> {
+    // SAFETY: rustix marks this unsafe because of CLONE_FILES alone, which is not among the flags.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) }?)
+}

@@ -35,13 +35,13 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         copy(client.image_save(&flags.args).await?, stdout().lock()).await?;
         return Ok(0);
     };
-    let file = Partial::create(Path::new(path))?;
+    let file = Partial::create(Path::new(path), "failed to save image")?;
     copy(client.image_save(&flags.args).await?, &file.file).await?;
     file.finish()?;
     Ok(0)
 }
 
-async fn copy(mut from: Bytestream, mut to: impl Write) -> Result<(), Failure> {
+pub(super) async fn copy(mut from: Bytestream, mut to: impl Write) -> Result<(), Failure> {
     while let Some(piece) = from.next().await? {
         to.write_all(&piece)?;
     }
@@ -50,29 +50,30 @@ async fn copy(mut from: Bytestream, mut to: impl Write) -> Result<(), Failure> {
 }
 
 /// A file that takes its name when it is complete, and leaves nothing behind when it never is.
-struct Partial {
-    file: File,
+pub(super) struct Partial {
+    pub(super) file: File,
+    /// What messages call the whole.
+    step: &'static str,
     temporary: PathBuf,
     path: PathBuf,
 }
 
 impl Partial {
-    fn create(path: &Path) -> Result<Self> {
-        let step = || "failed to save image";
+    pub(super) fn create(path: &Path, step: &'static str) -> Result<Self> {
         if path.is_dir() {
             return Err(Error::invalid(format!(
-                "failed to save image: invalid output path: {:?} is a directory",
+                "{step}: invalid output path: {:?} is a directory",
                 path.display().to_string()
             )));
         }
-        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput)).context(step)?;
+        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput)).context(|| step)?;
         let temporary = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-        let file = File::create_new(&temporary).context(step)?;
-        Ok(Self { file, temporary, path: path.to_owned() })
+        let file = File::create_new(&temporary).context(|| step)?;
+        Ok(Self { file, step, temporary, path: path.to_owned() })
     }
 
-    fn finish(&self) -> Result<()> {
-        std::fs::rename(&self.temporary, &self.path).context(|| "failed to save image")
+    pub(super) fn finish(&self) -> Result<()> {
+        std::fs::rename(&self.temporary, &self.path).context(|| self.step)
     }
 }
 

@@ -128,6 +128,8 @@ fn exit_code(error: &Error) -> i32 {
 }
 
 async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<Attachment>) -> Result<Launched> {
+    // Two overlays must not write to the same folder: whoever copies something into it is waited for.
+    let _quiet = container.files.lock().await;
     // The shim starts up while its task is put together.
     let (program, run_dir) = (core.program(), core.run_dir(&container.id));
     let spawned = blocking(move || dhow_shim::spawn(&program, &run_dir)).await?;

@@ -38,6 +38,8 @@ pub(crate) struct Container {
     pub created: Timestamp,
     pub image: Option<Digest>,
     pub layer: Option<Digest>,
+    /// Held while it is started, and while somebody else writes to its files.
+    pub files: Arc<tokio::sync::Mutex<()>>,
     view: RwLock<Arc<View>>,
     mailbox: mpsc::UnboundedSender<Command>,
 }
@@ -102,7 +104,8 @@ impl Container {
         view: View,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Command>) {
         let (mailbox, commands) = mpsc::unbounded_channel();
-        let container = Self { id, created, image, layer, view: RwLock::new(Arc::new(view)), mailbox };
+        let (files, view) = (Arc::default(), RwLock::new(Arc::new(view)));
+        let container = Self { id, created, image, layer, files, view, mailbox };
         (Arc::new(container), commands)
     }
 

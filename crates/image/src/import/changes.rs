@@ -9,12 +9,18 @@ use crate::time;
 /// The shell of commands in their shell form.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
-/// The config that these instructions make out of an empty one.
-pub(super) fn apply(changes: &[String]) -> Result<RunConfig> {
-    let mut run = RunConfig::default();
+/// The config that these instructions make out of another one.
+pub(crate) fn apply_to(mut run: RunConfig, changes: &[String]) -> Result<RunConfig> {
+    let mut has_command = false;
     for line in changes.iter().flat_map(|change| lines(change)) {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
-        instruction(&mut run, &word.to_ascii_uppercase(), rest.trim())?;
+        let word = word.to_ascii_uppercase();
+        instruction(&mut run, &word, rest.trim())?;
+        has_command |= word == "CMD";
+        // Arguments of another program mean nothing to this one.
+        if word == "ENTRYPOINT" && !has_command {
+            run.cmd = None;
+        }
     }
     Ok(run)
 }
@@ -41,7 +47,7 @@ fn instruction(run: &mut RunConfig, word: &str, rest: &str) -> Result<()> {
         "WORKDIR",
     ];
     if !known.contains(&word) {
-        return Err(Error::invalid(format!("{word} is not a valid change command")));
+        return Err(Error::invalid(format!("{} is not a valid change command", word.to_ascii_lowercase())));
     }
     if rest.is_empty() && !matches!(word, "CMD" | "ENTRYPOINT") {
         return Err(Error::invalid(format!("{word} requires at least one argument")));
@@ -206,7 +212,8 @@ mod tests {
     use super::*;
 
     fn apply_all(changes: &[&str]) -> Result<RunConfig> {
-        apply(&changes.iter().map(|change| (*change).to_owned()).collect::<Vec<_>>())
+        let changes: Vec<_> = changes.iter().map(|change| (*change).to_owned()).collect();
+        apply_to(RunConfig::default(), &changes)
     }
 
     fn json_of(changes: &[&str]) -> String {
@@ -244,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_no_change_is_refused() {
         for (change, message) in [
-            ("RUN x", "RUN is not a valid change command"),
+            ("RUN x", "run is not a valid change command"),
             ("ENV", "ENV requires at least one argument"),
             ("ENV A", "ENV must have two arguments"),
             ("ENV =x", "ENV names can not be blank"),

@@ -18,12 +18,6 @@ macro_rules! later {
 }
 
 static LATER: &[Route] = later! {
-    GET "/containers/{id}/changes" "changes of a container's file system"
-    GET "/containers/{id}/export" "exporting containers"
-    GET "/containers/{id}/archive" "copying from containers"
-    HEAD "/containers/{id}/archive" "copying from containers"
-    PUT "/containers/{id}/archive" "copying into containers"
-    POST "/commit" "committing containers"
     POST "/build" "building images"
     POST "/build/cancel" "cancelling builds"
     GET "/images/search" "searching for images"

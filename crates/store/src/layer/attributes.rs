@@ -9,10 +9,10 @@ use dhow_errdefs::{Result, ResultExt};
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::archive::{Entry, Time};
 use super::name::Name;
 use super::tree::{Spot, refused};
 use crate::root::Namespace;
+use dhow_archive::{Entry, Time};
 
 /// Sets attributes as far as this process may, and counts where it may not.
 ///

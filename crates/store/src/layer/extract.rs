@@ -11,11 +11,11 @@ use dhow_oci::Hasher;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 
-use super::archive::{Archive, Entry, Extent, Kind};
 use super::attributes::{Attributes, check_names, step};
 use super::manifest::{Line, Manifest};
 use super::name::{Meaning, Name};
 use super::tree::{FOLDER, Spot, Tree, is_folder, is_whiteout, open_plain, refused};
+use dhow_archive::{Archive, Entry, Extent, Kind};
 
 /// Unpacks one archive into one tree.
 #[derive(Debug)]

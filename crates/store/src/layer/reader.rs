@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use dhow_errdefs::Result;
 
-use super::archive::{Archive, Kind};
+use dhow_archive::{Archive, Kind};
 
 /// Reads a tar from the beginning to the end. What it holds in memory is bounded whatever the archive says.
 ///

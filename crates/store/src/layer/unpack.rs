@@ -6,10 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use dhow_archive::Archive;
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
 
-use super::archive::Archive;
 use super::attributes::Attributes;
 use super::extract::{Extracted, Extractor};
 use super::manifest::Manifest;

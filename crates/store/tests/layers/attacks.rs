@@ -241,7 +241,7 @@ fn nothing_escapes() {
         }
         drop(world.store.layers().unpack(&archive.end()[..], &UnpackOptions::default()));
         world.assert_outside_untouched();
-        prop_assert_eq!(names(&world.store.root().join("layers")), ["empty"]);
+        prop_assert_eq!(names(&world.store.root().join("layers")), ["base"]);
         Ok(())
     };
     TestRunner::new(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })

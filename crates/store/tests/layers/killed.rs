@@ -99,7 +99,7 @@ fn check(root: &Path) {
         assert!(containers.contains(&id), "{id} has no record");
     }
     let mut folders: Vec<String> = layers.iter().map(|layer| layer.number.to_string()).collect();
-    folders.push("empty".into());
+    folders.push("base".into());
     folders.sort();
     assert_eq!(names(&root.join("layers")), folders);
     assert_eq!(names(&root.join("content/ingest")), [""; 0]);

@@ -78,9 +78,10 @@ fn a_chain_is_keyed_as_oci_says_and_stored_once() {
     assert_eq!(Some(first[2].chain_id), chain_id(&diff_ids));
     assert_eq!(world.store.metadata().chain(&first[2].chain_id).unwrap().len(), 3);
     world.store.wait_for_deletions();
-    assert_eq!(names(&world.store.root().join("layers")).len(), 4, "three and the empty one");
+    assert_eq!(names(&world.store.root().join("layers")).len(), 4, "three and the base");
     let overlay = world.store.snapshots().prepare("c", Some(&first[2].chain_id)).unwrap();
-    assert_eq!(overlay.lower, first.iter().rev().map(|layer| layers.diff(layer)).collect::<Vec<_>>());
+    let base = world.store.root().join("layers/base");
+    assert_eq!(overlay.lower, first.iter().rev().map(|layer| layers.diff(layer)).chain([base]).collect::<Vec<_>>());
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn collection_keeps_what_is_referred_to_and_no_more() {
     let collected = store.collect().unwrap();
     assert_eq!((collected.layers, collected.blobs), (0, 3), "two layers' blobs and the manifest");
     assert!(store.content().stat(&one.id).unwrap().is_some());
-    assert_eq!(store.snapshots().prepare("c1", container("c1", &one).layer.as_ref()).unwrap().lower.len(), 2);
+    assert_eq!(store.snapshots().prepare("c1", container("c1", &one).layer.as_ref()).unwrap().lower.len(), 3);
 
     assert!(store.metadata().delete_container("c1").unwrap());
     let collected = store.collect().unwrap();

@@ -48,8 +48,7 @@ impl World {
     /// Nothing unpacked is left, and nothing outside was touched.
     pub(crate) fn assert_nothing_left(&self) {
         self.store.wait_for_deletions();
-        assert_eq!(names(&self.store.root().join("layers")), ["empty"]);
-        assert_eq!(names(&self.store.root().join("layers/empty")), [""; 0]);
+        assert_eq!(names(&self.store.root().join("layers")), ["base"]);
         assert_eq!(names(&self.store.root().join("trash")), [""; 0]);
         assert_eq!(self.store.metadata().layers().unwrap(), []);
         self.assert_outside_untouched();

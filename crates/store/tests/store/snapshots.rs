@@ -6,12 +6,15 @@ use dhow_oci::Digest;
 use dhow_store::Store;
 
 #[test]
-fn a_container_without_layers_stands_on_an_empty_folder() {
+fn a_container_without_layers_has_the_mount_points() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let overlay = store.snapshots().prepare("c1", None).unwrap();
     assert_eq!(overlay.lower.len(), 1);
-    assert_eq!(fs::read_dir(&overlay.lower[0]).unwrap().count(), 0);
+    let mut found: Vec<_> = fs::read_dir(&overlay.lower[0]).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    found.sort();
+    assert_eq!(found, [".dockerenv", "dev", "etc", "proc", "sys"]);
+    assert_eq!(fs::read_link(overlay.lower[0].join("etc/mtab")).unwrap(), std::path::Path::new("/proc/mounts"));
     assert!(overlay.upper.is_dir() && overlay.work.is_dir());
     assert_eq!(store.snapshots().overlay("c1", None).unwrap(), overlay);
 }

@@ -12,9 +12,11 @@ const EXTENTS_MAX: usize = 1 << 20;
 
 /// A piece of data in a file, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::layer) struct Extent {
-    pub(in crate::layer) offset: u64,
-    pub(in crate::layer) length: u64,
+pub struct Extent {
+    /// From the file's beginning.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
 }
 
 /// A file with holes.

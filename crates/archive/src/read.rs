@@ -18,18 +18,18 @@ use tar::{EntryType, Header};
 
 use entry::Long;
 
-pub(super) use entry::{Entry, Kind, Time};
-pub(super) use sparse::Extent;
+pub use entry::{Entry, Kind, Time};
+pub use sparse::Extent;
 
 /// The unit of a tar, in bytes.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// The longest record that is read into memory: PAX records hold names, link targets and extended attributes.
 const RECORD_MAX: u64 = 1 << 20;
 
 /// A tar that is being read.
 #[derive(Debug)]
-pub(super) struct Archive<R> {
+pub struct Archive<R> {
     input: R,
     /// Bytes of contents of the present entry that were not read yet.
     remaining: u64,
@@ -40,12 +40,18 @@ pub(super) struct Archive<R> {
 }
 
 impl<R: BufRead> Archive<R> {
-    pub(super) fn new(input: R, lenient: bool) -> Self {
+    /// Begins to read. `lenient`: the end marker may be missing.
+    pub fn new(input: R, lenient: bool) -> Self {
         Self { input, remaining: 0, padding: 0, lenient }
     }
 
     /// The next entry; none at the end marker. Contents of the entry before that were not read are passed over.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>> {
+    ///
+    /// # Errors
+    /// [`DataLoss`](dhow_errdefs::Class::DataLoss) when the archive is damaged or ends too early,
+    /// [`ResourceExhausted`](dhow_errdefs::Class::ResourceExhausted) when a name is longer than a name can be.
+    #[expect(clippy::should_implement_trait, reason = "the entries borrow the archive's contents, in turn")]
+    pub fn next(&mut self) -> Result<Option<Entry>> {
         let mut long = Long::default();
         loop {
             self.pass_over()?;
@@ -68,7 +74,10 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// The next piece of the present entry's contents; empty at their end. To be [consumed](Self::consume).
-    pub(super) fn contents(&mut self) -> Result<&[u8]> {
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn contents(&mut self) -> Result<&[u8]> {
         if self.remaining == 0 {
             return Ok(&[]);
         }
@@ -81,13 +90,16 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// Says that `length` bytes of the last piece were used.
-    pub(super) fn consume(&mut self, length: usize) {
+    pub fn consume(&mut self, length: usize) {
         self.input.consume(length);
         self.remaining -= length as u64;
     }
 
     /// After the end marker: reads on to the end of the stream, where only zeros may follow.
-    pub(super) fn finish(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`DataLoss`](dhow_errdefs::Class::DataLoss) when something else follows.
+    pub fn finish(mut self) -> Result<()> {
         loop {
             let rest = self.input.fill_buf().context(|| "read the archive")?;
             if rest.is_empty() {

@@ -9,50 +9,64 @@ use super::{field, text};
 
 /// Something in a tree, as an archive describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::layer) struct Entry {
+pub struct Entry {
     /// As written: it may be absolute, and it may try to climb.
-    pub(in crate::layer) path: Vec<u8>,
-    pub(in crate::layer) kind: Kind,
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
     /// Permission bits with set-user-ID, set-group-ID and sticky.
-    pub(in crate::layer) mode: u32,
-    pub(in crate::layer) uid: u32,
-    pub(in crate::layer) gid: u32,
-    pub(in crate::layer) mtime: Time,
-    pub(in crate::layer) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// When it was changed last.
+    pub mtime: Time,
+    /// Extended attributes, names and values.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::layer) enum Kind {
+pub enum Kind {
+    /// A file; its contents follow.
     File {
         /// With holes.
         size: u64,
         /// Where the contents belong, if the file has holes.
         extents: Option<Vec<Extent>>,
     },
+    /// A folder.
     Directory,
     /// The target, as written.
     Symlink(Vec<u8>),
     /// The other name, as written.
     Hardlink(Vec<u8>),
+    /// A character device.
     Character {
+        /// Its driver.
         major: u32,
+        /// Which one of the driver's.
         minor: u32,
     },
+    /// A block device.
     Block {
+        /// Its driver.
         major: u32,
+        /// Which one of the driver's.
         minor: u32,
     },
+    /// A named pipe.
     Fifo,
 }
 
 /// A time of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::layer) struct Time {
+pub struct Time {
     /// Since 1970; negative before.
-    pub(in crate::layer) seconds: i64,
+    pub seconds: i64,
     /// Below 1,000,000,000.
-    pub(in crate::layer) nanoseconds: u32,
+    pub nanoseconds: u32,
 }
 
 /// What came before the header because it does not fit into it.

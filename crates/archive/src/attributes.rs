@@ -1,0 +1,100 @@
+//! Extended attributes: which ones travel, reading them, setting them.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr};
+use rustix::io::Errno;
+
+/// Most bytes of attributes of one file: a reader must not hold more (`XATTR_LIST_MAX` allows many times that).
+const MOST: usize = 512 << 10;
+
+/// Attributes by name.
+pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Whether an attribute means the same in another tree: the user's own, capabilities, access lists. The rest belongs to
+/// this machine's file systems, to its security modules, or to overlay, where it would say which folders a container sees.
+pub(crate) fn travels(name: &[u8]) -> bool {
+    if name.starts_with(b"user.overlay.") {
+        return false;
+    }
+    name.starts_with(b"user.")
+        || matches!(name, b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default")
+}
+
+/// The attributes of an open file that travel. What a file system does not have is not there.
+pub(crate) fn read(file: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
+    let mut names = [0_u8; 4096];
+    let length = match flistxattr(file, &mut names) {
+        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Ok(length) => length,
+        Err(Errno::RANGE) => return read_all(file, &long_names(file)?),
+        Err(error) => return Err(error),
+    };
+    read_all(file, &names[..length])
+}
+
+fn long_names(file: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    let mut names = vec![0; 64 << 10];
+    let length = flistxattr(file, &mut names[..])?;
+    names.truncate(length);
+    Ok(names)
+}
+
+fn read_all(file: BorrowedFd<'_>, names: &[u8]) -> Result<Xattrs, Errno> {
+    let (mut found, mut total) = (Vec::new(), 0);
+    for name in names.split_inclusive(|byte| *byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        if !travels(name.to_bytes()) {
+            continue;
+        }
+        let mut value = vec![0_u8; 64 << 10];
+        match fgetxattr(file, name, &mut value[..]) {
+            Ok(length) => value.truncate(length),
+            // Taken away meanwhile.
+            Err(Errno::NODATA) => continue,
+            Err(error) => return Err(error),
+        }
+        total += value.len();
+        if total > MOST {
+            return Err(Errno::TOOBIG);
+        }
+        found.push((name.to_bytes().to_vec(), value));
+    }
+    Ok(found)
+}
+
+/// Sets the attributes that travel. Those that this file system does not have, or this user may not set, are left out.
+pub(crate) fn set(file: &File, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Errno> {
+    for (name, value) in xattrs.iter().filter(|(name, _)| travels(name)) {
+        match rustix::fs::fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty()) {
+            Err(Errno::NOTSUP | Errno::PERM | Errno::INVAL) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// The path by which an open file is reached again, whatever has become of its name.
+pub(crate) fn magic(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_this_machine_stays() {
+        for name in ["user.x", "security.capability", "system.posix_acl_default"] {
+            assert!(travels(name.as_bytes()), "{name}");
+        }
+        for name in
+            ["trusted.overlay.opaque", "user.overlay.redirect", "security.selinux", "trusted.x", "system.nfs4_acl"]
+        {
+            assert!(!travels(name.as_bytes()), "{name}");
+        }
+    }
+}

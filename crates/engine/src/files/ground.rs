@@ -1,0 +1,219 @@
+//! Where a container's files are found.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_store::Overlay;
+use dhow_sys::{mount, namespace};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
+use tokio::sync::OwnedMutexGuard;
+
+use super::path;
+use super::stat::resolve;
+use crate::container::{Container, View, shareable};
+use crate::core::Core;
+use crate::create::Source;
+use crate::rootfs::Root;
+
+/// How often a container may start and end while somebody looks for its files.
+const PATIENCE: usize = 10;
+
+/// What is going to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// A container's files at one moment.
+#[derive(Debug)]
+pub(super) enum Ground {
+    /// It runs: the root of its first process.
+    Running(Root),
+    Stopped(Parts),
+}
+
+/// What the root file system of a container that does not run is put together of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    overlay: Overlay,
+    /// The container's own folder, over which the root is mounted for the moment.
+    place: PathBuf,
+    volumes: Vec<Volume>,
+    /// It must not start while something is written, nor may two write.
+    quiet: OwnedMutexGuard<()>,
+}
+
+/// Something of the host's that the container has in its tree.
+#[derive(Debug)]
+struct Volume {
+    source: PathBuf,
+    target: String,
+    recursive: bool,
+    read_only: bool,
+}
+
+impl Ground {
+    /// Finds out where the files are. Waits while the container is being started and while others write to it.
+    pub(super) async fn find(core: &Core, container: &Container) -> Result<Self> {
+        for _ in 0..PATIENCE {
+            let quiet = Arc::clone(&container.files).lock_owned().await;
+            let view = container.view();
+            if !shareable(&view) {
+                return Parts::of(core, container, &view, quiet).map(Self::Stopped);
+            }
+            // The number is the process's as long as the container has not ended meanwhile.
+            let root = Root::of_process(view.pid);
+            if container.view().pid == view.pid {
+                return root.map(Self::Running);
+            }
+        }
+        Err(Error::unavailable(format!("container {} does not stay in one state", container.id)))
+    }
+
+    /// Does something with the root. For a container that does not run this changes the mount namespace of the calling
+    /// thread: it must be one that ends afterwards.
+    pub(super) fn enter<T>(self, access: Access, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Running(root) => work(&root),
+            Self::Stopped(parts) => parts.enter(access, work),
+        }
+    }
+}
+
+impl Parts {
+    fn of(core: &Core, container: &Container, view: &View, quiet: OwnedMutexGuard<()>) -> Result<Self> {
+        let volumes = view.body.mounts.iter().filter_map(|mount| {
+            let (source, recursive) = match &mount.source {
+                Source::Bind { path, recursive, .. } => (PathBuf::from(path), *recursive),
+                Source::Volume { name, subpath, .. } => (core.volumes.data(name).join(subpath), true),
+                // It has files only while the container runs.
+                Source::Tmpfs { .. } => return None,
+            };
+            Some(Volume { source, target: mount.destination.clone(), recursive, read_only: mount.read_only })
+        });
+        Ok(Self {
+            overlay: core.store.snapshots().overlay(&container.id, container.layer.as_ref())?,
+            place: core.store.snapshots().dir(&container.id),
+            volumes: volumes.collect(),
+            quiet,
+        })
+    }
+
+    fn enter<T>(self, access: Access, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+        let step = || "look into the container's file system";
+        namespace::unshare(ThreadNameSpaceType::MOUNT).context(step)?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .map_err(io::Error::from)
+            .context(step)?;
+        if access == Access::Read {
+            let root = Root::of_overlay(&self.overlay)?;
+            // A volume whose place is not in the image is seen only when the place has been made.
+            if self.volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
+                let root = self.mounted(root)?;
+                let Self { volumes, quiet, .. } = self;
+                attach(&root, &volumes)?;
+                // Whoever reads slowly keeps nobody from starting it.
+                drop(quiet);
+                return work(&root);
+            }
+        }
+        let root = self.mounted(Root::of_overlay_to_write(&self.overlay)?)?;
+        for volume in &self.volumes {
+            match place(&root, volume) {
+                // Its source is gone, or its place lies behind a link: it is seen when the container runs.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
+            }
+        }
+        attach(&root, &self.volumes)?;
+        work(&root)
+    }
+
+    /// The root with a place in this thread's namespace, so that others can be mounted into it.
+    fn mounted(&self, root: Root) -> Result<Root> {
+        let step = || "look into the container's file system";
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let place = openat(CWD, &self.place, flags, Mode::empty()).map_err(io::Error::from).context(step)?;
+        mount::attach(&root, place).context(step)?;
+        Ok(root)
+    }
+}
+
+/// Mounts volumes into the root, in their order, as the runtime does.
+fn attach(root: &Root, volumes: &[Volume]) -> Result<()> {
+    for volume in volumes {
+        let attached = (|| {
+            let source = openat(CWD, &volume.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            let tree = mount::clone_tree(source, volume.recursive)?;
+            if volume.read_only {
+                let change = mount::Change { set: mount::RDONLY, ..mount::Change::default() };
+                mount::set_attributes(&tree, change, true)?;
+            }
+            mount::attach(tree, resolve(root, &volume.target, OFlags::empty())?)
+        })();
+        match attached {
+            // The source has been removed: then nothing of it is seen.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result.context(|| format!("mount {}", volume.target))?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes the place of a volume, a file for a file and a folder for everything else.
+fn place(root: &Root, volume: &Volume) -> Result<(), Errno> {
+    match resolve(root, &volume.target, OFlags::empty()) {
+        Err(Errno::NOENT) => {}
+        result => return result.map(drop),
+    }
+    let mut folder = resolve(root, "/", OFlags::DIRECTORY)?;
+    let (parents, last) = path::split(&volume.target);
+    for component in parents.split('/').filter(|component| !component.is_empty()) {
+        folder = inside(folder, component)?;
+    }
+    let source = openat(CWD, &volume.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(source)?.st_mode) == FileType::Directory {
+        return inside(folder, last).map(drop);
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(&folder, last, flags, Mode::from_raw_mode(0o755)).map(drop)
+}
+
+/// A folder in a folder, made if it is missing; links are not followed.
+fn inside(folder: OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    match mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error),
+    }
+    openat(&folder, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The root file system of a running container without what is mounted into it.
+///
+/// It is fetched by a thread that enters the container's mount namespace and brings nothing back but a descriptor.
+pub(super) fn bare(pid: i32) -> Result<Root> {
+    let died = |_| Err(Error::internal("a thread that visits a container died"));
+    thread::scope(|scope| scope.spawn(|| visit(pid)).join().unwrap_or_else(died))
+        .context(|| "look into the container's file system")
+}
+
+fn visit(pid: i32) -> Result<Root> {
+    let path = format!("/proc/{pid}/ns/mnt");
+    let file = openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let file = file.map_err(io::Error::from).context(|| format!("open {path}"))?;
+    namespace::unshare_directories().context(|| "leave the engine's directories")?;
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Mount))
+        .map_err(io::Error::from)
+        .context(|| "enter the mount namespace")?;
+    let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let root = root.map_err(io::Error::from).context(|| "open /")?;
+    mount::clone_tree(root, false).map(Root::of_folder).context(|| "clone the root")
+}
