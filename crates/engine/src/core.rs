@@ -1,15 +1,19 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_image::Images;
 use dhow_runtime::seccomp;
 use dhow_shim::protocol::Exit;
 use dhow_store::{Metadata, Store};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use tokio::sync::watch;
 
 use crate::Config;
@@ -37,6 +41,8 @@ pub(crate) struct Core {
     pub identities: Identities,
     pub sampler: Sampler,
     containers: Mutex<Index<Container>>,
+    /// An engine takes what is in its exec root and of no container it knows for leftovers, so it must be the only one.
+    _exec_root: ExecRoot,
     /// Every owner holds a receiver, so that it is known when all have ended.
     closing: watch::Sender<bool>,
 }
@@ -65,12 +71,43 @@ impl Identities {
     }
 }
 
+/// The lock on an exec root. The kernel drops it with the process.
+#[derive(Debug)]
+struct ExecRoot(File);
+
+impl ExecRoot {
+    fn lock(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).context(|| format!("create {}", path.display()))?;
+        let name = path.join("lock");
+        let file =
+            File::options().create(true).append(true).open(&name).context(|| format!("open {}", name.display()))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self(file)),
+            Err(Errno::WOULDBLOCK) => {
+                Err(Error::conflict(format!("exec root {} is in use by another engine", path.display()))
+                    .with_hint("stop the other engine, or give this one an exec root of its own (--exec-root)"))
+            }
+            Err(error) => Err(io::Error::from(error)).context(|| format!("lock {}", name.display())),
+        }
+    }
+}
+
+impl Drop for ExecRoot {
+    /// A process that is just being forked holds a copy of the open file until its execve(2): giving the lock up takes
+    /// it from all copies.
+    fn drop(&mut self) {
+        let given_up = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+        debug_assert!(given_up.is_ok(), "a lock that is held can be given up");
+    }
+}
+
 impl Core {
     /// Opens the data root and looks at the host; blocks.
     pub(crate) fn open(config: Config) -> Result<Self> {
         dhow_logs::Config::from_options(&config.log.driver, &config.log.options)
             .context(|| "failed to set log opts")?;
         let host = Host::detect(&config)?;
+        let exec_root = ExecRoot::lock(&config.exec_root)?;
         let store = Arc::new(Store::open(&config.data_root)?);
         for note in store.notes() {
             tracing::warn!("{note}");
@@ -87,6 +124,7 @@ impl Core {
             identities: Identities::default(),
             sampler: Sampler::default(),
             containers: Mutex::default(),
+            _exec_root: exec_root,
             closing: watch::Sender::new(false),
         })
     }
