@@ -26,6 +26,7 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     process(spec)?;
     modes(spec)?;
     policies(&spec.host)?;
+    lines(spec)?;
     crate::launch::capabilities(&spec.host, &[])?;
     SecurityOptions::parse(spec.host.security_opt.as_deref().unwrap_or_default())?;
     if !spec.host.runtime.is_empty() && !facts.runtimes.contains(&spec.host.runtime) {
@@ -138,6 +139,26 @@ fn network(spec: &ContainerSpec) -> Result<()> {
                 .with_hint("use --network none, host or container:ID"))
         }
     }
+}
+
+/// What becomes a part of a line in the container's `/etc` must not become a line of its own.
+fn lines(spec: &ContainerSpec) -> Result<()> {
+    let host = &spec.host;
+    let extra = host.extra_hosts.as_deref().unwrap_or_default();
+    let parts: [(&str, &[String]); 6] = [
+        ("host name", std::slice::from_ref(&spec.hostname)),
+        ("domain name", std::slice::from_ref(&spec.domainname)),
+        ("extra host", extra),
+        ("DNS server", &host.dns),
+        ("DNS search domain", &host.dns_search),
+        ("DNS option", &host.dns_options),
+    ];
+    for (what, texts) in parts {
+        if let Some(text) = texts.iter().find(|text| text.contains(char::is_control)) {
+            return Err(Error::invalid(format!("invalid {what}: {text:?}")));
+        }
+    }
+    Ok(())
 }
 
 fn policies(host: &HostSpec) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Host name and environment of a container's processes.
 
+use std::collections::HashMap;
+
 use crate::spec::ContainerSpec;
 
 /// The search path of programs where image and request name none.
@@ -30,18 +32,25 @@ pub(crate) fn with_home(mut environment: Vec<String>, home: &str) -> Vec<String>
 
 /// Puts `changes` over `base`: a known name is replaced in its place, a new one added, a name without `=` taken out.
 pub(crate) fn merge(base: Vec<String>, changes: &[String]) -> Vec<String> {
-    let mut merged = base;
-    for change in changes {
-        let (name, value) = change.split_once('=').map_or((change.as_str(), None), |(name, value)| (name, Some(value)));
-        let place = merged.iter().position(|variable| variable.split('=').next() == Some(name));
-        match (place, value) {
-            (Some(index), Some(_)) => merged[index].clone_from(change),
-            (Some(index), None) => drop(merged.remove(index)),
-            (None, Some(_)) => merged.push(change.clone()),
-            (None, None) => {}
+    let mut merged: Vec<Option<String>> = Vec::with_capacity(base.len() + changes.len());
+    // Where each name is: a request may name a hundred thousand.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for variable in base.into_iter().chain(changes.iter().cloned()) {
+        let (name, is_set) = variable.split_once('=').map_or((&*variable, false), |(name, _)| (name, true));
+        match places.get(name) {
+            Some(&place) if is_set => merged[place] = Some(variable),
+            Some(&place) => {
+                merged[place] = None;
+                places.remove(&variable);
+            }
+            None if is_set => {
+                places.insert(name.to_owned(), merged.len());
+                merged.push(Some(variable));
+            }
+            None => {}
         }
     }
-    merged
+    merged.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
