@@ -135,8 +135,11 @@ fn user(mount: &Mount, around: &Surroundings<'_>) -> Entry {
             entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation, access])
         }
         Source::Volume { name, subpath, .. } => {
-            let path = around.volumes.join(name).join("_data").join(subpath);
-            entry(&mount.destination, "bind", Some(path), &["rbind", "rprivate", access])
+            let path = around.volumes.join(name).join("_data");
+            let mut entry = entry(&mount.destination, "bind", Some(path), &["rbind", "rprivate", access]);
+            // The runtime finds it, in the moment when it mounts: containers write there, links to the host among the rest.
+            entry.options.extend((!subpath.is_empty()).then(|| format!("x-dhow.subpath={subpath}")));
+            entry
         }
         Source::Tmpfs { options } => tmpfs(&mount.destination, options.clone(), mount.read_only),
     }

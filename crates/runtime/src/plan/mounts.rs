@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{self as oci, Spec};
 use dhow_sys::mount::{self, Change};
-use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx};
 use rustix::io::Errno;
 
 use super::id_map::IdMaps;
@@ -204,7 +204,7 @@ impl Planner<'_> {
     }
 
     fn source_is_procfs(&self) -> bool {
-        openat(CWD, self.source(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).is_ok_and(is_procfs)
+        self.open_source().is_ok_and(is_procfs)
     }
 
     /// The source's path; relative ones start in the bundle.
@@ -216,15 +216,22 @@ impl Planner<'_> {
         let path = self.source();
         let shown = path.display();
         // Opened once: what was checked is what is mounted.
-        let file = openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .map_err(std::io::Error::from)
-            .context(|| format!("bind source {shown}"))?;
-        let stat = rustix::fs::fstat(&file).map_err(std::io::Error::from).context(|| format!("stat {shown}"))?;
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let file = match self.open_source() {
+            Err(Errno::XDEV) => {
+                let subpath = self.options.subpath.as_deref().unwrap_or_default();
+                return Err(Error::invalid(format!("subpath {subpath:?} leads out of {shown}")));
+            }
+            opened => opened.map_err(std::io::Error::from).context(|| format!("bind source {shown}"))?,
+        };
+        // What kind of file it is does not change: its file server is not asked, as a dead one would not answer.
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let stat = statx(&file, "", flags, StatxFlags::TYPE);
+        let stat = stat.map_err(std::io::Error::from).context(|| format!("stat {shown}"))?;
+        let directory = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory;
         let recursive = self.options.recursive_bind;
         let tree = match mount::clone_tree(&file, recursive) {
             Ok(tree) => tree,
-            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) && self.id_map().is_none() => {
+            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) && self.may_be_opened_later() => {
                 let source = Source::Path { path: cstring(path.as_os_str())?, recursive };
                 return Ok(Kind::Bind { source, directory });
             }
@@ -235,6 +242,24 @@ impl Planner<'_> {
             mount::set_id_map(&tree, namespace, recursive).context(|| format!("map the ids of {shown}"))?;
         }
         Ok(Kind::Bind { source: Source::Tree(tree), directory })
+    }
+
+    /// The child may open the path itself: nothing is lost when it is looked up once more.
+    fn may_be_opened_later(&self) -> bool {
+        self.id_map().is_none() && self.options.subpath.is_none()
+    }
+
+    fn open_source(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let source = openat(CWD, self.source(), flags, Mode::empty())?;
+        match &self.options.subpath {
+            None => Ok(source),
+            // Containers write there, and could have put a link to the host's root in the way.
+            Some(subpath) => {
+                let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+                openat2(&source, subpath, flags, Mode::empty(), resolve)
+            }
+        }
     }
 
     /// The maps of an id-mapped mount (its own, else the container's), and whether they hold for all below.

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) copy_up: bool,
     /// `idmap` (false) or `ridmap` (true).
     pub(crate) id_map: Option<bool>,
+    /// `x-dhow.subpath=PATH`: what is mounted is at that path below the source, and no link leads out of the source.
+    pub(crate) subpath: Option<String>,
     /// What is left: parameters of the file system.
     pub(crate) data: Vec<String>,
 }
@@ -45,7 +47,9 @@ impl Options {
             "idmap" => self.id_map = Some(false),
             "ridmap" => self.id_map = Some(true),
             _ => {
-                if let Some(propagation) = propagation(word) {
+                if let Some(path) = word.strip_prefix("x-dhow.subpath=") {
+                    self.subpath = Some(path.to_owned());
+                } else if let Some(propagation) = propagation(word) {
                     self.propagation = Some(propagation);
                 } else if let Some((set, clear)) = attribute(word) {
                     merge(&mut self.change, set, clear);

@@ -245,3 +245,29 @@ fn cve_2025_52881_writes_to_proc_arrive_whatever_the_container_mounts() {
     assert_eq!(world.output(), "5151");
     assert_eq!(fs::read_to_string(world.rootfs().join("proc/sys/kernel/msgmax")).unwrap(), "fake");
 }
+
+/// A path below a volume (`x-dhow.subpath`), where a container has left links: none leads out of the volume.
+#[test]
+fn a_path_below_a_source_stays_below_it() {
+    if !possible() {
+        return;
+    }
+    let world = |subpath: &str| {
+        let mut world = World::shell("cat /mnt/file");
+        let volume = world.path().join("volume");
+        fs::create_dir_all(volume.join("in/side")).unwrap();
+        fs::write(volume.join("in/side/file"), "inside").unwrap();
+        symlink("in", volume.join("near")).unwrap();
+        symlink("/etc", volume.join("host")).unwrap();
+        symlink("../../../../../../../../etc", volume.join("up")).unwrap();
+        symlink("/proc/self/root", volume.join("magic")).unwrap();
+        world.mount("/mnt", "bind", &volume, &["rbind", &format!("x-dhow.subpath={subpath}")]);
+        world
+    };
+    assert_eq!(world("in/side").output(), "inside");
+    assert_eq!(world("near/side").output(), "inside");
+    for subpath in ["host", "up", "up/ssl", "magic", "magic/etc", "..", "in/../../volume"] {
+        let error = world(subpath).error();
+        assert!(error.to_string().contains("leads out") || error.os_error() == Some(40), "{subpath}: {error}");
+    }
+}
