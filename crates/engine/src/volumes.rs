@@ -12,6 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Result, ResultExt};
+use dhow_store::Store;
 
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
@@ -62,15 +63,10 @@ impl Volumes {
     }
 
     /// Removes the anonymous volumes among the mounts.
-    pub(crate) fn remove_anonymous(&self, mounts: &[Mount]) -> Result<()> {
+    pub(crate) fn remove_anonymous(&self, mounts: &[Mount], store: &Store) -> Result<()> {
         for mount in mounts {
             if let Source::Volume { name, anonymous: true, .. } = &mount.source {
-                match fs::remove_dir_all(self.dir.join(name)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(error).context(|| format!("remove volume {name}"));
-                    }
-                    _ => {}
-                }
+                store.discard(&self.dir.join(name))?;
             }
         }
         Ok(())

@@ -55,3 +55,4 @@ pub use room::Room;
 pub use root::FORMAT;
 pub use snapshot::{Overlay, Snapshots, Usage};
 pub use store::Store;
+pub use trash::delete_tree;

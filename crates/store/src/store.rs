@@ -108,6 +108,14 @@ impl Store {
         gc::collect(self)
     }
 
+    /// Takes a file or a tree of this root away at once and deletes it in the background. Says whether it was there.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn discard(&self, path: &Path) -> Result<bool> {
+        self.trash.discard(path)
+    }
+
     /// Waits until what was removed is deleted. For tests, and for those who must have the space now.
     pub fn wait_for_deletions(&self) {
         self.trash.wait();

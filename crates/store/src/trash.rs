@@ -4,6 +4,7 @@ pub(crate) mod remove;
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ impl Trash {
                     self.queue(&target);
                     Ok(true)
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
                 Err(error) => Err(error).context(|| format!("move {} into the trash", path.display())),
             };
         }
@@ -124,6 +125,19 @@ impl Pending {
     fn is_stopped(&self) -> bool {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) == Self::STOPPED
     }
+}
+
+/// Deletes a tree at once, whatever a container has made of it: a path longer than `PATH_MAX`, more levels than a stack
+/// has room for. What is beside it is used as scratch space.
+///
+/// # Errors
+/// What the file system says; `NotFound` when it is not there.
+pub fn delete_tree(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = File::open(parent)?;
+    remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?, &|| false)
 }
 
 fn empty(dir: &File, queue: &Receiver<CString>, pending: &Pending) {

@@ -39,7 +39,7 @@ impl Core {
                 self.containers().release(&name, &draft.id);
                 // Whatever was made is not mentioned anywhere; the next start would drop it, too.
                 let _ = self.store.snapshots().remove(&draft.id);
-                let _ = self.volumes.remove_anonymous(&draft.body.mounts);
+                let _ = self.volumes.remove_anonymous(&draft.body.mounts, &self.store);
                 Err(error)
             }
         }

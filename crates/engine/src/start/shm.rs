@@ -43,7 +43,7 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
 /// Removes the folder of a container that has one.
 pub(crate) fn remove(core: &Core, id: &str) -> Result<()> {
     let dir = core.shm_dir(id);
-    match fs::remove_dir_all(&dir) {
+    match dhow_store::delete_tree(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).context(|| format!("remove {}", dir.display()))
         }

@@ -17,7 +17,7 @@ pub struct Usage {
     pub entries: u64,
 }
 
-/// Walks a tree that may change meanwhile: what vanishes is not counted.
+/// Walks a tree that may change meanwhile: what vanishes is not counted, nor is what is so deep that no path leads there.
 pub(crate) fn of(root: &Path) -> io::Result<Usage> {
     let mut usage = Usage::default();
     let mut linked = HashSet::new();
@@ -26,7 +26,7 @@ pub(crate) fn of(root: &Path) -> io::Result<Usage> {
     while let Some(folder) = folders.pop() {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !first => continue,
+            Err(error) if !first && (error.kind() == io::ErrorKind::NotFound || is_too_deep(&error)) => continue,
             Err(error) => return Err(error),
         };
         first = false;
@@ -44,4 +44,8 @@ pub(crate) fn of(root: &Path) -> io::Result<Usage> {
         }
     }
     Ok(usage)
+}
+
+fn is_too_deep(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NAMETOOLONG.raw_os_error())
 }
