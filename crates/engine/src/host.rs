@@ -81,11 +81,24 @@ fn platform(config: &Config, unified: bool) -> Platform {
         capabilities: capabilities_of_mask(bounding_set().unwrap_or(u64::MAX)),
         unified_cgroups: unified,
         rootless: config.rootless,
+        open_files: raise_open_files(),
         mqueue: Path::new("/dev/mqueue").is_dir(),
         chooses_groups: !fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny"),
         tty_group: maps_group(5),
         network_sysctls: ["ip_unprivileged_port_start", "ping_group_range"].iter().all(|name| ipv4.join(name).exists()),
     }
+}
+
+/// Lets this process have as many files open as it may: a thousand, where nobody says, are soon taken by a few hundred
+/// containers and clients. Returns the limits that were, for containers: programs that close every file they might have
+/// take long with a high limit.
+fn raise_open_files() -> Option<(u64, u64)> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let was = getrlimit(Resource::Nofile);
+    let (current, maximum) = (was.current?, was.maximum?);
+    // It stays as it was if this fails.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(maximum), maximum: Some(maximum) });
+    (raised.is_ok() && current != maximum).then_some((current, maximum))
 }
 
 /// The capabilities that a child of ours can have at all (proc_pid_status(5)).
