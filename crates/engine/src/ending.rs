@@ -28,7 +28,13 @@ impl Core {
         let Stopping { link, paused, mut ended } = container.ask(Command::BeginStop).await?;
         let Some(link) = link else { return Ok(()) };
         self.signalled(&container, number);
-        send(&link, number, paused).await?;
+        match send(&link, number, paused).await {
+            // A shim that is stuck passes nothing on; it is ended with the container.
+            Err(error) if error.class() == Class::DeadlineExceeded => {
+                return finish(&container, &link, false, ended).await;
+            }
+            result => result?,
+        }
         let seconds = timeout.or(spec.stop_timeout).unwrap_or(STOP_TIMEOUT);
         let in_time = match u64::try_from(seconds) {
             Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut ended).await.is_ok(),

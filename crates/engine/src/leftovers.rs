@@ -16,11 +16,9 @@ use crate::link::Link;
 /// something to sweep. A cgroup alone tells nothing, because another engine of this host may have made it.
 pub(crate) fn sweep(core: &Core, id: &str, cgroup: Option<&str>) {
     let run_dir = core.run_dir(id);
-    if run_dir.exists()
-        // A shim that nobody is connected to: of an engine that died, or one that did not hear us.
-        && let Ok((adopted, _)) = Link::adopt(&run_dir)
-    {
-        adopted.kill();
+    // A shim that nobody is connected to: of an engine that died, or one that did not hear us.
+    if run_dir.exists() && Link::kill_shim_of(&run_dir) {
+        tracing::debug!(id, "a shim that was left is killed");
     }
     if let (Some(hierarchy), Some(path)) = (&core.host.cgroups, cgroup)
         && let Err(error) = Cgroup::open(hierarchy, path).and_then(|cgroup| cgroup.delete())

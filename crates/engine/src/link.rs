@@ -26,6 +26,9 @@ use crate::readiness;
 /// How long a shim may take to answer what it can answer at once. Longer means that it is stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a shim may take to start a process, from a disk or a file server that may be slow.
+pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(60);
+
 /// A connection to a shim. Cheap to clone; dropping the last clone closes it and leaves the shim alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Link(Arc<Inner>);
@@ -63,11 +66,17 @@ impl Link {
     /// Finds the shim that lives in `run_dir`. Blocks until it answers.
     pub(crate) fn adopt(run_dir: &Path) -> Result<(Adopted, State)> {
         let (connection, state) = Connection::adopt(run_dir)?;
-        let peer = rustix::net::sockopt::socket_peercred(&connection).map_err(io::Error::from);
-        let pid = peer.context(|| "ask who the shim is")?.pid;
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-        let pidfd = pidfd.map_err(io::Error::from).context(|| "open the shim")?;
+        let pidfd = dhow_shim::process(run_dir)?;
         Ok((Adopted { connection, pidfd }, state))
+    }
+
+    /// Ends the shim that lives in `run_dir`, if one does, without asking: one that is stuck does not answer. Says
+    /// whether there was one.
+    pub(crate) fn kill_shim_of(run_dir: &Path) -> bool {
+        let killed = dhow_shim::process(run_dir).and_then(|pidfd| {
+            rustix::process::pidfd_send_signal(&pidfd, Signal::KILL).map_err(io::Error::from).context(|| "kill a shim")
+        });
+        killed.is_ok()
     }
 
     fn over(
@@ -105,9 +114,7 @@ impl Link {
 
     /// Asks for something that takes no time; a shim that does not answer is stuck.
     pub(crate) async fn ask(&self, op: Op) -> Result<Answer> {
-        tokio::time::timeout(PATIENCE, self.call(op, &[]))
-            .await
-            .map_err(|_| Error::deadline("the container's shim does not answer"))?
+        tokio::time::timeout(PATIENCE, self.call(op, &[])).await.map_err(|_| stuck())?
     }
 
     /// Ends the shim without asking.
@@ -132,6 +139,11 @@ impl Pending {
     pub(crate) async fn wait(self) -> Result<Answer> {
         Ok(self.0.await.map_err(|_| gone())??)
     }
+
+    /// Waits as long as a shim may take for something of which it does not know how long it takes.
+    pub(crate) async fn wait_patiently(self) -> Result<Answer> {
+        tokio::time::timeout(LONG_PATIENCE, self.wait()).await.map_err(|_| stuck())?
+    }
 }
 
 /// A shim that was found and is not watched yet.
@@ -153,6 +165,10 @@ impl Adopted {
         let (socket, buffer, early) = self.connection.into_parts();
         Link::over(socket, buffer, early.into(), self.pidfd, None)
     }
+}
+
+fn stuck() -> Error {
+    Error::deadline("the container's shim does not answer")
 }
 
 fn gone() -> Error {

@@ -1,11 +1,13 @@
 //! The shim's socket, at paths longer than a socket's address may be (108 bytes, unix(7)).
 
-use std::os::fd::AsRawFd;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Result, ResultExt};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::process::{PidfdFlags, pidfd_open};
 
 /// The socket's name in the container's run directory.
 pub(crate) const NAME: &str = "shim.sock";
@@ -19,10 +21,22 @@ pub fn connect(run_dir: &Path) -> Result<UnixStream> {
         .context(|| format!("connect to the shim in {}", run_dir.display()))
 }
 
+/// The process of the shim that lives in `run_dir`: the kernel tells who listens at its socket (unix(7), SO_PEERCRED),
+/// whether the shim answers or not.
+///
+/// # Errors
+/// `NotFound` or `Unavailable` when none lives there.
+pub fn process(run_dir: &Path) -> Result<OwnedFd> {
+    let connection = connect(run_dir)?;
+    let step = || format!("find the shim in {}", run_dir.display());
+    let peer = rustix::net::sockopt::socket_peercred(&connection).map_err(io::Error::from).context(step)?;
+    pidfd_open(peer.pid, PidfdFlags::empty()).map_err(io::Error::from).context(step)
+}
+
 /// Listens in that directory under a name. A socket that was left there is replaced.
 pub(crate) fn listen(directory: &Path, name: &str) -> Result<UnixListener> {
     let bind = |path: &Path| match UnixListener::bind(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             std::fs::remove_file(path)?;
             UnixListener::bind(path)
         }
@@ -32,11 +46,7 @@ pub(crate) fn listen(directory: &Path, name: &str) -> Result<UnixListener> {
 }
 
 /// Calls with a short path to the socket: through the directory's descriptor.
-fn through_descriptor<T>(
-    directory: &Path,
-    name: &str,
-    call: impl FnOnce(&Path) -> std::io::Result<T>,
-) -> std::io::Result<T> {
+fn through_descriptor<T>(directory: &Path, name: &str, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
     call(&PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())))

@@ -33,7 +33,7 @@ mod stdin;
 mod streams;
 mod supervisor;
 
-pub use address::connect;
+pub use address::{connect, process};
 pub use connection::Connection;
 pub use dhow_logs::Timestamp;
 pub use role::main;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::owner::{Next, Owner};
 use super::{Fact, State};
+use crate::link::PATIENCE;
 use crate::spec::RestartPolicy;
 use crate::{RemoveOptions, WaitCondition};
 
@@ -37,7 +38,7 @@ impl Owner {
         }
         self.apply(if again { Fact::EndedToRestart } else { Fact::Ended });
         self.core.execs_ended(&self.container.id);
-        self.set_overdue();
+        self.set_overdue(PATIENCE);
         // Also where it is started again: Docker's `wait` returns at the end of a run.
         self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
         self.tell_event("die", &[("exitCode", exit.code.to_string()), ("execDuration", self.seconds())]);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_logs::Timestamp;
 use dhow_shim::protocol::{Answer, Op};
+use tokio::sync::oneshot;
 
 use super::owner::{Next, Owner};
 use super::{Attachment, Command, Container, Fact, Reply, Request, State, View};
 use crate::WaitCondition;
 use crate::core::Core;
-use crate::link::{Events, Link, PATIENCE};
+use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE};
 
 /// A container that runs.
 #[derive(Debug)]
@@ -50,14 +51,21 @@ impl Owner {
         self.dirty = true;
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let attachments = std::mem::take(&mut self.attachments);
+        let (give_up, given_up) = oneshot::channel();
+        self.launching = Some(give_up);
+        self.set_overdue(LONG_PATIENCE);
         tokio::spawn(async move {
-            let outcome = launch(core, &container, attachments).await;
+            let outcome = tokio::select! {
+                outcome = launch(Arc::clone(&core), &container, attachments) => outcome,
+                Ok(()) = given_up => Err(gave_up(&core, &container).await),
+            };
             // An owner that has gone meanwhile has no use for it; dropping the link leaves the shim to the next engine.
             let _ = container.tell(Command::Launched(Box::new(outcome)));
         });
     }
 
     pub(super) async fn launched(&mut self, outcome: Result<Launched>) -> Next {
+        (self.launching, self.overdue_at) = (None, None);
         match outcome {
             Ok(launched) => self.runs(launched).await,
             Err(error) => self.failed(error).await,
@@ -157,6 +165,17 @@ async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<At
             Err(crate::start::failure(error))
         }
     }
+}
+
+/// Takes away what there is of a launch that waits for something that does not come: a file server that is dead, a
+/// runtime that hangs. Whoever waits there comes back to nobody.
+async fn gave_up(core: &Arc<Core>, container: &Arc<Container>) -> Error {
+    let swept = sweep(core, container).await;
+    let error = Error::deadline("the start took too long and was given up");
+    crate::start::failure(match swept {
+        Ok(()) => error,
+        Err(cause) => error.with_cause(cause),
+    })
 }
 
 async fn sweep(core: &Arc<Core>, container: &Arc<Container>) -> Result<()> {

@@ -36,6 +36,8 @@ pub(crate) struct Owner {
     pub(super) starting: Vec<Reply<()>>,
     /// Commands that make sense only when a launch has come to its end.
     deferred: Vec<Command>,
+    /// Gives the launch that is under way up.
+    pub(super) launching: Option<oneshot::Sender<()>>,
     pub(super) removal: Option<Removal>,
     /// A shim was told to launch, and nobody has said since that everything of it is undone.
     pub(super) dirty: bool,
@@ -89,6 +91,7 @@ impl Owner {
             attachments: Vec::new(),
             starting: Vec::new(),
             deferred: Vec::new(),
+            launching: None,
             removal: None,
             restart_at: None,
             backoff: super::ending::FIRST_BACKOFF,
@@ -127,6 +130,9 @@ impl Owner {
 
     async fn command(&mut self, command: Command) -> Next {
         if self.condition.state == State::Starting && waits_for_the_launch(&command) {
+            if wants_the_end(&command) {
+                self.set_overdue(PATIENCE);
+            }
             self.deferred.push(command);
             return Next::Continue;
         }
@@ -345,17 +351,25 @@ impl Owner {
     /// container goes on without it.
     async fn overdue(&mut self) -> Next {
         self.overdue_at = None;
+        if let Some(launching) = self.launching.take() {
+            self.force_end();
+            // It has just come to its end by itself.
+            let _ = launching.send(());
+            return Next::Continue;
+        }
         if self.forced {
             return self.shim_lost().await;
         }
         self.forced = true;
         self.force_end();
-        self.set_overdue();
+        self.set_overdue(PATIENCE);
         Next::Continue
     }
 
-    pub(super) fn set_overdue(&mut self) {
-        self.overdue_at.get_or_insert(Instant::now() + PATIENCE);
+    /// Something is to happen in that time, if nobody expects it sooner.
+    pub(super) fn set_overdue(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        self.overdue_at = Some(self.overdue_at.map_or(deadline, |sooner| sooner.min(deadline)));
     }
 
     /// Takes a shim's events up.
@@ -377,6 +391,15 @@ fn waits_for_the_launch(command: &Command) -> bool {
         Command::Remove(options, _) => !options.force,
         Command::Start(_) | Command::ForceEnd | Command::Attach(..) | Command::Rename(..) | Command::Wait(..) => false,
         Command::ShimBorn(_) | Command::Launched(_) => false,
+    }
+}
+
+/// Commands for whose sake a launch that takes long is given up.
+fn wants_the_end(command: &Command) -> bool {
+    match command {
+        Command::BeginStop(_) | Command::Remove(..) => true,
+        Command::BeginKill(signal, _) => *signal == crate::signal::KILL,
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@ use dhow_shim::protocol::{Kill, Op};
 use super::owner::{Next, Owner};
 use super::{Body, Container, Fact, Reply, Request, State};
 use crate::core::Core;
+use crate::link::PATIENCE;
 use crate::{RemoveOptions, WaitCondition};
 
 /// A removal that is under way.
@@ -49,7 +50,7 @@ impl Owner {
     /// Kills what runs; the removal goes on when the shim has gone.
     pub(super) fn end_first(&mut self) {
         self.condition.stopped_by_hand = true;
-        self.set_overdue();
+        self.set_overdue(PATIENCE);
         if !self.condition.state.is_alive() {
             return;
         }
@@ -104,7 +105,7 @@ impl Owner {
 fn erase(core: &Core, container: &Container, body: &Body, volumes: bool) -> Result<()> {
     core.store.metadata().delete_container(&container.id)?;
     let files = core.store.snapshots().remove(&container.id).map(drop);
-    let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts) } else { Ok(()) };
+    let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts, &core.store) } else { Ok(()) };
     let shm = crate::start::remove_shm(core, &container.id);
     files.and(volumes).and(shm)
 }

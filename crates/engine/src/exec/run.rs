@@ -87,7 +87,7 @@ impl Core {
             }
             None => link.begin(Op::Exec(Box::new(exec)), &[]).await?,
         };
-        match pending.wait().await? {
+        match pending.wait_patiently().await? {
             Answer::Started { pid, .. } => {
                 self.execs.runs(id, pid);
                 Ok(())

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_store::Overlay;
+use rustix::fs::{AtFlags, StatxFlags};
 
 use crate::container::{Container, shareable};
 use crate::core::Core;
@@ -19,8 +20,8 @@ use crate::spec::{ContainerSpec, DeviceMapping, HostSpec};
 pub(crate) fn bind_sources(mounts: &[Mount]) -> Result<()> {
     for mount in mounts {
         let Source::Bind { path, create, .. } = &mount.source else { continue };
-        match fs::symlink_metadata(path) {
-            Ok(_) => {}
+        match exists(path) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && *create => {
                 fs::create_dir_all(path)
                     .context(|| format!("error while creating mount source path '{path}': mkdir {path}"))?;
@@ -31,6 +32,13 @@ pub(crate) fn bind_sources(mounts: &[Mount]) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// Whether there is something, without asking the file server that it may be on: a dead one would not answer.
+fn exists(path: &str) -> io::Result<()> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+    rustix::fs::statx(rustix::fs::CWD, path, flags, StatxFlags::empty())?;
     Ok(())
 }
 

@@ -82,6 +82,6 @@ impl Hijack {
 /// The client has its answer already, so a failure can only be told to whoever runs the engine.
 fn report(taken: Result<()>) {
     if let Err(error) = taken {
-        tracing::warn!("hand a connection over: {error}");
+        tracing::debug!("hand a connection over: {error}");
     }
 }
