@@ -98,6 +98,13 @@ impl Engine {
 
     /// Starts the engine and returns when it answers.
     pub(crate) fn start(&mut self) {
+        if let Err(said) = self.try_start() {
+            panic!("the engine ended:\n{said}");
+        }
+    }
+
+    /// Starts the engine and returns when it answers, or with what it said when it gave up.
+    pub(crate) fn try_start(&mut self) -> Result<(), String> {
         assert!(self.child.is_none(), "the engine runs already");
         let log = File::options().create(true).append(true).open(self.root.join("engine.log")).expect("a log file");
         // Not to be told by the file of the machine; one that a test has written stays.
@@ -109,13 +116,17 @@ impl Engine {
             .stderr(log)
             .process_group(0);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let before = self.log().len();
+        let mut ended = false;
         eventually("the engine answers", || {
-            if let Ok(Some(status)) = child.try_wait() {
-                panic!("the engine ended with {status}:\n{}", self.log());
-            }
-            UnixStream::connect(self.socket()).is_ok()
+            ended = child.try_wait().is_ok_and(|status| status.is_some());
+            ended || UnixStream::connect(self.socket()).is_ok()
         });
+        if ended {
+            return Err(self.log().split_off(before));
+        }
         self.child = Some(child);
+        Ok(())
     }
 
     /// Ends the engine that somebody else started in this one's place, told by the pid file, and reaps our own.

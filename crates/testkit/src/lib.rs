@@ -4,7 +4,11 @@
 //! made, stops the engine and then looks for leftovers: a process, mount or cgroup of that world still there fails the
 //! test. Nothing in here is linked into the product.
 
+mod census;
+mod disk;
+mod door;
 mod engine;
+mod footprint;
 mod leftovers;
 mod outcome;
 mod rootfs;
@@ -12,8 +16,10 @@ mod stock;
 mod wait;
 mod world;
 
+pub use door::{Answer, Door};
+pub use footprint::Footprint;
 pub use outcome::{Outcome, finish, finish_with_input};
 pub use rootfs::{busybox_rootfs, busybox_tar};
 pub use stock::StockEngine;
-pub use wait::eventually;
+pub use wait::{eventually, eventually_none};
 pub use world::{World, binary};

@@ -1,5 +1,6 @@
 //! A private engine and the commands that talk to it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,14 +9,18 @@ use std::thread;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::census::Census;
+use crate::disk::Disk;
 use crate::engine::Engine;
-use crate::{Outcome, busybox_tar, eventually, finish, finish_with_input, leftovers};
+use crate::{Outcome, busybox_tar, eventually_none, finish, finish_with_input, leftovers};
 
 /// One test's world: folder, engine, images. See the crate's documentation.
 #[derive(Debug)]
 pub struct World {
     binary: PathBuf,
     engine: Engine,
+    /// Where the data root is, if on a disk of its own.
+    disk: Option<Disk>,
     // Dropped last: the engine lives in it.
     folder: TempDir,
 }
@@ -41,7 +46,27 @@ impl World {
         let binary = crate::binary(binary.as_ref());
         let mut engine = Engine::new(&binary, folder.path(), flags);
         engine.start();
-        Self { binary, engine, folder }
+        Self { binary, engine, disk: None, folder }
+    }
+
+    /// A world whose data root is a disk of its own, of so many megabytes.
+    #[must_use]
+    pub fn on_small_disk(binary: impl AsRef<Path>, megabytes: u32) -> Self {
+        let mut world = Self::new(binary);
+        world.stop_engine();
+        world.disk = Some(Disk::at(&world.data_root(), megabytes));
+        world.start_engine();
+        world
+    }
+
+    /// Leaves no byte free on the disk of the data root.
+    pub fn fill_disk(&self) {
+        self.disk.as_ref().expect("a world on a small disk").fill();
+    }
+
+    /// Frees what [`fill_disk`](Self::fill_disk) took.
+    pub fn relieve_disk(&self) {
+        self.disk.as_ref().expect("a world on a small disk").relieve();
     }
 
     /// A world whose engine has the image `busybox`.
@@ -70,6 +95,58 @@ impl World {
     #[must_use]
     pub fn data_root(&self) -> PathBuf {
         self.engine.data_root()
+    }
+
+    /// The engine's exec root.
+    #[must_use]
+    pub fn exec_root(&self) -> PathBuf {
+        self.engine.exec_root()
+    }
+
+    /// The shims of this world.
+    #[must_use]
+    pub fn shims(&self) -> Vec<i32> {
+        leftovers::shims(self.path()).into_iter().map(|(pid, _)| pid).collect()
+    }
+
+    /// Waits until every process, cgroup, mount and file of this world belongs to an object that the engine lists, and
+    /// every listed object is whole.
+    #[track_caller]
+    pub fn is_in_order(&self) {
+        eventually_none("everything belongs to a listed object", || {
+            let census = self.census();
+            [census.astray(), census.incomplete()].concat()
+        });
+    }
+
+    /// Starts the engine again on the same roots, if it can.
+    ///
+    /// # Errors
+    /// What it said when it gave up.
+    pub fn try_start_engine(&mut self) -> Result<(), String> {
+        self.engine.try_start()
+    }
+
+    fn census(&self) -> Census<'_> {
+        let ids = |flags: &[&str]| -> HashSet<String> {
+            let list = self.dhow(&[&["ps", "--quiet", "--no-trunc"], flags].concat()).ok();
+            list.lines().map(str::to_owned).collect()
+        };
+        let lines = |args: &[&str]| -> Vec<String> { self.dhow(args).ok().lines().map(str::to_owned).collect() };
+        let mut images = Vec::new();
+        for id in lines(&["images", "--quiet", "--no-trunc"]) {
+            let layers = lines(&["image", "inspect", "--format", "{{join .RootFS.Layers \"\\n\"}}", &id]);
+            images.push((id, layers));
+        }
+        Census {
+            root: self.path(),
+            data_root: self.data_root(),
+            exec_root: self.exec_root(),
+            cgroup_parent: self.cgroup_parent(),
+            containers: ids(&["--all"]),
+            running: ids(&[]),
+            images,
+        }
     }
 
     /// The engine's address, as in `DOCKER_HOST`.
@@ -179,12 +256,9 @@ impl World {
             self.dhow(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat()).exits(0);
         }
         self.engine.end(Signal::TERM);
+        self.disk = None;
         let (root, parent) = (self.path().to_owned(), self.engine.cgroup_parent().to_owned());
-        eventually("everything of this world is gone", || {
-            let left = leftovers::find(&root, &parent);
-            left.iter().for_each(|line| eprintln!("still there: {line}"));
-            left.is_empty()
-        });
+        eventually_none("everything of this world is gone", || leftovers::find(&root, &parent));
     }
 }
 
