@@ -7,6 +7,7 @@ mod completion;
 mod context;
 mod engine_life;
 mod exec;
+mod faults;
 mod images;
 mod inspect;
 mod lifecycle;

@@ -1,0 +1,206 @@
+//! Every call ends, whatever it has to do with: that it ends is what is tested, not when.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Stdio};
+
+use dhow_testkit::{World, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::hung_mount::HungMount;
+use crate::busybox;
+
+/// Starts commands side by side, so that they can be waited for together.
+fn begin(world: &World, commands: &[&[&str]]) -> Vec<(String, Child)> {
+    let start = |args: &&[&str]| {
+        let mut command = world.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        (args.join(" "), command.spawn().expect("starts"))
+    };
+    commands.iter().map(start).collect()
+}
+
+fn all_end(children: Vec<(String, Child)>) {
+    for (line, mut child) in children {
+        eventually(&format!("`dhow {line}` ends"), || child.try_wait().expect("our child").is_some());
+    }
+}
+
+fn end(world: &World, commands: &[&[&str]]) {
+    all_end(begin(world, commands));
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).expect("not 0"), signal).expect("it is this world's");
+}
+
+/// The shim of the only container.
+fn shim(world: &World) -> i32 {
+    let shims = world.shims();
+    assert_eq!(shims.len(), 1, "{shims:?}");
+    shims[0]
+}
+
+#[test]
+fn a_process_that_no_signal_ends_holds_no_call_up() {
+    let mut world = busybox();
+    let hung = HungMount::at(&world.path().join("hung"));
+    let volume = format!("{}:/hung", world.path().join("hung").display());
+    world.dhow(&["run", "-d", "--name", "box", "-v", &volume, "busybox", "cat", "/hung/file"]).exits(0);
+    let pid = world.inspect("box", "{{.State.Pid}}");
+    eventually("it waits for its file server", || hung.has_questions());
+    let looking: [&[&str]; 4] = [&["ps", "--all", "--size"], &["inspect", "box"], &["logs", "box"], &["top", "box"]];
+    let ending: [&[&str]; 3] = [&["stop", "-t", "0", "box"], &["kill", "box"], &["restart", "-t", "0", "box"]];
+    all_end([begin(&world, &ending), begin(&world, &looking)].into_iter().flatten().collect());
+    end(&world, &[&["rm", "--force", "box"]]);
+    assert_eq!(world.dhow(&["ps", "--all", "--quiet"]).ok(), "", "it is removed");
+    world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
+    drop(hung);
+    // What could not be taken away is taken away by the next engine.
+    eventually("its process has ended", || !fs::exists(format!("/proc/{pid}")).unwrap_or_default());
+    world.crash_engine();
+    world.start_engine();
+    world.is_in_order();
+}
+
+#[test]
+fn a_source_of_a_mount_that_does_not_answer_holds_no_call_up() {
+    let world = busybox();
+    let hung = HungMount::at(&world.path().join("hung"));
+    let below = world.path().join("hung/below");
+    let volume = format!("{}:/below", world.path().join("hung").display());
+    world.dhow(&["create", "--name", "top", "-v", &volume, "busybox", "sleep", "1000"]).exits(0);
+    hung.die();
+    // The folder itself need not be asked for anything.
+    world.dhow(&["start", "top"]).exits(0);
+    world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
+    let volume = format!("{}:/below", below.display());
+    let creation = begin(&world, &[&["create", "--name", "below", "-v", &volume, "busybox"]]);
+    end(&world, &[&["ps", "--all", "--size"], &["inspect", "top"], &["logs", "top"], &["exec", "top", "true"]]);
+    end(&world, &[&["stop", "-t", "0", "top"], &["rm", "--force", "box"]]);
+    end(&world, &[&["rm", "--force", "top"]]);
+    drop(hung);
+    all_end(creation);
+}
+
+#[test]
+fn a_stopped_shim_holds_no_call_up() {
+    let world = busybox();
+    let names = ["stop", "kill", "restart", "pause", "rm"];
+    for name in names {
+        world.dhow(&["run", "-d", "--name", name, "busybox", "sleep", "1000"]).exits(0);
+    }
+    world.shims().into_iter().for_each(|pid| signal(pid, Signal::STOP));
+    let looking: [&[&str]; 4] = [&["ps", "--all"], &["inspect", "stop"], &["logs", "kill"], &["top", "pause"]];
+    let acting: [&[&str]; 5] = [
+        &["stop", "-t", "0", "stop"],
+        &["kill", "kill"],
+        &["restart", "-t", "0", "restart"],
+        &["pause", "pause"],
+        &["rm", "--force", "rm"],
+    ];
+    all_end([begin(&world, &acting), begin(&world, &looking)].into_iter().flatten().collect());
+    let state = |name: &str| world.inspect(name, "{{.State.Status}}");
+    assert_eq!([state("stop"), state("kill"), state("restart")], ["exited", "exited", "running"]);
+    end(&world, &[&["rm", "--force", "pause"]]);
+    world.is_in_order();
+}
+
+/// A runtime that never comes back, as one that waits for a dead disk.
+#[test]
+fn a_start_that_does_not_end_holds_no_call_up() {
+    let mut world = busybox();
+    world.stop_engine();
+    let (runtime, gate) = (world.path().join("runtime"), world.path().join("gate"));
+    fs::write(&gate, "").expect("written");
+    let script = format!("#!/bin/sh\nwhile [ -e {} ]; do sleep 0.1; done\n", gate.display());
+    fs::write(&runtime, script).expect("written");
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).expect("executable");
+    let table = format!("[runtimes.stuck]\npath = \"{}\"\n", runtime.display());
+    fs::write(world.path().join("daemon.toml"), table).expect("written");
+    world.start_engine();
+    for name in ["stop", "kill", "rm"] {
+        world.dhow(&["create", "--name", name, "--runtime", "stuck", "busybox"]).exits(0);
+    }
+    let starts = begin(&world, &[&["start", "stop"], &["start", "kill"], &["start", "rm"]]);
+    eventually("the shims are at it", || world.shims().len() == 3);
+    end(&world, &[&["stop", "stop"], &["kill", "kill"], &["rm", "--force", "rm"], &["ps", "--all"], &["logs", "stop"]]);
+    all_end(starts);
+    end(&world, &[&["rm", "--force", "stop", "kill"]]);
+    fs::remove_file(gate).expect("it was there");
+    world.is_in_order();
+}
+
+/// A shim that was stopped before the engine began: it is not adopted, and does not stay either.
+#[test]
+fn a_stopped_shim_holds_no_engine_up() {
+    let mut world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let stopped = shim(&world);
+    world.crash_engine();
+    signal(stopped, Signal::STOP);
+    world.start_engine();
+    assert_eq!(world.inspect("box", "{{.State.Status}}"), "exited");
+    world.dhow(&["start", "box"]).exits(0);
+    world.is_in_order();
+}
+
+/// containerd#13849: process 1 is killed for lack of memory while others of its cgroup live on.
+#[test]
+fn process_one_is_killed_for_lack_of_memory_and_its_children_end_too() {
+    let world = busybox();
+    let script = "sleep 1000 & sleep 1000 & exec tail /dev/zero";
+    let flags =
+        ["run", "--name", "box", "--memory", "16m", "--memory-swap", "16m", "--pid", "host", "--oom-score-adj", "1000"];
+    world.dhow(&[&flags[..], &["busybox", "sh", "-c", script]].concat()).exits(137);
+    assert_eq!(world.inspect("box", "{{.State.OOMKilled}} {{.State.Status}}"), "true exited");
+    world.is_in_order();
+    end(&world, &[&["logs", "box"], &["inspect", "box"], &["rm", "box"]]);
+    world.is_in_order();
+}
+
+#[test]
+fn a_cgroup_full_of_zombies_ends() {
+    let world = busybox();
+    let script = "i=0; while [ $i -lt 100 ]; do true & i=$((i+1)); done; echo made; exec sleep 1000";
+    for mode in [&["--pid", "host"][..], &[]] {
+        let run = [&["run", "-d", "--name", "box"][..], mode, &["busybox", "sh", "-c", script]].concat();
+        world.dhow(&run).exits(0);
+        eventually("its children have ended", || world.dhow(&["logs", "box"]).ok() == "made");
+        end(&world, &[&["top", "box"], &["exec", "box", "true"]]);
+        end(&world, &[&["stop", "-t", "0", "box"]]);
+        end(&world, &[&["rm", "box"]]);
+        world.is_in_order();
+    }
+}
+
+/// Processes that beget others faster than they can be listed.
+#[test]
+fn a_container_that_forks_without_end_ends() {
+    let world = busybox();
+    let script = "while true; do (while true; do true & done) & true & done; exit 0";
+    for mode in [&["--pid", "host"][..], &[]] {
+        let flags = ["run", "-d", "--name", "box", "--pids-limit", "60", "--cpus", "0.3"];
+        world.dhow(&[&flags[..], mode, &["busybox", "sh", "-c", script]].concat()).exits(0);
+        end(&world, &[&["ps", "--all"], &["inspect", "box"]]);
+        end(&world, &[&["kill", "box"]]);
+        end(&world, &[&["rm", "--force", "box"]]);
+        world.is_in_order();
+    }
+}
+
+/// A shim that is killed takes its container along, whoever of it lives.
+#[test]
+fn a_killed_shim_leaves_no_process() {
+    let world = busybox();
+    for flags in [&["--pid", "host"][..], &["--init"], &["-t"], &["--restart", "always"]] {
+        let script = "sleep 1000 & exec sleep 1000";
+        let run = [&["run", "-d", "--name", "box"][..], flags, &["busybox", "sh", "-c", script]].concat();
+        world.dhow(&run).exits(0);
+        let (first, killed) = (world.inspect("box", "{{.State.Pid}}"), shim(&world));
+        signal(killed, Signal::KILL);
+        eventually("its process has ended", || !fs::exists(format!("/proc/{first}")).unwrap_or_default());
+        end(&world, &[&["logs", "box"], &["ps", "--all"], &["rm", "--force", "box"]]);
+        world.is_in_order();
+    }
+}
