@@ -188,6 +188,40 @@ pub struct Commit {
     pub id: String,
 }
 
+/// What a person shows to a registry: the body of `POST /auth` and the content of `X-Registry-Auth`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuthConfig {
+    #[serde(skip_serializing_if = "is_zero")]
+    pub username: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub password: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub auth: String,
+    #[serde(rename = "serveraddress", skip_serializing_if = "is_zero")]
+    pub server_address: String,
+    #[serde(rename = "identitytoken", skip_serializing_if = "is_zero")]
+    pub identity_token: String,
+    #[serde(rename = "registrytoken", skip_serializing_if = "is_zero")]
+    pub registry_token: String,
+}
+
+/// Secrets are not for logs.
+impl std::fmt::Debug for AuthConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthConfig").field("server_address", &self.server_address).finish_non_exhaustive()
+    }
+}
+
+/// The answer of `POST /auth`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AuthResponse {
+    pub status: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub identity_token: String,
+}
+
 /// `GET /system/df`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

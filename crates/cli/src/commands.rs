@@ -33,6 +33,7 @@ mod pause;
 mod port;
 mod prune;
 mod ps;
+mod pull;
 mod rename;
 mod restart;
 mod rm;
@@ -68,7 +69,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
 ];
 
 /// Commands that help shows first, in this order.
-pub(crate) const COMMON: &[&str] = &["run", "exec", "ps", "images", "version", "info"];
+pub(crate) const COMMON: &[&str] = &["run", "exec", "ps", "pull", "images", "version", "info"];
 
 /// Every command, in the order of help.
 pub(crate) static ALL: &[&Command] = &[
@@ -103,6 +104,7 @@ pub(crate) static ALL: &[&Command] = &[
     &load::LOAD,
     &images::IMAGES,
     &prune::IMAGE_PRUNE,
+    &pull::PULL,
     &rmi::RMI,
     &save::SAVE,
     &tag::TAG,

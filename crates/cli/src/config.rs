@@ -7,6 +7,9 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use dhow_api::system::AuthConfig;
 use dhow_errdefs::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -30,6 +33,24 @@ struct File {
     stats_format: Option<String>,
     prune_filters: Vec<String>,
     proxies: BTreeMap<String, Proxy>,
+    auths: BTreeMap<String, Auth>,
+}
+
+/// What `login` keeps about a registry.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Auth {
+    /// Name and password, as HTTP's basic authentication has them.
+    auth: String,
+    #[serde(rename = "identitytoken")]
+    identity_token: String,
+}
+
+/// Secrets are not for logs.
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Auth")
+    }
 }
 
 /// Proxy settings that new containers get as environment variables.
@@ -118,6 +139,21 @@ impl Config {
         self.file.prune_filters.iter().map(String::as_str)
     }
 
+    /// What `login` has kept for a registry, as `X-Registry-Auth` carries it.
+    pub(crate) fn registry_auth(&self, registry: &str) -> Option<String> {
+        let (key, auth) = self.file.auths.iter().find(|(key, _)| registry_of(key) == registry)?;
+        let plain = STANDARD.decode(&auth.auth).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
+        let (username, password) = plain.split_once(':')?;
+        let shown = AuthConfig {
+            username: username.to_owned(),
+            password: password.trim_end_matches('\0').to_owned(),
+            server_address: key.clone(),
+            identity_token: auth.identity_token.clone(),
+            ..AuthConfig::default()
+        };
+        serde_json::to_vec(&shown).ok().map(|json| URL_SAFE.encode(json))
+    }
+
     /// The proxy variables for containers of the engine at `host`, in both spellings.
     pub(crate) fn proxy_variables(&self, host: &str) -> Vec<(String, String)> {
         let Some(proxy) = self.file.proxies.get(host).or_else(|| self.file.proxies.get("default")) else {
@@ -134,6 +170,15 @@ impl Config {
         given
             .flat_map(|(name, value)| [(name.to_owned(), value.clone()), (name.to_lowercase(), value.clone())])
             .collect()
+    }
+}
+
+/// The registry that a key of `auths` means: old clients kept addresses, and Docker Hub's is one still.
+fn registry_of(key: &str) -> &str {
+    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+    match rest.split('/').next().unwrap_or_default() {
+        "index.docker.io" => dhow_oci::DEFAULT_REGISTRY,
+        host => host,
     }
 }
 
@@ -170,6 +215,22 @@ mod tests {
         fs::write(&path, "{broken").unwrap();
         assert!(config.set_current_context(None).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"{broken");
+    }
+
+    #[test]
+    fn logins_are_found_by_registry() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpwOnE="},"localhost:5000":{"auth":"eDp5"}}}"#;
+        fs::write(dir.path().join("config.json"), text).unwrap();
+        let config = Config::load(dir.path().into());
+        let shown = |registry: &str| {
+            let json = URL_SAFE.decode(config.registry_auth(registry)?).unwrap();
+            let auth: AuthConfig = serde_json::from_slice(&json).unwrap();
+            Some((auth.username, auth.password))
+        };
+        assert_eq!(shown("docker.io"), Some(("u".into(), "p:q".into())));
+        assert_eq!(shown("localhost:5000"), Some(("x".into(), "y".into())));
+        assert_eq!(shown("reg.example"), None);
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod format;
 mod help;
 mod options;
 mod output;
+mod progress;
 mod session;
 mod streams;
 mod terminal;

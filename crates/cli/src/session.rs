@@ -70,6 +70,11 @@ impl Session {
         self.global.config.proxy_variables(&host.unwrap_or_default())
     }
 
+    /// What to show to a registry, as the API wants it, if a person has logged in there.
+    pub(crate) fn registry_auth(&self, registry: &str) -> Option<String> {
+        self.global.config.registry_auth(registry)
+    }
+
     pub(crate) fn context(&self) -> &str {
         &self.global.context
     }

@@ -23,17 +23,33 @@ pub(crate) struct Call<'a> {
     query: Query,
     payload: Payload,
     content_type: Option<&'static str>,
+    registry_auth: Option<String>,
     upgrade: bool,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(client: &'a Client, method: Method, path: impl Into<String>) -> Self {
         let (query, payload) = (Query::default(), Payload::Nothing);
-        Self { client, method, path: path.into(), query, payload, content_type: None, upgrade: false }
+        Self {
+            client,
+            method,
+            path: path.into(),
+            query,
+            payload,
+            content_type: None,
+            registry_auth: None,
+            upgrade: false,
+        }
     }
 
     pub(crate) fn query(mut self, query: Query) -> Self {
         self.query = query;
+        self
+    }
+
+    /// What to show to the registry of an image (Engine API, "Authentication"): JSON in the URL's alphabet of base64.
+    pub(crate) fn registry_auth(mut self, auth: Option<String>) -> Self {
+        self.registry_auth = auth;
         self
     }
 
@@ -154,6 +170,11 @@ impl<'a> Call<'a> {
         let headers = request.headers_mut();
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        if let Some(auth) = &self.registry_auth {
+            let value =
+                HeaderValue::from_str(auth).map_err(|cause| Error::invalid("send credentials").with_cause(cause))?;
+            headers.insert("x-registry-auth", value);
         }
         if self.upgrade {
             headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

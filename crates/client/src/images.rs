@@ -18,6 +18,19 @@ pub struct ImageListing {
     pub filters: Filters,
 }
 
+/// Which image to download.
+#[derive(Debug, Clone, Default)]
+pub struct ImagePull {
+    /// The repository.
+    pub name: String,
+    /// Tag or digest; empty for all tags.
+    pub tag: String,
+    /// `os/arch`; empty for the engine's own.
+    pub platform: String,
+    /// What to show to the registry, as `X-Registry-Auth` has it.
+    pub auth: Option<String>,
+}
+
 /// What becomes of an imported file system.
 #[derive(Debug, Clone, Default)]
 pub struct Import {
@@ -96,12 +109,12 @@ impl Client {
     }
 
     /// Downloads an image.
-    pub async fn image_pull(&self, name: &str, tag: &str, platform: &str) -> Result<Messages> {
+    pub async fn image_pull(&self, pull: &ImagePull) -> Result<Messages> {
         let query = Query::default()
-            .with("fromImage", name)
-            .with_some("tag", given(tag))
-            .with_some("platform", given(platform));
-        self.post("/images/create").query(query).messages().await
+            .with("fromImage", pull.name.as_str())
+            .with_some("tag", given(&pull.tag))
+            .with_some("platform", given(&pull.platform));
+        self.post("/images/create").query(query).registry_auth(pull.auth.clone()).messages().await
     }
 
     /// Loads an archive of images.

@@ -7,6 +7,7 @@ mod flags;
 mod listen;
 mod notify;
 mod pidfile;
+mod registries;
 mod reload;
 mod settings;
 mod user_namespace;

@@ -77,6 +77,18 @@ impl Paths {
         format!("unix://{}", self.exec_root.join("dhow.sock").display())
     }
 
+    /// Folders with the certificates of registries, as Docker has them: ours first.
+    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
+        let own = self.config_file.with_file_name("certs.d");
+        let stock = if own.starts_with("/etc") {
+            "/etc/docker/certs.d".into()
+        } else {
+            // Where rootless Docker looks: beside our own folder in the user's configuration.
+            own.parent().and_then(Path::parent).map_or_else(PathBuf::new, |config| config.join("docker/certs.d"))
+        };
+        vec![own, stock]
+    }
+
     pub(crate) fn pidfile(&self) -> PathBuf {
         self.exec_root.join("dhow.pid")
     }

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dhow_image::RegistrySettings;
+
 use crate::spec::LogSpec;
 
 /// Everything an engine has to know. It reads no environment variables and no configuration files.
@@ -36,6 +38,8 @@ pub struct Config {
     pub labels: Vec<String>,
     /// Images that are part of the program, by the name under which they are asked for, as in `hello-world:latest`.
     pub embedded: BTreeMap<String, fn() -> dhow_image::Embedded>,
+    /// How registries are reached.
+    pub registries: RegistrySettings,
     /// Version of the product, shown by `info` and in logs.
     pub version: String,
 }

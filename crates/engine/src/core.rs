@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_image::Images;
+use dhow_image::{Images, Registries};
 use dhow_runtime::seccomp;
 use dhow_shim::protocol::Exit;
 use dhow_store::{Metadata, Store};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::Config;
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub host: Host,
     pub store: Arc<Store>,
     pub images: Images,
+    pub registries: Registries,
     pub volumes: Volumes,
     pub events: Events,
     pub execs: Execs,
@@ -102,7 +104,7 @@ impl Drop for ExecRoot {
 }
 
 impl Core {
-    /// Opens the data root and looks at the host; blocks.
+    /// Opens the data root and looks at the host; blocks. Needs a tokio runtime.
     pub(crate) fn open(config: Config) -> Result<Self> {
         dhow_logs::Config::from_options(&config.log.driver, &config.log.options)
             .context(|| "failed to set log opts")?;
@@ -115,6 +117,7 @@ impl Core {
         Ok(Self {
             host,
             images: Images::open(Arc::clone(&store)),
+            registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config.data_root)?,
             store,
             config,

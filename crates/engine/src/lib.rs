@@ -44,11 +44,11 @@ mod volumes;
 pub use config::Config;
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
+pub use dhow_image::RegistrySettings;
 pub use dhow_store::{Change, ChangeKind};
 pub use engine::{Engine, WaitHandle};
 pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
 pub use prune::{PruneOptions, Pruned};
-pub use pull::Pulled;
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
     WaitCondition,

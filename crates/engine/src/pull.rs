@@ -1,44 +1,63 @@
 //! Getting images that are not here.
-//!
-//! There is no registry client yet: an image that is embedded in the program is had from there, any other is refused.
 
-use std::sync::Arc;
-
-use dhow_errdefs::{Error, Result};
-use dhow_oci::{Digest, Reference};
+use dhow_errdefs::{Class, Error, Result};
+use dhow_image::{Credentials, Embedded, PullEvent, PullOptions, Pulled};
+use dhow_oci::Reference;
 
 use crate::Engine;
-use crate::engine::blocking;
-
-/// What came of a pull.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulled {
-    /// The image's ID.
-    pub image: Digest,
-    /// The name it has now.
-    pub name: Reference,
-    /// It was not here before.
-    pub fresh: bool,
-}
 
 impl Engine {
-    /// Makes an image available that another program would fetch from a registry.
+    /// Fetches an image from its registry; blocks. One that is embedded in the program is taken from there where it is
+    /// not here yet and no mirror was named from which it should come: the first steps need no network.
     ///
     /// # Errors
-    /// `InvalidArgument` for a name that is none; `NotImplemented` for an image that would have to come from a registry.
-    pub async fn pull(&self, reference: &str) -> Result<Pulled> {
-        let name = Reference::parse(reference)?.with_default_tag();
-        let Some(&make) = self.config().embedded.get(&name.familiar()) else {
-            let message = format!("pull {}: dhow does not pull from registries yet", name.familiar());
-            let hint = "bring the image with `dhow load` or `dhow import`";
-            return Err(Error::not_implemented(format!("{message}; {hint}")).with_hint(hint));
-        };
-        let core = Arc::clone(&self.core);
-        blocking(move || {
-            let fresh = core.images.resolve(&name.canonical()).is_err();
-            let image = core.images.ensure_embedded(&name.canonical(), make)?;
-            Ok(Pulled { image, name, fresh })
-        })
-        .await
+    /// As [`Images::pull`](dhow_image::Images::pull).
+    pub fn pull(
+        &self,
+        name: &Reference,
+        options: &PullOptions<'_>,
+        progress: &(dyn Fn(PullEvent) + Sync),
+    ) -> Result<Pulled> {
+        let core = &self.core;
+        let alone = core.config.registries.mirrors.is_empty() && options.platform.is_none();
+        if let Some(&make) = core.config.embedded.get(&name.familiar()).filter(|_| alone)
+            && core.images.resolve(&name.canonical()).is_err()
+        {
+            return self.take_embedded(name, make);
+        }
+        let pulled = core.images.pull(&core.registries, name, options, progress);
+        match (core.config.embedded.get(&name.familiar()), pulled) {
+            // The one that is part of the program is better than none.
+            (Some(&make), Err(error)) if error.class() == Class::Unavailable && options.platform.is_none() => {
+                self.take_embedded(name, make)
+            }
+            (_, pulled) => pulled,
+        }
+    }
+
+    fn take_embedded(&self, name: &Reference, make: fn() -> Embedded) -> Result<Pulled> {
+        let images = &self.core.images;
+        let fresh = images.resolve(&name.canonical()).is_err();
+        Ok(Pulled { image: images.ensure_embedded(&name.canonical(), make)?, name: name.clone(), fresh })
+    }
+
+    /// The tags that a repository has in its registry; blocks.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    pub fn remote_tags(&self, name: &Reference, credentials: &Credentials) -> Result<Vec<Reference>> {
+        let tags = self.core.registries.tags(name, credentials)?;
+        if tags.is_empty() {
+            return Err(Error::not_found(format!("repository {} has no tags", name.familiar_name())));
+        }
+        tags.iter().map(|tag| name.with_tag(tag)).collect()
+    }
+
+    /// Asks a registry whether it knows who shows these credentials; blocks.
+    ///
+    /// # Errors
+    /// [`Unauthenticated`](dhow_errdefs::Class::Unauthenticated) when it does not.
+    pub fn login(&self, registry: &str, credentials: &Credentials) -> Result<()> {
+        self.core.registries.login(registry, credentials)
     }
 }

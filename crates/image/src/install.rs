@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, Hasher, ImageConfig, LARGEST_CONFIG, chain_id};
-use dhow_store::{Blob, ImageLayer, ImageRecord, LayerRecord, Lease, Store, UnpackOptions};
+use dhow_store::{Blob, ImageLayer, ImageRecord, LayerRecord, Lease, Store, UnpackOptions, Unpacked};
 
 use crate::filter;
 use crate::stream::{self, Compression, PIECE};
@@ -39,15 +39,20 @@ pub(crate) struct Installer<'a> {
 impl Installer<'_> {
     /// Verifies the parts, unpacks the layers that are not there, and returns the record to be made.
     pub(crate) fn install(&self, parts: &Parts) -> Result<ImageRecord> {
+        self.install_unpacked(parts, Vec::new())
+    }
+
+    /// The same with layers that were unpacked while they came, each at its place; `None` where a layer was not.
+    pub(crate) fn install_unpacked<'s>(
+        &'s self,
+        parts: &Parts,
+        unpacked: Vec<Option<Unpacked<'s>>>,
+    ) -> Result<ImageRecord> {
         let config = self.config(&parts.config)?;
         let diff_ids = &config.rootfs.diff_ids;
-        if diff_ids.len() != parts.layers.len() {
-            let (expected, got) = (diff_ids.len(), parts.layers.len());
-            let message = format!("invalid manifest, layers length mismatch: expected {expected}, got {got}");
-            return Err(Error::invalid(message));
-        }
-        let layers = self.layers(diff_ids, &parts.layers)?;
-        let shared = self.shared(parts.manifest.is_none())?;
+        same_length(diff_ids.len(), parts.layers.len())?;
+        let layers = self.layers(diff_ids, &parts.layers, unpacked)?;
+        let shared = self.shared()?;
         let mut image = ImageRecord {
             id: parts.config.digest,
             manifest: parts.manifest,
@@ -75,24 +80,47 @@ impl Installer<'_> {
     }
 
     /// Every layer, unpacked and recorded: a prefix of them may be there, the rest is unpacked and recorded together.
-    fn layers(&self, diff_ids: &[Digest], sources: &[Source]) -> Result<Vec<Installed>> {
+    fn layers<'s>(
+        &'s self,
+        diff_ids: &[Digest],
+        sources: &[Source],
+        unpacked: Vec<Option<Unpacked<'s>>>,
+    ) -> Result<Vec<Installed>> {
         let mut layers: Vec<Installed> = Vec::with_capacity(diff_ids.len());
-        let mut parent: Option<Digest> = None;
-        for diff_id in diff_ids {
-            let chain = above(parent, *diff_id);
-            let Some(record) = self.store.layers().hold(self.lease, &chain)? else { break };
+        for record in self.held(diff_ids)? {
             layers.push(Installed { record, verified: false });
-            parent = Some(chain);
         }
-        let mut unpacked = Vec::new();
-        for (diff_id, source) in diff_ids.iter().zip(sources).skip(layers.len()) {
-            let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
-            let step = || format!("unpack layer {}", source.blob.digest);
-            unpacked.push(self.store.layers().unpack(self.watched(*diff_id, &source.blob)?, &options).context(step)?);
+        let parent = layers.last().map(|layer| layer.record.chain_id);
+        let mut ready = unpacked.into_iter();
+        let mut new = Vec::new();
+        for (at, (diff_id, source)) in diff_ids.iter().zip(sources).enumerate() {
+            let came = ready.next().flatten();
+            if at >= layers.len() {
+                new.push(came.map_or_else(|| self.unpack(diff_id, &source.blob), Ok)?);
+            }
         }
-        let records = self.store.layers().record(self.lease, parent.as_ref(), unpacked)?;
+        let records = self.store.layers().record(self.lease, parent.as_ref(), new)?;
         layers.extend(records.into_iter().map(|record| Installed { record, verified: true }));
         Ok(layers)
+    }
+
+    /// The layers that are there already, from the bottom on; kept from collection by the lease.
+    pub(crate) fn held(&self, diff_ids: &[Digest]) -> Result<Vec<LayerRecord>> {
+        let mut held: Vec<LayerRecord> = Vec::new();
+        for diff_id in diff_ids {
+            let chain = above(held.last().map(|layer| layer.chain_id), *diff_id);
+            match self.store.layers().hold(self.lease, &chain)? {
+                Some(record) => held.push(record),
+                None => break,
+            }
+        }
+        Ok(held)
+    }
+
+    fn unpack(&self, diff_id: &Digest, blob: &Blob) -> Result<Unpacked<'_>> {
+        let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
+        let unpacked = self.store.layers().unpack(self.watched(*diff_id, blob)?, &options);
+        unpacked.context(|| format!("unpack layer {}", blob.digest))
     }
 
     fn watched(&self, diff_id: Digest, blob: &Blob) -> Result<impl Read + Send> {
@@ -101,11 +129,8 @@ impl Installer<'_> {
         Ok(Watched { inner, diff_id, read: 0, told: 0, total: blob.size, progress: self.progress })
     }
 
-    /// Layers of recorded images whose blobs can stand in for ours.
-    fn shared(&self, wanted: bool) -> Result<Vec<ImageLayer>> {
-        if !wanted {
-            return Ok(Vec::new());
-        }
+    /// Layers of recorded images: their blobs are known to be what they say.
+    pub(crate) fn shared(&self) -> Result<Vec<ImageLayer>> {
         Ok(self.store.metadata().images()?.into_iter().flat_map(|image| image.layers).collect())
     }
 
@@ -114,7 +139,10 @@ impl Installer<'_> {
     fn layer_of_image(&self, layer: Installed, source: &Source, shared: &[ImageLayer]) -> Result<ImageLayer> {
         let Installed { record, verified } = layer;
         if !verified {
-            for known in shared.iter().filter(|known| known.chain_id == record.chain_id) {
+            let named = source.media_type.is_some();
+            let same =
+                |known: &&ImageLayer| known.chain_id == record.chain_id && (!named || known.blob == source.blob.digest);
+            for known in shared.iter().filter(same) {
                 if self.store.content().hold(self.lease, &known.blob)?.is_some() {
                     return Ok(known.clone());
                 }
@@ -157,6 +185,14 @@ impl Installer<'_> {
         }
         Err(Error::data_loss(format!("layer {} has the diff ID {found}, expected {diff_id}", blob.digest)))
     }
+}
+
+/// A config has one diff ID for each layer of the manifest.
+pub(crate) fn same_length(expected: usize, got: usize) -> Result<()> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("invalid manifest, layers length mismatch: expected {expected}, got {got}")))
 }
 
 /// A layer that is unpacked.

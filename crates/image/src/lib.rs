@@ -1,4 +1,4 @@
-//! Images: names to manifests; import, load, save, tag, remove, as Docker's users know them.
+//! Images: names to manifests; pull, import, load, save, tag, remove, as Docker's users know them.
 //!
 //! [`Images`] is a view on a [`Store`](dhow_store::Store): blobs and unpacked layers are the store's, the rules are here.
 //!
@@ -24,6 +24,8 @@ mod list;
 mod load;
 mod name;
 mod prune;
+mod pull;
+mod registry;
 mod remove;
 mod resolve;
 mod save;
@@ -41,6 +43,8 @@ pub use inspect::Details;
 pub use list::Summary;
 pub use load::{LoadEvent, LoadOptions};
 pub use prune::Pruned;
+pub use pull::{LayerNews, PullEvent, PullOptions, Pulled};
+pub use registry::{Credentials, Registries, RegistrySettings};
 pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;
 pub use time::moment;

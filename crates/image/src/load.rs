@@ -162,12 +162,24 @@ impl Images {
         })
     }
 
+    /// Whether everything that the record of an image names is there.
+    pub(crate) fn is_whole(&self, id: &Digest) -> Result<bool> {
+        match self.store().metadata().image(id)? {
+            Some(image) => self.has_blobs(&image),
+            None => Ok(false),
+        }
+    }
+
+    fn has_blobs(&self, image: &ImageRecord) -> Result<bool> {
+        let content = self.store().content();
+        let mut blobs = image.layers.iter().map(|layer| &layer.blob).chain(&image.manifest).chain(&image.blobs);
+        blobs.try_fold(true, |whole, blob| Ok(whole && content.stat(blob)?.is_some()))
+    }
+
     /// Whether the image is there already, whole, and the new record has nothing to add.
     fn is_recorded(&self, transaction: &Transaction, image: &ImageRecord) -> Result<bool> {
         let Some(known) = transaction.image(&image.id)? else { return Ok(false) };
-        let mut blobs = known.layers.iter().map(|layer| &layer.blob).chain(&known.manifest).chain(&known.blobs);
-        let whole = blobs
-            .try_fold(true, |whole, blob| Ok::<_, Error>(whole && self.store().content().stat(blob)?.is_some()))?;
+        let whole = self.has_blobs(&known)?;
         Ok(whole && (image.manifest.is_none() || image.manifest == known.manifest))
     }
 }

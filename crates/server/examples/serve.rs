@@ -55,6 +55,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         default_shm_size: 0,
         labels: Vec::new(),
         embedded: BTreeMap::new(),
+        registries: dhow_engine::RegistrySettings::default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let engine = Engine::open(config).await?;

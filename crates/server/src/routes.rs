@@ -10,6 +10,7 @@ mod event;
 mod exec;
 mod image;
 mod image_archive;
+mod image_pull;
 mod later;
 mod network;
 mod raw;

@@ -21,7 +21,7 @@ pub(super) static CREATE: Command = Command {
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let failed = |error| Failure::of_run(session.program, session.name, &error);
     let wanted = prepare(session, flags).map_err(failed)?;
-    let id = create(session.client().await?, flags, &wanted).await?;
+    let id = create(session, session.client().await?, flags, &wanted).await?;
     output::line(&id)?;
     Ok(0)
 }

@@ -4,12 +4,12 @@ use dhow_api::stream::Message;
 use dhow_client::{Import, Messages, Upload};
 use dhow_errdefs::Result;
 
-use super::new::failure;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
 use crate::options::open_failed;
 use crate::output;
+use crate::progress::failure;
 use crate::session::Session;
 
 pub(super) static IMPORT: Command = Command {

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Write;
 
-use dhow_api::stream::Message;
 use dhow_client::Client;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_oci::Reference;
@@ -12,6 +11,8 @@ use crate::flags::Parsed;
 use crate::options::{Wanted, open_failed, wanted};
 use crate::output;
 use crate::session::Session;
+
+use super::pull::pull_first;
 
 /// Reads the flags and adds what the configuration and the terminal say.
 pub(super) fn prepare(session: &Session, flags: &Parsed) -> Result<Wanted> {
@@ -44,11 +45,11 @@ fn is_id(image: &str) -> bool {
 }
 
 /// Creates the container, after pulling its image where that is wanted; prints warnings, writes the ID file.
-pub(super) async fn create(client: &Client, flags: &Parsed, wanted: &Wanted) -> Result<String> {
+pub(super) async fn create(session: &Session, client: &Client, flags: &Parsed, wanted: &Wanted) -> Result<String> {
     let mut id_file = flags.some("cidfile").map(IdFile::create).transpose()?;
     let image = &wanted.request.config.image;
     if flags.text("pull") == "always" {
-        pull(client, image, &wanted.platform, flags.on("quiet")).await?;
+        pull_first(session, client, image, &wanted.platform, flags.on("quiet")).await?;
     }
     let created = match client.container_create(&wanted.name, &wanted.platform, &wanted.request).await {
         Err(error) if error.class() == Class::NotFound && flags.text("pull") == "missing" && !is_id(image) => {
@@ -56,7 +57,7 @@ pub(super) async fn create(client: &Client, flags: &Parsed, wanted: &Wanted) -> 
                 let name = Reference::parse(image)?.with_default_tag().familiar();
                 output::note(&format!("Unable to find image '{name}' locally"));
             }
-            pull(client, image, &wanted.platform, flags.on("quiet")).await?;
+            pull_first(session, client, image, &wanted.platform, flags.on("quiet")).await?;
             client.container_create(&wanted.name, &wanted.platform, &wanted.request).await?
         }
         other => other?,
@@ -103,33 +104,6 @@ impl Drop for IdFile {
             let _ = std::fs::remove_file(&self.path);
         }
     }
-}
-
-/// Has the engine pull an image; what it says goes to standard error.
-async fn pull(client: &Client, image: &str, platform: &str, quiet: bool) -> Result<()> {
-    let reference = Reference::parse(image)?.with_default_tag();
-    let tag = match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => digest.to_string(),
-        (None, tag) => tag.unwrap_or_default().to_owned(),
-    };
-    let mut messages = client.image_pull(&reference.familiar_name(), &tag, platform).await?;
-    while let Some(message) = messages.next::<Message>().await? {
-        if let Some(error) = failure(&message) {
-            return Err(error);
-        }
-        let progress = message.progress_detail.is_some_and(|detail| detail.total > 0);
-        if !quiet && !progress && !message.status.is_empty() {
-            let before = if message.id.is_empty() { String::new() } else { format!("{}: ", message.id) };
-            output::note(&format!("{before}{}", message.status));
-        }
-    }
-    Ok(())
-}
-
-/// The error that a message of a stream is, if it is one.
-pub(super) fn failure(message: &Message) -> Option<Error> {
-    let text = message.error_detail.as_ref().map_or(&message.error, |detail| &detail.message);
-    (!text.is_empty()).then(|| Error::internal(text.clone()))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     }
     let pass_signals = flags.on("sig-proxy") && !detach && !config.tty;
     let client = session.client().await.map_err(failed)?;
-    let (created, forward) = tokio::join!(create(client, flags, &wanted), async {
+    let (created, forward) = tokio::join!(create(session, client, flags, &wanted), async {
         // The request goes out first: what follows is done while the engine creates the container.
         tokio::task::yield_now().await;
         let forward = pass_signals.then(terminal::proxy);

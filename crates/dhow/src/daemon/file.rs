@@ -33,6 +33,9 @@ pub(crate) struct File {
     pub(crate) default_ulimits: Option<BTreeMap<String, Ulimit>>,
     pub(crate) init: Option<bool>,
     pub(crate) labels: Option<Vec<String>>,
+    pub(crate) registry_mirrors: Option<Vec<String>>,
+    pub(crate) insecure_registries: Option<Vec<String>>,
+    pub(crate) proxies: Option<Proxies>,
     /// Accepted because stock files have it: dhow always keeps containers running.
     pub(crate) live_restore: Option<bool>,
     /// Ulimits as the command line writes them; not a key of the file.
@@ -46,6 +49,26 @@ pub(crate) struct Runtime {
     pub(crate) path: PathBuf,
 }
 
+/// The way to the outside, for pulls and pushes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Proxies {
+    pub(crate) http_proxy: Option<String>,
+    pub(crate) https_proxy: Option<String>,
+    pub(crate) no_proxy: Option<String>,
+}
+
+impl Proxies {
+    /// These where they say something, the others elsewhere.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            http_proxy: self.http_proxy.or(other.http_proxy),
+            https_proxy: self.https_proxy.or(other.https_proxy),
+            no_proxy: self.no_proxy.or(other.no_proxy),
+        }
+    }
+}
+
 /// A default ulimit as `daemon.json` writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -55,7 +78,7 @@ pub(crate) struct Ulimit {
 }
 
 /// Every key of [`File`], to name those that are not understood.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 26] = [
     "hosts",
     "data-root",
     "exec-root",
@@ -79,6 +102,9 @@ const KEYS: [&str; 23] = [
     "init",
     "labels",
     "live-restore",
+    "registry-mirrors",
+    "insecure-registries",
+    "proxies",
 ];
 
 impl File {
@@ -142,6 +168,12 @@ impl File {
             init: self.init.or(other.init),
             labels: self.labels.or(other.labels),
             live_restore: self.live_restore.or(other.live_restore),
+            registry_mirrors: self.registry_mirrors.or(other.registry_mirrors),
+            insecure_registries: self.insecure_registries.or(other.insecure_registries),
+            proxies: match (self.proxies, other.proxies) {
+                (Some(own), Some(other)) => Some(own.or(other)),
+                (own, other) => own.or(other),
+            },
             ulimits: self.ulimits.or(other.ulimits),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::file::File;
+use super::file::{File, Proxies};
 
 /// What was typed, before defaults: a flag that is absent leaves the word to the configuration file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -53,6 +53,9 @@ impl Flags {
                 init: flag("init"),
                 labels: many("label"),
                 live_restore: None,
+                registry_mirrors: many("registry-mirror"),
+                insecure_registries: many("insecure-registry"),
+                proxies: proxies(text("http-proxy"), text("https-proxy"), text("no-proxy")),
             },
             config_file: path("config-file"),
             announce: matches.get_flag("announce"),
@@ -63,6 +66,11 @@ impl Flags {
 fn pair(word: &str) -> (String, String) {
     let (key, value) = word.split_once('=').unwrap_or((word, ""));
     (key.to_owned(), value.to_owned())
+}
+
+fn proxies(http_proxy: Option<String>, https_proxy: Option<String>, no_proxy: Option<String>) -> Option<Proxies> {
+    let proxies = Proxies { http_proxy, https_proxy, no_proxy };
+    (proxies != Proxies::default()).then_some(proxies)
 }
 
 fn runtime(word: &str) -> Option<(String, super::file::Runtime)> {
@@ -118,6 +126,11 @@ fn command() -> Command {
         .arg(list("default-ulimit", "ulimit", "Default ulimits for containers"))
         .arg(flag("init", "Run an init in the container to forward signals and reap processes"))
         .arg(list("label", "label", "Set key=value labels to the daemon"))
+        .arg(list("registry-mirror", "address", "Mirror of Docker Hub to pull from first"))
+        .arg(list("insecure-registry", "host", "Registry, or network of registries, that may go without TLS"))
+        .arg(value("http-proxy", "address", "HTTP proxy for pulls and pushes"))
+        .arg(value("https-proxy", "address", "HTTPS proxy for pulls and pushes"))
+        .arg(value("no-proxy", "hosts", "Hosts to which no proxy leads, by comma"))
         .arg(switch("announce", "Say `ready` on standard output once the engine listens").hide(true))
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_engine::Config;
 use dhow_engine::spec::{LogSpec, Ulimit};
+use dhow_engine::{Config, RegistrySettings};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
@@ -40,6 +40,7 @@ pub(crate) struct Settings {
     default_shm_size: i64,
     default_ulimits: Vec<Ulimit>,
     init: bool,
+    registries: RegistrySettings,
     labels: Vec<String>,
 }
 
@@ -86,6 +87,12 @@ impl Settings {
             default_shm_size: file.default_shm_size.map_or(Ok(0), |text| bytes(&text))?,
             default_ulimits: ulimits(file.default_ulimits.unwrap_or_default(), &file.ulimits.unwrap_or_default())?,
             init: file.init.unwrap_or_default(),
+            registries: super::registries::settings(
+                file.registry_mirrors.unwrap_or_default(),
+                file.insecure_registries.unwrap_or_default(),
+                file.proxies.unwrap_or_default(),
+                paths,
+            )?,
             labels: file.labels.unwrap_or_default(),
         })
     }
@@ -111,6 +118,7 @@ impl Settings {
             default_ulimits: self.default_ulimits,
             default_shm_size: self.default_shm_size,
             labels: self.labels,
+            registries: self.registries,
             embedded: BTreeMap::from([(crate::hello::NAME.to_owned(), crate::hello::image as fn() -> _)]),
             version: crate::VERSION.to_owned(),
         })

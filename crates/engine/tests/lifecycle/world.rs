@@ -193,6 +193,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         default_shm_size: 0,
         labels: Vec::new(),
         embedded: BTreeMap::new(),
+        registries: dhow_engine::RegistrySettings::default(),
         version: "test".to_owned(),
     };
     let engine = runtime.block_on(Engine::open(config)).unwrap();

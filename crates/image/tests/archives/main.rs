@@ -1,9 +1,12 @@
-//! Images through the crate's front: every test has a data root of its own, and archives made by hand.
+//! Images through the crate's front: every test has a data root of its own, and archives made by hand
+//! or a registry of its own.
 
 mod attacks;
 mod full;
 mod lifecycle;
 mod load;
+mod pull;
+mod registry;
 mod removal;
 mod save;
 mod world;

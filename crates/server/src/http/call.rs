@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use dhow_api::query::{self, Query};
 use dhow_api::version::Version;
 use dhow_engine::{Engine, Filters};
 use dhow_errdefs::{Error, Result};
+use dhow_image::Credentials;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
@@ -77,6 +80,18 @@ impl Call {
     pub(crate) fn filters(&self) -> Result<Filters> {
         let text = self.query.get("filters").unwrap_or_default();
         query::parse_filters(text).map_err(|cause| Error::invalid("invalid filter").with_cause(cause))
+    }
+
+    /// What the client shows to the registry of an image (Engine API, "Authentication").
+    pub(crate) fn credentials(&self) -> Result<Credentials> {
+        let text = self.headers.get("x-registry-auth").map(HeaderValue::as_bytes).unwrap_or_default();
+        let text = text.trim_ascii_end();
+        let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+        // Clients send both alphabets.
+        let json = URL_SAFE_NO_PAD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text));
+        Credentials::from_json(
+            &json.map_err(|cause| Error::invalid("invalid X-Registry-Auth header").with_cause(cause))?,
+        )
     }
 
     /// A whole number, in the words of Go's parser.

@@ -1,4 +1,4 @@
-//! Images in and out: archives, and pulling.
+//! Images in and out: archives.
 
 use std::io;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use dhow_api::stream::Message;
 use dhow_engine::Engine;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_image::{ImportOptions, LoadEvent, LoadOptions};
-use dhow_oci::{Platform, Reference};
+use dhow_oci::Platform;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::image::{blocking, reference};
+use super::image_pull;
 use super::route;
 use crate::http::{Body, Call, ChunkWriter, PieceSender, Response, Route, Upload, json, json_stream};
 use crate::wire;
@@ -27,8 +28,8 @@ pub(crate) const ROUTES: &[Route] = &[
 async fn create(call: Call) -> Result<Response> {
     match (call.query.text("fromImage"), call.query.text("fromSrc")) {
         (Some(image), _) => {
-            let image = pulled_name(image, call.query.text("tag"))?;
-            pull(call, image).await
+            let (image, platform) = (image.to_owned(), platform(&call)?);
+            image_pull::pull(call, image, platform).await
         }
         (None, Some("-")) => import(call).await,
         (None, Some(address)) => {
@@ -36,23 +37,6 @@ async fn create(call: Call) -> Result<Response> {
         }
         (None, None) => Err(Error::invalid("either fromImage or fromSrc is needed")),
     }
-}
-
-fn pulled_name(image: &str, tag: Option<&str>) -> Result<Reference> {
-    match tag {
-        Some(digest) if digest.contains(':') => Reference::parse(&format!("{image}@{digest}")),
-        tag => reference(image, tag),
-    }
-}
-
-/// What is here already is pulled; where else an image may come from is the engine's business.
-async fn pull(call: Call, image: Reference) -> Result<Response> {
-    let name = image.familiar();
-    let wanted = name.clone();
-    let here = blocking(&call, move |images| images.resolve(&wanted)).await.is_ok();
-    let fresh = !here && call.engine().pull(&name).await?.fresh;
-    let news = if fresh { "Downloaded newer image" } else { "Image is up to date" };
-    json(&status(format!("Status: {news} for {name}")))
 }
 
 async fn import(call: Call) -> Result<Response> {
@@ -135,7 +119,7 @@ fn load_all(
     Ok(())
 }
 
-fn line(message: &Message) -> Bytes {
+pub(super) fn line(message: &Message) -> Bytes {
     let mut text = serde_json::to_vec(message).expect("strings and numbers are JSON");
     text.extend_from_slice(b"\r\n");
     text.into()

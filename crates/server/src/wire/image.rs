@@ -8,7 +8,7 @@ use dhow_api::image::{Deleted, HistoryItem, ImageConfig, Inspect, InspectConfig,
 use dhow_api::stream::{ErrorDetail, Message, Progress};
 use dhow_api::version::Version;
 use dhow_errdefs::Error;
-use dhow_image::{Details, HistoryEntry, LoadEvent, Removed};
+use dhow_image::{Details, HistoryEntry, LayerNews, LoadEvent, PullEvent, Pulled, Removed};
 use dhow_oci as oci;
 use jiff::Timestamp;
 
@@ -168,6 +168,41 @@ pub(crate) fn loading(event: &LoadEvent) -> Message {
         }
         other => Message { stream: other.line().unwrap_or_default(), ..Message::default() },
     }
+}
+
+/// Docker's line about a pull.
+pub(crate) fn pulling(event: &PullEvent) -> Message {
+    match event {
+        PullEvent::Begin(name) => Message {
+            status: format!("Pulling from {}", name.repository()),
+            id: name.digest().map_or_else(|| name.tag().unwrap_or_default().to_owned(), ToString::to_string),
+            ..Message::default()
+        },
+        PullEvent::Digest(digest) => Message { status: format!("Digest: {digest}"), ..Message::default() },
+        PullEvent::Layer { blob, news } => layer_news(&blob.hex()[..12], *news),
+    }
+}
+
+fn layer_news(id: &str, news: LayerNews) -> Message {
+    let (status, current, total) = match news {
+        LayerNews::Announced => ("Pulling fs layer", 0, 0),
+        LayerNews::Exists => ("Already exists", 0, 0),
+        LayerNews::Downloading(current, total) => ("Downloading", signed(current), signed(total)),
+        LayerNews::Verified => ("Download complete", 0, 0),
+        LayerNews::Complete => ("Pull complete", 0, 0),
+    };
+    Message {
+        status: status.to_owned(),
+        progress_detail: Some(Progress { current, total, ..Progress::default() }),
+        id: id.to_owned(),
+        ..Message::default()
+    }
+}
+
+/// Docker's last line of a pull.
+pub(crate) fn pulled(pulled: &Pulled) -> Message {
+    let news = if pulled.fresh { "Downloaded newer image" } else { "Image is up to date" };
+    Message { status: format!("Status: {news} for {}", pulled.name.familiar()), ..Message::default() }
 }
 
 /// A failure in the middle of a stream, where no status can be sent any more.

@@ -160,6 +160,7 @@ fn config(folder: &TempDir) -> Config {
         default_shm_size: 0,
         labels: Vec::new(),
         embedded: BTreeMap::new(),
+        registries: dhow_engine::RegistrySettings::default(),
         version: "1.2.3".to_owned(),
     }
 }

@@ -1,0 +1,222 @@
+//! The layers of a pull: several at once, each hashed, kept and unpacked while it comes.
+
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::{Descriptor, Digest, media};
+use dhow_store::{Blob, Ingest, UnpackOptions, Unpacked};
+
+use super::{LayerNews, Pull, PullEvent};
+use crate::install::{Installer, Source};
+use crate::registry::Fetch;
+use crate::stream::{self, PIECE};
+
+/// How many layers come at once, as in Docker.
+const PARALLEL: usize = 3;
+
+/// A layer that is here: its blob, and what it became if it was unpacked on the way.
+type Arrived<'a> = (Source, Option<Unpacked<'a>>);
+
+impl Pull<'_> {
+    /// Fetches the layers that are missing. Those that come are unpacked, unless they are unpacked already.
+    pub(super) fn layers<'i>(
+        &self,
+        installer: &'i Installer<'_>,
+        descriptors: &[Descriptor],
+        diff_ids: &[Digest],
+    ) -> Result<(Vec<Source>, Vec<Option<Unpacked<'i>>>)> {
+        descriptors.iter().try_for_each(check)?;
+        descriptors.iter().for_each(|descriptor| self.say(descriptor, LayerNews::Announced));
+        let held = installer.held(diff_ids)?.len();
+        let arrived = in_parallel(descriptors.len(), |at| {
+            let wanted = (at >= held).then_some(&diff_ids[at]);
+            self.layer(installer, &descriptors[at], wanted)
+        })?;
+        Ok(arrived.into_iter().unzip())
+    }
+
+    fn layer<'i>(
+        &self,
+        installer: &'i Installer<'_>,
+        descriptor: &Descriptor,
+        diff_id: Option<&Digest>,
+    ) -> Result<Arrived<'i>> {
+        let _flight = self.flights.enter(descriptor.digest);
+        let source = |blob| Source { blob, media_type: Some(descriptor.media_type.clone()) };
+        if let Some(blob) = self.here(descriptor)? {
+            self.say(descriptor, if diff_id.is_none() { LayerNews::Exists } else { LayerNews::Verified });
+            // What is here but not unpacked is unpacked by the installer.
+            return Ok((source(blob), None));
+        }
+        let step = || format!("pull layer {}", descriptor.digest);
+        let Some(diff_id) = diff_id else {
+            let blob = self.blob(descriptor, &|news| self.say(descriptor, news)).context(step)?;
+            self.say(descriptor, LayerNews::Exists);
+            return Ok((source(blob), None));
+        };
+        let (blob, unpacked) = self.unpacked(installer, descriptor, diff_id).context(step)?;
+        self.say(descriptor, LayerNews::Complete);
+        Ok((source(blob), Some(unpacked)))
+    }
+
+    /// A blob, fetched if it is not here.
+    pub(super) fn blob(&self, descriptor: &Descriptor, say: &(dyn Fn(LayerNews) + Sync)) -> Result<Blob> {
+        if let Some(blob) = self.here(descriptor)? {
+            return Ok(blob);
+        }
+        let content = self.images.store().content();
+        let mut arrival = Arrival::new(self.fetch(descriptor), content.ingest(descriptor.size)?, descriptor.size, say);
+        arrival.drain()?;
+        arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size))
+    }
+
+    fn unpacked<'i>(
+        &self,
+        installer: &'i Installer<'_>,
+        descriptor: &Descriptor,
+        diff_id: &Digest,
+    ) -> Result<(Blob, Unpacked<'i>)> {
+        let ingest = self.images.store().content().ingest(descriptor.size)?;
+        let say = |news| self.say(descriptor, news);
+        let mut arrival = Arrival::new(self.fetch(descriptor), ingest, descriptor.size, &say);
+        let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
+        let unpacked = installer.store.layers().unpack(&mut arrival, &options);
+        // Whatever the unpacker says: what came may not be what was promised, and then that is the failure.
+        arrival.drain()?;
+        let blob = arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size))?;
+        let unpacked = unpacked?;
+        self.say(descriptor, LayerNews::Verified);
+        Ok((blob, unpacked))
+    }
+
+    fn here(&self, descriptor: &Descriptor) -> Result<Option<Blob>> {
+        let found = self.images.store().content().hold(self.lease, &descriptor.digest)?;
+        // One of another size is damaged, and fetched again.
+        Ok(found.filter(|blob| blob.size == descriptor.size))
+    }
+
+    fn fetch(&self, descriptor: &Descriptor) -> Fetch<'_> {
+        Fetch::new(self.repository, (descriptor.digest, descriptor.size), self.options.cancelled)
+    }
+
+    fn say(&self, descriptor: &Descriptor, news: LayerNews) {
+        (self.progress)(PullEvent::Layer { blob: descriptor.digest, news });
+    }
+}
+
+/// Only layers that a registry may pass on, in forms that can be unpacked.
+fn check(descriptor: &Descriptor) -> Result<()> {
+    let Descriptor { media_type, digest, .. } = descriptor;
+    if media_type.contains("foreign") || media_type.contains("nondistributable") || !descriptor.urls.is_empty() {
+        return Err(Error::not_implemented(format!(
+            "layer {digest} is a foreign layer, to be had only from its maker"
+        )));
+    }
+    if !media::is_layer(media_type) {
+        return Err(Error::not_implemented(format!("unsupported media type {media_type:?} of layer {digest}")));
+    }
+    Ok(())
+}
+
+/// Does a number of things, some at once, and stops at the first failure.
+fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let done: Vec<Mutex<Option<Result<T>>>> = (0..count).map(|_| Mutex::default()).collect();
+    thread::scope(|scope| {
+        for _ in 0..PARALLEL.min(count) {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(place) = done.get(at) else { break };
+                    let result = work(at);
+                    failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                }
+            });
+        }
+    });
+    let results = done.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
+    results.collect()
+}
+
+/// A blob that comes: kept, and told about, as it is read.
+struct Arrival<'a> {
+    fetch: Fetch<'a>,
+    ingest: Ingest<'a>,
+    total: u64,
+    told: u64,
+    say: &'a (dyn Fn(LayerNews) + Sync + 'a),
+    /// What went wrong on the way, as it was before it became an error of reading.
+    failure: Option<Error>,
+}
+
+impl<'a> Arrival<'a> {
+    fn new(fetch: Fetch<'a>, ingest: Ingest<'a>, total: u64, say: &'a (dyn Fn(LayerNews) + Sync + 'a)) -> Self {
+        Self { fetch, ingest, total, told: 0, say, failure: None }
+    }
+
+    /// Reads what is left.
+    fn drain(&mut self) -> Result<()> {
+        if self.failure.is_none() {
+            let mut buffer = vec![0; PIECE];
+            while self.read(&mut buffer).is_ok_and(|length| length > 0) {}
+        }
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Not more often than the eye can see.
+    fn tell(&mut self) {
+        let size = self.ingest.size();
+        if size == self.total || size - self.told >= self.total / 50 + (256 << 10) {
+            self.told = size;
+            (self.say)(LayerNews::Downloading(size, self.total));
+        }
+    }
+}
+
+impl Read for Arrival<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fetch.read(buffer).map_err(|error| stream::failed("read a blob", error));
+        let kept = read.and_then(|length| {
+            self.ingest.write_all(&buffer[..length]).context(|| "keep a blob")?;
+            Ok(length)
+        });
+        match kept {
+            Ok(0) => Ok(0),
+            Ok(length) => {
+                self.tell();
+                Ok(length)
+            }
+            Err(error) => {
+                let kind = io::Error::other(error.to_string());
+                self.failure.get_or_insert(error);
+                Err(kind)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_done_in_order_and_the_first_failure_is_told() {
+        assert_eq!(in_parallel(10, |at| Ok(at * 2)).expect("good"), (0..10).map(|at| at * 2).collect::<Vec<_>>());
+        assert_eq!(in_parallel(0, |_| Ok(())).expect("good"), []);
+        let failed = in_parallel(100, |at| if at == 3 { Err(Error::conflict("three")) } else { Ok(at) });
+        assert_eq!(failed.expect_err("one fails").to_string(), "three");
+    }
+
+    #[test]
+    fn foreign_and_unknown_layers_are_refused() {
+        let layer = |media_type: &str| check(&Descriptor::new(media_type, Digest::of(b""), 0));
+        assert!(layer(media::OCI_LAYER_ZSTD).is_ok());
+        for media_type in ["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "text/plain"] {
+            assert!(layer(media_type).is_err(), "{media_type}");
+        }
+    }
+}

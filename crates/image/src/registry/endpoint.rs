@@ -1,0 +1,175 @@
+//! Where a registry is reached, and how its certificates are judged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_oci::{DEFAULT_REGISTRY, Reference};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy};
+
+use super::session::Access;
+use super::settings::RegistrySettings;
+
+/// Where the default registry answers: its name is not its host.
+const DEFAULT_HOST: &str = "registry-1.docker.io";
+
+/// How long making a connection may take.
+const CONNECT: Duration = Duration::from_secs(15);
+
+/// Redirects that are followed: blobs often lie elsewhere; more is a loop.
+const REDIRECTS: usize = 5;
+
+/// One way to reach a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoint {
+    /// Scheme, host and path, without a slash at the end, as in `https://host:5000`.
+    pub(super) base: String,
+    /// `host[:port]`.
+    pub(super) host: String,
+    /// Any certificate will do.
+    pub(super) trusts_all: bool,
+    /// It stands in for the registry: for reading, and without the person's credentials.
+    pub(super) mirror: bool,
+}
+
+/// The endpoints to try for a name, in this order.
+pub(super) fn of(settings: &RegistrySettings, name: &Reference, access: Access) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    let is_default = name.registry() == DEFAULT_REGISTRY;
+    if is_default && access == Access::Pull {
+        endpoints.extend(settings.mirrors.iter().map(|address| mirror(settings, address)));
+    }
+    let host = if is_default { DEFAULT_HOST } else { name.registry() };
+    let insecure = settings.is_insecure(host);
+    let own = |scheme: &str| Endpoint {
+        base: format!("{scheme}://{host}"),
+        host: host.to_owned(),
+        trusts_all: insecure,
+        mirror: false,
+    };
+    endpoints.push(own("https"));
+    if insecure {
+        endpoints.push(own("http"));
+    }
+    endpoints
+}
+
+fn mirror(settings: &RegistrySettings, address: &str) -> Endpoint {
+    let base = address.trim_end_matches('/').to_owned();
+    let rest = base.split_once("://").map_or(base.as_str(), |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or(rest).to_owned();
+    Endpoint { trusts_all: settings.is_insecure(&host), base, host, mirror: true }
+}
+
+impl Endpoint {
+    /// Whether what is sent can be read on the way.
+    pub(super) fn is_plain(&self) -> bool {
+        self.base.starts_with("http://")
+    }
+
+    /// A client with the certificates and proxies for this host. Connections are made when they are needed.
+    pub(super) fn connect(&self, settings: &RegistrySettings) -> Result<Client> {
+        let builder = Client::builder()
+            .user_agent(settings.user_agent.clone())
+            .connect_timeout(CONNECT)
+            .redirect(Policy::limited(REDIRECTS))
+            .http1_only()
+            .tls_danger_accept_invalid_certs(self.trusts_all);
+        let builder = with_proxies(builder, settings)?;
+        let builder = with_certificates(builder, &settings.certificates, &self.host)?;
+        builder.build().map_err(|cause| {
+            Error::internal(format!("prepare a connection to {}", self.host))
+                .with_cause(cause)
+                .with_hint("the host needs certificates of authorities, as in the package ca-certificates")
+        })
+    }
+}
+
+/// Only the proxies of the settings: an engine reads no environment variables.
+fn with_proxies(builder: ClientBuilder, settings: &RegistrySettings) -> Result<ClientBuilder> {
+    let spared = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
+    let invalid = |address: &str, cause| Error::invalid(format!("invalid proxy {address:?}")).with_cause(cause);
+    let mut builder = builder.no_proxy();
+    if let Some(address) = &settings.http_proxy {
+        builder =
+            builder.proxy(Proxy::http(address).map_err(|cause| invalid(address, cause))?.no_proxy(spared.clone()));
+    }
+    if let Some(address) = &settings.https_proxy {
+        builder = builder.proxy(Proxy::https(address).map_err(|cause| invalid(address, cause))?.no_proxy(spared));
+    }
+    Ok(builder)
+}
+
+/// What Docker's `certs.d/<host>` has: `*.crt` are authorities, `NAME.cert` and `NAME.key` a certificate to show.
+fn with_certificates(mut builder: ClientBuilder, folders: &[PathBuf], host: &str) -> Result<ClientBuilder> {
+    let Some(folder) = folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir()) else {
+        return Ok(builder);
+    };
+    for path in files(&folder)? {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt") => {
+                let authorities =
+                    Certificate::from_pem_bundle(&read(&path)?).map_err(|cause| unreadable(&path, cause))?;
+                builder = builder.tls_certs_merge(authorities);
+            }
+            Some("cert") => {
+                let key = path.with_extension("key");
+                let pair = [read(&path)?, b"\n".to_vec(), read(&key)?].concat();
+                builder = builder.identity(Identity::from_pem(&pair).map_err(|cause| unreadable(&path, cause))?);
+            }
+            _ => {}
+        }
+    }
+    Ok(builder)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let step = || format!("list {}", folder.display());
+    let entries = fs::read_dir(folder).context(step)?;
+    let mut paths = entries.map(|entry| entry.context(step).map(|entry| entry.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).context(|| format!("read {}", path.display()))
+}
+
+fn unreadable(path: &Path, cause: reqwest::Error) -> Error {
+    Error::invalid(format!("{} holds no certificate that can be used", path.display())).with_cause(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bases(settings: &RegistrySettings, name: &str, access: Access) -> Vec<String> {
+        let name = Reference::parse(name).expect("a name");
+        of(settings, &name, access).into_iter().map(|endpoint| endpoint.base).collect()
+    }
+
+    #[test]
+    fn mirrors_are_for_pulls_from_the_default_registry() {
+        let settings =
+            RegistrySettings { mirrors: vec!["http://127.0.0.1:5555/".into()], ..RegistrySettings::default() };
+        assert_eq!(
+            bases(&settings, "busybox", Access::Pull),
+            ["http://127.0.0.1:5555", "https://registry-1.docker.io"]
+        );
+        assert_eq!(bases(&settings, "busybox", Access::Login), ["https://registry-1.docker.io"]);
+        assert_eq!(bases(&settings, "reg.example/x", Access::Pull), ["https://reg.example"]);
+    }
+
+    #[test]
+    fn only_insecure_registries_are_tried_without_tls() {
+        let settings = RegistrySettings { insecure: vec!["reg.example:80".into()], ..RegistrySettings::default() };
+        assert_eq!(
+            bases(&settings, "reg.example:80/x", Access::Pull),
+            ["https://reg.example:80", "http://reg.example:80"]
+        );
+        assert_eq!(bases(&settings, "localhost:5000/x", Access::Login).len(), 2);
+        assert_eq!(bases(&settings, "reg.example/x", Access::Login), ["https://reg.example"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! What went wrong between a registry and us, in the words of Docker's users.
+
+use dhow_errdefs::{Class, Error};
+use dhow_oci::Reference;
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+/// What was asked for: it decides what a refusal means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// A manifest by tag or digest.
+    Manifest(&'a Reference),
+    /// A blob of a repository.
+    Blob(&'a Reference),
+    /// To be known.
+    Login,
+}
+
+/// Whether nobody answered, so that another endpoint may be tried.
+pub(crate) fn unreachable(error: &Error) -> bool {
+    error.class() == Class::Unavailable
+}
+
+/// A request that got no answer.
+pub(super) fn of_transport(method: &str, url: &str, error: reqwest::Error) -> Error {
+    let class = if error.is_redirect() { Class::Internal } else { Class::Unavailable };
+    let error = error.without_url();
+    let mut root: &(dyn std::error::Error + 'static) = &error;
+    let mut words = root.to_string();
+    while let Some(source) = root.source() {
+        root = source;
+        words = root.to_string();
+    }
+    if error.is_redirect() {
+        words = "too many redirects".to_owned();
+    }
+    // What the operating system says, without its number, as everywhere.
+    if let Some((said, _)) = words.split_once(" (os error ") {
+        words = said.to_lowercase();
+    }
+    Error::new(class, format!("{method} {url:?}: {words}"))
+}
+
+/// The errors of an answer (OCI distribution-spec, "Error codes").
+#[derive(Default, Deserialize)]
+struct Document {
+    #[serde(default)]
+    errors: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// An answer that is a refusal.
+pub(super) fn of_answer(status: StatusCode, body: &[u8], wanted: Wanted<'_>, url: &str) -> Error {
+    let document: Document = serde_json::from_slice(body).unwrap_or_default();
+    let entry = document.errors.into_iter().next();
+    let code = entry.as_ref().map_or("", |entry| entry.code.as_str()).to_owned();
+    let words = entry.map_or_else(|| unexpected(status, url), |entry| format!("{}: {}", spoken(&code), entry.message));
+    match (wanted, code.as_str(), status) {
+        (Wanted::Login, ..) => Error::new(Class::Unauthenticated, format!("login attempt to {url} failed: {words}")),
+        (Wanted::Manifest(name) | Wanted::Blob(name), "DENIED", _)
+        | (Wanted::Manifest(name) | Wanted::Blob(name), "", StatusCode::FORBIDDEN) => Error::not_found(format!(
+            "pull access denied for {}, repository does not exist or may require 'docker login': {words}",
+            name.familiar_name()
+        )),
+        (Wanted::Manifest(name), "MANIFEST_UNKNOWN", _) | (Wanted::Manifest(name), "", StatusCode::NOT_FOUND) => {
+            Error::not_found(format!("manifest for {} not found: {words}", name.familiar()))
+        }
+        (Wanted::Manifest(name) | Wanted::Blob(name), "NAME_UNKNOWN", _) => {
+            Error::not_found(format!("repository {} not found: {words}", name.familiar_name()))
+        }
+        _ => Error::new(class(status), words),
+    }
+}
+
+/// Nobody showed who they are, and the registry insists.
+pub(super) fn no_credentials(method: &str, url: &str, name: &Reference) -> Error {
+    Error::new(Class::Unauthenticated, format!("{method} {url:?}: no basic auth credentials")).with_hint(log_in(name))
+}
+
+fn log_in(name: &Reference) -> String {
+    format!("log in first: `dhow login {}`", name.registry())
+}
+
+/// `MANIFEST_UNKNOWN` as Docker prints it: `manifest unknown`.
+fn spoken(code: &str) -> String {
+    code.to_ascii_lowercase().replace('_', " ")
+}
+
+fn unexpected(status: StatusCode, url: &str) -> String {
+    let reason = status.canonical_reason().unwrap_or("unknown status");
+    format!("unexpected status from {url}: {} {reason}", status.as_u16())
+}
+
+fn class(status: StatusCode) -> Class {
+    match status {
+        StatusCode::NOT_FOUND => Class::NotFound,
+        StatusCode::UNAUTHORIZED => Class::Unauthenticated,
+        StatusCode::FORBIDDEN => Class::PermissionDenied,
+        StatusCode::TOO_MANY_REQUESTS => Class::ResourceExhausted,
+        status if status.is_server_error() => Class::Internal,
+        _ => Class::InvalidArgument,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_dockers_words() {
+        let name = Reference::parse("localhost:5000/app:1").expect("a name");
+        let answer = |status, code: &str, message: &str| {
+            let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}","detail":{{}}}}]}}"#);
+            of_answer(status, body.as_bytes(), Wanted::Manifest(&name), "http://localhost:5000/v2/app/manifests/1")
+        };
+        let error = answer(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown");
+        assert_eq!(error.class(), Class::NotFound);
+        assert_eq!(
+            error.to_string(),
+            "manifest for localhost:5000/app:1 not found: manifest unknown: manifest unknown"
+        );
+        let error = answer(StatusCode::UNAUTHORIZED, "DENIED", "requested access to the resource is denied");
+        assert_eq!(
+            error.to_string(),
+            "pull access denied for localhost:5000/app, repository does not exist or may require 'docker login': \
+             denied: requested access to the resource is denied"
+        );
+    }
+
+    #[test]
+    fn an_answer_without_words_is_named_by_its_status() {
+        let name = Reference::parse("app").expect("a name");
+        let error = of_answer(StatusCode::BAD_GATEWAY, b"<html>", Wanted::Blob(&name), "http://x/v2/");
+        assert_eq!(error.to_string(), "unexpected status from http://x/v2/: 502 Bad Gateway");
+    }
+}

@@ -1,0 +1,251 @@
+//! Requests to one repository: rights, second tries, bounded answers.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use dhow_errdefs::{Class, Error, Result};
+use dhow_oci::Reference;
+use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+
+use super::challenge::{self, Challenge};
+use super::credentials::Credentials;
+use super::endpoint::Endpoint;
+use super::failure::{self, Wanted};
+use super::wait::Backoff;
+use super::{Registries, token};
+
+/// What one wants to do with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Read.
+    Pull,
+    /// Only be known.
+    Login,
+}
+
+/// How long a registry may think before it answers.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Longest answer that is no manifest and no blob.
+const SMALL: usize = 1 << 20;
+
+/// Who wants what of which repository.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visit<'r> {
+    pub(super) name: &'r Reference,
+    pub(super) access: Access,
+    pub(super) credentials: &'r Credentials,
+}
+
+/// One repository at one endpoint.
+pub(crate) struct Repository<'r> {
+    registries: &'r Registries,
+    client: Client,
+    endpoint: &'r Endpoint,
+    visit: Visit<'r>,
+    /// What the last challenge was answered with.
+    authorization: Mutex<Option<HeaderValue>>,
+}
+
+impl<'r> Repository<'r> {
+    pub(super) fn new(registries: &'r Registries, client: Client, endpoint: &'r Endpoint, visit: Visit<'r>) -> Self {
+        Self { registries, client, endpoint, visit, authorization: Mutex::default() }
+    }
+
+    /// The name whose repository it is.
+    pub(crate) fn name(&self) -> &Reference {
+        self.visit.name
+    }
+
+    /// The address of something in the repository, as in `manifests/latest`.
+    pub(super) fn url(&self, rest: &str) -> String {
+        format!("{}/v2/{}/{rest}", self.endpoint.base, self.visit.name.repository())
+    }
+
+    /// Asks the registry who we are.
+    pub(super) fn ping(&self) -> Result<()> {
+        let url = format!("{}/v2/", self.endpoint.base);
+        self.send("Get", &url, Wanted::Login, |client| client.get(&url)).map(drop)
+    }
+
+    /// Sends a request until it has been answered well: with the rights that the registry asks for, and again after a
+    /// while where the registry, or the way to it, is in trouble.
+    pub(super) fn send(
+        &self,
+        method: &str,
+        url: &str,
+        wanted: Wanted<'_>,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Response> {
+        let mut backoff = Backoff::default();
+        let mut challenged = false;
+        loop {
+            let (error, asked) = match self.once(method, url, &request) {
+                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !challenged => {
+                    challenged = true;
+                    self.authorize(method, url, &answer)?;
+                    continue;
+                }
+                Ok(answer) if is_good(answer.status()) => return Ok(answer),
+                Ok(answer) => {
+                    let (passing, asked) = (is_passing(answer.status()), asked_for(&answer));
+                    let error = self.refused(answer, wanted, url);
+                    if !passing {
+                        return Err(error);
+                    }
+                    (error, asked)
+                }
+                // Who does not even take the connection will not do so in a second either.
+                Err(Failed { error, connected: false }) => return Err(error),
+                Err(Failed { error, .. }) => (error, None),
+            };
+            match backoff.next(asked) {
+                Some(wait) => std::thread::sleep(wait),
+                None => return Err(error),
+            }
+        }
+    }
+
+    fn once(&self, method: &str, url: &str, request: &impl Fn(&Client) -> RequestBuilder) -> Result<Response, Failed> {
+        let mut request = request(&self.client);
+        if let Some(authorization) = self.authorization() {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        match self.wait(ANSWER, request.send()) {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => {
+                let connected = !error.is_connect() && !error.is_redirect() && !error.is_builder();
+                Err(Failed { connected, error: failure::of_transport(method, url, error) })
+            }
+            None => Err(Failed {
+                connected: true,
+                error: Error::unavailable(format!("{method} {url:?}: no answer in {} s", ANSWER.as_secs())),
+            }),
+        }
+    }
+
+    /// Runs something on the network's runtime; `None` when it takes too long.
+    pub(super) fn wait<T>(&self, at_most: Duration, work: impl Future<Output = T>) -> Option<T> {
+        self.registries.runtime.block_on(async { tokio::time::timeout(at_most, work).await.ok() })
+    }
+
+    /// The body of an answer, if it is not longer than `limit`.
+    pub(super) fn body(&self, mut answer: Response, limit: usize, url: &str) -> Result<Vec<u8>> {
+        let read = async {
+            let mut body = Vec::new();
+            while let Some(piece) = answer.chunk().await.map_err(|error| failure::of_transport("Get", url, error))? {
+                if body.len() + piece.len() > limit {
+                    return Err(Error::exhausted(format!("{url} answers with more than {limit} bytes")));
+                }
+                body.extend_from_slice(&piece);
+            }
+            Ok(body)
+        };
+        let late = || Error::unavailable(format!("{url}: the answer did not end in {} s", ANSWER.as_secs()));
+        self.wait(ANSWER, read).unwrap_or_else(|| Err(late()))
+    }
+
+    fn refused(&self, answer: Response, wanted: Wanted<'_>, url: &str) -> Error {
+        let status = answer.status();
+        let body = self.body(answer, SMALL, url).unwrap_or_default();
+        failure::of_answer(status, &body, wanted, url)
+    }
+
+    /// Gets the rights that a registry asks for.
+    fn authorize(&self, method: &str, url: &str, answer: &Response) -> Result<()> {
+        let headers = answer.headers().get_all(WWW_AUTHENTICATE).into_iter();
+        let challenges: Vec<Challenge> =
+            headers.filter_map(|header| header.to_str().ok()).flat_map(challenge::parse).collect();
+        let named = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
+        let authorization = match (named("bearer"), self.visit.credentials) {
+            (_, Credentials::RegistryToken(token)) => format!("Bearer {token}"),
+            (Some(challenge), _) => format!("Bearer {}", self.token(challenge)?),
+            (None, Credentials::Password { username, password }) if named("basic").is_some() => {
+                basic(username, password)
+            }
+            _ => return Err(failure::no_credentials(method, url, self.visit.name)),
+        };
+        let value = HeaderValue::from_str(&authorization).map_err(|cause| {
+            Error::invalid("the credentials hold characters that no header may have").with_cause(cause)
+        })?;
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(())
+    }
+
+    fn token(&self, challenge: &Challenge) -> Result<String> {
+        let parameter = |name: &str| challenge.parameters.get(name).cloned().unwrap_or_default();
+        let key = token::Key {
+            realm: parameter("realm"),
+            service: parameter("service"),
+            scope: self.scope(),
+            credentials: self.visit.credentials.clone(),
+        };
+        if *self.visit.credentials != Credentials::Anonymous
+            && key.realm.starts_with("http://")
+            && !self.endpoint.is_plain()
+        {
+            let text =
+                format!("{} wants the password sent to {}, where everybody can read it", self.endpoint.host, key.realm);
+            return Err(Error::new(Class::PermissionDenied, text));
+        }
+        // One that was refused is not asked for again by the same session, but may still be kept.
+        if self.authorization().is_some() {
+            self.registries.tokens.forget(&key);
+        }
+        if let Some(token) = self.registries.tokens.get(&key) {
+            return Ok(token);
+        }
+        let sent = self.wait(ANSWER, token::request(&self.client, &key)?.send());
+        let late = || Error::unavailable(format!("{}: no answer in {} s", key.realm, ANSWER.as_secs()));
+        let answer = sent.ok_or_else(late)?.map_err(|error| failure::of_transport("Get", &key.realm, error))?;
+        if !answer.status().is_success() {
+            let wanted = match self.visit.access {
+                Access::Pull => Wanted::Manifest(self.visit.name),
+                Access::Login => Wanted::Login,
+            };
+            return Err(self.refused(answer, wanted, &key.realm));
+        }
+        let body = self.body(answer, SMALL, &key.realm)?;
+        self.registries.tokens.keep(key, &body)
+    }
+
+    /// Distribution, "Token Scope Documentation".
+    fn scope(&self) -> String {
+        match self.visit.access {
+            Access::Pull => format!("repository:{}:pull", self.visit.name.repository()),
+            Access::Login => String::new(),
+        }
+    }
+
+    fn authorization(&self) -> Option<HeaderValue> {
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A request that was not answered.
+struct Failed {
+    error: Error,
+    /// Somebody had taken the connection.
+    connected: bool,
+}
+
+fn basic(username: &str, password: &str) -> String {
+    use base64::Engine as _;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}")))
+}
+
+/// Good answers are those of RFC 9110 section 15.3; nothing here is asked conditionally.
+fn is_good(status: StatusCode) -> bool {
+    status.is_success()
+}
+
+/// Trouble that may be over in a moment.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+fn asked_for(answer: &Response) -> Option<Duration> {
+    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
