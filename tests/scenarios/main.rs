@@ -18,6 +18,7 @@ mod mounts;
 mod on_demand;
 mod parallel;
 mod process;
+mod pull;
 mod removal;
 mod security;
 mod stats;

@@ -3,11 +3,12 @@
 use crate::shell::{self, Result};
 
 /// A program, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 13] = [
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("docker", "docker.io"),
     ("fish", "fish"),
+    ("docker-registry", "docker-registry"),
     ("ip", "iproute2"),
     ("newuidmap", "uidmap"),
     ("openssl", "openssl"),

@@ -1,0 +1,55 @@
+//! Images from a registry: Debian's, on a loopback port.
+
+use std::process::Command;
+
+use dhow_testkit::{Registry, World, finish};
+
+use crate::{DHOW, busybox};
+
+/// A registry with busybox as `app:1`, brought there by skopeo.
+fn registry_with_an_image() -> Registry {
+    let (world, registry) = (busybox(), Registry::start());
+    let archive = world.path().join("busybox.tar").display().to_string();
+    world.dhow(&["save", "-o", &archive, "busybox"]).exits(0);
+    let target = format!("docker://{}", registry.name("app:1"));
+    let copy = ["copy", "--dest-tls-verify=false", &format!("docker-archive:{archive}"), &target];
+    finish(Command::new("skopeo").args(copy)).exits(0);
+    registry
+}
+
+#[test]
+fn both_clients_pull_and_what_came_runs() {
+    let registry = registry_with_an_image();
+    let name = registry.name("app:1");
+    let (ours, stock) = (World::new(DHOW), World::new(DHOW));
+    let said = ours.dhow(&["pull", &name]).ok();
+    assert!(said.contains(&format!("Status: Downloaded newer image for {name}")), "{said}");
+    assert_eq!(stock.docker(&["pull", &name]).ok(), said);
+    assert!(ours.docker(&["pull", &name]).ok().contains("Image is up to date"));
+    assert_eq!(ours.dhow(&["pull", "-q", &name]).ok(), name);
+    assert_eq!(ours.dhow(&["run", "--rm", "--network", "none", &name, "echo", "hi"]).ok(), "hi");
+    assert_eq!(ours.inspect(&name, "{{len .RepoDigests}}"), "1");
+}
+
+#[test]
+fn run_pulls_what_is_missing() {
+    let registry = registry_with_an_image();
+    let world = World::new(DHOW);
+    let run = world.dhow(&["run", "--rm", "--network", "none", &registry.name("app:1"), "echo", "hi"]);
+    run.exits(0).says("Unable to find image").says("Pull complete");
+    world.dhow(&["run", "--pull", "never", "--rm", &registry.name("app:2"), "true"]).exits(125);
+}
+
+#[test]
+fn all_tags_and_what_is_not_there() {
+    let registry = registry_with_an_image();
+    let world = World::new(DHOW);
+    let said = world.dhow(&["pull", "-a", &registry.name("app")]).ok();
+    assert!(said.contains("Digest: sha256:"), "{said}");
+    assert_eq!(world.dhow(&["images", "--format", "{{.Tag}}"]).ok(), "1");
+    for client in [World::dhow, World::docker] {
+        let refused = client(&world, &["pull", &registry.name("app:nosuch")]);
+        refused.exits(1).says(&format!("manifest for {} not found", registry.name("app:nosuch")));
+    }
+    world.dhow(&["pull", "127.0.0.1:1/app"]).exits(1).says("connection refused");
+}
