@@ -2,6 +2,7 @@
 //! against a stock `dockerd`, and images between the tools.
 
 mod images;
+mod login;
 mod runtime;
 mod stock_engine;
 

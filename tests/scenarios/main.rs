@@ -8,6 +8,7 @@ mod context;
 mod engine_life;
 mod exec;
 mod faults;
+mod formats;
 mod images;
 mod inspect;
 mod lifecycle;

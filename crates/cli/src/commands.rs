@@ -27,6 +27,8 @@ mod inspect;
 mod interact;
 mod kill;
 mod load;
+mod login;
+mod logout;
 mod logs;
 mod new;
 mod pause;
@@ -118,6 +120,8 @@ pub(crate) static ALL: &[&Command] = &[
     &context_update::UPDATE,
     &context_use::USE,
     &completion::COMPLETION,
+    &login::LOGIN,
+    &logout::LOGOUT,
     &system_df::SYSTEM_DF,
     &events::EVENTS,
     &info::INFO,

@@ -7,9 +7,6 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use dhow_api::system::AuthConfig;
 use dhow_errdefs::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -33,10 +30,12 @@ struct File {
     stats_format: Option<String>,
     prune_filters: Vec<String>,
     proxies: BTreeMap<String, Proxy>,
+    creds_store: Option<String>,
+    cred_helpers: BTreeMap<String, String>,
     auths: BTreeMap<String, Auth>,
 }
 
-/// What `login` keeps about a registry.
+/// What `login` keeps about a registry where there is no helper.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Auth {
@@ -139,19 +138,18 @@ impl Config {
         self.file.prune_filters.iter().map(String::as_str)
     }
 
-    /// What `login` has kept for a registry, as `X-Registry-Auth` carries it.
-    pub(crate) fn registry_auth(&self, registry: &str) -> Option<String> {
-        let (key, auth) = self.file.auths.iter().find(|(key, _)| registry_of(key) == registry)?;
-        let plain = STANDARD.decode(&auth.auth).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
-        let (username, password) = plain.split_once(':')?;
-        let shown = AuthConfig {
-            username: username.to_owned(),
-            password: password.trim_end_matches('\0').to_owned(),
-            server_address: key.clone(),
-            identity_token: auth.identity_token.clone(),
-            ..AuthConfig::default()
-        };
-        serde_json::to_vec(&shown).ok().map(|json| URL_SAFE.encode(json))
+    /// The program that keeps the secrets of a registry, without `docker-credential-` before its name.
+    pub(crate) fn credential_helper(&self, server: &str) -> Option<&str> {
+        let helper = self.file.cred_helpers.get(server).or(self.file.creds_store.as_ref());
+        helper.map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// What the file keeps for a registry, under whatever spelling of its name: name and password in base 64, a token.
+    pub(crate) fn auth(&self, server: &str) -> Option<(&str, &str)> {
+        let auths = &self.file.auths;
+        let other = || auths.iter().find(|(name, _)| crate::credentials::key(name) == server).map(|(_, auth)| auth);
+        let auth = auths.get(server).or_else(other)?;
+        Some((&auth.auth, &auth.identity_token))
     }
 
     /// The proxy variables for containers of the engine at `host`, in both spellings.
@@ -170,15 +168,6 @@ impl Config {
         given
             .flat_map(|(name, value)| [(name.to_owned(), value.clone()), (name.to_lowercase(), value.clone())])
             .collect()
-    }
-}
-
-/// The registry that a key of `auths` means: old clients kept addresses, and Docker Hub's is one still.
-fn registry_of(key: &str) -> &str {
-    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
-    match rest.split('/').next().unwrap_or_default() {
-        "index.docker.io" => dhow_oci::DEFAULT_REGISTRY,
-        host => host,
     }
 }
 
@@ -215,22 +204,6 @@ mod tests {
         fs::write(&path, "{broken").unwrap();
         assert!(config.set_current_context(None).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"{broken");
-    }
-
-    #[test]
-    fn logins_are_found_by_registry() {
-        let dir = tempfile::tempdir().unwrap();
-        let text = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpwOnE="},"localhost:5000":{"auth":"eDp5"}}}"#;
-        fs::write(dir.path().join("config.json"), text).unwrap();
-        let config = Config::load(dir.path().into());
-        let shown = |registry: &str| {
-            let json = URL_SAFE.decode(config.registry_auth(registry)?).unwrap();
-            let auth: AuthConfig = serde_json::from_slice(&json).unwrap();
-            Some((auth.username, auth.password))
-        };
-        assert_eq!(shown("docker.io"), Some(("u".into(), "p:q".into())));
-        assert_eq!(shown("localhost:5000"), Some(("x".into(), "y".into())));
-        assert_eq!(shown("reg.example"), None);
     }
 
     #[test]

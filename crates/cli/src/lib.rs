@@ -27,6 +27,7 @@ mod commands;
 mod completion;
 mod config;
 mod context;
+mod credentials;
 mod entry;
 mod failure;
 mod flags;

@@ -6,6 +6,7 @@ use dhow_errdefs::{Class, Error, Result};
 
 use crate::address::{Endpoint, Global};
 use crate::config::Config;
+use crate::credentials;
 use crate::flags::Parsed;
 
 /// One run of the program.
@@ -72,7 +73,12 @@ impl Session {
 
     /// What to show to a registry, as the API wants it, if a person has logged in there.
     pub(crate) fn registry_auth(&self, registry: &str) -> Option<String> {
-        self.global.config.registry_auth(registry)
+        let login = credentials::get(self.config(), credentials::server(registry)).unwrap_or_else(|error| {
+            // What the registry shows to everybody can be had all the same.
+            crate::output::note(&format!("WARNING: {error}"));
+            None
+        })?;
+        Some(login.header(registry))
     }
 
     pub(crate) fn context(&self) -> &str {

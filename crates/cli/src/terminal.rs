@@ -1,9 +1,11 @@
 //! The terminal this process runs in.
 
+mod prompt;
 mod raw;
 mod signals;
 mod size;
 
+pub(crate) use prompt::ask;
 pub(crate) use raw::Raw;
 pub(crate) use signals::{Forward, proxy};
 pub(crate) use size::{follow_size, size};

@@ -1,7 +1,7 @@
 //! The engine itself.
 
 use dhow_api::query::{Filters, Query};
-use dhow_api::system::{DiskUsage, Info, Version};
+use dhow_api::system::{AuthConfig, AuthResponse, DiskUsage, Info, Version};
 use dhow_errdefs::Result;
 
 use crate::{Client, Messages};
@@ -17,6 +17,11 @@ impl Client {
     /// What the engine is and what it can do.
     pub async fn info(&self) -> Result<Info> {
         self.get("/info").document().await
+    }
+
+    /// Lets the engine ask a registry whether it knows somebody.
+    pub async fn login(&self, auth: &AuthConfig) -> Result<AuthResponse> {
+        self.post("/auth").json(auth)?.document().await
     }
 
     /// What takes how much on disk.

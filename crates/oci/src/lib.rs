@@ -27,4 +27,4 @@ pub use manifest::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ANNOTATION_REFERENCE_TYPE, Descriptor, Index, Manifest,
 };
 pub use platform::Platform;
-pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
+pub use reference::{DEFAULT_REGISTRY, DEFAULT_SERVER, DEFAULT_TAG, Reference};

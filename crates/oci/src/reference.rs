@@ -18,6 +18,9 @@ use crate::Digest;
 /// The registry that a name without one means.
 pub const DEFAULT_REGISTRY: &str = "docker.io";
 
+/// The address under which clients keep what they show to the default registry: its first one, kept for old files.
+pub const DEFAULT_SERVER: &str = "https://index.docker.io/v1/";
+
 /// The tag that a name without one means, where a tag is needed.
 pub const DEFAULT_TAG: &str = "latest";
 

@@ -7,6 +7,7 @@ const NEEDED: [(&str, &str); 13] = [
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("docker", "docker.io"),
+    ("docker-registry", "docker-registry"),
     ("fish", "fish"),
     ("docker-registry", "docker-registry"),
     ("ip", "iproute2"),

@@ -5,7 +5,7 @@ use dhow_errdefs::{Error, Result};
 
 use super::ps::{FILTER, filters};
 use crate::command::{Arguments, Command};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
 use crate::format::{Document, local_nanos, timestamp};
 use crate::output;
@@ -27,6 +27,7 @@ pub(super) static EVENTS: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    check_template(flags.text("format"))?;
     let moment = |name: &str| timestamp(flags.text(name)).map_err(Error::invalid);
     let (since, until) = (moment("since")?, moment("until")?);
     let mut events = session.client().await?.events(&since, &until, &filters(flags)).await?;
@@ -36,12 +37,20 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     Ok(0)
 }
 
+/// A template that is none is found out now, and not at the first event.
+fn check_template(format: &str) -> Result<(), Failure> {
+    show(&Event::default(), format).map(drop).map_err(|error| {
+        let text = error.to_string();
+        Failure::Text(format!("Error parsing format: {}", text.trim_start_matches("template parsing error: ")), 64)
+    })
+}
+
 fn show(event: &Event, format: &str) -> Result<String> {
     let json = serde_json::to_string(event).map_err(|cause| Error::internal("encode an event").with_cause(cause))?;
     match format {
         "" => Ok(line(event)),
         "json" | "{{json .}}" => Ok(json),
-        template => Document::parse(&go_names(&json), &["Status", "ID", "From"])?.execute(template),
+        template => Document::parse(&go_names(&json), &["Status", "ID", "From"])?.with_gaps().execute(template),
     }
 }
 

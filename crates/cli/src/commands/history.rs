@@ -49,7 +49,7 @@ struct Step {
 }
 
 impl Row for Step {
-    const KIND: &'static str = "*formatter.historyContext";
+    const KIND: &'static str = "*image.historyContext";
     const COLUMNS: &'static [Column] = &[
         Column { name: "ID", header: "IMAGE" },
         Column { name: "CreatedSince", header: "CREATED" },

@@ -103,6 +103,9 @@ pub(super) fn size_or_unknown(bytes: i64) -> String {
 
 impl Row for Image<'_> {
     const KIND: &'static str = "*formatter.imageContext";
+    const RAW: Option<&'static str> = Some(
+        "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n",
+    );
     const COLUMNS: &'static [Column] = &[
         Column { name: "ID", header: "IMAGE ID" },
         Column { name: "Repository", header: "REPOSITORY" },

@@ -50,8 +50,9 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         }
         "json" => output::line(&json(session, &info)?)?,
         template => {
-            let optional = ["KernelMemoryTCP", "CgroupVersion", "ProductLicense"];
-            output::line(&Document::parse(&json(session, &info)?, &optional)?.execute(template)?)?;
+            let optional = ["KernelMemoryTCP", "CgroupVersion", "ProductLicense", "Warnings"];
+            let names = [("Runtimes.*.path", "Path"), ("Runtimes.*.runtimeArgs", "Args")];
+            output::line(&Document::parse_as(&json(session, &info)?, &optional, &names)?.execute(template)?)?;
         }
     }
     Ok(0)

@@ -101,6 +101,11 @@ pub(super) struct Container {
 
 impl Row for Container {
     const KIND: &'static str = "*formatter.ContainerContext";
+    const FAULTS: [&'static str; 2] = ["failed to parse template", "failed to execute template"];
+    const RAW: Option<&'static str> = Some(
+        "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\n\
+         status: {{.Status}}\nnames: {{.Names}}\nlabels:{{pad .Labels 1 0}}\nports:{{pad .Ports 1 0}}\n",
+    );
     const COLUMNS: &'static [Column] = &[
         Column { name: "ID", header: "CONTAINER ID" },
         Column { name: "Names", header: "NAMES" },

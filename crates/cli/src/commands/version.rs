@@ -178,6 +178,11 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     }
 }
 
+/// Fields that templates may ask for though they are not there.
+const OPTIONAL: [&str; 3] = ["Client.Platform", "Server", "Server.BuildTime"];
+/// Templates say APIVersion where the wire says ApiVersion.
+const NAMES: [(&str, &str); 2] = [("Client.ApiVersion", "APIVersion"), ("Server.ApiVersion", "APIVersion")];
+
 async fn ask(session: &Session) -> Result<system::Version> {
     session.client().await?.version().await
 }
@@ -190,11 +195,7 @@ fn text(both: &Both, format: &str) -> Result<String> {
     let json = serde_json::to_string(both).map_err(|cause| Error::internal("encode versions").with_cause(cause))?;
     match format {
         "json" => Ok(json + "\n"),
-        // Templates say APIVersion where the wire says ApiVersion; the details of components, whose first it is, keep it.
-        template => {
-            let named = json.replace(",\"ApiVersion\":", ",\"APIVersion\":");
-            Ok(Document::parse(&named, &["Client.Platform", "Server"])?.execute(template)? + "\n")
-        }
+        template => Ok(Document::parse_as(&json, &OPTIONAL, &NAMES)?.execute(template)? + "\n"),
     }
 }
 

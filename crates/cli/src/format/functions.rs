@@ -37,7 +37,12 @@ fn join(args: &[Value]) -> Result<Value> {
 
 fn split(args: &[Value]) -> Result<Value> {
     let (whole, separator) = (text(args, 0)?, text(args, 1)?);
-    Ok(Value::List(whole.split(separator.as_str()).map(string).collect()))
+    // Go splits by nothing into characters, without empty strings at the ends.
+    let parts: Vec<Value> = match separator.is_empty() {
+        true => whole.chars().map(string).collect(),
+        false => whole.split(separator.as_str()).map(string).collect(),
+    };
+    Ok(Value::List(parts.into()))
 }
 
 fn title(args: &[Value]) -> Result<Value> {
@@ -106,12 +111,14 @@ pub(super) fn for_values(encode: Encode) -> FuncMap {
     functions
 }
 
-/// The same names for the header of a table, where they leave the words as they are.
+/// The same names for the header of a table, where all but `pad` leave the words as they are.
 pub(super) fn for_headers() -> FuncMap {
-    ["json", "join", "split", "title", "lower", "upper", "pad", "truncate", "index"]
+    let mut functions: FuncMap = ["json", "join", "split", "title", "lower", "upper", "truncate", "index"]
         .into_iter()
         .map(|name| (name.to_owned(), Arc::new(first) as gotmpl::ValueFunc))
-        .collect()
+        .collect();
+    functions.insert("pad".into(), Arc::new(pad));
+    functions
 }
 
 /// A value as Go's encoder writes it without escaping for HTML; maps in the order of their keys.

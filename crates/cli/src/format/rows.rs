@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_errdefs::Result;
-use gotmpl::Value;
+use gotmpl::{Template, Value};
 
 use super::template::{execute, header_functions, parse, row_functions};
 use super::{Table, quote};
@@ -19,6 +19,10 @@ pub(crate) struct Column {
 pub(crate) trait Row {
     /// What Docker's Go code calls the type; errors name it.
     const KIND: &'static str;
+    /// What stands before the errors of templates that cannot be parsed, and of those that cannot be executed.
+    const FAULTS: [&'static str; 2] = ["template parsing error", "template parsing error"];
+    /// The template that the word `raw` means.
+    const RAW: Option<&'static str> = None;
     /// All fields, in any order.
     const COLUMNS: &'static [Column];
 
@@ -73,13 +77,18 @@ pub(crate) fn show<T: Row>(rows: &[T], format: &Format<'_>) -> Result<String> {
         Format::Columns(fields) => Ok(columns(rows, fields)),
         Format::Json => Ok(rows.iter().map(|row| json(row) + "\n").collect()),
         Format::Template(source) => {
-            let template = parse(source, row_functions())?;
-            let lines =
-                rows.iter().map(|row| execute(&template, source, &value(row), Some(T::KIND)).map(|line| line + "\n"));
+            let source: &str = T::RAW.filter(|_| *source == "raw").unwrap_or(source);
+            let template = parse(source, row_functions(), T::FAULTS)?;
+            let lines = rows.iter().map(|row| fill::<T>(&template, source, &value(row)).map(|line| line + "\n"));
             lines.collect()
         }
         Format::Table(source) => table(rows, source),
     }
+}
+
+/// Executes a template on a row or a header.
+fn fill<T: Row>(template: &Template, source: &str, value: &Value) -> Result<String> {
+    execute(template, source, value, Some(T::KIND), T::FAULTS)
 }
 
 fn columns<T: Row>(rows: &[T], fields: &[&str]) -> String {
@@ -105,10 +114,11 @@ fn table<T: Row>(rows: &[T], source: &str) -> Result<String> {
         Ok(Value::String(last.into()))
     });
     heads.insert(Arc::from("Label"), Value::Function(label));
-    table.line(&execute(&parse(source, header_functions())?, source, &Value::Map(Arc::new(heads)), Some(T::KIND))?);
-    let template = parse(source, row_functions())?;
+    let header = parse(source, header_functions(), T::FAULTS)?;
+    table.line(&fill::<T>(&header, source, &Value::Map(Arc::new(heads)))?);
+    let template = parse(source, row_functions(), T::FAULTS)?;
     for row in rows {
-        table.line(&execute(&template, source, &value(row), Some(T::KIND))?);
+        table.line(&fill::<T>(&template, source, &value(row))?);
     }
     Ok(table.finish())
 }
@@ -177,6 +187,10 @@ mod tests {
             shown("json"),
             "{\"Masts\":\"1\",\"Name\":\"\\u003cdhow\\u003e\"}\n{\"Masts\":\"1\",\"Name\":\"b\"}\n"
         );
+        assert_eq!(
+            shown("table {{pad .Masts 1 1}}|{{range split .Name \"\"}}{{.}}.{{end}}").lines().last(),
+            Some(" 1 |b.")
+        );
         assert_eq!(shown("table {{.Label \"a.port\"}}"), "port\nZanzibar\n\n");
     }
 
@@ -184,8 +198,13 @@ mod tests {
     fn unknown_fields_are_named() {
         assert_eq!(
             shown("{{.Foo}}"),
-            "failed to execute template: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.Ship"
+            "template parsing error: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.Ship"
         );
-        assert_eq!(shown("{{.Foo"), "failed to parse template: template: :1: unclosed action");
+        assert_eq!(shown("{{.Foo"), "template parsing error: template: :1: unclosed action");
+        assert_eq!(shown("{{foo .Name}}"), "template parsing error: template: :1: function \"foo\" not defined");
+        assert_eq!(
+            shown("{{.Name.Foo}}"),
+            "template parsing error: template: :1:7: executing \"\" at <.Name.Foo>: can't evaluate field Foo in type string"
+        );
     }
 }

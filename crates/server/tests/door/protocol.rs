@@ -9,6 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("protocol::what_is_not_there_says_so", what_is_not_there_says_so),
     ("protocol::a_connection_serves_many_requests", a_connection_serves_many_requests),
     ("protocol::half_a_request_hurts_nobody", half_a_request_hurts_nobody),
+    ("protocol::heads_have_limits", heads_have_limits),
     ("protocol::an_unwanted_body_does_not_break_the_pipe", an_unwanted_body_does_not_break_the_pipe),
     ("protocol::facts_about_the_engine", facts_about_the_engine),
     ("protocol::the_end_closes_idle_connections", the_end_closes_idle_connections),
@@ -65,6 +66,19 @@ fn half_a_request_hurts_nobody() {
     let world = World::empty();
     for start in ["", "P", "POST /containers/x/attach HT", "GET /_ping HTTP/1.1\r\nHo", "\0\u{1}\u{2}"] {
         world.connect().send(start.as_bytes());
+    }
+    assert_eq!(world.get("/_ping").status, 200);
+}
+
+fn heads_have_limits() {
+    let world = World::empty();
+    let long = format!("X-Long: {}", "x".repeat(300 * 1024));
+    let many: Vec<String> = (0..200).map(|number| format!("X-{number}: y")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for headers in [&[long.as_str()][..], &many] {
+        let mut client = world.connect();
+        client.send_request("GET", "/_ping", headers, b"");
+        assert_eq!(client.head().status, 431);
     }
     assert_eq!(world.get("/_ping").status, 200);
 }

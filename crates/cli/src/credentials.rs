@@ -1,0 +1,179 @@
+//! Names and passwords of registries, kept where Docker keeps them: in a credential helper if `config.json` names one, in
+//! `config.json` itself otherwise.
+
+mod helper;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use dhow_api::system::AuthConfig;
+use dhow_errdefs::{Error, Result};
+use dhow_oci::{DEFAULT_REGISTRY, DEFAULT_SERVER};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use helper::Helper;
+
+/// The name under which helpers keep a token in the place of a password.
+const TOKEN: &str = "<token>";
+
+/// What is shown to a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) username: String,
+    pub(crate) secret: Secret,
+}
+
+/// A password, or what a token server gave for one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Secret {
+    Password(String),
+    IdentityToken(String),
+}
+
+/// Secrets are not for logs.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// What the engine is asked to show to a registry (Engine API, "Authentication").
+    pub(crate) fn shown(&self, server: &str) -> AuthConfig {
+        let mut auth =
+            AuthConfig { username: self.username.clone(), server_address: server.to_owned(), ..AuthConfig::default() };
+        match &self.secret {
+            Secret::Password(password) => auth.password.clone_from(password),
+            Secret::IdentityToken(token) => auth.identity_token.clone_from(token),
+        }
+        auth
+    }
+
+    /// The same as `X-Registry-Auth` carries it.
+    pub(crate) fn header(&self, server: &str) -> String {
+        URL_SAFE.encode(serde_json::to_vec(&self.shown(server)).expect("strings are JSON"))
+    }
+}
+
+/// Where something was kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    InHelper,
+    /// Readable for whoever can read the file; `false` if it was there already.
+    InFile(bool),
+}
+
+/// The key of a registry: its host, whatever address was typed.
+pub(crate) fn key(server: &str) -> &str {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+/// The name under which logins of a registry are kept: for the default one an address, for historical reasons.
+pub(crate) fn server(registry: &str) -> &str {
+    if registry == DEFAULT_REGISTRY { DEFAULT_SERVER } else { registry }
+}
+
+/// What is kept for a registry.
+pub(crate) fn get(config: &Config, server: &str) -> Result<Option<Login>> {
+    match config.credential_helper(server) {
+        Some(name) => Helper::new(name).get(server),
+        None => Ok(in_file(config, server)),
+    }
+}
+
+/// Keeps a login in place of what was kept for the registry.
+pub(crate) fn store(config: &Config, server: &str, login: &Login) -> Result<Kept> {
+    if let Some(name) = config.credential_helper(server) {
+        Helper::new(name).store(server, login)?;
+        // Others see by it that there is something in the helper.
+        config.change(|fields| drop(auths(fields).insert(server.to_owned(), Map::new().into())))?;
+        return Ok(Kept::InHelper);
+    }
+    let fresh = in_file(config, server).as_ref() != Some(login);
+    let mut entry = Map::new();
+    match &login.secret {
+        Secret::Password(password) => {
+            entry.insert("auth".to_owned(), STANDARD.encode(format!("{}:{password}", login.username)).into());
+        }
+        Secret::IdentityToken(token) => {
+            entry.insert("auth".to_owned(), STANDARD.encode(format!("{}:", login.username)).into());
+            entry.insert("identitytoken".to_owned(), token.as_str().into());
+        }
+    }
+    config.change(|fields| drop(auths(fields).insert(server.to_owned(), entry.into())))?;
+    Ok(Kept::InFile(fresh))
+}
+
+/// Forgets what is kept for a registry, under each spelling of its name.
+pub(crate) fn erase(config: &Config, server: &str) -> Result<()> {
+    let spellings = [server.to_owned(), format!("http://{server}"), format!("https://{server}")];
+    if let Some(name) = config.credential_helper(server) {
+        let helper = Helper::new(name);
+        helper.erase(server)?;
+        // Nothing is there under those, as a rule.
+        spellings[1..].iter().for_each(|other| drop(helper.erase(other)));
+    }
+    config.change(|fields| spellings.iter().for_each(|name| drop(auths(fields).remove(name))))
+}
+
+fn auths(fields: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let auths = fields.entry("auths").or_insert_with(|| Map::new().into());
+    if !auths.is_object() {
+        *auths = Map::new().into();
+    }
+    auths.as_object_mut().expect("it is one by now")
+}
+
+fn in_file(config: &Config, server: &str) -> Option<Login> {
+    let (auth, token) = config.auth(server)?;
+    let plain = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
+    let (username, password) = plain.split_once(':')?;
+    let secret = match token.is_empty() {
+        true => Secret::Password(password.trim_end_matches('\0').to_owned()),
+        false => Secret::IdentityToken(token.to_owned()),
+    };
+    Some(Login { username: username.to_owned(), secret })
+}
+
+fn broken(name: &str, why: impl std::fmt::Display) -> Error {
+    Error::unavailable(format!("credential helper {name}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(username: &str, password: &str) -> Login {
+        Login { username: username.to_owned(), secret: Secret::Password(password.to_owned()) }
+    }
+
+    #[test]
+    fn the_file_keeps_what_docker_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = || Config::load(dir.path().into());
+        assert_eq!(get(&load(), "reg:5000").unwrap(), None);
+        assert_eq!(store(&load(), "reg:5000", &login("me", "a:b")).unwrap(), Kept::InFile(true));
+        let text = std::fs::read_to_string(dir.path().join("config.json")).unwrap();
+        assert_eq!(text, "{\n\t\"auths\": {\n\t\t\"reg:5000\": {\n\t\t\t\"auth\": \"bWU6YTpi\"\n\t\t}\n\t}\n}");
+        assert_eq!(get(&load(), "reg:5000").unwrap(), Some(login("me", "a:b")));
+        assert_eq!(store(&load(), "reg:5000", &login("me", "a:b")).unwrap(), Kept::InFile(false));
+        let token = Login { username: "me".to_owned(), secret: Secret::IdentityToken("t".to_owned()) };
+        store(&load(), "reg:5000", &token).unwrap();
+        assert_eq!(get(&load(), "reg:5000").unwrap(), Some(token));
+        erase(&load(), "reg:5000").unwrap();
+        assert_eq!(get(&load(), "reg:5000").unwrap(), None);
+    }
+
+    #[test]
+    fn addresses_are_kept_by_their_hosts() {
+        for address in ["reg:5000", "https://reg:5000/v2/", "http://reg:5000", "reg:5000/me/app"] {
+            assert_eq!(key(address), "reg:5000");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert!(!format!("{:?}", login("me", "secret")).contains("secret"));
+    }
+}

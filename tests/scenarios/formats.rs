@@ -1,0 +1,151 @@
+//! `--format`: both command lines make the same of the same things.
+
+use dhow_testkit::{Outcome, World, finish};
+
+use crate::{DHOW, busybox};
+
+fn same(world: &World, args: &[&str]) {
+    let (ours, stock) = (world.dhow(args), world.docker(args));
+    let text = |outcome: &Outcome| (outcome.code(), outcome.stdout(), outcome.stderr().replace("docker", "dhow"));
+    assert_eq!(text(&ours), text(&stock), "{args:?}");
+}
+
+fn prepared() -> World {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "one", "-l", "a=b", "-l", "c.d=e", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["create", "--name", "two", "busybox", "sh", "-c", "echo a long line that is cut"]).exits(0);
+    world
+}
+
+#[test]
+fn lists() {
+    let world = prepared();
+    for template in [
+        "json",
+        "{{.ID}} {{.Names}} {{.Label \"a\"}} {{.Labels}} {{.Mounts}} {{.Networks}} {{.LocalVolumes}}",
+        "table {{.ID}}\t{{.Names}}\t{{.Label \"a\"}}",
+        "table {{upper .Names}}\t{{lower .Image}}\t{{json .Names}}\t{{title .Image}}",
+        "table {{truncate .ID 4}}\t{{pad .Names 2 3}}",
+        "table {{split .Names \"n\"}}\t{{join (split .Names \"n\") \"-\"}}",
+        "{{split .Names \"n\"}} {{join (split .Names \"n\") \"-\"}} {{len .Names}} {{index (split .Names \"n\") 0}}",
+        "{{println .Names .Image}}",
+        "{{printf \"%-10s|%5s|%q\" .Names .Image .State}}",
+        "{{if eq .State \"running\"}}up{{else}}down{{end}} {{with .Labels}}{{.}}{{else}}none{{end}}",
+        "{{range $i, $x := split .Names \"\"}}{{$i}}{{$x}} {{end}}",
+        "{{if and (eq .State \"running\") (ne .Image \"x\")}}A{{end}}{{if or false true}}B{{end}}{{not true}}",
+        "{{html .Command}} {{urlquery .Command}} {{js .Command}}",
+        "{{/* comment */}}{{- .Names -}} x",
+        "{{$x := .Names}}{{$x | upper | printf \"%s!\"}}",
+        "x\\ty\\nz",
+        "raw",
+        "{{.Foo}}",
+        "{{.Names.Foo}}",
+        "{{foo .Names}}",
+        "{{.Names",
+    ] {
+        // Without the fields that change from second to second.
+        if template != "json" && template != "raw" {
+            same(&world, &["ps", "-a", "--format", template]);
+        }
+    }
+    for template in
+        ["json", "raw", "table {{.Repository}}\t{{.Tag}}\t{{.Size}}", "{{.ID}} {{.Foo}}", "{{.Foo", "table {{.Foo}}"]
+    {
+        same(&world, &["images", "--format", template, "--filter", "reference=nothing"]);
+        if !matches!(template, "json") {
+            same(&world, &["images", "--format", template]);
+        }
+    }
+    same(
+        &world,
+        &[
+            "images",
+            "--format",
+            "{{.Repository}}:{{.Tag}} {{.Digest}} {{.CreatedAt}} {{.VirtualSize}} {{.SharedSize}} {{.Containers}}",
+        ],
+    );
+    for template in ["{{.ID}} {{.Size}} {{.CreatedBy}}", "table {{.ID}}\t{{.Size}}", "{{.Foo}}", "{{.Foo"] {
+        same(&world, &["history", "busybox", "--format", template]);
+    }
+    for template in ["json", "table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}", "{{.Foo"] {
+        same(&world, &["system", "df", "--format", template]);
+    }
+}
+
+#[test]
+fn objects() {
+    let world = prepared();
+    for template in [
+        "{{.Name}} {{.State.Status}} {{.Config.Labels}} {{json .Config.Labels}}",
+        "{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}",
+        "{{index .Config.Labels \"c.d\"}} {{index .Config.Cmd 0}} {{len .Config.Cmd}}|{{index .Config.Labels \"nope\"}}",
+        "{{range .NetworkSettings.Networks}}{{.IPAddress}}|{{.Gateway}}{{end}}",
+        "{{json .NetworkSettings.Networks}} {{.Mounts}} {{json .Mounts}}",
+        "{{.HostConfig.Memory}} {{.HostConfig.Binds}} {{.HostConfig.RestartPolicy.Name}}",
+        "{{with .State}}{{.Running}}{{end}} {{.State.Health}} {{if .State.Health}}sick{{else}}no{{end}}",
+        "{{printf \"%d %s %v %t\" .State.ExitCode .Name .State.Running .State.Running}}",
+        "{{eq .State.ExitCode 0}} {{lt .RestartCount 5}} {{gt 3 2}}",
+        "{{.State.Foo}}",
+        "{{.Foo}}",
+        "json",
+        "{{json .}}",
+    ] {
+        same(&world, &["inspect", "--format", template, "one"]);
+    }
+    same(&world, &["inspect", "--format", "{{.Name}}", "one", "nope", "two"]);
+    same(
+        &world,
+        &[
+            "inspect",
+            "--format",
+            "{{join .RepoTags \",\"}} {{.Id}} {{.Size}} {{.Os}}/{{.Architecture}} {{.RootFS.Layers}}",
+            "busybox",
+        ],
+    );
+    for template in [
+        "{{json .Driver}} {{.Containers}} {{.NCPU}} {{.Name}} {{.ServerVersion}} {{.Warnings}}",
+        "{{.Plugins.Volume}} {{.Plugins.Network}} {{.SecurityOptions}} {{range .Plugins.Log}}{{.}} {{end}}",
+        "{{.Runtimes.dhow.Path}} {{.DefaultRuntime}} {{.Swarm.LocalNodeState}} {{.DriverStatus}}",
+        "{{.Foo",
+    ] {
+        same(&world, &["info", "--format", template]);
+    }
+    for template in [
+        "{{.Server.Version}} {{.Server.APIVersion}} {{.Server.Os}}/{{.Server.Arch}} {{.Client.Context}}",
+        "{{range .Server.Components}}{{.Name}} {{.Version}} {{end}}",
+        "{{json .Server}} {{json .Server.Components}}",
+        "{{.Server.KernelVersion}} {{.Server.BuildTime}} {{.Server.Experimental}} {{.Server.Platform.Name}}",
+    ] {
+        same(&world, &["version", "--format", template]);
+    }
+    for template in
+        ["{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.ID}}", "json", "{{json .Actor}}", "{{.Foo"]
+    {
+        same(&world, &["events", "--since", "1h", "--until", "0s", "--format", template]);
+    }
+}
+
+/// Formats of `config.json`, which are in force when no flag says otherwise.
+#[test]
+fn usual_formats() {
+    let world = prepared();
+    std::fs::create_dir_all(world.path().join(".docker")).expect("made");
+    let config = r#"{"psFormat": "table {{.Names}}\t{{.Image}}", "imagesFormat": "{{.Repository}}"}"#;
+    std::fs::write(world.path().join(".docker/config.json"), config).expect("written");
+    assert_eq!(world.dhow(&["images"]).ok(), "busybox");
+    for args in [&["ps", "-a"][..], &["images"], &["ps", "-aq"], &["ps", "-a", "--format", "{{.ID}}"]] {
+        same(&world, args);
+    }
+}
+
+/// Neither help nor the client's version needs an engine.
+#[test]
+fn without_an_engine() {
+    let world = World::new(DHOW);
+    let nowhere = |args: &[&str]| finish(world.command(args).env("DOCKER_HOST", "unix:///nowhere"));
+    nowhere(&["run", "--help"]).exits(0);
+    nowhere(&["--version"]).exits(0);
+    let version = nowhere(&["version"]);
+    version.exits(1).says("Cannot connect to the Docker daemon at unix:///nowhere");
+    assert!(version.stdout().starts_with("Client:") && !version.stdout().contains("Server:"), "{version:?}");
+}
