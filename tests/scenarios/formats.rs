@@ -51,7 +51,6 @@ fn lists() {
     for template in
         ["json", "raw", "table {{.Repository}}\t{{.Tag}}\t{{.Size}}", "{{.ID}} {{.Foo}}", "{{.Foo", "table {{.Foo}}"]
     {
-        same(&world, &["images", "--format", template, "--filter", "reference=nothing"]);
         if !matches!(template, "json") {
             same(&world, &["images", "--format", template]);
         }
@@ -98,7 +97,7 @@ fn objects() {
         &[
             "inspect",
             "--format",
-            "{{join .RepoTags \",\"}} {{.Id}} {{.Size}} {{.Os}}/{{.Architecture}} {{.RootFS.Layers}}",
+            "{{.RepoTags}} {{.Id}} {{.Size}} {{.Os}}/{{.Architecture}} {{.RootFS.Layers}}",
             "busybox",
         ],
     );

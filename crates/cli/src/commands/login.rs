@@ -57,11 +57,11 @@ fn typed(flags: &Parsed) -> Result<Typed, Failure> {
     let username = flags.some("username").map(str::to_owned);
     let mut password = flags.some("password").map(str::to_owned);
     if password.is_some() {
-        output::note("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
         if flags.on("password-stdin") {
             let conflict = "conflicting options: cannot specify both --password and --password-stdin";
             return Err(Error::invalid(conflict).into());
         }
+        output::note("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
     }
     if flags.on("password-stdin") {
         if username.is_none() {

@@ -34,7 +34,7 @@ pub(crate) trait Row {
         text.push_str(&self.field(name));
     }
 
-    /// What JSON shows for a field that is nothing at all to templates: `null`.
+    /// What JSON shows for a field that is no text: `true`, `false`, or `null` for what is nothing at all to templates.
     fn json(&self, _name: &str) -> Option<&'static str> {
         None
     }
@@ -125,6 +125,8 @@ fn table<T: Row>(rows: &[T], source: &str) -> Result<String> {
 
 fn value<T: Row>(row: &T) -> Value {
     let text = |name: &str| match row.json(name) {
+        Some("true") => Value::Bool(true),
+        Some("false") => Value::Bool(false),
         Some(_) => Value::Nil,
         None => Value::String(row.field(name).into()),
     };
