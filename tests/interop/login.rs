@@ -32,8 +32,8 @@ impl Case {
 
     /// A client with a home of its own; `SERVER` stands for the registry.
     fn command(&self, program: &str, home: &Path, args: &[&str]) -> Command {
-        let args: Vec<&str> =
-            args.iter().map(|&word| if word == "SERVER" { self.registry.address() } else { word }).collect();
+        let server = self.registry.address();
+        let args: Vec<&str> = args.iter().map(|&word| if word == "SERVER" { &*server } else { word }).collect();
         let mut command = self.engine.command(program, &args);
         let path = std::env::var("PATH").expect("a path");
         command.env("HOME", home).env("PATH", format!("{}:{path}", home.join("bin").display()));

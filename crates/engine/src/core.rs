@@ -119,9 +119,9 @@ impl Core {
             images: Images::open(Arc::clone(&store)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config.data_root)?,
+            events: Events::open(&config.data_root)?,
             store,
             config,
-            events: Events::default(),
             execs: Execs::default(),
             filters: seccomp::Cache::default(),
             identities: Identities::default(),
@@ -219,6 +219,12 @@ impl Core {
             init: config.init,
             private_cgroup_namespace: self.host.platform.unified_cgroups,
         }
+    }
+
+    /// Something happened to a container, told by somebody else than its owner.
+    pub(crate) fn container_event(&self, container: &Container, action: impl Into<String>, more: &[(&str, String)]) {
+        let view = container.view();
+        self.events.container(action, (&container.id, &view.name), &view.spec, more);
     }
 
     /// The shim tells the end of an exec.

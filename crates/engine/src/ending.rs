@@ -25,29 +25,43 @@ impl Core {
         let spec = Arc::clone(&container.view().spec);
         let text = given.or_else(|| spec.stop_signal.clone()).filter(|text| !text.is_empty());
         let number = text.as_deref().map_or(Ok(signal::TERM), signal::parse)?;
-        let Stopping { link, paused, mut ended } = container.ask(Command::BeginStop).await?;
+        let stopping = container.ask(Command::BeginStop).await?;
+        self.end(&container, stopping, number, timeout.or(spec.stop_timeout)).await?;
+        self.container_event(&container, "stop", &[]);
+        Ok(())
+    }
+
+    /// Ends a container because it is unhealthy; it is started again by its policy.
+    pub(crate) async fn end_unhealthy(self: Arc<Self>, container: Arc<Container>, stopping: Stopping) {
+        let spec = Arc::clone(&container.view().spec);
+        let number = spec.stop_signal.as_deref().and_then(|text| signal::parse(text).ok()).unwrap_or(signal::TERM);
+        if let Err(error) = self.end(&container, stopping, number, spec.stop_timeout).await {
+            tracing::error!(id = %container.id, %error, "an unhealthy container could not be ended");
+        }
+    }
+
+    /// A signal; after so many seconds SIGKILL; then force. Nothing, where nothing runs.
+    async fn end(&self, container: &Container, stopping: Stopping, number: i32, seconds: Option<i64>) -> Result<()> {
+        let Stopping { link, paused, mut ended } = stopping;
         let Some(link) = link else { return Ok(()) };
-        self.signalled(&container, number);
+        self.signalled(container, number);
         match send(&link, number, paused).await {
             // A shim that is stuck passes nothing on; it is ended with the container.
             Err(error) if error.class() == Class::DeadlineExceeded => {
-                return finish(&container, &link, false, ended).await;
+                return finish(container, &link, false, ended).await;
             }
             result => result?,
         }
-        let seconds = timeout.or(spec.stop_timeout).unwrap_or(STOP_TIMEOUT);
-        let in_time = match u64::try_from(seconds) {
+        let in_time = match u64::try_from(seconds.unwrap_or(STOP_TIMEOUT)) {
             Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut ended).await.is_ok(),
             // Negative: for ever.
             Err(_) => (&mut ended).await.is_ok(),
         };
-        if !in_time {
-            self.signalled(&container, signal::KILL);
-            finish(&container, &link, false, ended).await?;
+        if in_time {
+            return Ok(());
         }
-        let view = container.view();
-        self.events.container("stop", (&container.id, &view.name), &view.spec, &[]);
-        Ok(())
+        self.signalled(container, signal::KILL);
+        finish(container, &link, false, ended).await
     }
 
     /// Stops it if it runs, and starts it.
@@ -62,8 +76,7 @@ impl Core {
             _ => {}
         }
         container.ask(Command::Start).await?;
-        let view = container.view();
-        self.events.container("restart", (&container.id, &view.name), &view.spec, &[]);
+        self.container_event(&container, "restart", &[]);
         Ok(())
     }
 
@@ -81,17 +94,15 @@ impl Core {
     }
 
     fn signalled(&self, container: &Container, number: i32) {
-        let view = container.view();
-        let signal = ("signal", number.to_string());
-        self.events.container("kill", (&container.id, &view.name), &view.spec, &[signal]);
+        self.container_event(container, "kill", &[("signal", number.to_string())]);
     }
 }
 
 /// Signals the first process; a paused container is thawed, so that it can take notice.
 async fn send(link: &Link, signal: i32, paused: bool) -> Result<()> {
     match link.ask(Op::Kill(Kill { signal, all: false })).await {
-        // It has just ended by itself.
-        Err(error) if error.class() == Class::Conflict => return Ok(()),
+        // It has just ended by itself, and perhaps its shim has, too.
+        Err(error) if matches!(error.class(), Class::Conflict | Class::Unavailable) => return Ok(()),
         result => result?,
     };
     if paused {

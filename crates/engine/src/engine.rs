@@ -6,15 +6,16 @@ use dhow_errdefs::{Error, Result};
 use dhow_image::Images;
 use dhow_oci::Digest;
 use dhow_shim::protocol::{Op, Resize};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::container::{Command, Container, Request};
 use crate::core::Core;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
-    AttachOptions, ClientStream, Config, CreateRequest, Created, Details, Event, ExecDetails, ExecStartOptions,
-    ExitStatus, Info, ListOptions, LogEntry, LogOptions, ProcessTable, PruneOptions, Pruned, Reading, RemoveOptions,
-    StatsListener, Summary, WaitCondition,
+    AttachOptions, ClientStream, Config, CreateRequest, Created, Details, EventKind, ExecDetails, ExecStartOptions,
+    ExitStatus, Info, ListOptions, Listener, LogEntry, LogOptions, ProcessTable, PruneOptions, Pruned, Reading,
+    RemoveOptions, StatsListener, Summary, WaitCondition,
 };
 
 /// A container engine over one data root.
@@ -265,8 +266,15 @@ impl Engine {
     /// # Errors
     /// `Conflict` if it does not run.
     pub async fn resize(&self, reference: &str, rows: u16, columns: u16) -> Result<()> {
-        let view = self.find(reference)?.check(Request::Resize)?;
-        resize(&view, None, rows, columns).await
+        let container = self.find(reference)?;
+        let view = container.check(Request::Resize)?;
+        resize(&view, None, rows, columns).await?;
+        self.core.container_event(
+            &container,
+            "resize",
+            &[("height", rows.to_string()), ("width", columns.to_string())],
+        );
+        Ok(())
     }
 
     /// Its processes; `arguments` are those of `ps` as far as dhow knows them.
@@ -275,7 +283,12 @@ impl Engine {
     /// `Conflict` if it does not run; what `ps` says of arguments it does not understand.
     pub async fn top(&self, reference: &str, arguments: &str) -> Result<ProcessTable> {
         let (core, container, arguments) = (Arc::clone(&self.core), self.find(reference)?, arguments.to_owned());
-        blocking(move || core.top(&container, &arguments)).await
+        blocking(move || {
+            let table = core.top(&container, &arguments)?;
+            core.container_event(&container, "top", &[]);
+            Ok(table)
+        })
+        .await
     }
 
     /// What it uses, once a second: the first reading comes at once. Also for one that does not run, which may start.
@@ -337,10 +350,16 @@ impl Engine {
         self.core.execs.details(id)
     }
 
-    /// What happens from now on. A listener that falls behind loses the oldest.
+    /// What happens from now on; with `since`, also what has happened since then, as far as it is remembered.
     #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.core.events.listen()
+    pub fn events(&self, since: Option<Timestamp>) -> Listener {
+        self.core.events.listen(since)
+    }
+
+    /// Tells that things of a kind that nobody needs were removed.
+    pub fn pruned(&self, kind: EventKind, reclaimed: u64) {
+        let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
+        self.core.events.tell(kind, "prune".to_owned(), "", attributes);
     }
 
     /// Facts about the engine and its host.

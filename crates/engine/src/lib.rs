@@ -6,6 +6,7 @@
 //! The engine knows no HTTP and no wire type, reads no environment variables and prints nothing.
 
 mod attach;
+mod boot;
 mod config;
 mod container;
 mod core;
@@ -15,7 +16,9 @@ mod engine;
 mod events;
 mod exec;
 mod files;
+mod health;
 mod host;
+mod images;
 mod index;
 mod info;
 mod inspect;
@@ -25,6 +28,7 @@ mod link;
 mod list;
 mod logs;
 mod names;
+pub mod networks;
 mod prune;
 mod pull;
 mod readiness;
@@ -47,7 +51,9 @@ pub use dhow_errdefs::{Class, Error, Result};
 pub use dhow_image::RegistrySettings;
 pub use dhow_store::{Change, ChangeKind};
 pub use engine::{Engine, WaitHandle};
+pub use events::Listener;
 pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
+pub use health::{Health, HealthResult, HealthStatus};
 pub use prune::{PruneOptions, Pruned};
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
@@ -55,6 +61,6 @@ pub use request::{
 };
 pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
 pub use view::{
-    Created, Details, Event, ExecDetails, ExitStatus, Info, Limits, LogEntry, LogLosses, MountPoint, ProcessTable,
-    Size, StateView, Status, Summary,
+    Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Limits, LogEntry, LogLosses, MountPoint,
+    ProcessTable, Size, StateView, Status, Summary,
 };

@@ -31,14 +31,20 @@ impl Engine {
             (Some(&make), Err(error)) if error.class() == Class::Unavailable && options.platform.is_none() => {
                 self.take_embedded(name, make)
             }
-            (_, pulled) => pulled,
+            (_, pulled) => {
+                let pulled = pulled?;
+                self.transferred("pull", &pulled.image, name);
+                Ok(pulled)
+            }
         }
     }
 
     fn take_embedded(&self, name: &Reference, make: fn() -> Embedded) -> Result<Pulled> {
         let images = &self.core.images;
         let fresh = images.resolve(&name.canonical()).is_err();
-        Ok(Pulled { image: images.ensure_embedded(&name.canonical(), make)?, name: name.clone(), fresh })
+        let image = images.ensure_embedded(&name.canonical(), make)?;
+        self.transferred("pull", &image, name);
+        Ok(Pulled { image, name: name.clone(), fresh })
     }
 
     /// The tags that a repository has in its registry; blocks.

@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::RemoveOptions;
-use crate::container::{Body, Command, Condition, Container, Owner, State, record, restarts};
+use crate::boot::Boot;
+use crate::container::{Body, Command, Condition, Container, Owner, State, record, resumes};
 use crate::core::Core;
 use crate::link::{Adopted, Link};
 
@@ -35,6 +36,9 @@ struct Found {
 pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     let records = core.store.metadata().containers()?;
     let known: HashSet<String> = records.iter().map(|record| record.id.clone()).collect();
+    let data_root = &core.config.data_root;
+    let boot = Boot::present();
+    let rebooted = boot.as_ref().is_some_and(|boot| boot.is_new(data_root));
     let mut searches = Vec::new();
     let mut settled = Vec::new();
     for record in records {
@@ -51,10 +55,15 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     }
     for found in settled {
         match found {
-            Ok(found) => adopt(core, found)?,
+            Ok(mut found) => {
+                after_the_end(&mut found, rebooted);
+                adopt(core, found)?;
+            }
             Err(unreadable) => adopt_unreadable(core, *unreadable)?,
         }
     }
+    // Only now: an engine that dies before this treats them once more as after the boot.
+    boot.map_or(Ok(()), |boot| boot.remember(data_root))?;
     let core = Arc::clone(core);
     tokio::task::spawn_blocking(move || sweep_unknown(&core, &known));
     Ok(())
@@ -89,7 +98,6 @@ fn settle(core: &Core, record: ContainerRecord) -> Attempt {
     let exit = core.read_exit(&found.record.id).filter(|exit| Some(exit.started_at) > found.condition.started_at);
     if let Some(exit) = exit.filter(|_| !removing) {
         ended_meanwhile(&mut found.condition, Some(exit));
-        after_the_end(&mut found);
     }
     Ok(found)
 }
@@ -114,14 +122,11 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
     match &found.shim {
         Some((_, state)) => {
             take_over(&mut found.condition, state, exit);
-            // Where it has ended: started again when the shim has gone.
-            after_the_end(&mut found);
         }
         None => {
             let cgroup = core.host.cgroup(&found.body.spec.host.resources.cgroup_parent, &id);
             crate::leftovers::sweep(core, &id, cgroup.as_deref());
             ended_meanwhile(&mut found.condition, exit);
-            after_the_end(&mut found);
         }
     }
     Ok(found)
@@ -129,6 +134,10 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
 
 /// What the shim says is how it is.
 fn take_over(condition: &mut Condition, shim: &ShimState, exit: Option<Exit>) {
+    if shim.started_at > condition.started_at {
+        // Whoever stopped it before, somebody has started it since.
+        condition.stopped_by_hand = false;
+    }
     condition.started_at = shim.started_at.or(condition.started_at);
     condition.log_losses = shim.log_losses;
     condition.state = match shim.status {
@@ -146,6 +155,7 @@ fn take_over(condition: &mut Condition, shim: &ShimState, exit: Option<Exit>) {
 fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
     let fresh = exit.filter(|exit| condition.state.is_alive() || Some(exit.started_at) > condition.started_at);
     if let Some(exit) = fresh {
+        condition.stopped_by_hand &= Some(exit.started_at) <= condition.started_at;
         condition.state = State::Exited;
         condition.exit_code = exit.code;
         condition.oom_killed = exit.oom_killed;
@@ -161,16 +171,14 @@ fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
     }
 }
 
-/// A container that ended by itself is started again if its policy says so.
-fn after_the_end(found: &mut Found) {
+/// What does not run is started if its policy says so; where its shim is still there, when that has gone.
+fn after_the_end(found: &mut Found, rebooted: bool) {
     let condition = &mut found.condition;
     let policy = &found.body.spec.host.restart_policy;
-    if condition.state == State::Exited
-        && condition.started_at.is_some()
-        && !condition.stopped_by_hand
-        && restarts(policy, condition.exit_code, condition.restart_count)
-    {
+    if condition.state == State::Exited && condition.started_at.is_some() && resumes(policy, condition, rebooted) {
         condition.state = State::Restarting;
+        condition.restart_count += 1;
+        condition.stopped_by_hand = false;
     }
 }
 
@@ -187,11 +195,13 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
         tracing::error!(%id, %error, "what became of the container could not be written down");
     }
     let mut view = core.view(record.name.clone(), body, condition);
+    let mut orphans = Vec::new();
     let events = match shim {
         Some((shim, state)) => {
             let (link, events) = shim.watch().context(|| format!("watch the shim of container {id}"))?;
             view.pid = state.pid.unwrap_or(0);
             view.link = Some(link);
+            orphans = state.execs.into_iter().map(|exec| exec.id).collect();
             Some(events)
         }
         None => None,
@@ -203,7 +213,9 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
         containers.reserve(&record.name, &id)?;
         containers.insert(Arc::clone(&id), Arc::clone(&container));
     }
-    tokio::spawn(Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events).run());
+    let owner = Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events);
+    owner.end_orphaned_probes(&orphans);
+    tokio::spawn(owner.run());
     let half_removed = matches!(state, State::Removing | State::Dead);
     if half_removed || (auto_remove && state == State::Exited && orphan) {
         let (reply, _) = oneshot::channel();

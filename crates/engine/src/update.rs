@@ -4,7 +4,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{LinuxPids, LinuxResources};
 
 use crate::core::Core;
-use crate::create::{check_limits, restart_policy};
+use crate::create::{check_health, check_limits, restart_policy};
 use crate::spec::{ContainerSpec, HostSpec, Resources, RestartPolicy};
 
 /// The spec with the changes, checked, and warnings. Zero fields stay as they are.
@@ -21,6 +21,7 @@ pub(crate) fn apply(
     let mut spec = spec.clone();
     if let Some(policy) = policy {
         spec.host.restart_policy = policy;
+        check_health(&spec)?;
     }
     merge(&mut spec.host.resources, &changes);
     Ok((spec, warnings))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::Health;
 use crate::spec::ContainerSpec;
 
 /// Where a container is in its life; the words are Docker's.
@@ -71,6 +72,8 @@ pub struct StateView {
     pub started_at: Option<Timestamp>,
     /// End of the last run.
     pub finished_at: Option<Timestamp>,
+    /// What its health check says, if it has one and was started.
+    pub health: Option<Health>,
 }
 
 impl StateView {
@@ -242,11 +245,39 @@ pub struct LogEntry {
     pub details: Option<Arc<str>>,
 }
 
+/// The kinds of things to which something can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "they are what they are called")]
+pub enum EventKind {
+    Builder,
+    Container,
+    Daemon,
+    Image,
+    Network,
+    Volume,
+}
+
+impl EventKind {
+    /// Docker's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Builder => "builder",
+            Self::Container => "container",
+            Self::Daemon => "daemon",
+            Self::Image => "image",
+            Self::Network => "network",
+            Self::Volume => "volume",
+        }
+    }
+}
+
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// `container`, `image`, `volume`, …
-    pub kind: &'static str,
+    /// To what kind of thing.
+    pub kind: EventKind,
     /// `create`, `start`, `die`, `exec_start: sh`, …
     pub action: String,
     /// Id or name of the thing.

@@ -46,12 +46,14 @@ impl Volumes {
     }
 
     /// Makes the volumes that are mentioned and not there, and fills empty ones from the image's files at their place.
-    /// `root` is opened only if there is something to fill.
-    pub(crate) fn prepare(&self, mounts: &[Mount], root: impl Fn() -> Result<Root>) -> Result<()> {
+    /// `root` is opened only if there is something to fill. Tells `made` about each that was not there.
+    pub(crate) fn prepare(&self, mounts: &[Mount], root: impl Fn() -> Result<Root>, made: impl Fn(&str)) -> Result<()> {
         for mount in mounts {
             let Source::Volume { name, copy, subpath, .. } = &mount.source else { continue };
             let (volume, data) = (self.dir.join(name), self.data(name));
-            make(&volume, 0o701)?;
+            if make(&volume, 0o701)? {
+                made(name);
+            }
             make(&data, 0o755)?;
             filling::resume(&volume)?;
             if *copy && subpath.is_empty() && filling::is_empty(&data)? {
@@ -62,20 +64,23 @@ impl Volumes {
         Ok(())
     }
 
-    /// Removes the anonymous volumes among the mounts.
-    pub(crate) fn remove_anonymous(&self, mounts: &[Mount], store: &Store) -> Result<()> {
+    /// Removes the anonymous volumes among the mounts; tells `removed` about each.
+    pub(crate) fn remove_anonymous(&self, mounts: &[Mount], store: &Store, removed: impl Fn(&str)) -> Result<()> {
         for mount in mounts {
-            if let Source::Volume { name, anonymous: true, .. } = &mount.source {
-                store.discard(&self.dir.join(name))?;
+            if let Source::Volume { name, anonymous: true, .. } = &mount.source
+                && store.discard(&self.dir.join(name))?
+            {
+                removed(name);
             }
         }
         Ok(())
     }
 }
 
-fn make(dir: &Path, mode: u32) -> Result<()> {
+/// Makes a folder that may be there already; says whether it was not.
+fn make(dir: &Path, mode: u32) -> Result<bool> {
     match fs::DirBuilder::new().mode(mode).create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result.context(|| format!("create {}", dir.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        result => result.map(|()| true).context(|| format!("create {}", dir.display())),
     }
 }

@@ -61,7 +61,7 @@ pub enum Op {
     Resize(Resize),
     /// Signal the first process, or all. Answer: [`Answer::Done`]; `Conflict` when it has ended.
     Kill(Kill),
-    /// Signal an exec's process. Answer: [`Answer::Done`].
+    /// Signal an exec's process, or kill it with all that comes from it. Answer: [`Answer::Done`].
     SignalExec(SignalExec),
     /// Tell the state. Answer: [`Answer::State`].
     State,
@@ -191,6 +191,9 @@ pub struct SignalExec {
     pub exec: String,
     /// The signal's number.
     pub signal: i32,
+    /// SIGKILL also to everything that comes from the process, whatever the signal is.
+    #[serde(default)]
+    pub family: bool,
 }
 
 /// From the shim.

@@ -94,6 +94,9 @@ mod tests {
         assert!(line.ends_with(" container start ab (image=busybox, name=c)"), "{line}");
         assert!(line.contains("01.000000007"), "{line}");
         assert_eq!(show(&event, "{{.Status}} {{.ID}} {{.Actor.ID}} {{.Time}}").unwrap(), "start ab ab 1");
+        let attributes = "{{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}";
+        assert_eq!(show(&event, attributes).unwrap(), "c <no value>");
+        assert!(show(&event, "{{.Foo}}").is_err());
         assert!(show(&event, "json").unwrap().starts_with("{\"status\":\"start\",\"id\":\"ab\""));
     }
 }

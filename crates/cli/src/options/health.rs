@@ -16,7 +16,8 @@ pub(super) fn check_duration(text: &str) -> Result<(), String> {
 
 /// The health check the flags describe, if they describe one.
 pub(super) fn health(flags: &Parsed) -> Result<Option<HealthConfig>> {
-    let given = flags.some("health-cmd").is_some()
+    let test = test(flags)?;
+    let given = test.is_some()
         || flags.number("health-retries") != 0
         || DURATIONS.iter().any(|name| duration(flags, name) != 0);
     if flags.on("no-healthcheck") {
@@ -34,7 +35,6 @@ pub(super) fn health(flags: &Parsed) -> Result<Option<HealthConfig>> {
     if flags.number("health-retries") < 0 {
         return Err(wrong("--health-retries cannot be negative"));
     }
-    let test = flags.some("health-cmd").map(|command| vec!["CMD-SHELL".to_owned(), command.to_owned()]);
     Ok(Some(HealthConfig {
         test: test.unwrap_or_default(),
         interval: duration(flags, "health-interval"),
@@ -43,6 +43,17 @@ pub(super) fn health(flags: &Parsed) -> Result<Option<HealthConfig>> {
         start_interval: duration(flags, "health-start-interval"),
         retries: flags.number("health-retries"),
     }))
+}
+
+/// What is to be asked; whether an address is one, the engine decides.
+fn test(flags: &Parsed) -> Result<Option<Vec<String>>> {
+    let kinds = [("health-cmd", "CMD-SHELL"), ("health-http", "HTTP"), ("health-tcp", "TCP")];
+    let mut tests =
+        kinds.iter().filter_map(|(flag, kind)| Some(vec![(*kind).to_owned(), flags.some(flag)?.to_owned()]));
+    match (tests.next(), tests.next()) {
+        (_, Some(_)) => Err(wrong("--health-cmd, --health-http and --health-tcp exclude each other")),
+        (test, None) => Ok(test),
+    }
 }
 
 fn duration(flags: &Parsed, name: &str) -> i64 {

@@ -88,6 +88,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::checked("gpus", "gpu-request", device::check_gpus, "GPUs to add ('all' for all of them)"),
     Flag::list("group-add", "Put the user into another group"),
     Flag::text("health-cmd", "Command that checks its health"),
+    Flag::text("health-http", "Page that shows its health, asked for by the engine (URL or :PORT/PATH)"),
     Flag::checked("health-interval", "duration", health::check_duration, "Time between two checks (ms|s|m|h)")
         .shown("0s"),
     Flag::int("health-retries", "Failures in a row that make it unhealthy"),
@@ -105,6 +106,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
         "Time it may take to start before failures count (ms|s|m|h)",
     )
     .shown("0s"),
+    Flag::text("health-tcp", "Port that shows its health by taking a connection ([HOST:]PORT)"),
     Flag::checked("health-timeout", "duration", health::check_duration, "Time one check may take (ms|s|m|h)")
         .shown("0s"),
     Flag::bool("help", "Print usage"),

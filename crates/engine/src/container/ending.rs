@@ -1,30 +1,20 @@
 //! How a container ends, and whether it starts again.
 
-use std::time::Duration;
-
 use dhow_logs::Timestamp;
 use dhow_shim::protocol::Exit;
 use tokio::time::Instant;
 
 use super::owner::{Next, Owner};
+use super::policy::{self, End};
 use super::{Fact, State};
 use crate::link::PATIENCE;
-use crate::spec::RestartPolicy;
 use crate::{RemoveOptions, WaitCondition};
-
-/// How long the first restart waits; each further one twice as long.
-pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// Who ran so long was not failing at its start.
-const STEADY: i64 = 10_000_000_000;
 
 impl Owner {
     /// The shim says that it has ended.
     pub(super) fn ended(&mut self, exit: Exit) {
         let again = self.again(exit.code);
-        if exit.finished_at.0.saturating_sub(exit.started_at.0) >= STEADY {
-            self.backoff = FIRST_BACKOFF;
-        }
+        self.end_care();
         self.condition.exit_code = exit.code;
         self.condition.oom_killed = exit.oom_killed;
         self.condition.error = exit.error;
@@ -33,15 +23,15 @@ impl Owner {
         self.condition.finished_at = Some(exit.finished_at);
         self.pid = 0;
         if again {
-            self.restart_at = Some(Instant::now() + self.backoff);
-            self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+            self.restart_later(exit.finished_at.0.saturating_sub(exit.started_at.0));
         }
         self.apply(if again { Fact::EndedToRestart } else { Fact::Ended });
         self.core.execs_ended(&self.container.id);
         self.set_overdue(PATIENCE);
+        self.tell_event("die", &[("exitCode", exit.code.to_string()), ("execDuration", self.seconds())]);
+        self.tell_left();
         // Also where it is started again: Docker's `wait` returns at the end of a run.
         self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
-        self.tell_event("die", &[("exitCode", exit.code.to_string()), ("execDuration", self.seconds())]);
         // A record that is deleted in a moment need not be right; after a crash exit.json is.
         if again || !self.body.spec.host.auto_remove {
             self.persist();
@@ -57,10 +47,18 @@ impl Owner {
         (nanos / 1_000_000_000).to_string()
     }
 
-    fn again(&self, code: i32) -> bool {
+    /// Whether it is started again after this end.
+    pub(super) fn again(&self, code: i32) -> bool {
+        let end = End { code, restarts: self.condition.restart_count, unhealthy: self.unhealthy };
         self.removal.is_none()
             && !self.condition.stopped_by_hand
-            && restarts(&self.body.spec.host.restart_policy, code, self.condition.restart_count)
+            && policy::restarts(&self.body.spec.host.restart_policy, end)
+    }
+
+    /// Lets it be started again after a pause; its last run took so many nanoseconds.
+    pub(super) fn restart_later(&mut self, ran: i64) {
+        self.condition.restart_count += 1;
+        self.restart_at = Some(Instant::now() + self.backoff.next(ran));
     }
 
     /// Everything of the last run is undone: what waited for that goes on.
@@ -73,7 +71,8 @@ impl Owner {
         if self.body.spec.host.auto_remove && self.condition.state == State::Exited {
             return self.remove_itself().await;
         }
-        if !self.starting.is_empty() {
+        let restart_is_due = self.condition.state == State::Restarting && self.restart_at.is_none();
+        if !self.starting.is_empty() || restart_is_due {
             self.launch();
         }
         Next::Continue
@@ -118,11 +117,9 @@ impl Owner {
             return Next::Continue;
         }
         if self.link.is_some() {
-            // The old shim is still cleaning up.
-            self.restart_at = Some(Instant::now() + FIRST_BACKOFF);
+            // The old shim is still cleaning up; its end is the time.
             return Next::Continue;
         }
-        self.condition.restart_count += 1;
         self.launch();
         Next::Continue
     }
@@ -134,38 +131,15 @@ impl Owner {
         self.wake(&[WaitCondition::NotRunning]);
     }
 
-    /// What an owner does first: the engine may have died while a restart was due.
+    /// What an owner does first: the engine may have died while a restart was due, or a probe under way.
     pub(super) fn resume(&mut self) {
-        if self.condition.state == State::Restarting {
-            self.restart_at = Some(Instant::now() + self.backoff);
+        match self.condition.state {
+            State::Restarting => self.restart_at = Some(Instant::now() + self.backoff.next(0)),
+            State::Running => {
+                self.resume_care();
+                self.publish();
+            }
+            _ => {}
         }
-    }
-}
-
-/// Whether a policy starts a container again that ended by itself.
-pub(crate) fn restarts(policy: &RestartPolicy, code: i32, restarts: u32) -> bool {
-    match policy.name.as_str() {
-        "always" | "unless-stopped" => true,
-        "on-failure" => {
-            let limit = u32::try_from(policy.maximum_retry_count).unwrap_or(0);
-            code != 0 && (limit == 0 || restarts < limit)
-        }
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn policies_mean_what_docker_means() {
-        let policy = |name: &str, maximum_retry_count| RestartPolicy { name: name.into(), maximum_retry_count };
-        assert!(!restarts(&policy("no", 0), 1, 0));
-        assert!(restarts(&policy("always", 0), 0, 100));
-        assert!(restarts(&policy("unless-stopped", 0), 0, 100));
-        assert!(!restarts(&policy("on-failure", 0), 0, 0));
-        assert!(restarts(&policy("on-failure", 2), 1, 1));
-        assert!(!restarts(&policy("on-failure", 2), 1, 2));
     }
 }

@@ -8,6 +8,7 @@ use dhow_shim::protocol::{Answer, Op};
 use tokio::sync::oneshot;
 
 use super::owner::{Next, Owner};
+use super::policy::Backoff;
 use super::{Attachment, Command, Container, Fact, Reply, Request, State, View};
 use crate::WaitCondition;
 use crate::core::Core;
@@ -38,7 +39,7 @@ impl Owner {
         self.condition.stopped_by_hand = false;
         self.condition.restart_count = 0;
         self.restart_at = None;
-        self.backoff = super::ending::FIRST_BACKOFF;
+        self.backoff = Backoff::default();
         // A shim that is still cleaning up after the last run is waited for.
         if self.link.is_none() {
             self.launch();
@@ -84,9 +85,11 @@ impl Owner {
         self.pid = pid;
         self.link = Some(link.clone());
         self.listen(events);
+        self.begin_care();
         self.apply(Fact::Started);
-        self.starting.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+        self.tell_joined();
         self.tell_event("start", &[]);
+        self.starting.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
         self.persist();
         for attachment in std::mem::take(&mut self.attachments) {
             if let Err(error) = attachment.begin(&link, Arc::clone(&self.core)).await {
@@ -104,7 +107,16 @@ impl Owner {
         self.condition.exit_code = exit_code(&error);
         self.condition.error = error.to_string();
         self.forget_shim();
-        self.apply(if started_before { Fact::StartFailed } else { Fact::FirstStartFailed });
+        // Nobody waits for it: its policy has started it, and tries again.
+        let again = self.starting.is_empty() && self.again(self.condition.exit_code);
+        if again {
+            self.restart_later(0);
+        }
+        self.apply(match started_before {
+            _ if again => Fact::EndedToRestart,
+            true => Fact::StartFailed,
+            false => Fact::FirstStartFailed,
+        });
         self.attachments.clear();
         self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
         let (class, text, hint) = (error.class(), error.to_string(), error.hint().map(str::to_owned));

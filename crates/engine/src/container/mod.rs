@@ -5,12 +5,15 @@
 //! waits for nobody.
 
 mod attachment;
+mod care;
 mod ending;
 mod launching;
 mod owner;
+mod policy;
 pub(crate) mod record;
 mod removal;
 mod state;
+mod surroundings;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -20,14 +23,15 @@ use dhow_store::Document;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::health::HealthResult;
 use crate::link::Link;
 use crate::spec::{ContainerSpec, Resources, RestartPolicy};
 use crate::{ExitStatus, MountPoint, RemoveOptions, StateView, WaitCondition};
 
 pub(crate) use attachment::Attachment;
-pub(crate) use ending::restarts;
 pub(crate) use launching::{Launched, shareable};
 pub(crate) use owner::Owner;
+pub(crate) use policy::resumes;
 pub(crate) use record::{Body, Condition};
 pub(crate) use state::{Fact, Refusal, Request, State};
 
@@ -83,6 +87,8 @@ pub(crate) enum Command {
     ShimBorn(Link),
     /// From the launch that is under way: its outcome.
     Launched(Box<Result<Launched>>),
+    /// From a probe, by its exec: its result.
+    Probed(String, HealthResult),
 }
 
 /// What somebody who wants a container to end has to know.
@@ -156,6 +162,7 @@ impl View {
             oom_killed: condition.oom_killed,
             started_at: condition.started_at.and_then(time),
             finished_at: condition.finished_at.and_then(time),
+            health: condition.health.clone(),
         }
     }
 }

@@ -8,6 +8,8 @@ use dhow_shim::protocol::{Event, Op};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::care::Care;
+use super::policy::Backoff;
 use super::removal::Removal;
 use super::{
     Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Stopping, View, record, stored,
@@ -43,7 +45,11 @@ pub(crate) struct Owner {
     pub(super) dirty: bool,
     /// When the restart policy starts it again.
     pub(super) restart_at: Option<Instant>,
-    pub(super) backoff: Duration,
+    pub(super) backoff: Backoff,
+    /// Its health checks, while there are any.
+    pub(super) care: Option<Care>,
+    /// It is being ended because it is unhealthy.
+    pub(super) unhealthy: bool,
     /// When a shim that should be gone is ended by force.
     pub(super) overdue_at: Option<Instant>,
     /// That has been done.
@@ -64,6 +70,7 @@ enum Wake {
     Shim(Option<Event>),
     Restart,
     Overdue,
+    Probe,
 }
 
 impl Owner {
@@ -94,7 +101,9 @@ impl Owner {
             launching: None,
             removal: None,
             restart_at: None,
-            backoff: super::ending::FIRST_BACKOFF,
+            backoff: Backoff::default(),
+            care: None,
+            unhealthy: false,
             overdue_at: None,
             forced: false,
         }
@@ -105,6 +114,7 @@ impl Owner {
         let mut closing = self.core.closing();
         self.resume();
         loop {
+            let probe_due = self.probe_due();
             let wake = tokio::select! {
                 biased;
                 // The core holds the sender as long as there are owners.
@@ -113,6 +123,7 @@ impl Owner {
                 event = next(&mut self.events) => Wake::Shim(event),
                 () = until(self.restart_at) => Wake::Restart,
                 () = until(self.overdue_at) => Wake::Overdue,
+                () = until(probe_due) => Wake::Probe,
             };
             let next = match wake {
                 Wake::Command(None) => Next::End,
@@ -121,6 +132,10 @@ impl Owner {
                 Wake::Shim(None) => self.shim_lost().await,
                 Wake::Restart => self.restart(),
                 Wake::Overdue => self.overdue().await,
+                Wake::Probe => {
+                    self.probe();
+                    Next::Continue
+                }
             };
             if next == Next::End {
                 break;
@@ -149,6 +164,7 @@ impl Owner {
             Command::Remove(options, reply) => return self.begin_removal(options, reply).await,
             Command::Wait(condition, waiter) => self.wait(condition, waiter),
             Command::ShimBorn(link) => self.link = Some(link),
+            Command::Probed(exec, result) => self.probed(&exec, result),
             Command::Launched(outcome) => {
                 let next = self.launched(*outcome).await;
                 return if next == Next::End { next } else { self.replay().await };
@@ -171,7 +187,11 @@ impl Owner {
     async fn event(&mut self, event: Event) -> Next {
         match event {
             Event::Exited(exit) => self.ended(exit),
-            Event::ExecExited { exec, code } => self.core.exec_ended(&exec, code),
+            Event::ExecExited { exec, code } => {
+                if !self.probe_exited(&exec, code) {
+                    self.core.exec_ended(&exec, code);
+                }
+            }
             Event::Oom => self.tell_event("oom", &[]),
             Event::LogLosses(losses) => {
                 self.condition.log_losses = losses;
@@ -242,6 +262,14 @@ impl Owner {
         }
     }
 
+    /// Tells those who wait for it to be gone that it stays.
+    pub(super) fn wake_failed(&mut self, error: &Error) {
+        let gone = |(condition, _): &(WaitCondition, _)| *condition == WaitCondition::Removed;
+        for (_, waiter) in self.waiting.extract_if(.., |waiting| gone(waiting)) {
+            let _ = waiter.send(ExitStatus { error: Some(error.to_string()), ..ExitStatus::default() });
+        }
+    }
+
     fn wait(&mut self, condition: WaitCondition, waiter: oneshot::Sender<ExitStatus>) {
         let runs = self.condition.state.is_alive() || self.condition.state == State::Restarting;
         if condition == WaitCondition::NotRunning && !runs {
@@ -254,20 +282,26 @@ impl Owner {
 
     fn begin_stop(&mut self) -> Result<Stopping> {
         self.check(Request::Stop)?;
-        self.condition.stopped_by_hand = true;
+        self.note_stop();
         Ok(self.stopping())
+    }
+
+    /// Somebody stops it: that is written down now, because the engine may not live to see the end.
+    fn note_stop(&mut self) {
+        self.condition.stopped_by_hand = true;
+        self.persist();
     }
 
     fn begin_kill(&mut self, signal: i32) -> Result<Stopping> {
         self.check(Request::Kill)?;
         let stop = self.body.spec.stop_signal.as_deref().and_then(|text| crate::signal::parse(text).ok());
         if signal == crate::signal::KILL || signal == stop.unwrap_or(crate::signal::TERM) {
-            self.condition.stopped_by_hand = true;
+            self.note_stop();
         }
         Ok(self.stopping())
     }
 
-    fn stopping(&mut self) -> Stopping {
+    pub(super) fn stopping(&mut self) -> Stopping {
         let (waiter, ended) = oneshot::channel();
         if self.condition.state == State::Restarting {
             self.cancel_restart();
@@ -278,7 +312,14 @@ impl Owner {
 
     async fn pause(&mut self) -> Result<()> {
         self.check(Request::Pause)?;
-        self.shim()?.ask(Op::Pause).await?;
+        // A probe is killed first: what is frozen does not die.
+        let looked_after = self.care.is_some();
+        self.end_care();
+        let paused = self.shim()?.ask(Op::Pause).await;
+        if paused.is_err() && looked_after {
+            self.resume_care();
+        }
+        paused?;
         self.settle(Fact::Paused, "pause");
         Ok(())
     }
@@ -286,6 +327,7 @@ impl Owner {
     async fn unpause(&mut self) -> Result<()> {
         self.check(Request::Unpause)?;
         self.shim()?.ask(Op::Resume).await?;
+        self.resume_care();
         self.settle(Fact::Resumed, "unpause");
         Ok(())
     }
@@ -390,7 +432,7 @@ fn waits_for_the_launch(command: &Command) -> bool {
         Command::Update(..) => true,
         Command::Remove(options, _) => !options.force,
         Command::Start(_) | Command::ForceEnd | Command::Attach(..) | Command::Rename(..) | Command::Wait(..) => false,
-        Command::ShimBorn(_) | Command::Launched(_) => false,
+        Command::ShimBorn(_) | Command::Launched(_) | Command::Probed(..) => false,
     }
 }
 

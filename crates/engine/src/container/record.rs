@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use crate::Health;
 use crate::create::Mount;
 use crate::spec::ContainerSpec;
 
@@ -34,11 +35,14 @@ pub(crate) struct Condition {
     pub finished_at: Option<Timestamp>,
     /// How often its policy started it again since somebody did.
     pub restart_count: u32,
-    /// Somebody stopped it, so `unless-stopped` lets it be.
+    /// Somebody stopped it, so its policy lets it be.
     pub stopped_by_hand: bool,
     /// Lines that its log has lost in the last run.
     #[serde(default)]
     pub log_losses: Losses,
+    /// What its health check said at the last change of the verdict. Absent in records of before there were checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl Default for Condition {
@@ -53,6 +57,7 @@ impl Default for Condition {
             restart_count: 0,
             stopped_by_hand: false,
             log_losses: Losses::default(),
+            health: None,
         }
     }
 }

@@ -91,6 +91,7 @@ impl Owner {
                 self.condition.error = error.to_string();
                 self.apply(Fact::RemovalFailed);
                 self.persist();
+                self.wake_failed(&error);
                 for reply in removal.replies {
                     let text = format!("cannot remove container \"/{}\": {error}", self.name);
                     let _ = reply.send(Err(Error::new(error.class(), text)));
@@ -105,7 +106,8 @@ impl Owner {
 fn erase(core: &Core, container: &Container, body: &Body, volumes: bool) -> Result<()> {
     core.store.metadata().delete_container(&container.id)?;
     let files = core.store.snapshots().remove(&container.id).map(drop);
-    let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts, &core.store) } else { Ok(()) };
+    let removed = |volume: &str| core.events.volume("destroy", volume, &[]);
+    let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts, &core.store, removed) } else { Ok(()) };
     let shm = crate::start::remove_shm(core, &container.id);
     files.and(volumes).and(shm)
 }

@@ -39,7 +39,8 @@ impl Core {
                 self.containers().release(&name, &draft.id);
                 // Whatever was made is not mentioned anywhere; the next start would drop it, too.
                 let _ = self.store.snapshots().remove(&draft.id);
-                let _ = self.volumes.remove_anonymous(&draft.body.mounts, &self.store);
+                let removed = |volume: &str| self.events.volume("destroy", volume, &[]);
+                let _ = self.volumes.remove_anonymous(&draft.body.mounts, &self.store, removed);
                 Err(error)
             }
         }
@@ -127,7 +128,8 @@ impl Core {
 
     fn make(self: &Arc<Self>, draft: &Draft, name: &str) -> Result<()> {
         let overlay = self.store.snapshots().prepare(&draft.id, draft.layer.as_ref())?;
-        self.volumes.prepare(&draft.body.mounts, || Root::of_overlay(&overlay))?;
+        let made = |volume: &str| self.events.volume("create", volume, &[]);
+        self.volumes.prepare(&draft.body.mounts, || Root::of_overlay(&overlay), made)?;
         let condition = Condition::default();
         self.store.metadata().insert_container(&ContainerRecord {
             id: draft.id.to_string(),

@@ -3,6 +3,7 @@
 use dhow_errdefs::{Error, Result};
 
 use crate::Limits;
+use crate::health::{Check, unknown_kind};
 use crate::launch::SecurityOptions;
 use crate::spec::{ContainerSpec, HostSpec, RestartPolicy};
 
@@ -27,12 +28,16 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     modes(spec)?;
     policies(&spec.host)?;
     lines(spec)?;
+    check_health(spec)?;
     crate::launch::capabilities(&spec.host, &[])?;
     SecurityOptions::parse(spec.host.security_opt.as_deref().unwrap_or_default())?;
     if !spec.host.runtime.is_empty() && !facts.runtimes.contains(&spec.host.runtime) {
         return Err(Error::invalid(format!("unknown or invalid runtime name: {}", spec.host.runtime)));
     }
     let mut warnings = limits::check(&mut spec.host, facts)?;
+    if let Some(kind) = spec.healthcheck.as_ref().and_then(unknown_kind) {
+        warnings.push(format!("Unknown probe type '{kind}' (expected 'CMD' or 'NONE') in healthcheck: there is none"));
+    }
     if spec.host.network_mode == "host" && !spec.host.port_bindings.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
@@ -180,11 +185,20 @@ fn policies(host: &HostSpec) -> Result<()> {
     Ok(())
 }
 
+/// Checks the health check, and that who relies on it has one.
+pub(crate) fn check_health(spec: &ContainerSpec) -> Result<()> {
+    if Check::of(spec)?.is_none() && spec.host.restart_policy.name == "on-unhealthy" {
+        let text = "invalid restart policy: 'on-unhealthy' needs a health check, and the container has none";
+        return Err(Error::invalid(text).with_hint("give it one with --health-cmd, --health-http or --health-tcp"));
+    }
+    Ok(())
+}
+
 /// Checks a restart policy by itself.
 pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
     let text = match (policy.name.as_str(), policy.maximum_retry_count) {
-        ("on-failure", count) if count < 0 => "maximum retry count cannot be negative".to_owned(),
-        ("on-failure", _) | ("" | "no" | "always" | "unless-stopped", 0) => return Ok(()),
+        ("on-failure" | "on-unhealthy", count) if count < 0 => "maximum retry count cannot be negative".to_owned(),
+        ("on-failure" | "on-unhealthy", _) | ("" | "no" | "always" | "unless-stopped", 0) => return Ok(()),
         ("" | "no" | "always" | "unless-stopped", _) => {
             "maximum retry count can only be used with 'on-failure'".to_owned()
         }

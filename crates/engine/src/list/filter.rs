@@ -62,7 +62,10 @@ impl Filter {
             "expose" => self.exposed.push(Ports::parse(key, value)?),
             // Of Windows; here all are alike.
             "isolation" => {}
-            "health" => self.health.push(value.to_owned()),
+            "health" if ["none", "starting", "healthy", "unhealthy"].contains(&value) => {
+                self.health.push(value.to_owned());
+            }
+            "health" => return Err(Error::invalid(format!("Unrecognised filter value for health: {value}"))),
             "before" => self.before = Some(self.before.map_or(created(value)?, |time| time)),
             "since" => self.since = Some(self.since.map_or(created(value)?, |time| time)),
             "is-task" => match value {
@@ -99,7 +102,7 @@ impl Filter {
             })
             && any(&self.networks, &|value| network(value, &view.spec.host.network_mode))
             && self.has_port(&view.spec)
-            && any(&self.health, &|value| value == "none")
+            && any(&self.health, &|value| state.health.as_ref().map_or("none", |it| it.status.as_str()) == value)
             && self.before.is_none_or(|time| container.created < time)
             && self.since.is_none_or(|time| container.created > time)
     }

@@ -4,7 +4,7 @@ use dhow_api::container::{
     CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
 };
 use dhow_engine::spec::Resources;
-use dhow_engine::{Filters, ListOptions, PruneOptions, RemoveOptions, WaitCondition, WaitHandle};
+use dhow_engine::{EventKind, Filters, ListOptions, PruneOptions, RemoveOptions, WaitCondition, WaitHandle};
 use dhow_errdefs::{Class, Error, Result, ResultExt, message};
 use hyper::StatusCode;
 use jiff::Timestamp;
@@ -171,6 +171,7 @@ async fn top(call: Call) -> Result<Response> {
 
 async fn prune(call: Call) -> Result<Response> {
     let pruned = call.engine().prune(prune_options(call.filters()?)?).await?;
+    call.engine().pruned(EventKind::Container, pruned.reclaimed);
     json(&PruneResponse {
         space_reclaimed: pruned.reclaimed,
         containers_deleted: wire::null_if_empty(pruned.containers),

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dhow_engine::{Event, Filters};
-use dhow_errdefs::Result;
+use dhow_engine::{Event, Filters, Listener};
+use dhow_errdefs::{Error, Result};
 use jiff::Timestamp;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
 use super::route;
@@ -18,51 +16,64 @@ pub(crate) const ROUTES: &[Route] = &[route!(GET "/events" => events)];
 
 async fn events(call: Call) -> Result<Response> {
     let filters = call.filters()?;
-    event::check(&filters)?;
     let since = time::from_query(call.query.get("since"))?;
     let until = time::from_query(call.query.get("until"))?;
-    let events = call.engine().events();
+    if let (Some(since), Some(until)) = (since, until)
+        && until < since
+    {
+        let [since, until] = [since, until].map(time::fixed_nanos);
+        return Err(Error::invalid(format!("`since` time ({since}) cannot be after `until` time ({until})")));
+    }
+    // As in Docker, who names only the end wants everything before it.
+    let listener = call.engine().events(since.or(until.map(|_| Timestamp::UNIX_EPOCH)));
     let (pieces, body) = Body::pieces();
     tokio::spawn(async move {
-        let left = until.map_or(Duration::MAX, |until| remaining(until, Timestamp::now()));
-        let forwarded = forward(events, &pieces, &filters, since);
         tokio::select! {
-            () = forwarded => {}
+            () = forward(listener, &pieces, &filters, until) => {}
             () = pieces.closed() => {}
-            () = tokio::time::sleep(left) => {}
         }
     });
     Ok(json_stream(body))
 }
 
-fn remaining(until: Timestamp, now: Timestamp) -> Duration {
-    // In the past: no events are kept, so the answer is an empty stream.
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
-}
-
 async fn forward(
-    mut events: Receiver<Event>,
+    mut events: Listener,
     pieces: &mpsc::Sender<Result<Bytes>>,
     filters: &Filters,
-    since: Option<Timestamp>,
+    until: Option<Timestamp>,
 ) {
+    while let Some(event) = events.recorded().await {
+        if until.is_none_or(|until| event.time <= until) && !send(&event, pieces, filters).await {
+            return;
+        }
+    }
+    let end = tokio::time::sleep(until.map_or(Duration::MAX, |until| remaining(until, Timestamp::now())));
+    tokio::pin!(end);
     loop {
-        match events.recv().await {
-            Ok(event) if since.is_some_and(|since| event.time < since) => {}
-            Ok(event) => {
-                if let Some(line) = line(event, filters)
-                    && pieces.send(Ok(line)).await.is_err()
-                {
-                    return;
-                }
-            }
-            Err(RecvError::Lagged(lost)) => tracing::warn!("a slow listener lost {lost} events"),
-            Err(RecvError::Closed) => return,
+        let event = tokio::select! {
+            biased;
+            event = events.next() => event,
+            () = &mut end => return,
+        };
+        if until.is_some_and(|until| event.time > until) || !send(&event, pieces, filters).await {
+            return;
         }
     }
 }
 
-fn line(happened: Event, filters: &Filters) -> Option<Bytes> {
+fn remaining(until: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(now)).unwrap_or_default()
+}
+
+/// Sends an event that passes; `false` when the client has gone. Waits while it is slow: the listener waits, too.
+async fn send(event: &Event, pieces: &mpsc::Sender<Result<Bytes>>, filters: &Filters) -> bool {
+    match line(event, filters) {
+        Some(line) => pieces.send(Ok(line)).await.is_ok(),
+        None => true,
+    }
+}
+
+fn line(happened: &Event, filters: &Filters) -> Option<Bytes> {
     let wire = event::event(happened);
     if !event::passes(&wire, filters) {
         return None;

@@ -57,7 +57,7 @@ async fn tag(call: Call) -> Result<Response> {
     let repository = call.query.text("repo").ok_or_else(|| Error::invalid("invalid reference format"))?;
     let target = reference(repository, call.query.text("tag"))?;
     let source = call.name.clone();
-    blocking(&call, move |images| images.tag(&source, &target)).await?;
+    engine_blocking(&call, move |engine| engine.tag_image(&source, &target)).await?;
     Ok(status_only(StatusCode::CREATED))
 }
 
@@ -72,16 +72,13 @@ pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference
 
 async fn remove(call: Call) -> Result<Response> {
     let (name, options) = (call.name.clone(), RemoveOptions { force: call.query.flag("force") });
-    let removed =
-        engine_blocking(&call, move |engine| engine.images().remove(&name, options, |id| engine.image_users(id)))
-            .await?;
+    let removed = engine_blocking(&call, move |engine| engine.remove_image(&name, options)).await?;
     json(&removed.into_iter().map(image::removed).collect::<Vec<_>>())
 }
 
 async fn prune(call: Call) -> Result<Response> {
     let filters = Filters(call.filters()?);
-    let prune = move |engine: &Engine| engine.images().prune(&filters, |id| engine.image_users(id));
-    let pruned = engine_blocking(&call, prune).await?;
+    let pruned = engine_blocking(&call, move |engine| engine.prune_images(&filters)).await?;
     let deleted = pruned.removed.into_iter().map(image::removed).collect();
     json(&PruneResponse { images_deleted: wire::null_if_empty(deleted), space_reclaimed: pruned.reclaimed })
 }

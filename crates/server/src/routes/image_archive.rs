@@ -55,7 +55,7 @@ async fn import(call: Call) -> Result<Response> {
     let upload = call.upload();
     let imported = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        engine.images().import(upload, &options)
+        engine.import_image(upload, &options)
     });
     let imported = imported.await;
     let id = imported.map_err(|cause| Error::internal("import an image").with_cause(cause))?;
@@ -113,7 +113,7 @@ fn load_all(
     options: &LoadOptions,
     progress: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<()> {
-    engine.images().load(&mut upload, options, progress)?;
+    engine.load_images(&mut upload, options, progress)?;
     // Archives are padded: what is left is read, so that the client can finish sending.
     drop(io::copy(&mut upload, &mut io::sink()));
     Ok(())
@@ -148,7 +148,7 @@ async fn save(call: Call, names: Vec<String>) -> Result<Response> {
     tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let mut writer = ChunkWriter::new(pieces);
-        let saved = engine.images().save(&names, &mut writer);
+        let saved = engine.save_images(&names, &mut writer);
         writer.finish(saved);
     });
     let mut response = Response::new(body);

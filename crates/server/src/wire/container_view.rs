@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dhow_api::container::{
-    Config, Empty, GraphDriver, HealthConfig, HostConfig, Inspect, LogLosses, MountPoint, NetworkSettings, State,
-    StrSlice, Summary,
+    Config, Empty, GraphDriver, Health, HealthConfig, HealthcheckResult, HostConfig, Inspect, LogLosses, MountPoint,
+    NetworkSettings, State, StrSlice, Summary,
 };
 use dhow_api::network::EndpointSettings;
 use dhow_engine::spec::{ContainerSpec, Healthcheck};
@@ -115,7 +115,22 @@ fn state(state: &StateView) -> State {
         error: state.error.clone(),
         started_at: time::text(state.started_at),
         finished_at: time::text(state.finished_at),
-        health: None,
+        health: state.health.as_ref().map(health),
+    }
+}
+
+fn health(health: &dhow_engine::Health) -> Health {
+    let moment = |nanos: i64| time::text(Timestamp::from_nanosecond(i128::from(nanos)).ok());
+    let result = |result: &dhow_engine::HealthResult| HealthcheckResult {
+        start: moment(result.start.0),
+        end: moment(result.end.0),
+        exit_code: result.exit_code.into(),
+        output: result.output.clone(),
+    };
+    Health {
+        status: health.status.as_str().to_owned(),
+        failing_streak: health.failing_streak.into(),
+        log: health.log.iter().map(result).collect(),
     }
 }
 

@@ -1,81 +1,54 @@
 //! Events: engine → wire, and their filters.
 
 use dhow_api::event::{Actor, Event};
-use dhow_engine::Filters;
-use dhow_errdefs::{Error, Result};
+use dhow_engine::{EventKind, Filters};
 
 /// An event, with the fields old clients look at.
-pub(crate) fn event(event: dhow_engine::Event) -> Event {
-    let old_clients_see_it = matches!(event.kind, "container" | "image");
+pub(crate) fn event(event: &dhow_engine::Event) -> Event {
+    let old_clients_see_it = matches!(event.kind, EventKind::Container | EventKind::Image);
     let or_nothing = |text: &str| if old_clients_see_it { text.to_owned() } else { String::new() };
     Event {
         status: or_nothing(&event.action),
         id: or_nothing(&event.id),
-        from: if event.kind == "container" {
+        from: if event.kind == EventKind::Container {
             event.attributes.get("image").cloned().unwrap_or_default()
         } else {
             String::new()
         },
-        kind: event.kind.to_owned(),
-        action: event.action,
-        actor: Actor { id: event.id, attributes: event.attributes },
+        kind: event.kind.as_str().to_owned(),
+        action: event.action.clone(),
+        actor: Actor { id: event.id.clone(), attributes: event.attributes.clone() },
         scope: "local".to_owned(),
         time: event.time.as_second(),
         time_nano: event.time.as_nanosecond().try_into().unwrap_or(i64::MAX),
     }
 }
 
-const KNOWN: [&str; 14] = [
-    "type",
-    "event",
-    "container",
-    "image",
-    "label",
-    "volume",
-    "network",
-    "daemon",
-    "plugin",
-    "scope",
-    "service",
-    "node",
-    "secret",
-    "config",
-];
-
-/// Refuses filters that do not exist.
-pub(crate) fn check(filters: &Filters) -> Result<()> {
-    match filters.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-        Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
-        None => Ok(()),
-    }
-}
-
-/// Whether an event passes: for each key one of the values must fit; of labels all.
+/// Whether an event passes: for each key one of the values must fit; of labels all. As in Docker, a key that means nothing
+/// keeps nothing back, and things are named by the beginning of their id or name.
 pub(crate) fn passes(event: &Event, filters: &Filters) -> bool {
-    filters.iter().all(|(key, values)| match key.as_str() {
+    filters.iter().filter(|(_, values)| !values.is_empty()).all(|(key, values)| match key.as_str() {
         "label" => values.iter().all(|value| has_label(event, value)),
         _ => values.iter().any(|value| fits(event, key, value)),
     })
 }
 
 fn fits(event: &Event, key: &str, value: &str) -> bool {
+    let attribute = |name: &str| event.actor.attributes.get(name).map_or("", String::as_str);
     match key {
         "type" => event.kind == value,
         // `exec_start: sh -c …` is an event of the kind `exec_start`.
         "event" => event.action == value || event.action.split(':').next() == Some(value),
         "scope" => event.scope == value,
         "image" => {
-            let image = if event.kind == "image" { "name" } else { "image" };
-            let name = event.actor.attributes.get(image).map_or("", String::as_str);
-            event.actor.id == value || name == value || without_tag(name) == value
+            let name = if event.kind == "image" { attribute("name") } else { attribute("image") };
+            [&event.actor.id, name].iter().any(|found| *found == value || without_tag(found) == value)
         }
-        kind => event.kind == kind && is_named(event, value),
+        "container" | "daemon" | "plugin" | "volume" | "network" | "node" | "service" | "secret" | "config" => {
+            event.kind == key && (event.actor.id.starts_with(value) || attribute("name").starts_with(value))
+        }
+        _ => true,
     }
-}
-
-fn is_named(event: &Event, value: &str) -> bool {
-    let name = event.actor.attributes.get("name").map(String::as_str);
-    name == Some(value) || event.actor.id.starts_with(value)
 }
 
 fn has_label(event: &Event, wanted: &str) -> bool {
@@ -99,8 +72,8 @@ mod tests {
 
     fn sample() -> Event {
         let attributes = [("image", "host:5000/bb:1"), ("name", "web"), ("a", "b")];
-        event(dhow_engine::Event {
-            kind: "container",
+        event(&dhow_engine::Event {
+            kind: EventKind::Container,
             action: "exec_start: sh".into(),
             id: "c0ffee".into(),
             attributes: attributes.map(|(key, value)| (key.into(), value.into())).into(),
@@ -131,7 +104,8 @@ mod tests {
         assert!(pass(&[("type", "container"), ("event", "exec_start"), ("container", "web"), ("container", "x")]));
         assert!(pass(&[("image", "host:5000/bb"), ("label", "a=b"), ("label", "a"), ("container", "c0f")]));
         assert!(!pass(&[("type", "image")]) && !pass(&[("event", "start")]) && !pass(&[("label", "a=c")]));
+        assert!(pass(&[("container", "we")]) && !pass(&[("container", "eb")]));
         assert!(!pass(&[("volume", "web")]));
-        assert!(check(&Filters::from([("nope".into(), Vec::new())])).is_err());
+        assert!(pass(&[("scope", "local"), ("nope", "x")]) && !pass(&[("scope", "swarm")]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dhow_engine::{StateView, Status};
+use dhow_engine::{HealthStatus, StateView, Status};
 use jiff::Timestamp;
 
 /// `Up 5 minutes`, `Exited (0) 2 hours ago`, …
@@ -10,7 +10,7 @@ pub(crate) fn sentence(state: &StateView, now: Timestamp) -> String {
     let since = |start: Option<Timestamp>| duration(start.map_or(Duration::ZERO, |start| elapsed(start, now)));
     match state.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => format!("Up {}", since(state.started_at)),
+        Status::Running => format!("Up {}{}", since(state.started_at), health(state)),
         Status::Paused => format!("Up {} (Paused)", since(state.started_at)),
         Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished_at)),
         Status::Removing => "Removal In Progress".to_owned(),
@@ -18,6 +18,15 @@ pub(crate) fn sentence(state: &StateView, now: Timestamp) -> String {
         // Never started after all: Docker shows nothing for it.
         Status::Exited if state.finished_at.is_none() => String::new(),
         Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished_at)),
+    }
+}
+
+/// Docker's remark on the health of what runs.
+fn health(state: &StateView) -> String {
+    match state.health.as_ref().map(|health| health.status) {
+        None => String::new(),
+        Some(HealthStatus::Starting) => " (health: starting)".to_owned(),
+        Some(status) => format!(" ({})", status.as_str()),
     }
 }
 
@@ -94,6 +103,17 @@ mod tests {
         ] {
             assert_eq!(sentence(&state(status), now), words);
         }
+    }
+
+    #[test]
+    fn health_is_remarked_on() {
+        let now = Timestamp::from_second(10).expect("a time");
+        let sentence = |health| {
+            let health = Some(dhow_engine::Health { status: health, ..Default::default() });
+            sentence(&StateView { status: Status::Running, started_at: Some(now), health, ..StateView::default() }, now)
+        };
+        assert_eq!(sentence(HealthStatus::Starting), "Up Less than a second (health: starting)");
+        assert_eq!(sentence(HealthStatus::Unhealthy), "Up Less than a second (unhealthy)");
     }
 
     #[test]

@@ -80,7 +80,11 @@ pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
         os_version: info.os_version,
         os_type: "linux".to_owned(),
         architecture: info.architecture,
-        registry_config: Some(RegistryConfig { mirrors: Some(Vec::new()), ..RegistryConfig::default() }),
+        index_server_address: dhow_oci::DEFAULT_SERVER.to_owned(),
+        registry_config: Some(RegistryConfig {
+            mirrors: Some(config.registries.mirrors.clone()),
+            ..RegistryConfig::default()
+        }),
         cpus: count(info.cpus),
         mem_total: info.memory.try_into().unwrap_or(i64::MAX),
         docker_root_dir: info.data_root.to_string_lossy().into_owned(),

@@ -4,6 +4,7 @@ mod builtin;
 mod children;
 mod ending;
 mod external;
+mod family;
 mod overlay;
 mod place;
 
@@ -139,6 +140,14 @@ impl Container {
             self.resume()?;
         }
         Ok(())
+    }
+
+    /// Kills a process of the container that leads a session, and everything that comes from it.
+    pub(crate) fn kill_family(&self, pid: i32) {
+        family::kill(pid, || match &self.cgroup {
+            Some(cgroup) => cgroup.pids().unwrap_or_default(),
+            None => family::all_processes(),
+        });
     }
 
     /// Stops all processes.

@@ -54,7 +54,12 @@ impl Supervisor {
     }
 
     pub(super) fn signal_exec(&mut self, signal: &SignalExec) -> Result<Answer> {
-        container::send(&self.running_exec(&signal.exec)?.pidfd, signal.signal)?;
+        let exec = self.running_exec(&signal.exec)?;
+        match &self.container {
+            // Before the process itself: its children are known by it.
+            Some(container) if signal.family => container.kill_family(exec.pid),
+            _ => container::send(&exec.pidfd, signal.signal)?,
+        }
         Ok(Answer::Done)
     }
 

@@ -74,7 +74,8 @@ fn an_exec_that_cannot_be_run_harms_nobody() {
     let error = world.call(Op::Exec(Box::new(exec))).unwrap_err();
     assert_eq!(error.class(), Class::NotFound);
     assert!(error.to_string().ends_with("exec: \"nosuch\": executable file not found in $PATH"), "{error}");
-    let unknown = world.call(Op::SignalExec(SignalExec { exec: "e".to_owned(), signal: 9 })).unwrap_err();
+    let unknown =
+        world.call(Op::SignalExec(SignalExec { exec: "e".to_owned(), signal: 9, family: false })).unwrap_err();
     assert_eq!(unknown.to_string(), "No such exec instance: e");
     kill(world);
 }
