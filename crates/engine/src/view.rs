@@ -73,7 +73,7 @@ pub struct StateView {
     /// End of the last run.
     pub finished_at: Option<Timestamp>,
     /// What its health check says, if it has one and was started.
-    pub health: Option<Health>,
+    pub health: Option<Arc<Health>>,
 }
 
 impl StateView {

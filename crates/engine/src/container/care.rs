@@ -37,7 +37,7 @@ impl Owner {
         self.unhealthy = false;
         self.resume_care();
         match (&self.care, &mut self.condition.health) {
-            (Some(_), health) => health.get_or_insert_default().begin(),
+            (Some(_), health) => Arc::make_mut(health.get_or_insert_default()).begin(),
             (None, health) => *health = None,
         }
         self.schedule();
@@ -56,7 +56,7 @@ impl Owner {
         if self.care.take().is_some()
             && let Some(health) = &mut self.condition.health
         {
-            health.halt();
+            Arc::make_mut(health).halt();
         }
     }
 
@@ -122,7 +122,7 @@ impl Owner {
         care.under_way = None;
         let check = Arc::clone(&care.check);
         let failed = result.exit_code != 0;
-        let health = self.condition.health.get_or_insert_default();
+        let health = Arc::make_mut(self.condition.health.get_or_insert_default());
         let changed = health.take(result, &check, self.condition.started_at.unwrap_or_default());
         let unhealthy = failed && health.has_failed(&check);
         let status = health.status;

@@ -42,7 +42,7 @@ pub(crate) struct Condition {
     pub log_losses: Losses,
     /// What its health check said at the last change of the verdict. Absent in records of before there were checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health: Option<Health>,
+    pub health: Option<Arc<Health>>,
 }
 
 impl Default for Condition {

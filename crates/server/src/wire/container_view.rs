@@ -115,7 +115,7 @@ fn state(state: &StateView) -> State {
         error: state.error.clone(),
         started_at: time::text(state.started_at),
         finished_at: time::text(state.finished_at),
-        health: state.health.as_ref().map(health),
+        health: state.health.as_deref().map(health),
     }
 }
 

@@ -56,6 +56,8 @@ fn duration(length: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -109,7 +111,7 @@ mod tests {
     fn health_is_remarked_on() {
         let now = Timestamp::from_second(10).expect("a time");
         let sentence = |health| {
-            let health = Some(dhow_engine::Health { status: health, ..Default::default() });
+            let health = Some(Arc::new(dhow_engine::Health { status: health, ..Default::default() }));
             sentence(&StateView { status: Status::Running, started_at: Some(now), health, ..StateView::default() }, now)
         };
         assert_eq!(sentence(HealthStatus::Starting), "Up Less than a second (health: starting)");
