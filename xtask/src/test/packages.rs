@@ -9,7 +9,6 @@ const NEEDED: [(&str, &str); 13] = [
     ("docker", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("fish", "fish"),
-    ("docker-registry", "docker-registry"),
     ("ip", "iproute2"),
     ("newuidmap", "uidmap"),
     ("openssl", "openssl"),

@@ -14,6 +14,7 @@ pub(crate) mod record;
 mod removal;
 mod state;
 mod surroundings;
+mod waiting;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -31,7 +31,7 @@ pub(crate) struct Owner {
     pub(super) pid: i32,
     pub(super) link: Option<Link>,
     events: Option<Events>,
-    waiting: Vec<(WaitCondition, oneshot::Sender<ExitStatus>)>,
+    pub(super) waiting: Vec<(WaitCondition, oneshot::Sender<ExitStatus>)>,
     /// Clients that attached before the start.
     pub(super) attachments: Vec<Attachment>,
     /// Who waits for the start that is under way or comes when the old shim has gone.
@@ -245,39 +245,6 @@ impl Owner {
 
     pub(super) fn tell_event(&self, action: &str, more: &[(&str, String)]) {
         self.core.events.container(action, (&self.container.id, &self.name), &self.body.spec, more);
-    }
-
-    pub(super) fn exit_status(&self) -> ExitStatus {
-        ExitStatus { code: self.condition.exit_code, error: None }
-    }
-
-    /// Tells those who wait for one of these.
-    pub(super) fn wake(&mut self, conditions: &[WaitCondition]) {
-        let status = self.exit_status();
-        let (told, rest) = self.waiting.drain(..).partition(|(condition, _)| conditions.contains(condition));
-        self.waiting = rest;
-        let told: Vec<(WaitCondition, oneshot::Sender<ExitStatus>)> = told;
-        for (_, waiter) in told {
-            let _ = waiter.send(status.clone());
-        }
-    }
-
-    /// Tells those who wait for it to be gone that it stays.
-    pub(super) fn wake_failed(&mut self, error: &Error) {
-        let gone = |(condition, _): &(WaitCondition, _)| *condition == WaitCondition::Removed;
-        for (_, waiter) in self.waiting.extract_if(.., |waiting| gone(waiting)) {
-            let _ = waiter.send(ExitStatus { error: Some(error.to_string()), ..ExitStatus::default() });
-        }
-    }
-
-    fn wait(&mut self, condition: WaitCondition, waiter: oneshot::Sender<ExitStatus>) {
-        let runs = self.condition.state.is_alive() || self.condition.state == State::Restarting;
-        if condition == WaitCondition::NotRunning && !runs {
-            let _ = waiter.send(self.exit_status());
-        } else {
-            self.waiting.retain(|(_, waiter)| !waiter.is_closed());
-            self.waiting.push((condition, waiter));
-        }
     }
 
     fn begin_stop(&mut self) -> Result<Stopping> {
