@@ -75,4 +75,6 @@ macro_rules! labs {
 
 labs! {
     first_container => "first-container.md",
+    monitoring => "monitoring.md",
+    working_with_containers => "working-with-containers.md",
 }

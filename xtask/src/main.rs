@@ -1,6 +1,7 @@
 //! The project's own tasks. `cargo xtask` lists them.
 
 mod bench;
+mod docs;
 mod shell;
 mod test;
 mod tidy;
@@ -14,6 +15,7 @@ Usage: cargo xtask TASK
   tidy     check the walls of the house: dependencies, unsafe code, sizes, licences (--write updates deps.txt)
   test     build once, then run every check and test; installs what they need where it is root
   bench    measure against what is installed, as ratios in one run; writes target/bench.json
+  docs     write docs/reference and the man pages (target/man), made of the tables of the command line
   vm       run test programs under a stock Debian kernel with cgroup v2 in QEMU
 ";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&rest),
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
+        "docs" => docs::run(&rest),
         "vm" => vm::run(&rest),
         _ => {
             eprint!("{USAGE}");

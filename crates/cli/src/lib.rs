@@ -36,6 +36,8 @@ mod help;
 mod options;
 mod output;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod session;
 mod streams;
 mod terminal;

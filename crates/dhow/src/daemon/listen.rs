@@ -119,11 +119,18 @@ fn unix(path: &Path, group: Option<&str>) -> Result<UnixListener> {
     drop(fs::remove_file(path));
     let listener = UnixListener::bind(path).context(step)?;
     // The group first: until both are done, the file lets nobody in but its owner (umask 022).
-    if let Some(group) = group_of_socket(group)? {
-        std::os::unix::fs::chown(path, None, Some(group)).context(step)?;
-    }
+    give_to(path, group_of_socket(group)?, group.is_some()).context(step)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o660)).context(step)?;
     Ok(listener)
+}
+
+/// Gives the socket to a group. One that nobody named may be none of ours: the user namespace of an ordinary user's
+/// engine has few groups, and then the socket stays its owner's.
+fn give_to(path: &Path, group: Option<u32>, named: bool) -> std::io::Result<()> {
+    match group.map(|group| std::os::unix::fs::chown(path, None, Some(group))) {
+        Some(Err(error)) if named => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The group that was named, or a usual one where we may give files away.
