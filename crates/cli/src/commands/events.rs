@@ -50,8 +50,25 @@ fn show(event: &Event, format: &str) -> Result<String> {
     match format {
         "" => Ok(line(event)),
         "json" | "{{json .}}" => Ok(json),
-        template => Document::parse(&go_names(&json), &["Status", "ID", "From"])?.with_gaps().execute(template),
+        template => {
+            let (json, attributes) = (go_names(&json), mentioned(template));
+            let optional = ["Status", "ID", "From"].into_iter().chain(attributes.iter().map(String::as_str));
+            // A field that no event has is a mistake; an attribute that this event lacks is none.
+            Document::parse(&json, &optional.collect::<Vec<_>>())?.execute(template)?;
+            Document::parse(&json, &["Status", "ID", "From"])?.with_gaps().execute(template)
+        }
     }
+}
+
+/// The attributes that a template speaks of. An event that lacks one prints `<no value>` for it, as Go does.
+fn mentioned(template: &str) -> Vec<String> {
+    const PLACE: &str = ".Actor.Attributes.";
+    let name = |(at, _): (usize, &str)| {
+        let rest = &template[at + PLACE.len()..];
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        format!("{}{}", &PLACE[1..], &rest[..end])
+    };
+    template.match_indices(PLACE).map(name).collect()
 }
 
 /// Templates speak of the names in Go's code, which differ from those on the wire.

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(apart("/a/b"), ("/a/".into(), "b".into()));
         assert_eq!(apart("/a/b/"), ("/a/".into(), "b".into()));
         assert_eq!(apart("/a/b/."), ("/a/b/".into(), ".".into()));
-        assert_eq!(apart(""), (String::new(), ".".into()));
+        assert_eq!(apart(""), ("./".into(), ".".into()));
         assert_eq!(beside("/a/link", "x/y"), "/a/x/y");
         assert_eq!(beside("/a/link", "/z"), "/z");
     }
