@@ -125,8 +125,8 @@ fn lock(root: &Path) -> Result<File> {
 
 fn read_format(root: &Path) -> Result<Option<u32>> {
     let path = root.join("format");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context(|| format!("read {}", path.display())),
     };

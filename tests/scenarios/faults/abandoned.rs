@@ -10,9 +10,9 @@ use super::containers::door;
 use super::rounds;
 use crate::busybox;
 
-/// Memory that may stay after the first streams, in KiB: the allocator keeps some of what they took at once. One kilobyte
+/// Memory that may stay after the first streams, in KiB: the allocator keeps some of what they took at once. Three kilobytes
 /// by stream is above it.
-const SLACK: u64 = 4000;
+const SLACK: u64 = 20_000;
 /// Streams that are open at the same time.
 const TOGETHER: usize = 100;
 

@@ -195,7 +195,7 @@ fn folders_that_vanished_cost_what_was_in_them() {
     world.dhow(&["run", "-d", "--name", "witness", "busybox", "sleep", "1000"]).exits(0);
     world.dhow(&["run", "--name", "victim", "busybox", "true"]).exits(0);
     let victim = world.inspect("victim", "{{.Id}}");
-    for folder in ["content/ingest", "trash", "spare", "layers/empty", &format!("containers/{victim}")] {
+    for folder in ["content/ingest", "trash", "spare", "layers/base", &format!("containers/{victim}")] {
         world.crash_engine();
         fs::remove_dir_all(world.data_root().join(folder)).expect("it was there");
         world.start_engine();

@@ -135,11 +135,12 @@ fn follow_goes_through_a_thousand_rotations() {
     ];
     for (driver, size, client) in cases {
         let create = ["create", "-i", "--name", driver, "--log-driver", driver, "--log-opt", size];
-        let options = ["--log-opt", "max-file=3", "busybox", "sh", "-c", "read go; seq 25000"];
+        let options = ["--log-opt", "max-file=3", "busybox", "sh", "-c", "echo 0; read go; seq 25000"];
         world.dhow(&[&create[..], &options].concat()).exits(0);
         world.dhow(&["start", driver]).exits(0);
         let mut follow = client(&world, &["logs", "-f", driver]).stdout(Stdio::piped()).spawn().expect("starts");
-        let lines = BufReader::new(follow.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(follow.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        assert_eq!(lines.next().as_deref(), Some("0"), "it follows");
         dhow_testkit::finish_with_input(&mut world.command(&["attach", driver]), b"\n".to_vec());
         let numbers: Vec<u32> = lines.filter_map(|line| line.parse().ok()).collect();
         assert!(follow.wait().expect("ends").success());

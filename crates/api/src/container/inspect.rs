@@ -41,7 +41,8 @@ pub struct Inspect {
     pub mounts: Vec<MountPoint>,
     pub config: Config,
     pub network_settings: NetworkSettings,
-    /// dhow's own: lines that the log has lost.
+    /// dhow's own: lines that the log has lost. Absent where it has lost none.
+    #[serde(skip_serializing_if = "is_zero")]
     pub log_losses: LogLosses,
 }
 

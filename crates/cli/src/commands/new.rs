@@ -44,6 +44,11 @@ fn is_id(image: &str) -> bool {
     digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Whether it is the image that is not there, and not a container whose namespace is wanted.
+fn is_missing_image(error: &Error) -> bool {
+    error.class() == Class::NotFound && error.to_string().contains("No such image")
+}
+
 /// Creates the container, after pulling its image where that is wanted; prints warnings, writes the ID file.
 pub(super) async fn create(session: &Session, client: &Client, flags: &Parsed, wanted: &Wanted) -> Result<String> {
     let mut id_file = flags.some("cidfile").map(IdFile::create).transpose()?;
@@ -52,7 +57,7 @@ pub(super) async fn create(session: &Session, client: &Client, flags: &Parsed, w
         pull_first(session, client, image, &wanted.platform, flags.on("quiet")).await?;
     }
     let created = match client.container_create(&wanted.name, &wanted.platform, &wanted.request).await {
-        Err(error) if error.class() == Class::NotFound && flags.text("pull") == "missing" && !is_id(image) => {
+        Err(error) if is_missing_image(&error) && flags.text("pull") == "missing" && !is_id(image) => {
             if !flags.on("quiet") {
                 let name = Reference::parse(image)?.with_default_tag().familiar();
                 output::note(&format!("Unable to find image '{name}' locally"));

@@ -156,7 +156,7 @@ impl View {
         let condition = &self.condition;
         let time = |time: dhow_logs::Timestamp| Timestamp::from_nanosecond(i128::from(time.0)).ok();
         StateView {
-            status: condition.state.status(condition.started_at.is_some()),
+            status: condition.state.status(condition.started_at.is_some(), condition.restart_count > 0),
             pid: self.pid,
             exit_code: condition.exit_code,
             error: condition.error.clone(),

@@ -171,10 +171,11 @@ impl State {
         matches!(self, Self::Starting | Self::Running | Self::Paused)
     }
 
-    /// Docker's word for it.
-    pub(crate) fn status(self, started_before: bool) -> Status {
+    /// Docker's word for it, for one that has started before or not, and is started again by its policy or not.
+    pub(crate) fn status(self, started_before: bool, again: bool) -> Status {
         match self {
             Self::Created => Status::Created,
+            Self::Starting if again => Status::Restarting,
             // Until the program is executed a container is shown as what it was.
             Self::Starting if started_before => Status::Exited,
             Self::Starting => Status::Created,
