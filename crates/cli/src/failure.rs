@@ -41,6 +41,12 @@ impl Failure {
         Self::Text(format!("{program}: {text}\n\nRun '{program} {name} --help' for more information"), code)
     }
 
+    /// An error of a template: one that cannot be read ends with 64, as in Docker's `info` and `version`.
+    pub(crate) fn of_template(error: Error) -> Self {
+        let text = error.to_string();
+        if text.contains("executing") { Self::Error(error) } else { Self::Text(text, 64) }
+    }
+
     /// Tells the person; returns the exit code.
     pub(crate) fn report(&self) -> u8 {
         match self {

@@ -257,7 +257,7 @@ fn a_full_disk_costs_lines_that_are_counted_and_nothing_else() {
     let mut input = attach.stdin.take().expect("piped");
     let mut say = |text: &str| std::io::Write::write_all(&mut input, text.as_bytes()).expect("it reads");
     say("10\n500000\n");
-    eventually("losses are shown", || world.inspect("writer", "{{.LogLosses.Disk}}") != "0");
+    eventually("losses are shown", || world.inspect("writer", "{{json .}}").contains("\"LogLosses\":{\"Disk\":"));
     assert_eq!(world.inspect("writer", "{{.State.Running}}"), "true");
     fs::remove_file(folder.join("ballast")).expect("there");
     say("20\n");

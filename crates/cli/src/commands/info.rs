@@ -52,7 +52,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         template => {
             let optional = ["KernelMemoryTCP", "CgroupVersion", "ProductLicense", "Warnings"];
             let names = [("Runtimes.*.path", "Path"), ("Runtimes.*.runtimeArgs", "Args")];
-            output::line(&Document::parse_as(&json(session, &info)?, &optional, &names)?.execute(template)?)?;
+            let document = Document::parse_as(&json(session, &info)?, &optional, &names)?;
+            output::line(&document.execute(template).map_err(Failure::of_template)?)?;
         }
     }
     Ok(0)

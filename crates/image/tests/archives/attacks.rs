@@ -218,7 +218,7 @@ fn bad_imports() {
     };
     assert_eq!(import(b"nonsense that is no tar", &[]).class(), Class::DataLoss);
     assert_eq!(import(&layer("a", "1")[..600], &[]).class(), Class::DataLoss);
-    assert_eq!(import(&layer("a", "1"), &["RUN x"]).to_string(), "RUN is not a valid change command");
+    assert_eq!(import(&layer("a", "1"), &["RUN x"]).to_string(), "run is not a valid change command");
     assert!(import(b"BZh91AY&SY", &[]).to_string().contains("bzip2"));
 }
 
