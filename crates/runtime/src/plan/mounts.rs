@@ -15,6 +15,9 @@ use super::options::Options;
 use super::{cgroup_mount, cstring};
 use crate::procfs::is_procfs;
 
+/// How often a path is looked up again that others made uncertain.
+const AGAIN: usize = 1000;
+
 /// One mount.
 #[derive(Debug)]
 pub(crate) struct Mount {
@@ -257,7 +260,10 @@ impl Planner<'_> {
             // Containers write there, and could have put a link to the host's root in the way.
             Some(subpath) => {
                 let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-                openat2(&source, subpath, flags, Mode::empty(), resolve)
+                let open = || openat2(&source, subpath, flags, Mode::empty(), resolve);
+                // Whoever renames or mounts anywhere meanwhile makes the kernel unsure about `..` (openat2(2), EAGAIN).
+                let unsure = |opened: &Result<OwnedFd, Errno>| matches!(opened, Err(Errno::AGAIN));
+                std::iter::repeat_with(open).take(AGAIN).find(|opened| !unsure(opened)).unwrap_or(Err(Errno::AGAIN))
             }
         }
     }
