@@ -82,7 +82,7 @@ fn a_container_that_cannot_be_read_is_dead() {
     world.remove(&idle).unwrap();
     world.remove(&running).unwrap();
     // Whoever inherits orphans here may take its time to reap them (proc_pid_stat(5): `Z`).
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "what ran is ended: {stat}");
     world.crash();
     assert!(world.list().is_empty());
