@@ -4,7 +4,6 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{
@@ -194,7 +193,7 @@ impl<'a> Target<'a> {
         let temporary = Temporary::create(spot.folder).context(step)?;
         let whole = [Extent { offset: 0, length: size }];
         for extent in extents.unwrap_or(&whole) {
-            copy(archive, &temporary.file, *extent, &spot.shown)?;
+            archive.copy_to(&temporary.file, *extent, step, |_| {})?;
         }
         if extents.is_some() {
             temporary.file.set_len(size).context(step)?;
@@ -289,22 +288,6 @@ impl Drop for Temporary<'_> {
             let _ = unlinkat(self.folder, &self.name, AtFlags::empty());
         }
     }
-}
-
-/// Copies one piece of a file's contents out of the archive.
-fn copy<R: BufRead>(archive: &mut Archive<R>, file: &File, extent: Extent, shown: &str) -> Result<()> {
-    let Extent { mut offset, length: mut left } = extent;
-    while left > 0 {
-        let piece = archive.contents()?;
-        if piece.is_empty() {
-            return Err(Error::data_loss("the archive has less data than it says"));
-        }
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-        file.write_all_at(&piece[..length], offset).context(|| format!("write {shown}"))?;
-        archive.consume(length);
-        (offset, left) = (offset + length as u64, left - length as u64);
-    }
-    Ok(())
 }
 
 fn set_times(file: impl AsFd, time: Time) -> Result<(), Errno> {

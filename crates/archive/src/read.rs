@@ -11,7 +11,9 @@ mod field;
 mod pax;
 mod sparse;
 
+use std::fs::File;
 use std::io::BufRead;
+use std::os::unix::fs::FileExt;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use tar::{EntryType, Header};
@@ -87,6 +89,33 @@ impl<R: BufRead> Archive<R> {
         }
         let length = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(piece.len());
         Ok(&piece[..length])
+    }
+
+    /// Writes one extent of the present entry's contents into a file, at its place; `step` names the writing in errors,
+    /// `seen` is shown every byte.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), or what writing says.
+    pub fn copy_to(
+        &mut self,
+        file: &File,
+        extent: Extent,
+        step: impl Fn() -> String,
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let Extent { mut offset, length: mut left } = extent;
+        while left > 0 {
+            let piece = self.contents()?;
+            if piece.is_empty() {
+                return Err(Error::data_loss("the archive has less data than it says"));
+            }
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+            file.write_all_at(&piece[..length], offset).context(&step)?;
+            seen(&piece[..length]);
+            self.consume(length);
+            (offset, left) = (offset + length as u64, left - length as u64);
+        }
+        Ok(())
     }
 
     /// Says that `length` bytes of the last piece were used.

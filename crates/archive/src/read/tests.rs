@@ -166,14 +166,14 @@ fn what_gnu_tar_writes_is_read_in_every_format() {
 fn sparse_files_of_gnu_tar_are_read_in_every_version() {
     use std::os::unix::fs::FileExt;
     let folder = tempfile::tempdir().unwrap();
-    let file = std::fs::File::create(folder.path().join("sparse")).unwrap();
+    let file = File::create(folder.path().join("sparse")).unwrap();
     // More pieces than a header holds, so that extension blocks are needed.
     for piece in 0..40 {
         file.write_all_at(&[piece + 1; 4096], u64::from(piece) << 20).unwrap();
     }
     file.set_len(64 << 20).unwrap();
     let mut contents = Vec::new();
-    std::fs::File::open(folder.path().join("sparse")).unwrap().read_to_end(&mut contents).unwrap();
+    File::open(folder.path().join("sparse")).unwrap().read_to_end(&mut contents).unwrap();
     let versions = [
         &["--format=gnu"][..],
         &["--format=posix", "--sparse-version=0.0"],

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufRead;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::Hasher;
@@ -137,7 +136,9 @@ impl Extractor {
         let mut hasher = Hasher::new();
         for extent in extents.unwrap_or(&whole) {
             self.size += extent.length;
-            copy(archive, &file, *extent, &mut hasher).context(|| format!("write {}", spot.name()))?;
+            archive
+                .copy_to(&file, *extent, || "write".to_owned(), |piece| hasher.update(piece))
+                .context(|| format!("write {}", spot.name()))?;
         }
         if extents.is_some() {
             file.set_len(size).context(|| format!("write {}", spot.name()))?;
@@ -275,21 +276,4 @@ impl Extractor {
         let described = self.folders.keys().next().is_some_and(Name::is_root);
         Ok(Extracted { size: self.size, implied, root: described, notes: self.attributes.notes() })
     }
-}
-
-/// Copies one piece of a file's contents out of the archive.
-fn copy<R: BufRead>(archive: &mut Archive<R>, file: &File, extent: Extent, hasher: &mut Hasher) -> Result<()> {
-    let Extent { mut offset, length: mut left } = extent;
-    while left > 0 {
-        let piece = archive.contents()?;
-        if piece.is_empty() {
-            return Err(Error::data_loss("the archive has less data than it says"));
-        }
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-        file.write_all_at(&piece[..length], offset).context(|| "write")?;
-        hasher.update(&piece[..length]);
-        archive.consume(length);
-        (offset, left) = (offset + length as u64, left - length as u64);
-    }
-    Ok(())
 }
