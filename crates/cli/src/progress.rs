@@ -18,6 +18,8 @@ pub(crate) enum To {
     Stdout,
     /// Standard error, for commands whose output is something else.
     Stderr,
+    /// Nowhere: only a failure is wanted.
+    Nobody,
 }
 
 /// A bar has so many steps.
@@ -33,6 +35,7 @@ pub(crate) async fn show(mut messages: Messages, to: To) -> Result<()> {
         let text = board.draw(&message);
         match to {
             To::Stdout => output::text(&text).context(|| "write to standard output")?,
+            To::Nobody => {}
             To::Stderr if text.is_empty() => {}
             To::Stderr => output::note(text.trim_end_matches('\n')),
         }

@@ -1,6 +1,5 @@
 //! `pull`.
 
-use dhow_api::stream::Message;
 use dhow_client::{Client, ImagePull};
 use dhow_errdefs::{Error, Result};
 use dhow_oci::{DEFAULT_TAG, Reference};
@@ -39,14 +38,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         output::line(&format!("Using default tag: {DEFAULT_TAG}"))?;
     }
     let pull = request(session, &name, flags.text("platform"));
-    let mut messages = session.client().await?.image_pull(&pull).await?;
-    if quiet {
-        while let Some(message) = messages.next::<Message>().await? {
-            progress::failure(&message).map_or(Ok(()), Err)?;
-        }
-    } else {
-        progress::show(messages, To::Stdout).await?;
-    }
+    let messages = session.client().await?.image_pull(&pull).await?;
+    progress::show(messages, if quiet { To::Nobody } else { To::Stdout }).await?;
     output::line(&name.canonical())?;
     Ok(0)
 }
@@ -70,12 +63,6 @@ pub(super) async fn pull_first(
     quiet: bool,
 ) -> Result<()> {
     let name = Reference::parse(image)?.with_default_tag();
-    let mut messages = client.image_pull(&request(session, &name, platform)).await?;
-    if !quiet {
-        return progress::show(messages, To::Stderr).await;
-    }
-    while let Some(message) = messages.next::<Message>().await? {
-        progress::failure(&message).map_or(Ok(()), Err)?;
-    }
-    Ok(())
+    let messages = client.image_pull(&request(session, &name, platform)).await?;
+    progress::show(messages, if quiet { To::Nobody } else { To::Stderr }).await
 }
