@@ -9,7 +9,8 @@ use crate::shell::Result;
 const LONGEST_FILE: usize = 1000;
 
 /// Rooms that read no environment and print nothing (wall 5).
-const SILENT: [&str; 9] = ["errdefs", "oci", "sys", "cgroups", "logs", "store", "image", "engine", "server"];
+const SILENT: [&str; 10] =
+    ["errdefs", "oci", "sys", "cgroups", "logs", "store", "image", "network", "engine", "server"];
 
 /// Names that say nothing about what is in a file.
 const EMPTY_NAMES: [&str; 4] = ["utils.rs", "util.rs", "common.rs", "helpers.rs"];

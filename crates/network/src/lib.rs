@@ -1,0 +1,6 @@
+//! Networks of containers, and the only owner of the host's links, firewall and name service for them.
+//!
+//! [`model`] is what a network, an endpoint in it and a published port *are*: plain values, parsed and checked, with no
+//! kernel behind them. Everything else in this room makes them true.
+
+pub mod model;

@@ -1,0 +1,214 @@
+//! Options of drivers.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use dhow_errdefs::{Error, Result};
+
+/// The options' names.
+#[allow(missing_docs, reason = "they are Docker's, and documented with it")]
+pub mod name {
+    pub const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+    pub const ICC: &str = "com.docker.network.bridge.enable_icc";
+    pub const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+    pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+    pub const DEFAULT_BRIDGE: &str = "com.docker.network.bridge.default_bridge";
+    pub const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+    pub const GATEWAY_MODE_4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+    pub const GATEWAY_MODE_6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
+    pub const MTU: &str = "com.docker.network.driver.mtu";
+    pub const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
+    pub const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
+    pub const PARENT: &str = "parent";
+}
+
+/// Options of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeOptions {
+    /// The bridge's name on the host; `None`: made of the network's id.
+    pub name: Option<String>,
+    /// Endpoints reach each other.
+    pub icc: bool,
+    /// What goes out carries the host's address.
+    pub masquerade: bool,
+    /// The host's address of published ports that name none.
+    pub host_binding: Option<IpAddr>,
+    /// Bytes in a packet; `None`: the host's.
+    pub mtu: Option<u32>,
+    /// How links are called in containers, before their number.
+    pub interface_prefix: String,
+    /// The bridge gets no IPv4 address.
+    pub inhibit_ipv4: bool,
+}
+
+impl Default for BridgeOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            icc: true,
+            masquerade: true,
+            host_binding: None,
+            mtu: None,
+            interface_prefix: "eth".to_owned(),
+            inhibit_ipv4: false,
+        }
+    }
+}
+
+impl BridgeOptions {
+    /// Parses. What it does not know is ignored, as Docker does.
+    ///
+    /// # Errors
+    /// `InvalidArgument` in Docker's words.
+    pub fn parse(options: &BTreeMap<String, String>) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (key, value) in options {
+            match key.as_str() {
+                name::BRIDGE_NAME => parsed.name = Some(interface(value)?).filter(|name| !name.is_empty()),
+                name::ICC => parsed.icc = flag(key, value)?,
+                name::MASQUERADE => parsed.masquerade = flag(key, value)?,
+                name::INHIBIT_IPV4 => parsed.inhibit_ipv4 = flag(key, value)?,
+                name::HOST_BINDING => {
+                    parsed.host_binding = Some(value.parse().map_err(|_| wrong(key, value, "nil ip"))?)
+                }
+                name::MTU => parsed.mtu = mtu(key, value)?,
+                name::INTERFACE_PREFIX => parsed.interface_prefix = interface(value)?,
+                name::GATEWAY_MODE_4 | name::GATEWAY_MODE_6 => gateway_mode(key, value)?,
+                _ => {}
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// How links on one parent reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "they are the kernel's")]
+pub enum MacvlanMode {
+    #[default]
+    Bridge,
+    Private,
+    Vepa,
+    Passthru,
+}
+
+/// Options of macvlan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MacvlanOptions {
+    /// The host's link, `link.vlan` for a VLAN of it; `None`: a dummy without a way out.
+    pub parent: Option<String>,
+    /// How links on one parent reach each other.
+    pub mode: MacvlanMode,
+    /// Bytes in a packet; `None`: the parent's.
+    pub mtu: Option<u32>,
+}
+
+impl MacvlanOptions {
+    /// Parses.
+    ///
+    /// # Errors
+    /// `InvalidArgument` in Docker's words.
+    pub fn parse(options: &BTreeMap<String, String>) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (key, value) in options {
+            match key.as_str() {
+                name::PARENT => parsed.parent = Some(value.clone()).filter(|parent| !parent.is_empty()),
+                "macvlan_mode" => {
+                    parsed.mode = match value.as_str() {
+                        "" | "bridge" => MacvlanMode::Bridge,
+                        "private" => MacvlanMode::Private,
+                        "vepa" => MacvlanMode::Vepa,
+                        "passthru" => MacvlanMode::Passthru,
+                        mode => {
+                            let text = format!(
+                                "requested macvlan mode '{mode}' is not valid, 'bridge' mode is the macvlan driver default"
+                            );
+                            return Err(Error::invalid(text));
+                        }
+                    }
+                }
+                name::MTU => parsed.mtu = mtu(key, value)?,
+                _ => {}
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// Go's booleans.
+fn flag(key: &str, value: &str) -> Result<bool> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(wrong(key, value, &format!("strconv.ParseBool: parsing {value:?}: invalid syntax"))),
+    }
+}
+
+fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
+    match value.parse::<i64>() {
+        Ok(0) => Ok(None),
+        Ok(mtu @ 68..=65535) => Ok(u32::try_from(mtu).ok()),
+        Ok(mtu) => Err(Error::invalid(format!("invalid MTU number: {mtu}"))),
+        Err(_) => Err(wrong(key, value, &format!("strconv.Atoi: parsing {value:?}: invalid syntax"))),
+    }
+}
+
+/// The kernel's rule for names of links: up to 15 bytes, no slash, no space.
+fn interface(value: &str) -> Result<String> {
+    let fits = value.len() <= 15 && !matches!(value, "." | "..");
+    if fits
+        && !value
+            .contains(|letter: char| letter == '/' || letter == ':' || letter.is_whitespace() || letter.is_control())
+    {
+        return Ok(value.to_owned());
+    }
+    Err(Error::invalid(format!("invalid interface name: {value:?}"))
+        .with_hint("up to 15 bytes, without slash, colon and space"))
+}
+
+/// Only translation of addresses is done.
+fn gateway_mode(key: &str, value: &str) -> Result<()> {
+    match value {
+        "" | "nat" => Ok(()),
+        "nat-unprotected" | "routed" | "isolated" => {
+            Err(Error::not_implemented(format!("{key}={value} is not supported")))
+        }
+        _ => Err(Error::invalid(format!("unknown gateway mode {value}"))),
+    }
+}
+
+fn wrong(key: &str, value: &str, why: &str) -> Error {
+    Error::invalid(format!("failed to parse {key} value: {value:?} ({why})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bridge(key: &str, value: &str) -> Result<BridgeOptions> {
+        BridgeOptions::parse(&[(key.to_owned(), value.to_owned())].into())
+    }
+
+    #[test]
+    fn options_of_bridges() {
+        assert_eq!(BridgeOptions::parse(&BTreeMap::new()).unwrap(), BridgeOptions::default());
+        assert_eq!(bridge(name::BRIDGE_NAME, "br-x").unwrap().name.as_deref(), Some("br-x"));
+        assert!(!bridge(name::ICC, "False").unwrap().icc && !bridge(name::MASQUERADE, "0").unwrap().masquerade);
+        assert_eq!(bridge(name::MTU, "1400").unwrap().mtu, Some(1400));
+        assert_eq!(bridge("anything", "else").unwrap(), BridgeOptions::default());
+        assert!(bridge(name::BRIDGE_NAME, "a-name-that-is-too-long").is_err() && bridge(name::MTU, "-1").is_err());
+        let error = bridge(name::ICC, "ja").unwrap_err().to_string();
+        assert!(
+            error.contains("enable_icc value: \"ja\" (strconv.ParseBool: parsing \"ja\": invalid syntax)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn options_of_macvlan() {
+        let options = [("parent", "eth0.7"), ("macvlan_mode", "vepa")].map(|(key, value)| (key.into(), value.into()));
+        let parsed = MacvlanOptions::parse(&options.into()).unwrap();
+        assert_eq!((parsed.parent.as_deref(), parsed.mode), (Some("eth0.7"), MacvlanMode::Vepa));
+        assert!(MacvlanOptions::parse(&[("macvlan_mode".into(), "x".into())].into()).is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! Ports: exposed, asked to be published, published.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use dhow_errdefs::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "they are what they are called")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl Protocol {
+    /// As Docker writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
+    /// Its number in an IP packet.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "" | "tcp" => Ok(Self::Tcp),
+            "udp" => Ok(Self::Udp),
+            "sctp" => Ok(Self::Sctp),
+            _ => Err(Error::invalid(format!("invalid proto: {text}"))),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A port in a container, written `80/tcp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Port {
+    /// 1 … 65535; 0 where it only stands for "none".
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+}
+
+impl Port {
+    /// All ports of a notation that may be a range, as in `8000-8010/udp`.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub fn range(text: &str) -> Result<impl Iterator<Item = Self> + use<>> {
+        let (numbers, protocol) = text.split_once('/').unwrap_or((text, ""));
+        let protocol = protocol.parse()?;
+        let numbers = numbers_of(numbers)?;
+        Ok(numbers.map(move |number| Self { number, protocol }))
+    }
+}
+
+impl FromStr for Port {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut ports = Self::range(text)?;
+        match (ports.next(), ports.next()) {
+            (Some(port), None) => Ok(port),
+            _ => Err(invalid(text)),
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol)
+    }
+}
+
+impl TryFrom<String> for Port {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Port> for String {
+    fn from(port: Port) -> Self {
+        port.to_string()
+    }
+}
+
+/// Which port of the host a container's port may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum HostPorts {
+    /// A free one of the host's ephemeral range.
+    #[default]
+    Any,
+    /// The first that is free of these; often there is only one.
+    Among(RangeInclusive<u16>),
+}
+
+impl FromStr for HostPorts {
+    type Err = Error;
+
+    /// Nothing and `0` stand for any.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "" | "0" => Ok(Self::Any),
+            text => Ok(Self::Among(numbers_of(text)?)),
+        }
+    }
+}
+
+/// A port that is to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PortBinding {
+    /// In the container.
+    pub port: Port,
+    /// The host's address; `None`: all of both families.
+    pub host_address: Option<IpAddr>,
+    /// The host's port.
+    pub host_ports: HostPorts,
+}
+
+impl PortBinding {
+    /// From the three texts of the API.
+    ///
+    /// # Errors
+    /// `InvalidArgument` in Docker's words.
+    pub fn parse(port: &str, host_address: &str, host_port: &str) -> Result<Self> {
+        let host_address = match host_address {
+            "" => None,
+            text => {
+                let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+                Some(bare.parse().map_err(|_| Error::invalid(format!("invalid IP address: {text}")))?)
+            }
+        };
+        Ok(Self { port: port.parse()?, host_address, host_ports: host_port.parse()? })
+    }
+}
+
+/// A port that is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Published {
+    /// In the container.
+    pub port: Port,
+    /// The host's address; unspecified: all of that family.
+    pub host_address: IpAddr,
+    /// The host's port.
+    pub host_port: u16,
+}
+
+fn numbers_of(text: &str) -> Result<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (number(first), number(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        _ => Err(invalid(text)),
+    }
+}
+
+fn number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn invalid(text: &str) -> Error {
+    Error::invalid(format!("invalid port specification: {text:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_ranges() {
+        assert_eq!("53/UDP".parse::<Port>().unwrap(), Port { number: 53, protocol: Protocol::Udp });
+        assert_eq!("80".parse::<Port>().unwrap().to_string(), "80/tcp");
+        assert_eq!(
+            Port::range("5-7/sctp").unwrap().map(|port| port.to_string()).collect::<Vec<_>>(),
+            ["5/sctp", "6/sctp", "7/sctp"]
+        );
+        for bad in ["", "x", "+1", "65536", "7-5", "1-2-3"] {
+            assert_eq!(bad.parse::<Port>().unwrap_err().to_string(), format!("invalid port specification: {bad:?}"));
+        }
+        assert!("5-7".parse::<Port>().is_err());
+        assert_eq!("1/icmp".parse::<Port>().unwrap_err().to_string(), "invalid proto: icmp");
+    }
+
+    #[test]
+    fn bindings() {
+        let any = PortBinding::parse("80/tcp", "", "").unwrap();
+        assert_eq!((any.host_address, any.host_ports), (None, HostPorts::Any));
+        let one = PortBinding::parse("80/tcp", "[::1]", "8000-8002").unwrap();
+        assert_eq!((one.host_address, one.host_ports), (Some("::1".parse().unwrap()), HostPorts::Among(8000..=8002)));
+        assert_eq!(PortBinding::parse("80", "nope", "1").unwrap_err().to_string(), "invalid IP address: nope");
+    }
+
+    #[test]
+    fn what_is_published_is_stored_in_words() {
+        let published =
+            Published { port: "80".parse().unwrap(), host_address: "0.0.0.0".parse().unwrap(), host_port: 1 };
+        let text = serde_json::to_string(&published).unwrap();
+        assert_eq!(text, r#"{"port":"80/tcp","host_address":"0.0.0.0","host_port":1}"#);
+        assert_eq!(serde_json::from_str::<Published>(&text).unwrap(), published);
+    }
+}
