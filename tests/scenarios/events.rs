@@ -17,7 +17,7 @@ fn told(world: &World, filters: &[&str]) -> Vec<String> {
 }
 
 /// The time for `--until`, as both clients take it. What the stock one makes of `0s` has no fraction.
-fn now() -> String {
+pub(crate) fn now() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
 }

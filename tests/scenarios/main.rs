@@ -22,6 +22,7 @@ mod on_demand;
 mod parallel;
 mod process;
 mod pull;
+mod push;
 mod removal;
 mod restart;
 mod security;

@@ -36,6 +36,7 @@ mod port;
 mod prune;
 mod ps;
 mod pull;
+mod push;
 mod rename;
 mod restart;
 mod rm;
@@ -71,7 +72,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
 ];
 
 /// Commands that help shows first, in this order.
-pub(crate) const COMMON: &[&str] = &["run", "exec", "ps", "pull", "images", "version", "info"];
+pub(crate) const COMMON: &[&str] = &["run", "exec", "ps", "pull", "push", "images", "version", "info"];
 
 /// Every command, in the order of help.
 pub(crate) static ALL: &[&Command] = &[
@@ -107,6 +108,7 @@ pub(crate) static ALL: &[&Command] = &[
     &images::IMAGES,
     &prune::IMAGE_PRUNE,
     &pull::PULL,
+    &push::PUSH,
     &rmi::RMI,
     &save::SAVE,
     &tag::TAG,

@@ -35,6 +35,7 @@ mod format;
 mod help;
 mod options;
 mod output;
+mod platform;
 mod progress;
 #[cfg(test)]
 mod reference;

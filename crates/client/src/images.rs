@@ -31,6 +31,21 @@ pub struct ImagePull {
     pub auth: Option<String>,
 }
 
+/// Which image to upload.
+#[derive(Debug, Clone, Default)]
+pub struct ImagePush {
+    /// The repository.
+    pub name: String,
+    /// The tag; empty for all tags.
+    pub tag: String,
+    /// The platform it must be for, in JSON; empty for any.
+    pub platform: String,
+    /// How to compress layers that are not; empty for the engine's choice. Docker's engine knows no such thing.
+    pub compression: String,
+    /// What to show to the registry, as `X-Registry-Auth` has it.
+    pub auth: Option<String>,
+}
+
 /// What becomes of an imported file system.
 #[derive(Debug, Clone, Default)]
 pub struct Import {
@@ -115,6 +130,17 @@ impl Client {
             .with_some("tag", given(&pull.tag))
             .with_some("platform", given(&pull.platform));
         self.post("/images/create").query(query).registry_auth(pull.auth.clone()).messages().await
+    }
+
+    /// Uploads an image.
+    pub async fn image_push(&self, push: &ImagePush) -> Result<Messages> {
+        let query = Query::default()
+            .with_some("tag", given(&push.tag))
+            .with_some("platform", given(&push.platform))
+            .with_some("compression", given(&push.compression));
+        // Engines insist on the header, even where there is nothing to show.
+        let auth = push.auth.clone().unwrap_or_else(|| "e30=".to_owned());
+        self.post(of(&push.name, "/push")).query(query).registry_auth(Some(auth)).messages().await
     }
 
     /// Loads an archive of images.

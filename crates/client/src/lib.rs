@@ -46,7 +46,7 @@ pub use containers::{Attach, Listing, Logs, Removal, Waiting};
 pub use files::{Commit, Extraction};
 pub use hijack::{Hijacked, Socket};
 pub use host::Host;
-pub use images::{ImageListing, ImagePull, Import};
+pub use images::{ImageListing, ImagePull, ImagePush, Import};
 pub use ssh::Ssh;
 pub use stream::{Bytestream, Messages};
 pub use tls::{Tls, TlsMaterial};

@@ -31,6 +31,7 @@ mod names;
 pub mod networks;
 mod prune;
 mod pull;
+mod push;
 mod readiness;
 mod request;
 mod restore;

@@ -1,4 +1,4 @@
-//! Images: names to manifests; pull, import, load, save, tag, remove, as Docker's users know them.
+//! Images: names to manifests; pull, push, import, load, save, tag, remove, as Docker's users know them.
 //!
 //! [`Images`] is a view on a [`Store`](dhow_store::Store): blobs and unpacked layers are the store's, the rules are here.
 //!
@@ -23,8 +23,10 @@ mod install;
 mod list;
 mod load;
 mod name;
+mod parallel;
 mod prune;
 mod pull;
+mod push;
 mod registry;
 mod remove;
 mod resolve;
@@ -44,6 +46,7 @@ pub use list::Summary;
 pub use load::{LoadEvent, LoadOptions};
 pub use prune::Pruned;
 pub use pull::{LayerNews, PullEvent, PullOptions, Pulled};
+pub use push::{PushCompression, PushEvent, PushNews, PushOptions};
 pub use registry::{Credentials, Registries, RegistrySettings};
 pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;

@@ -17,6 +17,7 @@ mod session;
 mod settings;
 mod tags;
 mod token;
+mod upload;
 mod wait;
 
 pub use credentials::Credentials;
@@ -25,7 +26,8 @@ pub use settings::RegistrySettings;
 pub(crate) use failure::unreachable;
 pub(crate) use fetch::Fetch;
 pub(crate) use manifest::Found;
-pub(crate) use session::{Access, Repository};
+pub(crate) use session::{Access, Repository, Visit};
+pub(crate) use upload::{Offer, Upload};
 
 use std::collections::HashMap;
 use std::fmt;
@@ -37,7 +39,6 @@ use reqwest::Client;
 use tokio::runtime::Handle;
 
 use endpoint::Endpoint;
-use session::Visit;
 use token::Tokens;
 
 use crate::pull::Flights;
@@ -85,19 +86,23 @@ impl Registries {
         credentials: &Credentials,
         work: impl Fn(&Repository<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.visit(Visit { name, access, credentials, sources: &[] }, work)
+    }
+
+    /// The same, said in full.
+    pub(crate) fn visit<T>(&self, visit: Visit<'_>, work: impl Fn(&Repository<'_>) -> Result<T>) -> Result<T> {
         let mut last = None;
-        for endpoint in endpoint::of(&self.settings, name, access) {
+        for endpoint in endpoint::of(&self.settings, visit.name, visit.access) {
             // Whoever is no mirror gets the person's credentials, nobody else.
-            let credentials = if endpoint.mirror { &Credentials::Anonymous } else { credentials };
-            let done = self.client(&endpoint).and_then(|client| {
-                work(&Repository::new(self, client, &endpoint, Visit { name, access, credentials }))
-            });
+            let credentials = if endpoint.mirror { &Credentials::Anonymous } else { visit.credentials };
+            let visit = Visit { credentials, ..visit };
+            let done = self.client(&endpoint).and_then(|client| work(&Repository::new(self, client, &endpoint, visit)));
             match done {
                 Err(error) if endpoint.mirror || unreachable(&error) => last = Some(error),
                 done => return done,
             }
         }
-        Err(last.unwrap_or_else(|| Error::internal(format!("no endpoint for {}", name.familiar()))))
+        Err(last.unwrap_or_else(|| Error::internal(format!("no endpoint for {}", visit.name.familiar()))))
     }
 
     /// Whether a registry knows who shows these credentials, as `login` asks.

@@ -1,7 +1,7 @@
 //! From what a person typed to an image.
 
 use dhow_errdefs::{Error, Result, message};
-use dhow_oci::{Digest, Reference};
+use dhow_oci::{Digest, Platform, Reference};
 use dhow_store::ImageRecord;
 
 use crate::images::Images;
@@ -19,6 +19,22 @@ impl Images {
             None => self.resolve_name(text)?,
         };
         found.ok_or_else(|| Error::not_found(message::no_such_image(&shown(text))))
+    }
+
+    /// The same, if the image is for that platform.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); [`NotFound`](dhow_errdefs::Class::NotFound) when it is for another one.
+    pub fn resolve_for(&self, text: &str, platform: Option<&Platform>) -> Result<ImageRecord> {
+        let image = self.resolve(text)?;
+        let own = self.config_or_empty(&image.id).platform();
+        match platform {
+            Some(wanted) if !own.matches(wanted) => Err(Error::not_found(format!(
+                "image with reference {text} was found but its platform ({own}) does not match the specified platform \
+                 ({wanted})"
+            ))),
+            _ => Ok(image),
+        }
     }
 
     fn resolve_name(&self, text: &str) -> Result<Option<ImageRecord>> {

@@ -11,6 +11,7 @@ mod exec;
 mod image;
 mod image_archive;
 mod image_pull;
+mod image_push;
 mod later;
 mod network;
 mod raw;
@@ -44,7 +45,7 @@ macro_rules! route {
 pub(crate) use route;
 
 /// Everything; the resources of the start path come first.
-static ALL: [&[Route]; 13] = [
+static ALL: [&[Route]; 14] = [
     container::ROUTES,
     container_attach::ROUTES,
     container_logs::ROUTES,
@@ -54,6 +55,7 @@ static ALL: [&[Route]; 13] = [
     system::ROUTES,
     image::ROUTES,
     image_archive::ROUTES,
+    image_push::ROUTES,
     event::ROUTES,
     network::ROUTES,
     volume::ROUTES,

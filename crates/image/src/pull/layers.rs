@@ -1,9 +1,6 @@
 //! The layers of a pull: several at once, each hashed, kept and unpacked while it comes.
 
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, media};
@@ -11,6 +8,7 @@ use dhow_store::{Blob, Ingest, UnpackOptions, Unpacked};
 
 use super::{LayerNews, Pull, PullEvent};
 use crate::install::{Installer, Source};
+use crate::parallel::in_parallel;
 use crate::registry::Fetch;
 use crate::stream::{self, PIECE};
 
@@ -31,7 +29,7 @@ impl Pull<'_> {
         descriptors.iter().try_for_each(check)?;
         descriptors.iter().for_each(|descriptor| self.say(descriptor, LayerNews::Announced));
         let held = installer.held(diff_ids)?.len();
-        let arrived = in_parallel(descriptors.len(), |at| {
+        let arrived = in_parallel(descriptors.len(), PARALLEL, |at| {
             let wanted = (at >= held).then_some(&diff_ids[at]);
             self.layer(installer, &descriptors[at], wanted)
         })?;
@@ -121,27 +119,6 @@ fn check(descriptor: &Descriptor) -> Result<()> {
     Ok(())
 }
 
-/// Does a number of things, some at once, and stops at the first failure.
-fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let done: Vec<Mutex<Option<Result<T>>>> = (0..count).map(|_| Mutex::default()).collect();
-    thread::scope(|scope| {
-        for _ in 0..PARALLEL.min(count) {
-            scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(place) = done.get(at) else { break };
-                    let result = work(at);
-                    failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                }
-            });
-        }
-    });
-    let results = done.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
-    results.collect()
-}
-
 /// A blob that comes: kept, and told about, as it is read.
 struct Arrival<'a> {
     fetch: Fetch<'a>,
@@ -202,14 +179,6 @@ impl Read for Arrival<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_are_done_in_order_and_the_first_failure_is_told() {
-        assert_eq!(in_parallel(10, |at| Ok(at * 2)).expect("good"), (0..10).map(|at| at * 2).collect::<Vec<_>>());
-        assert_eq!(in_parallel(0, |_| Ok(())).expect("good"), []);
-        let failed = in_parallel(100, |at| if at == 3 { Err(Error::conflict("three")) } else { Ok(at) });
-        assert_eq!(failed.expect_err("one fails").to_string(), "three");
-    }
 
     #[test]
     fn foreign_and_unknown_layers_are_refused() {

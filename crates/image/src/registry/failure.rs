@@ -12,6 +12,8 @@ pub(crate) enum Wanted<'a> {
     Manifest(&'a Reference),
     /// A blob of a repository.
     Blob(&'a Reference),
+    /// To bring something.
+    Push,
     /// To be known.
     Login,
 }
@@ -80,8 +82,14 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8], wanted: Wanted<'_>, url
 }
 
 /// Nobody showed who they are, and the registry insists.
-pub(super) fn no_credentials(method: &str, url: &str, name: &Reference) -> Error {
-    Error::new(Class::Unauthenticated, format!("{method} {url:?}: no basic auth credentials")).with_hint(log_in(name))
+pub(super) fn no_credentials(method: &str, url: &str, wanted: Wanted<'_>, name: &Reference) -> Error {
+    let words = "no basic auth credentials";
+    let text = match wanted {
+        // Docker's pushes say only that.
+        Wanted::Push => words.to_owned(),
+        _ => format!("{method} {url:?}: {words}"),
+    };
+    Error::new(Class::Unauthenticated, text).with_hint(log_in(name))
 }
 
 fn log_in(name: &Reference) -> String {

@@ -1,7 +1,9 @@
 //! Manifests and indexes.
 
+use bytes::Bytes;
 use dhow_errdefs::{Error, Result};
 use dhow_oci::{Digest, media};
+use reqwest::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::failure::Wanted;
@@ -42,6 +44,16 @@ impl Repository<'_> {
             ))),
             _ => Ok(Found { media_type: kind(&media_type, &bytes), bytes, digest: found }),
         }
+    }
+
+    /// Stores a manifest or an index under a tag, or under its digest alone.
+    pub(crate) fn put_manifest(&self, tag: Option<&str>, media_type: &str, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(bytes);
+        let url = self.url(&format!("manifests/{}", tag.map_or_else(|| digest.to_string(), str::to_owned)));
+        let body = Bytes::copy_from_slice(bytes);
+        let put = |client: &Client| client.put(&url).header(CONTENT_TYPE, media_type).body(body.clone());
+        self.send("Put", &url, Wanted::Push, put)?;
+        Ok(digest)
     }
 
     /// The digest that a tag has now, if the registry says so without sending the manifest.

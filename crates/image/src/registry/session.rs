@@ -20,6 +20,8 @@ use super::{Registries, token};
 pub(crate) enum Access {
     /// Read.
     Pull,
+    /// Read and write.
+    Push,
     /// Only be known.
     Login,
 }
@@ -27,15 +29,20 @@ pub(crate) enum Access {
 /// How long a registry may think before it answers.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// How long what is sent may take on its way, and the registry to look through it.
+const DELIVERY: Duration = Duration::from_secs(300);
+
 /// Longest answer that is no manifest and no blob.
 const SMALL: usize = 1 << 20;
 
 /// Who wants what of which repository.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Visit<'r> {
-    pub(super) name: &'r Reference,
-    pub(super) access: Access,
-    pub(super) credentials: &'r Credentials,
+pub(crate) struct Visit<'r> {
+    pub(crate) name: &'r Reference,
+    pub(crate) access: Access,
+    pub(crate) credentials: &'r Credentials,
+    /// Other repositories of the registry from which something may be taken over.
+    pub(crate) sources: &'r [String],
 }
 
 /// One repository at one endpoint.
@@ -64,9 +71,18 @@ impl<'r> Repository<'r> {
     }
 
     /// Asks the registry who we are.
-    pub(super) fn ping(&self) -> Result<()> {
+    pub(crate) fn ping(&self) -> Result<()> {
         let url = format!("{}/v2/", self.endpoint.base);
-        self.send("Get", &url, Wanted::Login, |client| client.get(&url)).map(drop)
+        self.send("Get", &url, self.wanted(), |client| client.get(&url)).map(drop)
+    }
+
+    /// What a refusal means where it is about no manifest and no blob.
+    fn wanted(&self) -> Wanted<'r> {
+        match self.visit.access {
+            Access::Pull => Wanted::Manifest(self.visit.name),
+            Access::Push => Wanted::Push,
+            Access::Login => Wanted::Login,
+        }
     }
 
     /// Sends a request until it has been answered well: with the rights that the registry asks for, and again after a
@@ -79,48 +95,58 @@ impl<'r> Repository<'r> {
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Response> {
         let mut backoff = Backoff::default();
-        let mut challenged = false;
         loop {
-            let (error, asked) = match self.once(method, url, &request) {
-                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !challenged => {
-                    challenged = true;
-                    self.authorize(method, url, &answer)?;
-                    continue;
-                }
-                Ok(answer) if is_good(answer.status()) => return Ok(answer),
-                Ok(answer) => {
-                    let (passing, asked) = (is_passing(answer.status()), asked_for(&answer));
-                    let error = self.refused(answer, wanted, url);
-                    if !passing {
-                        return Err(error);
-                    }
-                    (error, asked)
-                }
-                // Who does not even take the connection will not do so in a second either.
-                Err(Failed { error, connected: false }) => return Err(error),
-                Err(Failed { error, .. }) => (error, None),
+            let failed = match self.attempt(method, url, wanted, &request) {
+                Ok(answer) => return Ok(answer),
+                Err(failed) if !failed.passing => return Err(failed.error),
+                Err(failed) => failed,
             };
-            match backoff.next(asked) {
+            match backoff.next(failed.asked) {
                 Some(wait) => std::thread::sleep(wait),
-                None => return Err(error),
+                None => return Err(failed.error),
             }
         }
     }
 
+    /// Sends a request once, and once more with the rights that the registry asks for.
+    pub(super) fn attempt(
+        &self,
+        method: &str,
+        url: &str,
+        wanted: Wanted<'_>,
+        request: &impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Response, Failed> {
+        let mut answer = self.once(method, url, request)?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.authorize(method, url, &answer).map_err(Failed::for_good)?;
+            answer = self.once(method, url, request)?;
+        }
+        if is_good(answer.status()) {
+            return Ok(answer);
+        }
+        let (passing, asked) = (is_passing(answer.status()), asked_for(&answer));
+        Err(Failed { error: self.refused(answer, wanted, url), passing, asked })
+    }
+
     fn once(&self, method: &str, url: &str, request: &impl Fn(&Client) -> RequestBuilder) -> Result<Response, Failed> {
         let mut request = request(&self.client);
-        if let Some(authorization) = self.authorization() {
+        // An address that the registry gave may lead elsewhere; its rights are not for others.
+        let own = url.strip_prefix(&self.endpoint.base).is_some_and(|rest| rest.starts_with('/'));
+        if let Some(authorization) = self.authorization().filter(|_| own) {
             request = request.header(AUTHORIZATION, authorization);
         }
-        match self.wait(ANSWER, request.send()) {
+        let patience = patience(method);
+        match self.wait(patience, request.send()) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
-                let connected = !error.is_connect() && !error.is_redirect() && !error.is_builder();
-                Err(Failed { connected, error: failure::of_transport(method, url, error) })
+                // Who does not even take the connection will not do so in a second either.
+                let passing = !error.is_connect() && !error.is_redirect() && !error.is_builder();
+                Err(Failed { passing, asked: None, error: failure::of_transport(method, url, error) })
             }
             None => Err(Failed {
-                connected: true,
-                error: Error::unavailable(format!("{method} {url:?}: no answer in {} s", ANSWER.as_secs())),
+                passing: true,
+                asked: None,
+                error: Error::unavailable(format!("{method} {url:?}: no answer in {} s", patience.as_secs())),
             }),
         }
     }
@@ -164,7 +190,7 @@ impl<'r> Repository<'r> {
             (None, Credentials::Password { username, password }) if named("basic").is_some() => {
                 basic(username, password)
             }
-            _ => return Err(failure::no_credentials(method, url, self.visit.name)),
+            _ => return Err(failure::no_credentials(method, url, self.wanted(), self.visit.name)),
         };
         let value = HeaderValue::from_str(&authorization).map_err(|cause| {
             Error::invalid("the credentials hold characters that no header may have").with_cause(cause)
@@ -200,11 +226,7 @@ impl<'r> Repository<'r> {
         let late = || Error::unavailable(format!("{}: no answer in {} s", key.realm, ANSWER.as_secs()));
         let answer = sent.ok_or_else(late)?.map_err(|error| failure::of_transport("Get", &key.realm, error))?;
         if !answer.status().is_success() {
-            let wanted = match self.visit.access {
-                Access::Pull => Wanted::Manifest(self.visit.name),
-                Access::Login => Wanted::Login,
-            };
-            return Err(self.refused(answer, wanted, &key.realm));
+            return Err(self.refused(answer, self.wanted(), &key.realm));
         }
         let body = self.body(answer, SMALL, &key.realm)?;
         self.registries.tokens.keep(key, &body)
@@ -212,8 +234,13 @@ impl<'r> Repository<'r> {
 
     /// Distribution, "Token Scope Documentation".
     fn scope(&self) -> String {
+        let repository = self.visit.name.repository();
         match self.visit.access {
-            Access::Pull => format!("repository:{}:pull", self.visit.name.repository()),
+            Access::Pull => format!("repository:{repository}:pull"),
+            Access::Push => {
+                let sources = self.visit.sources.iter().map(|source| format!(" repository:{source}:pull"));
+                format!("repository:{repository}:pull,push") + &sources.collect::<String>()
+            }
             Access::Login => String::new(),
         }
     }
@@ -223,11 +250,19 @@ impl<'r> Repository<'r> {
     }
 }
 
-/// A request that was not answered.
-struct Failed {
-    error: Error,
-    /// Somebody had taken the connection.
-    connected: bool,
+/// A request that was not answered well.
+pub(super) struct Failed {
+    pub(super) error: Error,
+    /// It may be over in a moment.
+    pub(super) passing: bool,
+    /// How long the registry wants to be left alone.
+    pub(super) asked: Option<Duration>,
+}
+
+impl Failed {
+    fn for_good(error: Error) -> Self {
+        Self { error, passing: false, asked: None }
+    }
 }
 
 fn basic(username: &str, password: &str) -> String {
@@ -243,6 +278,10 @@ fn is_good(status: StatusCode) -> bool {
 /// Trouble that may be over in a moment.
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+fn patience(method: &str) -> Duration {
+    if matches!(method, "Put" | "Patch") { DELIVERY } else { ANSWER }
 }
 
 fn asked_for(answer: &Response) -> Option<Duration> {

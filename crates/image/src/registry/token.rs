@@ -15,6 +15,7 @@ use super::credentials::Credentials;
 pub(super) struct Key {
     pub(super) realm: String,
     pub(super) service: String,
+    /// With spaces between several.
     pub(super) scope: String,
     pub(super) credentials: Credentials,
 }
@@ -95,7 +96,9 @@ pub(super) fn request(client: &Client, key: &Key) -> Result<RequestBuilder> {
         ]);
         return Ok(client.post(realm).header("Content-Type", "application/x-www-form-urlencoded").body(form));
     }
-    for (name, value) in [("service", &key.service), ("scope", &key.scope)] {
+    // Each scope is a parameter of its own.
+    let scopes = key.scope.split(' ').map(|scope| ("scope", scope));
+    for (name, value) in [("service", key.service.as_str())].into_iter().chain(scopes) {
         if !value.is_empty() {
             realm.query_pairs_mut().append_pair(name, value);
         }

@@ -68,7 +68,7 @@ fn of_the_upload(error: Error) -> Error {
 }
 
 /// `os/arch[/variant]`, or the JSON of a platform which clients send from 1.48 on.
-fn platform(call: &Call) -> Result<Option<Platform>> {
+pub(super) fn platform(call: &Call) -> Result<Option<Platform>> {
     let Some(text) = call.query.text("platform") else { return Ok(None) };
     if text.starts_with('{') {
         let platform = serde_json::from_str(text);

@@ -21,7 +21,6 @@ static LATER: &[Route] = later! {
     POST "/build" "building images"
     POST "/build/cancel" "cancelling builds"
     GET "/images/search" "searching for images"
-    POST "/images/{name..}/push" "pushing images"
     GET "/distribution/{name..}/json" "asking registries about images"
     POST "/networks/create" "creating networks"
     POST "/networks/{id}/connect" "connecting containers to networks"

@@ -8,8 +8,9 @@ use dhow_api::image::{Deleted, HistoryItem, ImageConfig, Inspect, InspectConfig,
 use dhow_api::stream::{ErrorDetail, Message, Progress};
 use dhow_api::version::Version;
 use dhow_errdefs::Error;
-use dhow_image::{Details, HistoryEntry, LayerNews, LoadEvent, PullEvent, Pulled, Removed};
+use dhow_image::{Details, HistoryEntry, LayerNews, LoadEvent, PullEvent, Pulled, PushEvent, PushNews, Removed};
 use dhow_oci as oci;
+use dhow_oci::Reference;
 use jiff::Timestamp;
 
 use super::{null_if_empty, time};
@@ -197,6 +198,39 @@ fn layer_news(id: &str, news: LayerNews) -> Message {
         id: id.to_owned(),
         ..Message::default()
     }
+}
+
+/// Docker's first line of a push.
+pub(crate) fn push_begins(name: &Reference) -> Message {
+    Message { status: format!("The push refers to repository [{}]", name.name()), ..Message::default() }
+}
+
+/// Docker's lines about a push.
+pub(crate) fn pushing(event: &PushEvent) -> Vec<Message> {
+    match event {
+        PushEvent::Layer { diff_id, news } => vec![push_news(&diff_id.hex()[..12], news)],
+        PushEvent::Tag { tag, digest, size } => {
+            let status = format!("{tag}: digest: {digest} size: {size}");
+            let aux = serde_json::json!({ "Tag": tag, "Digest": digest.to_string(), "Size": size });
+            let aux = Message { progress_detail: Some(Progress::default()), aux: Some(aux), ..Message::default() };
+            vec![Message { status, ..Message::default() }, aux]
+        }
+    }
+}
+
+fn push_news(id: &str, news: &PushNews) -> Message {
+    let plain = |status: &str| (status.to_owned(), Progress::default());
+    let (status, progress) = match news {
+        PushNews::Preparing => plain("Preparing"),
+        PushNews::Waiting => plain("Waiting"),
+        PushNews::Exists => plain("Layer already exists"),
+        PushNews::Mounted(source) => plain(&format!("Mounted from {source}")),
+        PushNews::Pushing(current, total) => {
+            ("Pushing".to_owned(), Progress { current: signed(*current), total: signed(*total), ..Progress::default() })
+        }
+        PushNews::Pushed => plain("Pushed"),
+    };
+    Message { status, progress_detail: Some(progress), id: id.to_owned(), ..Message::default() }
 }
 
 /// Docker's last line of a pull.
