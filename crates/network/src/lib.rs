@@ -4,3 +4,17 @@
 //! kernel behind them. Everything else in this room makes them true.
 
 pub mod model;
+
+mod connection;
+mod driver;
+mod firewall;
+pub mod ipam;
+mod link;
+mod netlink;
+mod networks;
+mod ports;
+mod sandbox;
+
+pub use connection::{Attachment, Connection, Place, Request};
+pub use networks::{Networks, Settings, usual_gateway};
+pub use sandbox::Sandbox;

@@ -1,0 +1,124 @@
+//! What a running container has of networks.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::firewall::{Member, Redirect};
+use crate::model::{Endpoint, EndpointSpec, Network, PortBinding, Published};
+
+/// What a container asks for when it starts.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The container's id.
+    pub container: &'a str,
+    /// The networks it is to be in, in the order of its links.
+    pub places: Vec<Place>,
+    /// Ports to publish.
+    pub bindings: Vec<PortBinding>,
+}
+
+/// A place in a network that is asked for.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The network.
+    pub network: Network,
+    /// What the endpoint is to be.
+    pub spec: EndpointSpec,
+}
+
+/// A place that a container has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// What it has in the network.
+    pub endpoint: Endpoint,
+    /// The host's end of its link; empty where there is none.
+    pub port: String,
+    /// Whose gateway the default route goes to: the highest wins, then the network whose name is first.
+    pub priority: i64,
+    /// Name of the network.
+    pub network_name: String,
+}
+
+/// All of a container's places, and its published ports. Kept beside the container while it runs, so that an engine that
+/// is started later knows what is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Connection {
+    /// Its places, in the order of its links.
+    pub attachments: Vec<Attachment>,
+    /// Its published ports.
+    pub published: Vec<Published>,
+}
+
+impl Attachment {
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let ipv4 = self.endpoint.ipv4.map(|(address, _)| IpAddr::V4(address));
+        let ipv6 = self.endpoint.ipv6.map(|(address, _)| IpAddr::V6(address));
+        ipv4.into_iter().chain(ipv6).collect()
+    }
+
+    pub(crate) fn member(&self) -> Option<Member> {
+        let mac = self.endpoint.mac.filter(|_| !self.port.is_empty())?;
+        Some(Member { link: self.port.clone(), mac, addresses: self.addresses() })
+    }
+
+    /// The number at the end of its link's name.
+    pub(crate) fn number(&self) -> Option<u32> {
+        let digits = self.endpoint.interface.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+        digits.parse().ok()
+    }
+}
+
+impl Connection {
+    /// The place by which a container leaves, for a family.
+    #[must_use]
+    pub fn way_out(&self, ipv6: bool) -> Option<&Attachment> {
+        let leads_out = |attachment: &&Attachment| {
+            if ipv6 { attachment.endpoint.gateway6.is_some() } else { attachment.endpoint.gateway4.is_some() }
+        };
+        let order = |attachment: &&Attachment| (-attachment.priority, attachment.network_name.clone());
+        self.attachments.iter().filter(leads_out).min_by_key(order)
+    }
+
+    /// Where published ports lead to. Only a bridge has the host in between.
+    pub(crate) fn redirects(&self) -> Vec<Redirect> {
+        let target = |ipv6: bool| {
+            let attachment = self.way_out(ipv6).filter(|attachment| !attachment.port.is_empty())?;
+            attachment.addresses().into_iter().find(|address| address.is_ipv6() == ipv6)
+        };
+        let targets = [target(false), target(true)];
+        let redirect = |&published: &Published| {
+            let target = targets[usize::from(published.host_address.is_ipv6())]?;
+            Some(Redirect { published, target })
+        };
+        self.published.iter().filter_map(redirect).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(network: &str, priority: i64, gateway: Option<&str>) -> Attachment {
+        let endpoint = Endpoint { gateway4: gateway.map(|text| text.parse().unwrap()), ..Endpoint::default() };
+        Attachment { network_name: network.into(), priority, endpoint, ..Attachment::default() }
+    }
+
+    #[test]
+    fn the_way_out_is_by_priority_and_then_by_name_and_never_through_an_internal_network() {
+        let mut connection = Connection {
+            attachments: vec![
+                attachment("b", 0, Some("10.0.0.1")),
+                attachment("a", 0, Some("10.0.1.1")),
+                attachment("0", 9, None),
+            ],
+            ..Connection::default()
+        };
+        assert_eq!(connection.way_out(false).unwrap().network_name, "a");
+        connection.attachments[0].priority = 1;
+        assert_eq!(connection.way_out(false).unwrap().network_name, "b");
+        assert_eq!(connection.way_out(true), None);
+    }
+}

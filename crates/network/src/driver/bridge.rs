@@ -1,0 +1,172 @@
+//! Networks that are bridges of the host.
+
+use std::os::fd::AsFd;
+
+use dhow_errdefs::{Class, Error, Result, ResultExt};
+
+use super::sysctl;
+use crate::firewall::{Firewall, Zone};
+use crate::link::{Bridge, Link, Links, Veth};
+use crate::model::{BridgeOptions, DEFAULT, Endpoint, Mac, Network, Subnet};
+use crate::sandbox::Sandbox;
+
+/// The bridge of a network, as far as it was found or made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Raised {
+    pub name: String,
+    pub index: u32,
+    pub options: BridgeOptions,
+}
+
+/// Makes bridges and links to them, for one engine.
+#[derive(Debug)]
+pub(crate) struct Bridges {
+    /// Told apart by this from those of other engines.
+    engine: String,
+    /// What the bridge of the default network is called.
+    default_name: String,
+}
+
+impl Bridges {
+    pub(crate) fn new(engine: String, default_name: String) -> Self {
+        Self { engine, default_name }
+    }
+
+    /// Makes the bridge of a network true, with its addresses and its guard, whatever of it is there.
+    pub(crate) fn raise(&self, network: &Network, firewall: &Firewall) -> Result<Raised> {
+        let options = BridgeOptions::parse(&network.spec.options)?;
+        let name = bridge_name(network, &options, &self.default_name);
+        let links = Links::open()?;
+        let link = self.find_or_make(&links, network, &options, &name)?;
+        let addresses = gateways(network, &options);
+        let present = links.addresses()?;
+        links.set(|settings| {
+            for &subnet in &addresses {
+                if !present.iter().any(|there| there.index == link.index && there.subnet == subnet) {
+                    settings.address(link.index, subnet);
+                }
+            }
+            if !link.up {
+                settings.up(link.index, network.spec.ipv6);
+            }
+        })?;
+        routing(network, &name)?;
+        firewall.add_zone(Zone {
+            bridge: name.clone(),
+            subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
+            gateways: addresses.iter().map(|subnet| subnet.address()).collect(),
+            internal: network.spec.internal,
+            masquerade: options.masquerade,
+        })?;
+        Ok(Raised { name, index: link.index, options })
+    }
+
+    fn find_or_make(&self, links: &Links, network: &Network, options: &BridgeOptions, name: &str) -> Result<Link> {
+        let alias = self.alias(network);
+        match links.named(name) {
+            // A bridge that somebody has prepared and named is used, and stays.
+            Ok(link) if link.alias == alias || options.name.is_some() && link.alias.is_empty() => return Ok(link),
+            Ok(link) => {
+                let owner = if link.alias.is_empty() { "somebody" } else { link.alias.as_str() };
+                return Err(Error::conflict(format!("the host's link {name} belongs to {owner}"))
+                    .with_hint("give the engine another bridge with --bridge, or remove that link"));
+            }
+            Err(error) if error.class() == Class::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        links.make_bridge(&Bridge {
+            name,
+            alias: &alias,
+            mac: random_mac(),
+            mtu: options.mtu,
+            ipv6: network.spec.ipv6,
+        })?;
+        links.named(name)
+    }
+
+    /// Removes the bridge of a network, unless somebody else has made it.
+    pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> Result<()> {
+        let options = BridgeOptions::parse(&network.spec.options)?;
+        let name = bridge_name(network, &options, &self.default_name);
+        let links = Links::open()?;
+        let removed = match links.named(&name) {
+            Ok(link) if link.alias == self.alias(network) => links.remove(link.index),
+            Err(error) if error.class() != Class::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        firewall.remove_zone(&name).and(removed)
+    }
+
+    /// Removes bridges of this engine that belong to none of these networks.
+    pub(crate) fn sweep(&self, networks: &[&Network]) -> Result<()> {
+        let links = Links::open()?;
+        let wanted: Vec<String> = networks.iter().map(|network| self.alias(network)).collect();
+        let ours = format!("dhow {} ", self.engine);
+        for link in links.all()? {
+            if link.alias.starts_with(&ours) && !wanted.contains(&link.alias) {
+                links.remove(link.index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a link into a sandbox; the near end is called `port`.
+    pub(crate) fn attach(bridge: &Raised, port: &str, endpoint: &Endpoint, sandbox: &Sandbox) -> Result<()> {
+        let links = Links::open()?;
+        links
+            .make_veth(&Veth {
+                name: port,
+                bridge: bridge.index,
+                peer: &endpoint.interface,
+                peer_mac: endpoint.mac.unwrap_or_else(random_mac),
+                namespace: sandbox.as_fd(),
+                mtu: bridge.options.mtu,
+                isolated: !bridge.options.icc,
+            })
+            .context(|| format!("join the bridge {}", bridge.name))
+    }
+
+    fn alias(&self, network: &Network) -> String {
+        format!("dhow {} {}", self.engine, network.short_id())
+    }
+}
+
+/// What the bridge of a network is called.
+fn bridge_name(network: &Network, options: &BridgeOptions, default_name: &str) -> String {
+    match &options.name {
+        Some(name) => name.clone(),
+        None if network.name() == DEFAULT => default_name.to_owned(),
+        None => format!("br-{}", network.short_id()),
+    }
+}
+
+/// The bridge's own addresses, by which containers leave.
+fn gateways(network: &Network, options: &BridgeOptions) -> Vec<Subnet> {
+    let gateway = |pool: &crate::model::IpamPool| Subnet::new(pool.gateway?, pool.subnet.prefix());
+    let wanted = |subnet: &Subnet| subnet.is_ipv6() || !options.inhibit_ipv4;
+    network.pools.iter().filter_map(gateway).filter(wanted).collect()
+}
+
+/// Lets the host pass packets on, and ports published on its loopback lead into the bridge.
+fn routing(network: &Network, bridge: &str) -> Result<()> {
+    let hint = "the engine needs to write /proc/sys/net";
+    let set = |name: &str| sysctl::set(name, "1").map_err(|error| error.with_hint(hint));
+    if !network.spec.internal && set("ipv4/ip_forward")? {
+        tracing::warn!("packets are passed on between the host's networks from now on (net.ipv4.ip_forward = 1)");
+    }
+    set(&format!("ipv4/conf/{bridge}/route_localnet"))?;
+    if network.spec.ipv6 {
+        sysctl::set(&format!("ipv6/conf/{bridge}/disable_ipv6"), "0")?;
+        if !network.spec.internal && set("ipv6/conf/all/forwarding")? {
+            tracing::warn!("packets of IPv6 are passed on from now on (net.ipv6.conf.all.forwarding = 1)");
+        }
+    }
+    Ok(())
+}
+
+/// An address that nobody was given by a manufacturer.
+pub(crate) fn random_mac() -> Mac {
+    let mut bytes: [u8; 6] = std::array::from_fn(|_| fastrand::u8(..));
+    bytes[0] = bytes[0] & 0xfc | 0x02;
+    Mac(bytes)
+}

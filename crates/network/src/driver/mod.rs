@@ -1,0 +1,8 @@
+//! What makes networks of each kind true.
+
+mod bridge;
+mod macvlan;
+mod sysctl;
+
+pub(crate) use bridge::{Bridges, Raised, random_mac};
+pub(crate) use macvlan::attach as attach_macvlan;

@@ -1,0 +1,159 @@
+//! The host's firewall, as far as it is about our networks: two tables of our own, never a rule in anybody else's.
+//!
+//! What the tables are to hold is kept here in full. A change is one transaction that adds or removes elements, whose cost
+//! does not depend on how many there are. Where the kernel's state is not what a change expects (somebody flushed the
+//! rules, or an engine before us left some), the tables are made anew as a whole, in one transaction, too.
+
+mod base;
+mod elements;
+mod nft;
+mod state;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dhow_errdefs::{Error, Result};
+
+use crate::netlink::{Family, Socket};
+use nft::Transaction;
+use state::State;
+
+pub(crate) use state::{Member, Redirect, Zone};
+
+/// Our tables and what is in them.
+#[derive(Debug)]
+pub(crate) struct Firewall {
+    table: String,
+    state: Mutex<State>,
+}
+
+impl Firewall {
+    /// Tables of that name. Nothing is done to the kernel yet.
+    pub(crate) fn new(table: String) -> Self {
+        Self { table, state: Mutex::default() }
+    }
+
+    /// Guards a network from now on.
+    pub(crate) fn add_zone(&self, zone: Zone) -> Result<()> {
+        let mut state = self.lock();
+        if state.in_kernel && state.zones.get(&zone.bridge) == Some(&zone) {
+            return Ok(());
+        }
+        let replaced = state.zones.insert(zone.bridge.clone(), zone.clone());
+        // What a network is made of decides about several chains, but changes rarely: then all is made anew.
+        let done = if replaced.is_some() {
+            self.rebuild(&mut state)
+        } else {
+            self.change(&mut state, |transaction, guards| {
+                base::add_zone(transaction, &zone);
+                if guards {
+                    transaction.turn_to(nft::BRIDGE);
+                    base::add_gateways(transaction, &zone);
+                }
+            })
+        };
+        done.inspect_err(|_| drop(state.zones.remove(&zone.bridge)))
+    }
+
+    /// Forgets a network. The last one takes the tables along.
+    pub(crate) fn remove_zone(&self, bridge: &str) -> Result<()> {
+        let mut state = self.lock();
+        let Some(zone) = state.zones.remove(bridge) else { return Ok(()) };
+        if state.zones.is_empty() {
+            return self.rebuild(&mut state);
+        }
+        self.change(&mut state, |transaction, guards| {
+            base::remove_zone(transaction, &zone);
+            if guards {
+                transaction.turn_to(nft::BRIDGE);
+                base::remove_gateways(transaction, &zone);
+            }
+        })
+    }
+
+    /// Lets a link of a container's have its addresses, and sends ports of the host to it.
+    pub(crate) fn add(&self, member: &Member, redirects: &[Redirect]) -> Result<()> {
+        let mut state = self.lock();
+        state.members.insert(member.link.clone(), member.clone());
+        state.redirects.extend(redirects.iter().copied());
+        let done = self.change(&mut state, |transaction, guards| {
+            elements::add_redirects(transaction, redirects);
+            if guards {
+                transaction.turn_to(nft::BRIDGE);
+                elements::add_member(transaction, member);
+            }
+        });
+        done.inspect_err(|_| state.forget(&member.link, redirects))
+    }
+
+    /// Takes that back.
+    pub(crate) fn remove(&self, link: &str, redirects: &[Redirect]) -> Result<()> {
+        let mut state = self.lock();
+        let member = state.members.get(link).cloned();
+        state.forget(link, redirects);
+        self.change(&mut state, |transaction, guards| {
+            elements::remove_redirects(transaction, redirects);
+            if let Some(member) = member.filter(|_| guards) {
+                transaction.turn_to(nft::BRIDGE);
+                elements::remove_member(transaction, &member);
+            }
+        })
+    }
+
+    /// Makes the kernel's tables what they are to be, whatever they are now.
+    pub(crate) fn restore(&self) -> Result<()> {
+        self.rebuild(&mut self.lock())
+    }
+
+    /// Removes tables that an engine before this one has left, if they are there at all: a host whose containers use no
+    /// network of ours needs neither rights nor nftables.
+    pub(crate) fn remove_leftovers(&self) -> Result<()> {
+        let Ok(socket) = Socket::open(Family::Netfilter) else { return Ok(()) };
+        for family in [nft::INET, nft::BRIDGE] {
+            let mut transaction = Transaction::new(family, &self.table);
+            transaction.remove_table();
+            // Mostly there is none.
+            drop(transaction.commit(&socket));
+        }
+        Ok(())
+    }
+
+    /// Carries out a change, or everything where the tables are not what the change expects.
+    fn change(&self, state: &mut State, step: impl FnOnce(&mut Transaction<'_>, bool)) -> Result<()> {
+        if !state.in_kernel {
+            return self.rebuild(state);
+        }
+        let mut transaction = Transaction::new(nft::INET, &self.table);
+        step(&mut transaction, state.guards);
+        transaction.commit(&Socket::open(Family::Netfilter)?).or_else(|_| self.rebuild(state))
+    }
+
+    fn rebuild(&self, state: &mut State) -> Result<()> {
+        let socket = Socket::open(Family::Netfilter)?;
+        let wanted = !state.zones.is_empty();
+        let mut transaction = Transaction::new(nft::INET, &self.table);
+        base::clear(&mut transaction);
+        if wanted {
+            base::fill(&mut transaction, state);
+        }
+        transaction.commit(&socket).map_err(|error| self.explained(error))?;
+        state.in_kernel = wanted;
+        // A kernel without nftables for bridges does without.
+        let mut transaction = Transaction::new(nft::BRIDGE, &self.table);
+        base::clear(&mut transaction);
+        if wanted {
+            base::fill_bridge_table(&mut transaction, state);
+        }
+        state.guards = transaction.commit(&socket).is_ok() && wanted;
+        Ok(())
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        error
+            .context(format!("set up the firewall table {}", self.table))
+            .with_hint("the kernel needs nftables with address translation (nf_tables, nft_chain_nat, nft_fib_inet)")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

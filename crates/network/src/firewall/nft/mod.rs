@@ -1,0 +1,49 @@
+//! The language of nftables (linux/netfilter/nf_tables.h), as far as our rules need it.
+
+mod expression;
+mod transaction;
+
+pub(crate) use expression::{Expressions, Field};
+pub(crate) use transaction::{Data, Element, Hook, Key, SetKind, Transaction};
+
+/// `NFPROTO_*`.
+pub(crate) const INET: u8 = 1;
+pub(crate) const IPV4: u8 = 2;
+pub(crate) const BRIDGE: u8 = 7;
+pub(crate) const IPV6: u8 = 10;
+
+/// The attribute that is one of a list.
+const LIST_ELEMENT: u16 = 1;
+/// Inside an attribute with data: bytes, or what becomes of the packet.
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict<'a> {
+    Drop,
+    Accept,
+    Return,
+    Jump(&'a str),
+    Goto(&'a str),
+}
+
+impl Verdict<'_> {
+    fn put(self, message: &mut crate::netlink::Message<'_>, number: u16) {
+        let (code, chain): (i32, _) = match self {
+            Self::Drop => (0, None),
+            Self::Accept => (1, None),
+            Self::Jump(chain) => (-3, Some(chain)),
+            Self::Goto(chain) => (-4, Some(chain)),
+            Self::Return => (-5, None),
+        };
+        message.nest(number, |data| {
+            data.nest(DATA_VERDICT, |verdict| {
+                verdict.put(1, &code.to_be_bytes());
+                if let Some(chain) = chain {
+                    verdict.put_str(2, chain);
+                }
+            });
+        });
+    }
+}

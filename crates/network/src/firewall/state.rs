@@ -1,0 +1,58 @@
+//! What the firewall is to hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::model::{Mac, Published, Subnet};
+
+/// A network behind a bridge of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Zone {
+    pub bridge: String,
+    pub subnets: Vec<Subnet>,
+    /// Addresses of the bridge itself.
+    pub gateways: Vec<IpAddr>,
+    /// Nothing goes out or comes in.
+    pub internal: bool,
+    /// What goes out gets the host's address.
+    pub masquerade: bool,
+}
+
+/// A container's link in such a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// The port of the bridge.
+    pub link: String,
+    pub mac: Mac,
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A port of the host that leads into a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Redirect {
+    pub published: Published,
+    /// Of the container; of the same family as the host's address.
+    pub target: IpAddr,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// By bridge.
+    pub zones: BTreeMap<String, Zone>,
+    /// By link.
+    pub members: BTreeMap<String, Member>,
+    pub redirects: BTreeSet<Redirect>,
+    /// The table is there, as far as we know.
+    pub in_kernel: bool,
+    /// So is the one of the bridges' own traffic.
+    pub guards: bool,
+}
+
+impl State {
+    pub(super) fn forget(&mut self, link: &str, redirects: &[Redirect]) {
+        self.members.remove(link);
+        for redirect in redirects {
+            self.redirects.remove(redirect);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Who has which address: blocks for networks, addresses for endpoints.
+
+mod addresses;
+mod blocks;
+
+pub(crate) use addresses::Addresses;
+pub use blocks::{BlockPool, DEFAULT_POOLS, default_pools, free_block};

@@ -1,0 +1,103 @@
+//! Links, addresses and routes of one network namespace (rtnetlink(7)).
+
+mod change;
+mod read;
+
+use std::net::IpAddr;
+
+use dhow_errdefs::Result;
+
+use crate::model::{Mac, Subnet};
+use crate::netlink::{Family, Socket};
+
+pub(crate) use change::{Bridge, Macvlan, Veth};
+
+/// Message types.
+const NEW_LINK: u16 = 16;
+const DELETE_LINK: u16 = 17;
+const GET_LINK: u16 = 18;
+const NEW_ADDRESS: u16 = 20;
+const GET_ADDRESS: u16 = 22;
+const NEW_ROUTE: u16 = 24;
+const GET_ROUTE: u16 = 26;
+
+/// `AF_INET`, `AF_INET6`.
+const INET: u8 = 2;
+const INET6: u8 = 10;
+
+/// `IFF_UP`.
+const UP: u32 = 1;
+
+/// Numbers of a link's attributes (linux/if_link.h).
+mod ifla {
+    pub(super) const ADDRESS: u16 = 1;
+    pub(super) const NAME: u16 = 3;
+    pub(super) const MTU: u16 = 4;
+    pub(super) const PARENT: u16 = 5;
+    pub(super) const MASTER: u16 = 10;
+    pub(super) const OPERATION: u16 = 16;
+    pub(super) const INFO: u16 = 18;
+    pub(super) const ALIAS: u16 = 20;
+    pub(super) const FAMILIES: u16 = 26;
+    pub(super) const NAMESPACE: u16 = 28;
+    pub(super) const INFO_KIND: u16 = 1;
+    pub(super) const INFO_DATA: u16 = 2;
+    pub(super) const INFO_PORT_KIND: u16 = 4;
+    pub(super) const INFO_PORT: u16 = 5;
+    pub(super) const VETH_PEER: u16 = 1;
+    pub(super) const PORT_STATE: u16 = 1;
+    pub(super) const PORT_HAIRPIN: u16 = 4;
+    pub(super) const PORT_ISOLATED: u16 = 33;
+    pub(super) const MACVLAN_MODE: u16 = 1;
+    pub(super) const ADDRESS_MODE: u16 = 8;
+}
+
+/// A link as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub index: u32,
+    pub name: String,
+    pub alias: String,
+    pub mac: Option<Mac>,
+    /// The bridge that it is a port of.
+    pub master: Option<u32>,
+    pub up: bool,
+    /// Packets pass: it is up, and so is what it is connected to.
+    pub operational: bool,
+    pub mtu: u32,
+}
+
+/// An address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkAddress {
+    pub index: u32,
+    pub subnet: Subnet,
+}
+
+/// The links of the namespace in which this was opened.
+#[derive(Debug)]
+pub(crate) struct Links(Socket);
+
+impl Links {
+    /// Those of the calling thread's namespace.
+    pub(crate) fn open() -> Result<Self> {
+        Socket::open(Family::Route).map(Self)
+    }
+}
+
+/// The fixed part of a message about a link (`struct ifinfomsg`): its number, or 0 where a name is given, and whether it
+/// is to be up.
+fn link_header(family: u8, index: u32, up: bool) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[0] = family;
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    if up {
+        header[8..12].copy_from_slice(&UP.to_ne_bytes());
+        header[12..16].copy_from_slice(&UP.to_ne_bytes());
+    }
+    header
+}
+
+fn family(address: IpAddr) -> u8 {
+    if address.is_ipv6() { INET6 } else { INET }
+}

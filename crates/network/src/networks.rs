@@ -1,0 +1,111 @@
+//! Everything that one engine has of networks in the kernel.
+
+mod connect;
+mod live;
+mod restore;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dhow_errdefs::Result;
+
+use crate::driver::Bridges;
+use crate::firewall::Firewall;
+use crate::ipam::{BlockPool, free_block};
+use crate::link::Links;
+use crate::model::{Driver, IpamPool, Network, Subnet};
+use live::{Held, Live};
+
+/// What an engine decides about its networks.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Tells its bridges and its tables apart from those of other engines on the host: a few letters and digits, the same
+    /// after every start.
+    pub engine: String,
+    /// The bridge of the default network.
+    pub default_bridge: String,
+    /// Where blocks of addresses come from.
+    pub pools: Vec<BlockPool>,
+}
+
+/// The networks of one engine. All methods block, but only for the kernel's own work.
+#[derive(Debug)]
+pub struct Networks {
+    settings: Settings,
+    bridges: Bridges,
+    firewall: Firewall,
+    live: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
+    containers: Mutex<HashMap<String, Held>>,
+}
+
+impl Networks {
+    /// Nothing is done to the kernel before the first network is used.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone()),
+            firewall: Firewall::new(format!("dhow-{}", settings.engine)),
+            settings,
+            live: Mutex::default(),
+            containers: Mutex::default(),
+        }
+    }
+
+    /// A block for a network that names none: free of the host's routes and of these other networks.
+    ///
+    /// # Errors
+    /// `ResourceExhausted`; an error of the kernel.
+    pub fn choose_block(&self, ipv6: bool, others: impl Iterator<Item = Subnet>) -> Result<Subnet> {
+        let links = Links::open()?;
+        let mut taken = links.routes()?;
+        taken.extend(links.addresses()?.iter().map(|address| address.subnet));
+        taken.extend(others);
+        free_block(&self.settings.pools, ipv6, &taken)
+    }
+
+    /// Makes a network true. Otherwise that happens when it is first used.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn raise(&self, network: &Network) -> Result<()> {
+        self.raised(network).map(drop)
+    }
+
+    /// Removes a network that nobody uses from the kernel.
+    ///
+    /// # Errors
+    /// What the kernel refuses; the rest is removed all the same.
+    pub fn remove(&self, network: &Network) -> Result<()> {
+        lock(&self.live).remove(&network.id);
+        if network.spec.driver == Driver::Bridge { self.bridges.remove(network, &self.firewall) } else { Ok(()) }
+    }
+
+    /// What is known about a network that is in use.
+    fn live(&self, network: &Network) -> Arc<Mutex<Live>> {
+        let mut live = lock(&self.live);
+        Arc::clone(live.entry(network.id.clone()).or_insert_with(|| Arc::new(Mutex::new(Live::new(network)))))
+    }
+
+    /// The bridge of a network, made if it is not there.
+    fn raised(&self, network: &Network) -> Result<Option<crate::driver::Raised>> {
+        if network.spec.driver != Driver::Bridge {
+            return Ok(None);
+        }
+        let live = self.live(network);
+        let mut live = lock(&live);
+        if live.raised.is_none() {
+            live.raised = Some(self.bridges.raise(network, &self.firewall)?);
+        }
+        Ok(live.raised.clone())
+    }
+}
+
+/// The gateway that a pool has where none was asked for.
+#[must_use]
+pub fn usual_gateway(pool: &IpamPool) -> std::net::IpAddr {
+    pool.subnet.at(1)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

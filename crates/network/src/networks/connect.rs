@@ -1,0 +1,277 @@
+//! Connecting containers, and taking that back.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use dhow_errdefs::{Error, Result, ResultExt};
+
+use super::live::Held;
+use super::{Networks, lock};
+use crate::connection::{Attachment, Connection, Place, Request};
+use crate::driver::{Bridges, Raised, attach_macvlan, random_mac};
+use crate::link::Links;
+use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Published, Subnet};
+use crate::ports::{Families, Reservation, reserve};
+use crate::sandbox::Sandbox;
+
+impl Networks {
+    /// Makes a namespace with the places and published ports that a container asks for. The path is where its runtime
+    /// finds the namespace, which stays until [`disconnect`](Self::disconnect) and as long as the container runs.
+    ///
+    /// # Errors
+    /// In Docker's words where an address or a port is taken; what the kernel refuses. Nothing stays of it.
+    pub fn connect(&self, request: &Request<'_>) -> Result<(PathBuf, Connection)> {
+        let mut held =
+            Held { sandbox: Some(Sandbox::create()?), connection: Connection::default(), reservations: Vec::new() };
+        match self.build(&mut held, request) {
+            Ok(path) => {
+                let connection = held.connection.clone();
+                lock(&self.containers).insert(request.container.to_owned(), held);
+                Ok((path, connection))
+            }
+            Err(error) => {
+                self.release(held);
+                Err(error)
+            }
+        }
+    }
+
+    fn build(&self, held: &mut Held, request: &Request<'_>) -> Result<PathBuf> {
+        for place in &request.places {
+            let attachment = self.attach(held, place)?;
+            self.place_attached(held, attachment, place)?;
+        }
+        self.set_routes(held)?;
+        self.publish(held, &request.bindings)?;
+        self.open_firewall(held)?;
+        self.wait_for_links(held)?;
+        held.sandbox.as_ref().map(Sandbox::path).ok_or_else(|| Error::internal("no network namespace"))
+    }
+
+    /// Takes addresses, makes the link, and sets it up.
+    fn attach(&self, held: &Held, place: &Place) -> Result<Attachment> {
+        let network = &place.network;
+        let raised = self.raised(network)?;
+        let live = self.live(network);
+        let (ipv4, ipv6) = lock(&live).take(&place.spec)?;
+        let prefix = |ipv6| network.pool(ipv6).map_or(0, |pool| pool.subnet.prefix());
+        let gateway = |ipv6| network.pool(ipv6).and_then(|pool| pool.gateway).filter(|_| !network.spec.internal);
+        let id = random_id();
+        let interface = interface_name(held, network, place, raised.as_ref());
+        Ok(Attachment {
+            endpoint: Endpoint {
+                network: network.id.clone(),
+                interface,
+                mac: Some(place.spec.mac.unwrap_or_else(|| mac_of(ipv4))),
+                ipv4: ipv4.map(|address| (address, prefix(false))),
+                ipv6: ipv6.map(|address| (address, prefix(true))),
+                gateway4: gateway(false).and_then(|address| if let IpAddr::V4(it) = address { Some(it) } else { None }),
+                gateway6: gateway(true).and_then(|address| if let IpAddr::V6(it) = address { Some(it) } else { None }),
+                id: id.clone(),
+            },
+            port: raised.map_or_else(String::new, |_| format!("veth{}", &id[..11])),
+            priority: place.spec.gateway_priority,
+            network_name: network.name().to_owned(),
+        })
+    }
+
+    /// Makes the link of a place whose addresses are taken; from here on they belong to what is held.
+    fn place_attached(&self, held: &mut Held, attachment: Attachment, place: &Place) -> Result<()> {
+        held.connection.attachments.push(attachment);
+        let attachment = held.connection.attachments.last().ok_or_else(|| Error::internal("no place"))?;
+        let sandbox = held.sandbox.as_ref().ok_or_else(|| Error::internal("no network namespace"))?;
+        match place.network.spec.driver {
+            Driver::Bridge => self.attach_to_bridge(attachment, &place.network, sandbox)?,
+            Driver::Macvlan => attach_macvlan(&place.network, &attachment.endpoint, sandbox)?,
+            driver => return Err(Error::not_implemented(format!("networks of the driver {driver} cannot be joined"))),
+        }
+        let endpoint = &attachment.endpoint;
+        let links = sandbox.links();
+        let index = links.named(&endpoint.interface)?.index;
+        let extra = place.spec.link_local.iter().map(|&address| (address, if address.is_ipv6() { 64 } else { 16 }));
+        let ipv4 = endpoint.ipv4.map(|(address, prefix)| (IpAddr::V4(address), prefix));
+        let ipv6 = endpoint.ipv6.map(|(address, prefix)| (IpAddr::V6(address), prefix));
+        let addresses: Vec<Subnet> = ipv4
+            .into_iter()
+            .chain(ipv6)
+            .chain(extra)
+            .filter_map(|(address, prefix)| Subnet::new(address, prefix))
+            .collect();
+        links
+            .set(|settings| {
+                addresses.iter().for_each(|&subnet| {
+                    settings.address(index, subnet);
+                });
+                settings.up(index, endpoint.ipv6.is_some());
+            })
+            .context(|| format!("set up {} in network {}", endpoint.interface, attachment.network_name))
+    }
+
+    /// The bridge may have been removed behind our back: then it is made again, once.
+    fn attach_to_bridge(&self, attachment: &Attachment, network: &Network, sandbox: &Sandbox) -> Result<()> {
+        let bridge = self.raised(network)?.ok_or_else(|| Error::internal("no bridge"))?;
+        let Err(error) = Bridges::attach(&bridge, &attachment.port, &attachment.endpoint, sandbox) else {
+            return Ok(());
+        };
+        if Links::open()?.named(&bridge.name).is_ok_and(|link| link.index == bridge.index) {
+            return Err(error);
+        }
+        lock(&self.live(network)).raised = None;
+        let bridge = self.raised(network)?.ok_or_else(|| Error::internal("no bridge"))?;
+        Bridges::attach(&bridge, &attachment.port, &attachment.endpoint, sandbox)
+    }
+
+    /// Sends what goes nowhere else to the gateway of the one place that is for that.
+    fn set_routes(&self, held: &Held) -> Result<()> {
+        let Some(sandbox) = &held.sandbox else { return Ok(()) };
+        let mut routes = Vec::new();
+        for ipv6 in [false, true] {
+            let Some(out) = held.connection.way_out(ipv6) else { continue };
+            let gateway4 = out.endpoint.gateway4.map(IpAddr::V4).filter(|_| !ipv6);
+            let gateway = gateway4.or(out.endpoint.gateway6.map(IpAddr::V6).filter(|_| ipv6));
+            let index = sandbox.links().named(&out.endpoint.interface)?.index;
+            routes.extend(gateway.map(|gateway| (index, gateway)));
+        }
+        sandbox.links().set(|settings| {
+            routes.iter().for_each(|&(index, gateway)| {
+                settings.default_route(index, gateway);
+            });
+        })
+    }
+
+    fn publish(&self, held: &mut Held, bindings: &[PortBinding]) -> Result<()> {
+        let families = self.families(&held.connection);
+        let reservations = reserve(bindings, families, |published| self.owner(published))
+            .map_err(|error| refused_port(error, &held.connection))?;
+        held.connection.published = reservations.iter().map(|reservation| reservation.published).collect();
+        held.reservations = reservations;
+        Ok(())
+    }
+
+    /// For which families ports can be published: those in which a bridge is the way out.
+    fn families(&self, connection: &Connection) -> Families {
+        let way = |ipv6| connection.way_out(ipv6).filter(|attachment| !attachment.port.is_empty());
+        let binding = way(false).and_then(|attachment| {
+            let live = lock(&self.live).get(&attachment.endpoint.network).cloned()?;
+            let options = BridgeOptions::parse(&lock(&live).network.spec.options).ok()?;
+            options.host_binding
+        });
+        Families { ipv4: way(false).is_some(), ipv6: way(true).is_some(), binding }
+    }
+
+    /// Which container has a port of the host.
+    fn owner(&self, wanted: Published) -> Option<String> {
+        let same = |published: &Published| {
+            published.host_port == wanted.host_port
+                && published.port.protocol == wanted.port.protocol
+                && published.host_address.is_ipv6() == wanted.host_address.is_ipv6()
+        };
+        let containers = lock(&self.containers);
+        let (id, _) = containers.iter().find(|(_, held)| held.connection.published.iter().any(same))?;
+        Some(id.get(..12).unwrap_or(id).to_owned())
+    }
+
+    fn open_firewall(&self, held: &Held) -> Result<()> {
+        let mut redirects = held.connection.redirects();
+        for member in held.connection.attachments.iter().filter_map(Attachment::member) {
+            self.firewall.add(&member, &std::mem::take(&mut redirects))?;
+        }
+        Ok(())
+    }
+
+    /// What a container sends first is not to get lost.
+    fn wait_for_links(&self, held: &Held) -> Result<()> {
+        let Some(sandbox) = &held.sandbox else { return Ok(()) };
+        let host = Links::open()?;
+        for attachment in held.connection.attachments.iter().filter(|attachment| !attachment.port.is_empty()) {
+            sandbox.links().wait_for(&attachment.endpoint.interface)?;
+            host.wait_for(&attachment.port)?;
+            let live = lock(&self.live).get(&attachment.endpoint.network).cloned();
+            if let Some(bridge) = live.and_then(|live| lock(&live).raised.clone()) {
+                host.wait_for(&bridge.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes everything back that a container has. Its namespace goes with its last process.
+    pub fn disconnect(&self, container: &str) {
+        let held = lock(&self.containers).remove(container);
+        if let Some(held) = held {
+            self.release(held);
+        }
+    }
+
+    /// What a container has.
+    #[must_use]
+    pub fn connection(&self, container: &str) -> Option<Connection> {
+        lock(&self.containers).get(container).map(|held| held.connection.clone())
+    }
+
+    pub(super) fn release(&self, held: Held) {
+        let Held { sandbox, connection, reservations } = held;
+        let mut redirects = connection.redirects();
+        for attachment in &connection.attachments {
+            if !attachment.port.is_empty() {
+                if let Err(error) = self.firewall.remove(&attachment.port, &std::mem::take(&mut redirects)) {
+                    tracing::warn!(%error, "close the firewall behind a container");
+                }
+                silence(&attachment.port);
+            }
+        }
+        drop::<Vec<Reservation>>(reservations);
+        drop(sandbox);
+        for attachment in &connection.attachments {
+            let live = lock(&self.live).get(&attachment.endpoint.network).cloned();
+            if let Some(live) = live {
+                lock(&live).give_back(attachment);
+            }
+        }
+    }
+}
+
+/// Keeps what is left of a container from answering for an address that somebody else may have next: the kernel removes
+/// namespaces when it finds the time.
+fn silence(port: &str) {
+    if let Err(error) = Links::open().and_then(|links| links.disable_port(port)) {
+        tracing::debug!(%error, port, "disable the link of a container that has ended");
+    }
+}
+
+/// Docker's words around a port that cannot be had.
+fn refused_port(error: Error, connection: &Connection) -> Error {
+    let endpoint =
+        connection.way_out(false).or(connection.way_out(true)).map(|attachment| attachment.endpoint.id.as_str());
+    error.context(format!(
+        "driver failed programming external connectivity on endpoint {}",
+        endpoint.unwrap_or_default()
+    ))
+}
+
+/// As Docker does: the prefix of the network, and the first number that is free.
+fn interface_name(held: &Held, network: &Network, place: &Place, raised: Option<&Raised>) -> String {
+    let asked = place.spec.driver_options.as_ref();
+    if let Some(name) = asked.and_then(|options| options.get(crate::model::option_name::INTERFACE_NAME)) {
+        return name.clone();
+    }
+    let prefix = raised.map(|raised| raised.options.interface_prefix.clone());
+    let prefix =
+        prefix.unwrap_or_else(|| BridgeOptions::parse(&network.spec.options).unwrap_or_default().interface_prefix);
+    let used: Vec<u32> = held.connection.attachments.iter().filter_map(Attachment::number).collect();
+    let number = (0..).find(|number| !used.contains(number)).unwrap_or_default();
+    format!("{prefix}{number}")
+}
+
+/// Made of the address, as Docker did for long: whoever has an address next has its hardware address, too, so that no
+/// neighbour's memory is wrong.
+fn mac_of(address: Option<std::net::Ipv4Addr>) -> Mac {
+    match address.map(|address| address.octets()) {
+        Some([a, b, c, d]) => Mac([0x02, 0x42, a, b, c, d]),
+        None => random_mac(),
+    }
+}
+
+/// 64 hexadecimal digits.
+fn random_id() -> String {
+    std::iter::repeat_with(|| format!("{:02x}", fastrand::u8(..))).take(32).collect()
+}

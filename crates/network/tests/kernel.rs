@@ -1,0 +1,288 @@
+//! Networks against the kernel, in a network namespace of this program's own.
+//!
+//! Not one test per function: the namespace belongs to the process, so everything happens one after the other.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::slice::from_ref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use dhow_network::model::{EndpointSpec, HostPorts, IpamPool, Network, NetworkSpec, PortBinding, option_name};
+use dhow_network::{Connection, Networks, Place, Request, Settings, ipam};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
+
+fn main() {
+    dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).expect("the tests run as root");
+    busybox(&["ip", "link", "set", "lo", "up"]);
+    type Check = fn(&Networks);
+    let checks: [(&str, Check); 6] = [
+        ("neighbours_reach_each_other_and_networks_do_not", neighbours),
+        ("published_ports_from_everywhere", published_ports),
+        ("an_internal_network_has_no_way_out", internal),
+        ("nobody_takes_a_neighbours_address", guard),
+        ("what_was_flushed_comes_back_with_the_next_change", flushed),
+        ("another_engine_takes_over_and_leaves_nothing", take_over),
+    ];
+    for (name, check) in checks {
+        print!("test {name} ... ");
+        let networks = networks();
+        check(&networks);
+        drop(networks);
+        assert_eq!(links(), ["lo"], "links that are left");
+        println!("ok");
+    }
+}
+
+fn networks() -> Networks {
+    let settings = Settings { engine: "test".into(), default_bridge: "dhow0".into(), pools: ipam::default_pools() };
+    Networks::new(settings)
+}
+
+fn network(number: u8, change: impl FnOnce(&mut NetworkSpec)) -> Network {
+    let mut spec = NetworkSpec { name: format!("net{number}"), ipv4: true, ..NetworkSpec::default() };
+    change(&mut spec);
+    let subnet = format!("10.77.{number}.0/24").parse().unwrap();
+    let gateway = Some(IpAddr::from([10, 77, number, 1]));
+    let id = format!("{number:02x}").repeat(32);
+    Network { id, spec, pools: vec![IpamPool { gateway, ..IpamPool::of(subnet) }], created: 0 }
+}
+
+fn connect(networks: &Networks, name: &str, on: &[&Network], ports: &[(&str, &str, u16)]) -> (PathBuf, Connection) {
+    let place = |&network: &&Network| Place { network: network.clone(), spec: EndpointSpec::default() };
+    let binding = |&(port, address, number): &(&str, &str, u16)| PortBinding {
+        host_ports: HostPorts::Among(number..=number),
+        ..PortBinding::parse(port, address, "").unwrap()
+    };
+    let request = Request {
+        container: name,
+        places: on.iter().map(place).collect(),
+        bindings: ports.iter().map(binding).collect(),
+    };
+    networks.connect(&request).unwrap()
+}
+
+fn address(connection: &Connection) -> IpAddr {
+    connection.attachments[0].endpoint.ipv4.unwrap().0.into()
+}
+
+/// Does something on a thread in another namespace.
+fn inside<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let namespace = File::open(path).unwrap();
+            rustix::thread::move_into_link_name_space(
+                std::os::fd::AsFd::as_fd(&namespace),
+                Some(LinkNameSpaceType::Network),
+            )
+            .unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
+
+/// A server in a namespace that answers with what it sees as its client's address. It ends when this is dropped, for its
+/// sockets keep the namespace.
+struct Server {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn serve(path: &Path, port: u16) -> Server {
+    let listener = inside(path, || TcpListener::bind(("0.0.0.0", port)).unwrap());
+    let socket = inside(path, || UdpSocket::bind(("0.0.0.0", port)).unwrap());
+    listener.set_nonblocking(true).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            if let Ok((mut stream, peer)) = listener.accept() {
+                drop(stream.write_all(peer.ip().to_string().as_bytes()));
+            } else if let Ok((_, peer)) = socket.recv_from(&mut [0; 16]) {
+                drop(socket.send_to(peer.ip().to_string().as_bytes(), peer));
+            } else {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    Server { stop, thread: Some(thread) }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn ask(to: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(1)).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn ask_udp(to: SocketAddr) -> Option<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    socket.send_to(b"x", to).ok()?;
+    let mut buffer = [0; 64];
+    let (length, _) = socket.recv_from(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+fn busybox(args: &[&str]) -> String {
+    let output = Command::new("busybox").args(args).output().expect("busybox is there");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Links of the namespace, once those of dead namespaces are gone.
+fn links() -> Vec<String> {
+    for _ in 0..2000 {
+        let names = link_names();
+        if names.iter().all(|name| !name.starts_with("veth")) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    link_names()
+}
+
+fn link_names() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
+}
+
+fn neighbours(networks: &Networks) {
+    let (one, two) = (network(1, |_| ()), network(2, |_| ()));
+    let (a, at_a) = connect(networks, "a", &[&one], &[]);
+    let (b, _) = connect(networks, "b", &[&one, &two], &[]);
+    let (c, at_c) = connect(networks, "c", &[&two], &[]);
+    let _server = serve(&a, 80);
+    let _server = serve(&c, 80);
+    let (to_a, to_c) = (SocketAddr::new(address(&at_a), 80), SocketAddr::new(address(&at_c), 80));
+    assert_eq!(inside(&b, || ask(to_a)).as_deref(), Some("10.77.1.3"));
+    assert_eq!(inside(&b, || ask(to_c)).as_deref(), Some("10.77.2.2"));
+    assert_eq!(ask(to_a).as_deref(), Some("10.77.1.1"), "from the host");
+    assert_eq!(inside(&a, || ask(to_c)), None, "from another network");
+    ["a", "b", "c"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+fn published_ports(networks: &Networks) {
+    let (one, two) = (network(1, |_| ()), network(2, |_| ()));
+    let ports =
+        [("80/tcp", "", 8080), ("80/udp", "", 8080), ("80/tcp", "127.0.0.1", 9090), ("80/tcp", "10.77.2.1", 7070)];
+    let (other, _) = connect(networks, "other", &[&two], &[]);
+    let (web, at) = connect(networks, "web", &[&one], &ports);
+    let (neighbour, _) = connect(networks, "neighbour", &[&one], &[]);
+    assert_eq!(at.published.len(), 4);
+    let _server = serve(&web, 80);
+    let to = |address: &str, port| SocketAddr::new(address.parse().unwrap(), port);
+    assert_eq!(ask(to("127.0.0.1", 8080)).as_deref(), Some("10.77.1.1"), "the host's loopback");
+    assert_eq!(ask(to("10.77.2.1", 8080)).as_deref(), Some("10.77.2.1"), "an address of the host");
+    assert_eq!(ask_udp(to("127.0.0.1", 8080)).as_deref(), Some("10.77.1.1"));
+    assert_eq!(ask(to("127.0.0.1", 9090)).as_deref(), Some("10.77.1.1"));
+    assert_eq!(ask(to("10.77.2.1", 7070)).as_deref(), Some("10.77.2.1"));
+    assert_eq!(ask(to("127.0.0.1", 7070)), None);
+    assert_eq!(ask(to("10.77.1.1", 9090)), None, "published on the loopback only");
+    assert_eq!(inside(&other, || ask(to("10.77.2.1", 8080))).as_deref(), Some("10.77.2.2"), "the client's own address");
+    assert_eq!(inside(&neighbour, || ask(to("10.77.1.1", 8080))).as_deref(), Some("10.77.1.1"), "by the host");
+    assert_eq!(inside(&web, || ask(to("10.77.1.1", 8080))).as_deref(), Some("10.77.1.1"), "itself by the host");
+    assert_eq!(inside(&other, || ask(to("10.77.1.1", 9090))), None);
+    let taken = Request {
+        container: "late",
+        places: vec![Place { network: two.clone(), spec: EndpointSpec::default() }],
+        bindings: vec![PortBinding {
+            host_ports: HostPorts::Among(8080..=8080),
+            ..PortBinding::parse("1", "", "").unwrap()
+        }],
+    };
+    let error = networks.connect(&taken).unwrap_err();
+    assert!(error.to_string().ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{error}");
+    networks.disconnect("web");
+    assert_eq!(ask(to("127.0.0.1", 8080)), None);
+    let (_, at) = connect(networks, "late", &[&two], &[("80/tcp", "", 8080)]);
+    assert_eq!(at.published[0].host_port, 8080);
+    ["late", "other", "neighbour"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+fn internal(networks: &Networks) {
+    let (one, two) = (network(1, |spec| spec.internal = true), network(2, |_| ()));
+    let (a, at_a) = connect(networks, "a", &[&one], &[]);
+    let (b, _) = connect(networks, "b", &[&one], &[]);
+    let (_, at_c) = connect(networks, "c", &[&two], &[]);
+    let _server = serve(&a, 80);
+    assert!(inside(&b, || ask(SocketAddr::new(address(&at_a), 80))).is_some());
+    let route = inside(&a, || UdpSocket::bind("0.0.0.0:0").unwrap().connect((address(&at_c), 80)));
+    assert!(route.is_err(), "there is no route out");
+    ["a", "b", "c"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+fn guard(networks: &Networks) {
+    let apart = |spec: &mut NetworkSpec| {
+        spec.options = BTreeMap::from([(option_name::ICC.to_owned(), "false".to_owned())]);
+    };
+    let (one, two) = (network(1, |_| ()), network(2, apart));
+    let (a, at_a) = connect(networks, "a", &[&one], &[]);
+    let (b, _) = connect(networks, "b", &[&one], &[]);
+    let _server = serve(&a, 80);
+    let to_a = SocketAddr::new(address(&at_a), 80);
+    inside(&b, || busybox(&["ip", "address", "add", "10.77.1.2/32", "dev", "eth0"]));
+    inside(&b, || busybox(&["arping", "-q", "-U", "-c", "2", "-w", "2", "-I", "eth0", "10.77.1.2"]));
+    assert_eq!(ask(to_a).as_deref(), Some("10.77.1.1"), "the host still talks to the owner");
+    let (c, at_c) = connect(networks, "c", &[&two], &[]);
+    let (d, _) = connect(networks, "d", &[&two], &[]);
+    let _server = serve(&c, 80);
+    let to_c = SocketAddr::new(address(&at_c), 80);
+    assert!(ask(to_c).is_some() && inside(&d, || ask(to_c)).is_none(), "neighbours are kept apart");
+    ["a", "b", "c", "d"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+fn flushed(networks: &Networks) {
+    let one = network(1, |_| ());
+    let (a, _) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
+    let _server = serve(&a, 80);
+    let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
+    assert!(ask(to).is_some());
+    networks.restore().unwrap();
+    assert!(ask(to).is_some(), "made anew without a gap");
+    busybox(&["ip", "link", "del", "br-010101010101"]);
+    let (b, at_b) = connect(networks, "b", &[&one], &[]);
+    let _server = serve(&b, 80);
+    assert!(ask(SocketAddr::new(address(&at_b), 80)).is_some(), "the bridge was made again");
+    ["a", "b"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+}
+
+fn take_over(networks: &Networks) {
+    let (one, two) = (network(1, |_| ()), network(2, |_| ()));
+    let (a, at_a) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
+    connect(networks, "b", &[&two], &[("80/tcp", "", 8081)]);
+    let _server = serve(&a, 80);
+    let after = self::networks();
+    after.adopt("a", at_a.clone(), from_ref(&one));
+    after.settle(from_ref(&one)).unwrap();
+    assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some());
+    assert_eq!(after.connection("a"), Some(at_a));
+    // Its own descriptors would have gone with the engine.
+    ["a", "b"].iter().for_each(|name| networks.disconnect(name));
+    after.disconnect("a");
+    after.remove(&one).unwrap();
+}
