@@ -32,6 +32,7 @@ mod streams;
 mod system;
 mod tls;
 mod update;
+mod volumes;
 mod websocket;
 
 use dhow_testkit::World;

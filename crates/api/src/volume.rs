@@ -1,4 +1,4 @@
-//! Volumes: lists.
+//! Volumes.
 #![allow(missing_docs, reason = "the fields are Docker's and documented by its API")]
 
 use std::collections::BTreeMap;
@@ -15,6 +15,23 @@ pub struct ListResponse {
     pub warnings: Option<Vec<String>>,
 }
 
+/// Body of `POST /volumes/create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CreateRequest {
+    #[serde(skip_serializing_if = "is_zero")]
+    pub name: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub driver: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver_opts: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Of clusters, which are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_volume_spec: Option<serde_json::Value>,
+}
+
 /// One volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -27,6 +44,8 @@ pub struct Volume {
     pub name: String,
     pub options: Option<BTreeMap<String, String>>,
     pub scope: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub status: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(skip_serializing_if = "is_zero")]
     pub usage_data: Option<UsageData>,
 }

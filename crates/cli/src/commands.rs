@@ -53,6 +53,10 @@ mod tag;
 mod top;
 mod update;
 mod version;
+mod volume_create;
+mod volume_ls;
+mod volume_rm;
+mod volume_update;
 mod wait;
 
 use crate::command::Command;
@@ -69,6 +73,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("context", "Manage contexts: engines with names"),
     ("image", "Manage images"),
     ("system", "Manage the engine"),
+    ("volume", "Manage volumes"),
 ];
 
 /// Commands that help shows first, in this order.
@@ -130,6 +135,12 @@ pub(crate) static ALL: &[&Command] = &[
     &inspect::INSPECT,
     &prune::SYSTEM_PRUNE,
     &version::VERSION,
+    &volume_create::CREATE,
+    &inspect::VOLUME_INSPECT,
+    &volume_ls::LS,
+    &prune::VOLUME_PRUNE,
+    &volume_rm::RM,
+    &volume_update::UPDATE,
 ];
 
 /// Commands that programs call and people need not know.

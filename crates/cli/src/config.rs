@@ -27,6 +27,7 @@ struct File {
     detach_keys: Option<String>,
     ps_format: Option<String>,
     images_format: Option<String>,
+    volumes_format: Option<String>,
     stats_format: Option<String>,
     prune_filters: Vec<String>,
     proxies: BTreeMap<String, Proxy>,
@@ -127,6 +128,10 @@ impl Config {
 
     pub(crate) fn images_format(&self) -> Option<&str> {
         self.file.images_format.as_deref().filter(|format| !format.is_empty())
+    }
+
+    pub(crate) fn volumes_format(&self) -> Option<&str> {
+        self.file.volumes_format.as_deref().filter(|format| !format.is_empty())
     }
 
     pub(crate) fn stats_format(&self) -> Option<&str> {

@@ -18,6 +18,7 @@ mod table;
 mod volume;
 
 pub(crate) use environment::{check_variable, open_failed, variables};
+pub(crate) use label::{check as check_label, pair};
 pub(crate) use port::in_order;
 pub(crate) use request::{Wanted, wanted};
 pub(crate) use restart::parse as restart_policy;

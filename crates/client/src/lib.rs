@@ -39,6 +39,7 @@ mod stream;
 mod system;
 mod tls;
 mod version;
+mod volumes;
 
 pub use body::Upload;
 pub use client::Client;

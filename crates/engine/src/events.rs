@@ -96,9 +96,9 @@ impl Events {
     }
 
     /// Something happened to a volume.
-    pub(crate) fn volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {
-        let attributes =
-            [("driver", "local")].iter().chain(more).map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    pub(crate) fn volume(&self, action: &str, name: &str, driver: &str, more: &[(&str, &str)]) {
+        let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let attributes = [("driver", driver)].into_iter().chain(more.iter().copied()).map(pair);
         self.tell(EventKind::Volume, action.to_owned(), name, attributes.collect());
     }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn happen(events: &Events, numbers: std::ops::Range<usize>) {
-        numbers.for_each(|number| events.volume("create", &number.to_string(), &[]));
+        numbers.for_each(|number| events.volume("create", &number.to_string(), "local", &[]));
     }
 
     async fn heard(listener: &mut Listener) -> Vec<usize> {

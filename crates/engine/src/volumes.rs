@@ -1,80 +1,153 @@
-//! Local volumes: `volumes/<name>/_data` in the data root.
+//! Volumes: named folders that outlive containers.
 //!
-//! Just as much as containers need: a volume is made when a container first mentions it, filled from the image while it
-//! is empty, and an anonymous one goes with its container if that is asked for.
+//! A volume is a folder `volumes/NAME` in the data root: `volume.json` says what it is, `_data` is what the local driver
+//! keeps in it. A volume is made when somebody asks for it or when a container first mentions it, filled from the image
+//! while it is empty, and an anonymous one goes with its container if that is asked for.
+//!
+//! Whoever is about to use a volume [holds](Volumes::hold) it, so that nobody removes it meanwhile; containers that exist
+//! use what they mention, whether they run or not. What changes one volume takes [turns](turns).
 
 mod fill;
 mod filling;
+mod filter;
+mod name;
+mod prepare;
+mod record;
+mod removal;
+mod service;
+mod turns;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhow_errdefs::{Result, ResultExt};
-use dhow_store::Store;
+use dhow_errdefs::{Error, Result, ResultExt};
 
-use crate::create::{Mount, Source};
-use crate::rootfs::Root;
+use turns::Turns;
 
-/// The folder of all volumes.
+pub(crate) use name::check as check_name;
+pub(crate) use prepare::Wanted;
+pub(crate) use record::Record;
+pub(crate) use service::names;
+pub use service::{Volume, VolumePrune, VolumeRequest, VolumesPruned};
+
+/// The driver of volumes that live in the data root.
+pub(crate) const LOCAL: &str = "local";
+
+/// The label of volumes that nobody named.
+pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
+/// Every volume that this engine knows.
 #[derive(Debug)]
 pub(crate) struct Volumes {
     dir: PathBuf,
+    known: Mutex<BTreeMap<String, Arc<Record>>>,
+    held: Mutex<HashMap<String, usize>>,
+    turns: Turns,
+}
+
+/// Somebody is about to use some volumes.
+#[derive(Debug)]
+pub(crate) struct Hold<'a> {
+    volumes: &'a Volumes,
+    names: Vec<String>,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let mut held = lock(&self.volumes.held);
+        for name in &self.names {
+            if let Some(count) = held.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    held.remove(name);
+                }
+            }
+        }
+    }
 }
 
 impl Volumes {
     pub(crate) fn open(data_root: &Path) -> Result<Self> {
         let dir = data_root.join("volumes");
         make(&dir, 0o711)?;
-        for volume in fs::read_dir(&dir).context(|| format!("list {}", dir.display()))?.flatten() {
-            if let Err(error) = filling::resume(&volume.path()) {
+        let mut known = BTreeMap::new();
+        for entry in fs::read_dir(&dir).context(|| format!("list {}", dir.display()))?.flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if name.starts_with('.') {
+                // One that an engine was about to make when it was killed.
+                fs::remove_dir_all(entry.path()).context(|| format!("remove {}", entry.path().display()))?;
+                continue;
+            }
+            if let Err(error) = filling::resume(&entry.path()) {
                 // Whoever mounts it tries again.
                 tracing::warn!(%error, "a volume that was being filled");
             }
+            match record::open(&entry.path(), &name) {
+                Ok(record) => drop(known.insert(name, Arc::new(record))),
+                // What nobody can read is left alone; a newer dhow may have written it.
+                Err(error) => tracing::error!(name, %error, "the record of a volume cannot be read"),
+            }
         }
-        Ok(Self { dir })
+        Ok(Self { dir, known: Mutex::new(known), held: Mutex::default(), turns: Turns::default() })
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Where the content of a volume is.
+    /// Where the content of a local volume is.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("_data")
     }
 
-    /// Makes the volumes that are mentioned and not there, and fills empty ones from the image's files at their place.
-    /// `root` is opened only if there is something to fill. Tells `made` about each that was not there.
-    pub(crate) fn prepare(&self, mounts: &[Mount], root: impl Fn() -> Result<Root>, made: impl Fn(&str)) -> Result<()> {
-        for mount in mounts {
-            let Source::Volume { name, copy, subpath, .. } = &mount.source else { continue };
-            let (volume, data) = (self.dir.join(name), self.data(name));
-            if make(&volume, 0o701)? {
-                made(name);
-            }
-            make(&data, 0o755)?;
-            filling::resume(&volume)?;
-            if *copy && subpath.is_empty() && filling::is_empty(&data)? {
-                let copy = |target: &Path| fill::from_image(&root()?, &mount.destination, target);
-                filling::fill(&volume, copy).context(|| format!("fill volume {name} from {}", mount.destination))?;
-            }
-        }
-        Ok(())
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Record>> {
+        lock(&self.known).get(name).cloned()
     }
 
-    /// Removes the anonymous volumes among the mounts; tells `removed` about each.
-    pub(crate) fn remove_anonymous(&self, mounts: &[Mount], store: &Store, removed: impl Fn(&str)) -> Result<()> {
-        for mount in mounts {
-            if let Source::Volume { name, anonymous: true, .. } = &mount.source
-                && store.discard(&self.dir.join(name))?
-            {
-                removed(name);
-            }
-        }
-        Ok(())
+    /// The record of a volume that has to be there.
+    ///
+    /// # Errors
+    /// `NotFound` in Docker's words.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Record>> {
+        self.get(name).ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))
     }
+
+    /// Every volume by name.
+    pub(crate) fn all(&self) -> Vec<(String, Arc<Record>)> {
+        lock(&self.known).iter().map(|(name, record)| (name.clone(), Arc::clone(record))).collect()
+    }
+
+    /// Keeps volumes, which need not be there yet, from being removed until the hold is dropped.
+    pub(crate) fn hold(&self, names: impl IntoIterator<Item = String>) -> Hold<'_> {
+        let names: Vec<String> = names.into_iter().collect();
+        let mut held = lock(&self.held);
+        for name in &names {
+            *held.entry(name.clone()).or_default() += 1;
+        }
+        Hold { volumes: self, names }
+    }
+
+    fn is_held(&self, name: &str) -> bool {
+        lock(&self.held).contains_key(name)
+    }
+
+    /// Where a volume's content is found on the host, and its driver: what `inspect` of a container shows.
+    pub(crate) fn place(&self, name: &str) -> (String, String) {
+        let driver = self.get(name).map_or_else(|| LOCAL.to_owned(), |record| record.driver.clone());
+        (self.data(name).to_string_lossy().into_owned(), driver)
+    }
+}
+
+/// Whole after each statement, whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a folder that may be there already; says whether it was not.

@@ -12,6 +12,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod system;
 pub(crate) mod time;
+pub(crate) mod volume;
 
 /// Go's `nil` for a list or map that says nothing.
 pub(crate) fn null_if_empty<T: Default + PartialEq>(value: T) -> Option<T> {

@@ -53,6 +53,6 @@ pub use metadata::{
 };
 pub use room::Room;
 pub use root::FORMAT;
-pub use snapshot::{Overlay, Snapshots, Usage};
+pub use snapshot::{Overlay, Snapshots, Usage, usage};
 pub use store::Store;
 pub use trash::delete_tree;

@@ -23,7 +23,7 @@ use crate::root::Namespace;
 use crate::trash::Trash;
 
 use spare::Spares;
-pub use usage::Usage;
+pub use usage::{Usage, of as usage};
 
 const PRIVATE: Mode = Mode::from_raw_mode(0o710);
 const WORK: Mode = Mode::from_raw_mode(0o700);

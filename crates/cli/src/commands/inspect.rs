@@ -1,4 +1,4 @@
-//! `inspect`, `container inspect`, `image inspect`.
+//! `inspect`, `container inspect`, `image inspect`, `volume inspect`.
 
 use dhow_client::Client;
 use dhow_errdefs::{Class, Error, Result};
@@ -38,6 +38,16 @@ pub(super) static IMAGE_INSPECT: Command = Command {
     arguments: Arguments::AtLeast(1),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags, "image")),
+};
+
+pub(super) static VOLUME_INSPECT: Command = Command {
+    names: &["volume inspect"],
+    usage: "[OPTIONS] VOLUME [VOLUME...]",
+    summary: "Show everything about volumes",
+    flags: &[&[FORMAT, SIZE.hidden()]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags, "volume")),
 };
 
 pub(super) const FORMAT: Flag =

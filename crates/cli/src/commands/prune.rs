@@ -1,4 +1,4 @@
-//! `container prune`, `image prune` and `system prune`.
+//! `container prune`, `image prune`, `volume prune` and `system prune`.
 
 use std::io::BufRead;
 
@@ -38,6 +38,20 @@ pub(super) static IMAGE_PRUNE: Command = Command {
     arguments: Arguments::None,
     interspersed: true,
     run: |session, flags| Box::pin(images(session, flags)),
+};
+
+pub(super) static VOLUME_PRUNE: Command = Command {
+    names: &["volume prune"],
+    usage: "[OPTIONS]",
+    summary: "Remove local volumes that nobody uses",
+    flags: &[&[
+        Flag::bool("all", "Those with names too").short(b'a'),
+        prune_filter("Only what matches (such as 'label=<label>')"),
+        FORCE,
+    ]],
+    arguments: Arguments::None,
+    interspersed: true,
+    run: |session, flags| Box::pin(volumes(session, flags)),
 };
 
 pub(super) static SYSTEM_PRUNE: Command = Command {
@@ -124,6 +138,24 @@ async fn containers(session: &Session, flags: &Parsed) -> Outcome {
     Ok(0)
 }
 
+async fn volumes(session: &Session, flags: &Parsed) -> Outcome {
+    let (all, mut filters) = (flags.on("all"), wanted(session, flags));
+    if all {
+        if filters.contains_key("all") {
+            let text = "conflicting options: cannot specify both --all and --filter all=1";
+            return Err(Error::invalid(text).into());
+        }
+        filters.insert("all".to_owned(), vec!["true".to_owned()]);
+    }
+    let which = if all { "all" } else { "anonymous" };
+    let warning = format!("WARNING! This will remove {which} local volumes not used by at least one container.");
+    confirm(flags, "volume prune", &warning)?;
+    let removed = prune_volumes(session.client().await?, &filters).await?;
+    removed.tell()?;
+    tell_total(removed.bytes)?;
+    Ok(0)
+}
+
 async fn images(session: &Session, flags: &Parsed) -> Outcome {
     let all = flags.on("all");
     let warning = match all {
@@ -196,9 +228,7 @@ impl Kind {
                 .network_prune(filters)
                 .await
                 .map(|pruned| Removed::new("Deleted Networks", pruned.networks_deleted.unwrap_or_default(), 0)),
-            Self::Volumes => client.volume_prune(filters).await.map(|pruned| {
-                Removed::new("Deleted Volumes", pruned.volumes_deleted.unwrap_or_default(), pruned.space_reclaimed)
-            }),
+            Self::Volumes => prune_volumes(client, filters).await,
             Self::Images => prune_images(client, all, filters).await,
             Self::Builds => client.build_prune(all, filters).await.map(|pruned| {
                 let deleted = pruned.caches_deleted.unwrap_or_default();
@@ -216,6 +246,11 @@ async fn prune_containers(client: &Client, filters: &Filters) -> Result<Removed>
     let pruned = client.container_prune(filters).await?;
     let deleted = pruned.containers_deleted.unwrap_or_default();
     Ok(Removed::new("Deleted Containers", deleted, pruned.space_reclaimed))
+}
+
+async fn prune_volumes(client: &Client, filters: &Filters) -> Result<Removed> {
+    let pruned = client.volume_prune(filters).await?;
+    Ok(Removed::new("Deleted Volumes", pruned.volumes_deleted.unwrap_or_default(), pruned.space_reclaimed))
 }
 
 async fn prune_images(client: &Client, all: bool, filters: &Filters) -> Result<Removed> {

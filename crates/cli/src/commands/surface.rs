@@ -34,6 +34,16 @@ const FLAGS: &[(&str, &str)] = &[
     ("system info", "format"),
     ("system prune", "all filter force volumes"),
     ("version", "format"),
+    (
+        "volume create",
+        "availability driver group label limit-bytes opt required-bytes scope secret sharing topology-preferred \
+         topology-required type",
+    ),
+    ("volume inspect", "format"),
+    ("volume ls", "cluster filter format quiet"),
+    ("volume prune", "all filter force"),
+    ("volume rm", "force"),
+    ("volume update", "availability"),
     ("run", "detach detach-keys sig-proxy"),
     ("run", NEW),
     ("create", NEW),

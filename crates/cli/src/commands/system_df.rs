@@ -9,6 +9,7 @@ use dhow_errdefs::Result;
 
 use super::images::{Image, rows};
 use super::ps::{Container, FORMAT};
+use super::volume_ls::Volume;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
@@ -196,28 +197,6 @@ impl Details {
 /// The image's size is the images' business.
 fn without_image(summary: container::Summary) -> container::Summary {
     container::Summary { size_root_fs: 0, ..summary }
-}
-
-struct Volume<'a>(&'a dhow_api::volume::Volume);
-
-impl Row for Volume<'_> {
-    const KIND: &'static str = "*formatter.volumeContext";
-    const COLUMNS: &'static [Column] = &[
-        Column { name: "Name", header: "VOLUME NAME" },
-        Column { name: "Links", header: "LINKS" },
-        Column { name: "Size", header: "SIZE" },
-    ];
-
-    #[allow(clippy::cast_precision_loss, reason = "four digits are shown")]
-    fn field(&self, name: &str) -> String {
-        let data = self.0.usage_data.as_ref();
-        match name {
-            "Name" => self.0.name.clone(),
-            "Links" => data.map_or("N/A".into(), |data| data.ref_count.to_string()),
-            "Size" => data.filter(|data| data.size >= 0).map_or("N/A".into(), |data| decimal(data.size as f64)),
-            _ => String::new(),
-        }
-    }
 }
 
 /// A record of the build cache. There are none before there is a builder; the heads of the table are there already.

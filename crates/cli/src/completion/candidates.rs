@@ -159,6 +159,7 @@ async fn values(session: &Session, flag: &Flag) -> Result<Candidates> {
         "network" | "net" => return things(session, Thing::Network).await,
         "volumes-from" | "link" => return things(session, Thing::Container(States::All)).await,
         "context" | "from" => return things(session, Thing::Context).await,
+        "driver" | "volume-driver" => &["local"],
         "volume" => return Ok(Candidates { files: true, ..things(session, Thing::Volume).await? }),
         "cidfile" | "config" | "docker" | "env-file" | "file" | "iidfile" | "input" | "label-file" | "output"
         | "tlscacert" | "tlscert" | "tlskey" | "workdir" => return Ok(Candidates::files()),

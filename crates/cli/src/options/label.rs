@@ -8,7 +8,7 @@ use super::environment::{parse_file, read};
 use crate::flags::Parsed;
 
 /// Checks a value of `--label`.
-pub(super) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), String> {
     match text.split('=').next().unwrap_or_default().trim().is_empty() {
         true => Err(format!("invalid label '{text}': empty name")),
         false => Ok(()),
@@ -26,7 +26,7 @@ pub(super) fn labels(flags: &Parsed) -> Result<BTreeMap<String, String>> {
 }
 
 /// `key=value`; a key alone has an empty value.
-pub(super) fn pair(text: &str) -> (String, String) {
+pub(crate) fn pair(text: &str) -> (String, String) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     (key.to_owned(), value.to_owned())
 }

@@ -106,8 +106,7 @@ impl Owner {
 fn erase(core: &Core, container: &Container, body: &Body, volumes: bool) -> Result<()> {
     core.store.metadata().delete_container(&container.id)?;
     let files = core.store.snapshots().remove(&container.id).map(drop);
-    let removed = |volume: &str| core.events.volume("destroy", volume, &[]);
-    let volumes = if volumes { core.volumes.remove_anonymous(&body.mounts, &core.store, removed) } else { Ok(()) };
+    let volumes = if volumes { core.remove_anonymous_volumes(&container.id, &body.mounts) } else { Ok(()) };
     let shm = crate::start::remove_shm(core, &container.id);
     files.and(volumes).and(shm)
 }

@@ -20,7 +20,7 @@ impl Owner {
                 ("propagation", ""),
                 ("read/write", writable),
             ];
-            self.core.events.volume("mount", name, &more);
+            self.core.events.volume("mount", name, &self.driver_of(name), &more);
         }
     }
 
@@ -29,9 +29,14 @@ impl Owner {
         self.tell_network("disconnect");
         for mount in &self.body.mounts {
             if let Source::Volume { name, .. } = &mount.source {
-                self.core.events.volume("unmount", name, &[("container", &self.container.id)]);
+                let more = [("container", &*self.container.id)];
+                self.core.events.volume("unmount", name, &self.driver_of(name), &more);
             }
         }
+    }
+
+    fn driver_of(&self, volume: &str) -> String {
+        self.core.volumes.place(volume).1
     }
 
     fn tell_network(&self, action: &str) {

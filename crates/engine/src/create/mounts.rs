@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::MountPoint;
 use crate::spec::ContainerSpec;
+use crate::volumes::{ANONYMOUS, LOCAL, Wanted, check_name};
 
 /// A mount of a container, decided when the container was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub(crate) enum Source {
         /// `rprivate` and its relatives.
         propagation: String,
         recursive: bool,
+        /// Read-only, it leaves what is mounted below it as it is.
+        #[serde(default)]
+        only_itself: bool,
     },
     Volume {
         name: String,
@@ -40,6 +44,9 @@ pub(crate) enum Source {
         /// Fill it from the image while it is empty.
         copy: bool,
         subpath: String,
+        /// How it is made if it is not there.
+        #[serde(default)]
+        wanted: Wanted,
     },
     Tmpfs {
         /// Options for mount(2), as in `size=64m`.
@@ -56,8 +63,18 @@ impl Mount {
         self
     }
 
-    /// As `inspect` shows it. `directory` is where a volume of that name lives.
-    pub(crate) fn point(&self, directory: impl Fn(&str) -> String) -> MountPoint {
+    /// Refuses a volume that could not be made.
+    fn check_volume(&self) -> Result<()> {
+        match &self.source {
+            Source::Volume { name, wanted, .. } if matches!(wanted.driver.as_str(), "" | LOCAL) => {
+                check_name(name).map_err(|error| error.context(format!("create {name}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As `inspect` shows it. `place` is where a volume of that name lives, and its driver.
+    pub(crate) fn point(&self, place: impl Fn(&str) -> (String, String)) -> MountPoint {
         let base = MountPoint {
             destination: self.destination.clone(),
             mode: self.mode.clone(),
@@ -68,13 +85,11 @@ impl Mount {
             Source::Bind { path, propagation, .. } => {
                 MountPoint { kind: "bind".to_owned(), source: path.clone(), propagation: propagation.clone(), ..base }
             }
-            Source::Volume { name, .. } => MountPoint {
-                kind: "volume".to_owned(),
-                name: Some(name.clone()),
-                source: directory(name),
-                driver: Some("local".to_owned()),
-                ..base
-            },
+            Source::Volume { name, .. } => {
+                let (source, driver) = place(name);
+                let (name, driver) = (Some(name.clone()), Some(driver));
+                MountPoint { kind: "volume".to_owned(), name, source, driver, ..base }
+            }
             Source::Tmpfs { .. } => MountPoint { kind: "tmpfs".to_owned(), ..base },
         }
     }
@@ -91,11 +106,12 @@ pub(crate) fn plan(
     mut new_name: impl FnMut() -> String,
 ) -> Result<Vec<Mount>> {
     let host = &spec.host;
+    let by_name = Wanted { driver: host.volume_driver.clone(), ..Wanted::default() };
     let mut mounts = inherited;
     let mut given = BTreeSet::new();
     let mut explicit = Vec::new();
     for text in &host.binds {
-        explicit.push(bind::parse(text, &mut new_name)?);
+        explicit.push(bind::parse(text, &by_name, &mut new_name)?);
     }
     for mount in &host.mounts {
         explicit.push(typed::parse(mount, &mut new_name)?);
@@ -118,17 +134,21 @@ pub(crate) fn plan(
     for path in &spec.volumes {
         let destination = destination(path).map_err(|error| bind::invalid(path, error))?;
         if !given.contains(&destination) && mounts.iter().all(|mount| mount.destination != destination) {
-            mounts.push(anonymous(destination, &mut new_name));
+            let source = anonymous(&by_name, true, &mut new_name);
+            mounts.push(Mount { source, destination, read_only: false, mode: String::new() });
         }
     }
+    mounts.iter().try_for_each(Mount::check_volume)?;
     // A mount below another one has to be made after it.
     mounts.sort_by_key(|mount| mount.destination.matches('/').count());
     Ok(mounts)
 }
 
-fn anonymous(destination: String, new_name: &mut impl FnMut() -> String) -> Mount {
-    let source = Source::Volume { name: new_name(), anonymous: true, copy: true, subpath: String::new() };
-    Mount { source, destination, read_only: false, mode: String::new() }
+/// A volume that nobody named.
+fn anonymous(wanted: &Wanted, copy: bool, new_name: &mut impl FnMut() -> String) -> Source {
+    let mut wanted = wanted.clone();
+    wanted.labels.get_or_insert_default().insert(ANONYMOUS.to_owned(), String::new());
+    Source::Volume { name: new_name(), anonymous: true, copy, subpath: String::new(), wanted }
 }
 
 /// A path in the container: absolute, made clean, and not the root.

@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::launch::Sharing;
 use crate::rootfs::Root;
 use crate::spec::ContainerSpec;
-use crate::{CreateRequest, Created, names};
+use crate::{CreateRequest, Created, names, volumes};
 
 /// A container that is decided and not made yet.
 struct Draft {
@@ -39,8 +39,7 @@ impl Core {
                 self.containers().release(&name, &draft.id);
                 // Whatever was made is not mentioned anywhere; the next start would drop it, too.
                 let _ = self.store.snapshots().remove(&draft.id);
-                let removed = |volume: &str| self.events.volume("destroy", volume, &[]);
-                let _ = self.volumes.remove_anonymous(&draft.body.mounts, &self.store, removed);
+                let _ = self.remove_anonymous_volumes(&draft.id, &draft.body.mounts);
                 Err(error)
             }
         }
@@ -128,7 +127,9 @@ impl Core {
 
     fn make(self: &Arc<Self>, draft: &Draft, name: &str) -> Result<()> {
         let overlay = self.store.snapshots().prepare(&draft.id, draft.layer.as_ref())?;
-        let made = |volume: &str| self.events.volume("create", volume, &[]);
+        // Until the container is in the index and so is known to use them.
+        let _hold = self.volumes.hold(volumes::names(&draft.body.mounts).map(str::to_owned));
+        let made = |volume: &str, driver: &str| self.events.volume("create", volume, driver, &[]);
         self.volumes.prepare(&draft.body.mounts, || Root::of_overlay(&overlay), made)?;
         let condition = Condition::default();
         self.store.metadata().insert_container(&ContainerRecord {
@@ -151,11 +152,12 @@ impl Core {
 
     /// The first view of a container that does not run.
     pub(crate) fn view(&self, name: String, body: Body, condition: Condition) -> View {
-        let data = |volume: &str| self.volumes.data(volume).to_string_lossy().into_owned();
         View {
             name,
             spec: Arc::clone(&body.spec),
-            points: Arc::new(body.mounts.iter().map(|mount| mount.point(data)).collect()),
+            points: Arc::new(
+                body.mounts.iter().map(|mount| mount.point(|volume| self.volumes.place(volume))).collect(),
+            ),
             body: Arc::new(body),
             condition,
             pid: 0,

@@ -130,13 +130,18 @@ fn devpts(tty_group: bool) -> Entry {
 fn user(mount: &Mount, around: &Surroundings<'_>) -> Entry {
     let access = if mount.read_only { "ro" } else { "rw" };
     match &mount.source {
-        Source::Bind { path, propagation, recursive, .. } => {
+        Source::Bind { path, propagation, recursive, only_itself, .. } => {
             let bind = if *recursive { "rbind" } else { "bind" };
-            entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation, access])
+            let mut entry = entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation, access]);
+            if mount.read_only && *recursive && !only_itself {
+                entry.options.push("rro".to_owned());
+            }
+            entry
         }
         Source::Volume { name, subpath, .. } => {
             let path = around.volumes.join(name).join("_data");
             let mut entry = entry(&mount.destination, "bind", Some(path), &["rbind", "rprivate", access]);
+            entry.options.extend(mount.read_only.then(|| "rro".to_owned()));
             // The runtime finds it, in the moment when it mounts: containers write there, links to the host among the rest.
             entry.options.extend((!subpath.is_empty()).then(|| format!("x-dhow.subpath={subpath}")));
             entry

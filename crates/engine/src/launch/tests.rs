@@ -84,13 +84,25 @@ fn a_container_with_everything_else() {
     host.resources.device_cgroup_rules = vec!["c 7:* rmw".into()];
     let mounts = [
         Mount {
-            source: Source::Bind { path: "/srv".into(), create: true, propagation: "rshared".into(), recursive: true },
+            source: Source::Bind {
+                path: "/srv".into(),
+                create: true,
+                propagation: "rshared".into(),
+                recursive: true,
+                only_itself: false,
+            },
             destination: "/etc/hosts".into(),
             read_only: true,
             mode: "ro".into(),
         },
         Mount {
-            source: Source::Volume { name: "v".into(), anonymous: false, copy: true, subpath: "sub".into() },
+            source: Source::Volume {
+                name: "v".into(),
+                anonymous: false,
+                copy: true,
+                subpath: "sub".into(),
+                wanted: Default::default(),
+            },
             destination: "/dev/shm".into(),
             read_only: false,
             mode: "z".into(),

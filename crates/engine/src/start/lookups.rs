@@ -154,7 +154,13 @@ mod tests {
     use super::*;
 
     fn bind(path: &str, create: bool) -> Mount {
-        let source = Source::Bind { path: path.into(), create, propagation: "rprivate".into(), recursive: true };
+        let source = Source::Bind {
+            path: path.into(),
+            create,
+            propagation: "rprivate".into(),
+            recursive: true,
+            only_itself: false,
+        };
         Mount { source, destination: "/x".into(), read_only: false, mode: String::new() }
     }
 

@@ -58,7 +58,7 @@ async fn disk_usage(call: Call) -> Result<Response> {
         usage.images = images.into_iter().map(|image| used_image(&call, image, &sizes)).collect();
     }
     if wanted("volume") {
-        usage.volumes = volume::all(&call).await?;
+        usage.volumes = volume::usage(&call).await?;
     }
     json(&usage)
 }

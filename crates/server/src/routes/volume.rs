@@ -1,25 +1,63 @@
-//! Volumes and plugins, which clients look at although there are none to manage yet.
+//! Volumes, and the plugins that clients look at although there are none to manage.
 
-use dhow_api::volume::{ListResponse, Volume};
+use dhow_api::volume::{CreateRequest, ListResponse, PruneResponse, Volume};
+use dhow_engine::{EventKind, VolumePrune};
 use dhow_errdefs::{Error, Result};
+use hyper::StatusCode;
 
 use super::route;
-use crate::http::{Call, Response, Route, json};
+use crate::http::{Call, Response, Route, json, no_content, plain_json};
+use crate::wire::{null_if_empty, volume};
 
 pub(crate) const ROUTES: &[Route] = &[
+    route!(POST "/volumes/create" => create),
     route!(GET "/volumes" => list),
+    route!(POST "/volumes/prune" => prune),
     route!(GET "/volumes/{name}" => inspect),
+    route!(PUT "/volumes/{name}" => update),
+    route!(DELETE "/volumes/{name}" => remove),
     route!(GET "/plugins" => plugins),
     route!(GET "/plugins/{name..}/json" => inspect_plugin),
 ];
 
+async fn create(mut call: Call) -> Result<Response> {
+    let request: CreateRequest = call.json().await?;
+    if request.cluster_volume_spec.is_some() {
+        return Err(Error::unavailable(
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to \
+             swarm and try again.",
+        ));
+    }
+    let made = call.engine().volume_create(volume::request(request)).await?;
+    plain_json(StatusCode::CREATED, &volume::volume(made))
+}
+
 async fn list(call: Call) -> Result<Response> {
-    json(&ListResponse { volumes: all(&call).await?, warnings: None })
+    let volumes = call.engine().volume_list(&call.filters()?).await?;
+    json(&ListResponse { volumes: volumes.into_iter().map(volume::volume).collect(), warnings: None })
 }
 
 /// `docker inspect` asks for a volume of that name when there is no container, image or network.
 async fn inspect(call: Call) -> Result<Response> {
-    Err(Error::not_found(format!("get {}: no such volume", call.name)))
+    json(&volume::volume(call.engine().volume_inspect(&call.name).await?))
+}
+
+/// Volumes of clusters can be changed, and there are none.
+async fn update(_: Call) -> Result<Response> {
+    Err(Error::unavailable("volume update only valid for cluster volumes, but swarm is unavailable"))
+}
+
+async fn remove(call: Call) -> Result<Response> {
+    call.engine().volume_remove(&call.name, call.query.flag("force")).await?;
+    Ok(no_content())
+}
+
+async fn prune(call: Call) -> Result<Response> {
+    // Before 1.42 there was no difference between volumes that somebody named and others.
+    let options = VolumePrune::from_filters(call.filters()?, !call.version.at_least(42))?;
+    let pruned = call.engine().volume_prune(options).await?;
+    call.engine().pruned(EventKind::Volume, pruned.reclaimed);
+    json(&PruneResponse { volumes_deleted: null_if_empty(pruned.volumes), space_reclaimed: pruned.reclaimed })
 }
 
 async fn plugins(_: Call) -> Result<Response> {
@@ -30,7 +68,7 @@ async fn inspect_plugin(call: Call) -> Result<Response> {
     Err(Error::not_found(format!("plugin {:?} not found", call.name)))
 }
 
-/// Every volume.
-pub(super) async fn all(_: &Call) -> Result<Vec<Volume>> {
-    Ok(Vec::new())
+/// The volumes whose bytes can be counted, with those.
+pub(super) async fn usage(call: &Call) -> Result<Vec<Volume>> {
+    Ok(call.engine().volume_usage().await?.into_iter().map(volume::counted).collect())
 }

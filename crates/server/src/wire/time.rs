@@ -11,6 +11,11 @@ pub(crate) fn text(time: Option<Timestamp>) -> String {
     time.map_or_else(|| NEVER.to_owned(), |time| time.to_string())
 }
 
+/// RFC 3339 in whole seconds.
+pub(crate) fn seconds(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| NEVER.to_owned(), |time| format!("{time:.0}"))
+}
+
 /// RFC 3339 with nine digits of the second, so that lines stay aligned.
 pub(crate) fn fixed_nanos(time: Timestamp) -> String {
     format!("{time:.9}")

@@ -10,6 +10,7 @@ mod execs;
 mod images;
 mod protocol;
 mod streams;
+mod volumes;
 mod world;
 
 use std::ffi::OsString;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn tests() -> impl Iterator<Item = Test> {
-    [protocol::TESTS, images::TESTS, containers::TESTS, attach::TESTS, execs::TESTS, streams::TESTS]
+    [protocol::TESTS, images::TESTS, containers::TESTS, attach::TESTS, execs::TESTS, streams::TESTS, volumes::TESTS]
         .into_iter()
         .flatten()
         .copied()

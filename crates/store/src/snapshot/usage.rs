@@ -18,7 +18,10 @@ pub struct Usage {
 }
 
 /// Walks a tree that may change meanwhile: what vanishes is not counted, nor is what is so deep that no path leads there.
-pub(crate) fn of(root: &Path) -> io::Result<Usage> {
+///
+/// # Errors
+/// What the file system says of the folder itself.
+pub fn of(root: &Path) -> io::Result<Usage> {
     let mut usage = Usage::default();
     let mut linked = HashSet::new();
     let mut folders = vec![root.to_path_buf()];

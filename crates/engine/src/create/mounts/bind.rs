@@ -2,11 +2,11 @@
 
 use dhow_errdefs::{Error, Result};
 
-use super::{Mount, PROPAGATIONS, Source, clean, destination};
-use crate::create::is_restricted_name;
+use super::{Mount, PROPAGATIONS, Source, anonymous, clean, destination};
+use crate::volumes::Wanted;
 
-/// Reads one `-v`.
-pub(super) fn parse(text: &str, new_name: &mut impl FnMut() -> String) -> Result<Mount> {
+/// Reads one `-v`. `wanted` is how volumes are made that are not there.
+pub(super) fn parse(text: &str, wanted: &Wanted, new_name: &mut impl FnMut() -> String) -> Result<Mount> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts[..] {
         [target] => ("", target, ""),
@@ -22,16 +22,12 @@ pub(super) fn parse(text: &str, new_name: &mut impl FnMut() -> String) -> Result
     let options = Options::parse(options, bind)?;
     let source = if bind {
         let propagation = options.propagation.unwrap_or("rprivate").to_owned();
-        Source::Bind { path: clean(source), create: true, propagation, recursive: true }
+        Source::Bind { path: clean(source), create: true, propagation, recursive: true, only_itself: false }
     } else if source.is_empty() {
-        Source::Volume { name: new_name(), anonymous: true, copy: options.copy, subpath: String::new() }
-    } else if is_restricted_name(source) {
-        Source::Volume { name: source.to_owned(), anonymous: false, copy: options.copy, subpath: String::new() }
+        anonymous(wanted, options.copy, new_name)
     } else {
-        return Err(Error::invalid(format!(
-            "create {source}: \"{source}\" includes invalid characters for a local volume name, only \
-             \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
-        )));
+        let (name, wanted) = (source.to_owned(), wanted.clone());
+        Source::Volume { name, anonymous: false, copy: options.copy, subpath: String::new(), wanted }
     };
     let mode = if bind || !options.text.is_empty() { options.text } else { "z" };
     Ok(Mount { source, destination, read_only: options.read_only, mode: mode.to_owned() })

@@ -1,10 +1,12 @@
 //! `--mount`.
 
+use std::collections::BTreeMap;
+
 use dhow_errdefs::{Error, Result};
 
-use super::{Mount, PROPAGATIONS, Source, clean, destination};
-use crate::create::is_restricted_name;
-use crate::spec::{MountSpec, TmpfsOptions};
+use super::{Mount, PROPAGATIONS, Source, anonymous, clean, destination};
+use crate::spec::{BindOptions, MountSpec, TmpfsOptions};
+use crate::volumes::Wanted;
 
 /// Reads one `--mount`. Whether a bind's source exists is checked by the caller, who may look.
 pub(super) fn parse(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<Mount> {
@@ -38,6 +40,7 @@ fn bind(mount: &MountSpec) -> Result<Source> {
         return Err(Error::invalid("field VolumeOptions must not be specified"));
     }
     let options = mount.bind.clone().unwrap_or_default();
+    check_read_only(mount.read_only, &options)?;
     let propagation = match options.propagation.as_str() {
         "" => "rprivate",
         given if PROPAGATIONS.contains(&given) => given,
@@ -48,7 +51,20 @@ fn bind(mount: &MountSpec) -> Result<Source> {
         create: options.create_mountpoint,
         propagation: propagation.to_owned(),
         recursive: !options.non_recursive,
+        only_itself: options.read_only_non_recursive,
     })
+}
+
+/// What is said about read-only mounts below a mount makes sense for one that is read-only itself.
+fn check_read_only(read_only: bool, options: &BindOptions) -> Result<()> {
+    let (less, more) = (options.read_only_non_recursive, options.read_only_force_recursive);
+    let conflict = match (read_only, less, more) {
+        (false, true, _) => "!ReadOnly && BindOptions.ReadOnlyNonRecursive",
+        (false, _, true) => "!ReadOnly && BindOptions.ReadOnlyForceRecursive",
+        (_, true, true) => "BindOptions.ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(format!("mount options conflict: {conflict}")))
 }
 
 fn volume(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<Source> {
@@ -56,21 +72,28 @@ fn volume(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<So
         return Err(Error::invalid("field BindOptions must not be specified"));
     }
     let options = mount.volume.clone().unwrap_or_default();
-    if !matches!(options.driver.as_str(), "" | "local") || !options.driver_options.is_empty() {
-        return Err(Error::not_implemented(format!("volume driver {} with options", options.driver)));
+    let named = !mount.source.is_empty();
+    if !named && !options.subpath.is_empty() {
+        return Err(Error::invalid("must not set Subpath when using anonymous volumes"));
+    }
+    if !named && mount.read_only {
+        return Err(Error::invalid("must not set ReadOnly mode when using anonymous volumes"));
     }
     if options.subpath.split('/').any(|part| part == "..") || options.subpath.starts_with('/') {
         return Err(Error::invalid("subpath must be a relative path within the volume"));
     }
-    let anonymous = mount.source.is_empty();
-    if !anonymous && !is_restricted_name(&mount.source) {
-        return Err(Error::invalid(format!(
-            "\"{}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed",
-            mount.source
-        )));
+    let wanted =
+        Wanted { driver: options.driver, labels: given(options.labels), options: given(options.driver_options) };
+    if !named {
+        return Ok(anonymous(&wanted, !options.no_copy, new_name));
     }
-    let name = if anonymous { new_name() } else { mount.source.clone() };
-    Ok(Source::Volume { name, anonymous, copy: !options.no_copy, subpath: options.subpath })
+    let (name, copy) = (mount.source.clone(), !options.no_copy);
+    Ok(Source::Volume { name, anonymous: false, copy, subpath: options.subpath, wanted })
+}
+
+/// What a client left out and what it left empty are the same here.
+fn given(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    (!map.is_empty()).then_some(map)
 }
 
 fn tmpfs(options: Option<&TmpfsOptions>) -> Vec<String> {

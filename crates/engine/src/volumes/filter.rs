@@ -1,0 +1,111 @@
+//! `--filter` of `volume ls`.
+
+use dhow_errdefs::{Error, Result};
+use regex_lite::Regex;
+
+use super::Volume;
+use crate::Filters;
+
+/// Filters, read and checked. All keys have to match, of each key any value (of `label` all).
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    dangling: Option<bool>,
+    drivers: Vec<String>,
+    labels: Vec<String>,
+    names: Vec<String>,
+}
+
+impl Filter {
+    pub(super) fn new(filters: &Filters) -> Result<Self> {
+        let mut filter = Self::default();
+        for (key, values) in filters {
+            match key.as_str() {
+                "dangling" => filter.dangling = truth(values)?,
+                "driver" => filter.drivers.clone_from(values),
+                "label" => filter.labels.clone_from(values),
+                "name" => filter.names.clone_from(values),
+                _ => return Err(Error::invalid(format!("invalid filter '{key}'"))),
+            }
+        }
+        Ok(filter)
+    }
+
+    pub(super) fn matches(&self, volume: &Volume) -> bool {
+        self.dangling.is_none_or(|dangling| dangling == (volume.users == 0))
+            && (self.drivers.is_empty() || self.drivers.contains(&volume.driver))
+            && self.labels.iter().all(|label| has_label(volume, label))
+            && (self.names.is_empty() || self.names.iter().any(|name| named(volume, name)))
+    }
+}
+
+/// An expression that is none is taken by its text alone.
+fn named(volume: &Volume, pattern: &str) -> bool {
+    volume.name == pattern || Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(&volume.name))
+}
+
+/// Whether a volume has a label, `name` or `name=value`.
+pub(super) fn has_label(volume: &Volume, wanted: &str) -> bool {
+    let (name, value) = wanted.split_once('=').map_or((wanted, None), |(name, value)| (name, Some(value)));
+    let found = volume.labels.as_ref().and_then(|labels| labels.get(name));
+    found.is_some_and(|found| value.is_none_or(|value| value == found))
+}
+
+/// Docker takes these words, and several values only if they mean the same.
+fn truth(values: &[String]) -> Result<Option<bool>> {
+    let mut truth = None;
+    for value in values {
+        let this = match value.as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+            _ => return Err(wrong(values)),
+        };
+        if truth.replace(this).is_some_and(|before| before != this) {
+            return Err(wrong(values));
+        }
+    }
+    Ok(truth)
+}
+
+fn wrong(values: &[String]) -> Error {
+    Error::invalid(format!("invalid filter 'dangling=[{}]'", values.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn matches(pairs: &[(&str, &str)]) -> Result<bool> {
+        let mut filters = Filters::new();
+        for (key, value) in pairs {
+            filters.entry((*key).to_owned()).or_default().push((*value).to_owned());
+        }
+        let volume = Volume {
+            name: "data-1".into(),
+            driver: "local".into(),
+            labels: Some(BTreeMap::from([("tier".into(), "back".into())])),
+            users: 1,
+            ..Volume::default()
+        };
+        Ok(Filter::new(&filters)?.matches(&volume))
+    }
+
+    #[test]
+    fn keys_narrow_and_values_widen() {
+        assert!(matches(&[]).unwrap());
+        assert!(matches(&[("dangling", "false"), ("driver", "local"), ("driver", "x")]).unwrap());
+        assert!(matches(&[("label", "tier"), ("label", "tier=back"), ("name", "^data")]).unwrap());
+        assert!(matches(&[("name", "other"), ("name", "ta-")]).unwrap());
+        for miss in [("dangling", "1"), ("driver", "x"), ("label", "tier=x"), ("label", "x"), ("name", "^ata")] {
+            assert!(!matches(&[miss]).unwrap(), "{miss:?}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_dockers_words() {
+        let refusal = |pairs: &[(&str, &str)]| matches(pairs).unwrap_err().to_string();
+        assert_eq!(refusal(&[("color", "red")]), "invalid filter 'color'");
+        assert_eq!(refusal(&[("dangling", "maybe")]), "invalid filter 'dangling=[maybe]'");
+        assert!(matches(&[("dangling", "true"), ("dangling", "false")]).is_err());
+    }
+}

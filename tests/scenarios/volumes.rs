@@ -1,0 +1,265 @@
+//! Volumes: made, listed, used, shared, removed; with both command lines.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use dhow_testkit::{Outcome, World, finish, finish_with_input};
+
+use crate::busybox;
+
+/// Runs the same words with both command lines, which must print the same.
+#[track_caller]
+fn same(world: &World, args: &[&str]) -> Outcome {
+    let [ours, stock] = [world.dhow(args), world.docker(args)];
+    assert_eq!((ours.code(), ours.stdout()), (stock.code(), stock.stdout()), "{args:?}");
+    ours
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome) -> &Outcome {
+    assert_ne!(outcome.code(), 0, "{outcome:?}");
+    outcome
+}
+
+/// A file system of its own on a folder, as long as the test runs.
+struct Tmpfs<'a>(&'a Path);
+
+impl<'a> Tmpfs<'a> {
+    fn at(folder: &'a Path) -> Self {
+        finish(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(folder)).exits(0);
+        Self(folder)
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        finish(Command::new("umount").arg(self.0));
+    }
+}
+
+#[test]
+fn a_volume_is_made_shown_listed_and_removed() {
+    let world = busybox();
+    let data = |name: &str| world.data_root().join("volumes").join(name).join("_data").display().to_string();
+    assert_eq!(world.dhow(&["volume", "create", "--label", "tier=back", "one"]).ok(), "one");
+    assert_eq!(world.docker(&["volume", "create", "-d", "local", "two"]).ok(), "two");
+    assert_eq!(world.dhow(&["volume", "create", "one"]).ok(), "one");
+    let anonymous = world.docker(&["volume", "create"]).ok();
+    assert_eq!(anonymous.len(), 64);
+    let template = "{{.Name}} {{.Driver}} {{.Scope}} {{.Mountpoint}} {{json .Labels}} {{json .Options}}";
+    let shown = same(&world, &["volume", "inspect", "-f", template, "one", "two", &anonymous]).ok();
+    let lines = [
+        format!("one local local {} {{\"tier\":\"back\"}} null", data("one")),
+        format!("two local local {} null null", data("two")),
+        format!("{anonymous} local local {} {{\"com.docker.volume.anonymous\":\"\"}} null", data(&anonymous)),
+    ];
+    assert_eq!(shown, lines.join("\n"));
+    same(&world, &["volume", "inspect", "one"]);
+    same(&world, &["volume", "ls"]);
+    same(&world, &["volume", "ls", "--format", "json", "--filter", "name=one"]);
+    same(&world, &["volume", "ls", "--format", "table {{.Name}}\t{{.Label \"tier\"}}\t{{.Mountpoint}}"]);
+    same(&world, &["volume", "ls", "--cluster"]);
+    world.dhow(&["create", "--name", "user", "-v", "two:/data", "busybox"]).exits(0);
+    for (filter, names) in [
+        ("dangling=false", "two"),
+        ("label=tier=back", "one"),
+        ("name=^t", "two"),
+        ("driver=nobody", ""),
+        ("label=com.docker.volume.anonymous", &anonymous),
+    ] {
+        assert_eq!(same(&world, &["volume", "ls", "-q", "--filter", filter]).ok(), names, "{filter}");
+    }
+    let id = world.inspect("user", "{{.Id}}");
+    for outcome in [world.dhow(&["volume", "rm", "two", "-f"]), world.docker(&["volume", "rm", "two"])] {
+        outcome.exits(1).says(&format!("remove two: volume is in use - [{id}]"));
+    }
+    assert_eq!(same(&world, &["volume", "rm", "-f", "nothing"]).ok(), "nothing");
+    world.dhow(&["volume", "rm", "one", &anonymous]).exits(0);
+    world.dhow(&["rm", "-v", "user"]).exits(0);
+    assert_eq!(world.docker(&["volume", "rm", "two"]).ok(), "two");
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "");
+}
+
+#[test]
+fn mistakes_are_told_in_dockers_words() {
+    let world = busybox();
+    world.dhow(&["volume", "create", "data"]).exits(0);
+    let characters = "includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If \
+                      you intended to pass a host directory, use absolute path";
+    for (args, words) in [
+        (&["volume", "create", "a/b"][..], format!("create a/b: \"a/b\" {characters}")),
+        (&["volume", "create", "a"], "create a: volume name is too short".into()),
+        (
+            &["volume", "create", "-d", "none", "xx"],
+            "create xx: error looking up volume plugin none: plugin \"none\" not found".into(),
+        ),
+        (&["volume", "inspect", "nothing"], "get nothing: no such volume".into()),
+        (&["volume", "rm", "nothing"], "get nothing: no such volume".into()),
+        (&["volume", "ls", "--filter", "color=red"], "invalid filter 'color'".into()),
+        (&["volume", "ls", "--filter", "dangling=maybe"], "invalid filter 'dangling=[maybe]'".into()),
+        (&["volume", "prune", "-f", "--filter", "until=1h"], "invalid filter 'until'".into()),
+        (&["volume", "update", "data"], "can only update cluster volumes".into()),
+        (&["volume", "create", "--scope", "multi", "xx"], "This node is not a swarm manager.".into()),
+        (
+            &["volume", "create", "--name", "one", "two"],
+            "conflicting options: cannot specify a volume-name through both --name".into(),
+        ),
+    ] {
+        for outcome in [world.dhow(args), world.docker(args)] {
+            outcome.exits(1).says(&words);
+        }
+    }
+    for (args, words) in [
+        (&["-v", "a/b:/x"][..], format!("create a/b: \"a/b\" {characters}")),
+        (&["--mount", "type=volume,src=../x,dst=/x"], "create ../x: \"../x\" includes".into()),
+        (
+            &["--volume-driver", "none", "-v", "xx:/x"],
+            "error looking up volume plugin none: plugin \"none\" not found".into(),
+        ),
+        (&["--mount", "type=volume,src=xx,dst=/x,volume-driver=none"], "plugin \"none\" not found".into()),
+        (&["--mount", "type=volume,dst=/x,readonly"], "must not set ReadOnly mode when using anonymous volumes".into()),
+        (
+            &["--mount", "type=volume,dst=/x,volume-subpath=y"],
+            "must not set Subpath when using anonymous volumes".into(),
+        ),
+        (
+            &["--mount", "type=volume,src=xx,dst=/x,volume-subpath=../y"],
+            "subpath must be a relative path within the volume".into(),
+        ),
+        (&["-v", "data:/x:nope"], "invalid mode: nope".into()),
+        (&["-v", "data:/x", "--mount", "type=tmpfs,dst=/x"], "Duplicate mount point: /x".into()),
+        (&["--volumes-from", "nobody"], "No such container: nobody".into()),
+        (&["--volumes-from", "nobody:rx"], "invalid mode: rx".into()),
+    ] {
+        for client in [World::dhow, World::docker] {
+            let line = [&["create"], args, &["busybox"]].concat();
+            refused(&client(&world, &line)).says(&words);
+        }
+    }
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "data");
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
+}
+
+#[test]
+fn a_prune_takes_anonymous_volumes_unless_all_are_meant_and_never_one_in_use() {
+    let mut world = busybox();
+    world.dhow(&["run", "-d", "--name", "user", "-v", "/used", "busybox", "sleep", "1000"]).exits(0);
+    let used = world.inspect("user", "{{(index .Mounts 0).Name}}");
+    for name in ["named", "kept"] {
+        world.dhow(&["volume", "create", "--label", &format!("is={name}"), name]).exits(0);
+    }
+    world
+        .dhow(&["run", "--name", "writer", "-v", "/x", "busybox", "sh", "-c", "head -c 3000 /dev/zero > /x/f"])
+        .exits(0);
+    let dangling = world.inspect("writer", "{{(index .Mounts 0).Name}}");
+    world.dhow(&["rm", "writer"]).exits(0);
+    // An engine that has forgotten who uses what would delete under a running container (moby#38883).
+    world.crash_engine();
+    world.start_engine();
+    let refused = finish_with_input(&mut world.command(&["volume", "prune"]), b"n\n".to_vec());
+    refused.exits(1).says("volume prune has been cancelled");
+    let stock = finish_with_input(&mut world.stock_command(&["volume", "prune"]), b"n\n".to_vec());
+    assert_eq!(refused.stdout(), stock.stdout());
+    let pruned = world.docker(&["volume", "prune", "-f"]).stdout();
+    assert_eq!(pruned, format!("Deleted Volumes:\n{dangling}\n\nTotal reclaimed space: 3kB\n"));
+    let pruned = world.dhow(&["volume", "prune", "-f", "-a", "--filter", "label!=is=kept"]).stdout();
+    assert_eq!(pruned, "Deleted Volumes:\nnamed\n\nTotal reclaimed space: 0B\n");
+    assert_eq!(world.dhow(&["volume", "ls", "-q", "--filter", "name=kept"]).ok(), "kept");
+    world.dhow(&["exec", "user", "touch", "/used/still-there"]).exits(0);
+    assert!(world.data_root().join("volumes").join(used).join("_data/still-there").exists());
+}
+
+#[test]
+fn containers_share_volumes_and_the_last_one_takes_an_anonymous_one() {
+    let world = busybox();
+    world
+        .dhow(&[
+            "create",
+            "--name",
+            "owner",
+            "-v",
+            "/data",
+            "-v",
+            "named:/named:ro",
+            "--volume-driver",
+            "local",
+            "busybox",
+        ])
+        .exits(0);
+    let name = world.inspect("owner", "{{range .Mounts}}{{if eq .Destination \"/data\"}}{{.Name}}{{end}}{{end}}");
+    world.dhow(&["run", "--volumes-from", "owner", "busybox", "sh", "-c", "echo x > /data/x"]).exits(0);
+    world
+        .docker(&["run", "--rm", "--volumes-from", "owner:ro", "busybox", "touch", "/data/y"])
+        .exits(1)
+        .says("Read-only");
+    world.dhow(&["run", "--rm", "--volumes-from", "owner", "busybox", "touch", "/named/y"]).exits(1).says("Read-only");
+    world.dhow(&["create", "--name", "heir", "--volumes-from", "owner", "busybox", "cat", "/data/x"]).exits(0);
+    // It is not the owner's any more as long as others use it.
+    world.dhow(&["rm", "-v", "owner"]).exits(0);
+    assert_eq!(world.dhow(&["start", "-a", "heir"]).ok(), "x");
+    assert_eq!(
+        world.dhow(&["ps", "-a", "--filter", &format!("volume={name}"), "--format", "{{.Names}}"]).ok().lines().count(),
+        2
+    );
+    let mounts = world.dhow(&["ps", "-a", "--no-trunc", "--filter", "name=heir", "--format", "{{.Mounts}}"]).ok();
+    assert!(mounts.contains(&name) && mounts.contains("named"), "{mounts}");
+    let created = world.dhow(&["create", "--mount", "type=volume,dst=/a,volume-label=is=it", "busybox"]).ok();
+    let labelled = world.inspect(&created, "{{(index .Mounts 0).Name}}");
+    let labels = world.docker(&["volume", "inspect", "-f", "{{json .Labels}}", &labelled]).ok();
+    assert_eq!(labels, "{\"com.docker.volume.anonymous\":\"\",\"is\":\"it\"}");
+    world.dhow(&["rm", "-v", &created]).exits(0);
+    world.dhow(&["volume", "inspect", &labelled]).exits(1);
+}
+
+#[test]
+fn parts_of_volumes_and_what_the_image_has_there() {
+    let world = busybox();
+    let run = |args: &[&str]| world.dhow(&[&["run", "--rm"], args].concat());
+    run(&["-v", "bin:/bin", "busybox", "true"]).exits(0);
+    assert!(world.data_root().join("volumes/bin/_data/busybox").exists());
+    run(&["--mount", "src=empty,dst=/etc,volume-nocopy", "busybox", "ls", "-A", "/etc"]).exits(0);
+    assert!(!world.data_root().join("volumes/empty/_data/passwd").exists());
+    run(&["-v", "parts:/p", "busybox", "sh", "-c", "mkdir -p /p/a/b; echo deep > /p/a/b/file; ln -s /etc /p/out"])
+        .exits(0);
+    let mount = "src=parts,dst=/x,volume-subpath=a/b";
+    assert_eq!(run(&["--mount", mount, "busybox", "cat", "/x/file"]).ok(), "deep");
+    let stock = world.docker(&["run", "--rm", "--mount", mount, "busybox", "cat", "/x/file"]);
+    assert_eq!(stock.ok(), "deep");
+    for missing in ["nothing", "out/hostname"] {
+        refused(&run(&["--mount", &format!("src=parts,dst=/x,volume-subpath={missing}"), "busybox", "true"]));
+    }
+}
+
+#[test]
+fn binds_are_read_only_all_the_way_down_unless_somebody_says_otherwise() {
+    let world = busybox();
+    let (outer, below) = (world.path().join("outer"), world.path().join("outer/below"));
+    fs::create_dir_all(&below).expect("made");
+    let _below = Tmpfs::at(&below);
+    let source = format!("type=bind,src={},dst=/x,readonly", outer.display());
+    let touch = |world: &World, client: fn(&World, &[&str]) -> Outcome, more: &str, file: &str| {
+        let mount = format!("{source}{more}");
+        client(world, &["run", "--rm", "--mount", &mount, "busybox", "touch", file]).code()
+    };
+    for client in [World::dhow, World::docker] {
+        assert_eq!(touch(&world, client, "", "/x/file"), 1);
+        assert_eq!(touch(&world, client, "", "/x/below/file"), 1);
+        assert_eq!(touch(&world, client, ",bind-recursive=readonly,bind-propagation=rprivate", "/x/below/file"), 1);
+        assert_eq!(touch(&world, client, ",bind-recursive=writable", "/x/below/file"), 0);
+        assert!(below.join("file").exists());
+        fs::remove_file(below.join("file")).expect("it is there");
+        // Not bound along, it is the folder below the mount that is seen.
+        assert_eq!(touch(&world, client, ",bind-recursive=disabled", "/x/below/file"), 1);
+    }
+    for (options, words) in [
+        ("bind-recursive=nonsense", "invalid value for bind-recursive"),
+        ("bind-recursive=readonly", "requires 'readonly' to be specified in conjunction"),
+        ("bind-recursive=readonly,readonly", "requires 'bind-propagation=rprivate' to be specified in conjunction"),
+    ] {
+        let mount = format!("type=bind,src={},dst=/x,{options}", outer.display());
+        for client in [World::dhow, World::docker] {
+            refused(&client(&world, &["create", "--mount", &mount, "busybox"])).says(words);
+        }
+    }
+}
