@@ -23,6 +23,6 @@ impl Client {
     /// Removes a volume; with `force` one that is not there is gone already.
     pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
         let query = Query::default().with_flag("force", force);
-        self.delete(&format!("/volumes/{}", segment(name))).query(query).done().await
+        self.delete(format!("/volumes/{}", segment(name))).query(query).done().await
     }
 }
