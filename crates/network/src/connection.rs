@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dns::Named;
 use crate::firewall::{Member, Redirect};
 use crate::model::{Endpoint, EndpointSpec, Network, PortBinding, Published};
 
@@ -16,6 +17,10 @@ pub struct Request<'a> {
     pub places: Vec<Place>,
     /// Ports to publish.
     pub bindings: Vec<PortBinding>,
+    /// What others call it in networks that somebody made, beside the aliases of each place: its name first.
+    pub names: Vec<String>,
+    /// Name servers for what is no name of a container's.
+    pub servers: Vec<IpAddr>,
 }
 
 /// A place in a network that is asked for.
@@ -39,6 +44,8 @@ pub struct Attachment {
     pub priority: i64,
     /// Name of the network.
     pub network_name: String,
+    /// What others call the container there; empty in networks without names.
+    pub names: Vec<String>,
 }
 
 /// All of a container's places, and its published ports. Kept beside the container while it runs, so that an engine that
@@ -50,9 +57,17 @@ pub struct Connection {
     pub attachments: Vec<Attachment>,
     /// Its published ports.
     pub published: Vec<Published>,
+    /// Name servers for what is no name of a container's.
+    pub servers: Vec<IpAddr>,
 }
 
 impl Attachment {
+    pub(crate) fn named(&self, container: &str) -> Option<Named> {
+        let named =
+            || Named { container: container.to_owned(), names: self.names.clone(), addresses: self.addresses() };
+        (!self.names.is_empty()).then(named)
+    }
+
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         let ipv4 = self.endpoint.ipv4.map(|(address, _)| IpAddr::V4(address));
         let ipv6 = self.endpoint.ipv6.map(|(address, _)| IpAddr::V6(address));
@@ -80,6 +95,17 @@ impl Connection {
         };
         let order = |attachment: &&Attachment| (-attachment.priority, attachment.network_name.clone());
         self.attachments.iter().filter(leads_out).min_by_key(order)
+    }
+
+    /// The networks in which it has names, in order.
+    pub(crate) fn naming(&self) -> Vec<String> {
+        let with_names = self.attachments.iter().filter(|attachment| !attachment.names.is_empty());
+        with_names.map(|attachment| attachment.endpoint.network.clone()).collect()
+    }
+
+    /// Whom to ask for other names: nobody, where there is no way out.
+    pub(crate) fn usable_servers(&self) -> Vec<IpAddr> {
+        if self.way_out(false).or(self.way_out(true)).is_some() { self.servers.clone() } else { Vec::new() }
     }
 
     /// Where published ports lead to. Only a bridge has the host in between.

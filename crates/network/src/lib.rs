@@ -6,6 +6,7 @@
 pub mod model;
 
 mod connection;
+pub mod dns;
 mod driver;
 mod firewall;
 pub mod ipam;

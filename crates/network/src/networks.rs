@@ -1,5 +1,6 @@
 //! Everything that one engine has of networks in the kernel.
 
+mod change;
 mod connect;
 mod live;
 mod restore;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::Result;
 
+use crate::dns::Directory;
 use crate::driver::Bridges;
 use crate::firewall::Firewall;
 use crate::ipam::{BlockPool, free_block};
@@ -34,6 +36,7 @@ pub struct Networks {
     settings: Settings,
     bridges: Bridges,
     firewall: Firewall,
+    directory: Arc<Directory>,
     live: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
     containers: Mutex<HashMap<String, Held>>,
 }
@@ -45,6 +48,7 @@ impl Networks {
         Self {
             bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone()),
             firewall: Firewall::new(format!("dhow-{}", settings.engine)),
+            directory: Arc::default(),
             settings,
             live: Mutex::default(),
             containers: Mutex::default(),

@@ -21,10 +21,15 @@ use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 fn main() {
     dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).expect("the tests run as root");
     busybox(&["ip", "link", "set", "lo", "up"]);
+    // Its threads are in the namespace, as they are made behind the move.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _entered = runtime.enter();
     type Check = fn(&Networks);
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 8] = [
         ("neighbours_reach_each_other_and_networks_do_not", neighbours),
         ("published_ports_from_everywhere", published_ports),
+        ("names_are_found_where_they_are_known", names),
+        ("a_container_that_runs_comes_and_goes", changes),
         ("an_internal_network_has_no_way_out", internal),
         ("nobody_takes_a_neighbours_address", guard),
         ("what_was_flushed_comes_back_with_the_next_change", flushed),
@@ -64,6 +69,8 @@ fn connect(networks: &Networks, name: &str, on: &[&Network], ports: &[(&str, &st
         container: name,
         places: on.iter().map(place).collect(),
         bindings: ports.iter().map(binding).collect(),
+        names: vec![name.to_owned()],
+        servers: vec!["127.0.0.1".parse().unwrap()],
     };
     networks.connect(&request).unwrap()
 }
@@ -207,6 +214,8 @@ fn published_ports(networks: &Networks) {
             host_ports: HostPorts::Among(8080..=8080),
             ..PortBinding::parse("1", "", "").unwrap()
         }],
+        names: Vec::new(),
+        servers: Vec::new(),
     };
     let error = networks.connect(&taken).unwrap_err();
     assert!(error.to_string().ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{error}");
@@ -217,6 +226,77 @@ fn published_ports(networks: &Networks) {
     ["late", "other", "neighbour"].iter().for_each(|name| networks.disconnect(name));
     networks.remove(&one).unwrap();
     networks.remove(&two).unwrap();
+}
+
+fn names(networks: &Networks) {
+    let (one, two) = (network(1, |_| ()), network(2, |spec| spec.internal = true));
+    let (web, _) = connect(networks, "Web", &[&one], &[]);
+    let (db, at_db) = connect(networks, "db", &[&one, &two], &[]);
+    let (hidden, _) = connect(networks, "hidden", &[&two], &[]);
+    // The servers of the host: one that answers everything, by datagram and by stream.
+    let host = UdpSocket::bind("127.0.0.1:53").unwrap();
+    let host = std::thread::spawn(move || {
+        let mut query = [0; 512];
+        let (length, client) = host.recv_from(&mut query).unwrap();
+        query[2] |= 0x80;
+        host.send_to(&query[..length], client).unwrap();
+    });
+    let look = |path: &Path, name: &str| inside(path, || resolve(name));
+    assert_eq!(look(&web, "db"), Some(vec![address(&at_db).to_string()]));
+    assert_eq!(look(&db, "web.net1"), Some(vec!["10.77.1.2".to_owned()]));
+    assert_eq!(look(&hidden, "web"), None, "of another network, and nobody else is asked");
+    assert_eq!(look(&web, "example.org"), Some(Vec::new()), "what the host's server says");
+    host.join().unwrap();
+    networks.disconnect("db");
+    assert_eq!(look(&web, "db"), None, "the dead have no name");
+    ["Web", "hidden"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+fn changes(networks: &Networks) {
+    let (one, two) = (network(1, |_| ()), network(2, |_| ()));
+    let (web, at) = connect(networks, "web", &[&one], &[("80/tcp", "", 8080)]);
+    let (client, _) = connect(networks, "client", &[&two], &[]);
+    let _server = serve(&web, 80);
+    let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
+    let place = Place { network: two.clone(), spec: EndpointSpec { gateway_priority: 9, ..EndpointSpec::default() } };
+    let joined = networks.join("web", &place, &["web".to_owned()]).unwrap();
+    let second = &joined.attachments[1].endpoint;
+    assert_eq!((second.interface.as_str(), second.ipv4.unwrap().1), ("eth1", 24));
+    let name = inside(&client, || resolve("web"));
+    assert_eq!(name, Some(vec![second.ipv4.unwrap().0.to_string()]));
+    assert!(ask(to).is_some(), "by the network that is the way out now");
+    let left = networks.leave("web", &one).unwrap();
+    assert_eq!(left.attachments.len(), 1);
+    assert!(ask(to).is_some() && ask(SocketAddr::new(address(&at), 80)).is_none());
+    let more = PortBinding { host_ports: HostPorts::Among(8081..=8081), ..PortBinding::parse("80", "", "").unwrap() };
+    networks.publish_more("web", &[more]).unwrap();
+    assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8081)).is_some());
+    let less = networks.publish_less("web", &left.published).unwrap();
+    assert_eq!((less.published.len(), ask(to)), (1, None));
+    ["web", "client"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+/// The addresses of a name; `None` if the server failed.
+fn resolve(name: &str) -> Option<Vec<String>> {
+    let mut query = vec![7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend(label.bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect("127.0.0.11:53").unwrap();
+    socket.send(&query).unwrap();
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer).unwrap();
+    let records = answer[query.len()..length]
+        .chunks(16)
+        .map(|record| IpAddr::from([record[12], record[13], record[14], record[15]]).to_string());
+    (answer[3] & 15 == 0).then(|| records.collect())
 }
 
 fn internal(networks: &Networks) {
@@ -277,7 +357,8 @@ fn take_over(networks: &Networks) {
     connect(networks, "b", &[&two], &[("80/tcp", "", 8081)]);
     let _server = serve(&a, 80);
     let after = self::networks();
-    after.adopt("a", at_a.clone(), from_ref(&one));
+    let pid = std::process::id().cast_signed();
+    after.adopt("a", pid, at_a.clone(), from_ref(&one));
     after.settle(from_ref(&one)).unwrap();
     assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some());
     assert_eq!(after.connection("a"), Some(at_a));

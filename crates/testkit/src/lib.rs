@@ -9,6 +9,7 @@ mod disk;
 mod door;
 mod engine;
 mod footprint;
+mod isolation;
 mod leftovers;
 mod outcome;
 mod registry;
@@ -19,6 +20,7 @@ mod world;
 
 pub use door::{Answer, Door};
 pub use footprint::Footprint;
+pub use isolation::isolate;
 pub use outcome::{Outcome, finish, finish_with_input};
 pub use registry::Registry;
 pub use rootfs::{busybox_rootfs, busybox_tar};

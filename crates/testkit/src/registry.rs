@@ -38,6 +38,7 @@ impl Registry {
     }
 
     fn with(more: impl FnOnce(&Path) -> String) -> Self {
+        crate::isolate();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let config = format!(

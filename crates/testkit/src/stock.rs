@@ -23,6 +23,7 @@ impl StockEngine {
     /// When dockerd is not installed or does not start.
     #[must_use]
     pub fn start(flags: &[&str]) -> Self {
+        crate::isolate();
         let folder = tempfile::Builder::new().prefix("stock-").tempdir().expect("a folder");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut command = Command::new("dockerd");

@@ -42,6 +42,7 @@ impl World {
     /// The same, with further flags for `dhow daemon`.
     #[must_use]
     pub fn with_flags(binary: impl AsRef<Path>, flags: &[&str]) -> Self {
+        crate::isolate();
         let folder = tempfile::Builder::new().prefix("dhow-").tempdir().expect("a temporary folder");
         let binary = crate::binary(binary.as_ref());
         let mut engine = Engine::new(&binary, folder.path(), flags);

@@ -6,6 +6,7 @@
 
 mod base;
 mod elements;
+mod names;
 mod nft;
 mod state;
 
@@ -17,7 +18,8 @@ use crate::netlink::{Family, Socket};
 use nft::Transaction;
 use state::State;
 
-pub(crate) use state::{Member, Redirect, Zone};
+pub(crate) use names::send_port_53;
+pub(crate) use state::{Changes, Member, Redirect, Zone};
 
 /// Our tables and what is in them.
 #[derive(Debug)]
@@ -70,33 +72,23 @@ impl Firewall {
         })
     }
 
-    /// Lets a link of a container's have its addresses, and sends ports of the host to it.
-    pub(crate) fn add(&self, member: &Member, redirects: &[Redirect]) -> Result<()> {
+    /// Lets links of containers have their addresses, sends ports of the host to them, and takes such things back.
+    pub(crate) fn apply(&self, changes: Changes) -> Result<()> {
+        if changes == Changes::default() {
+            return Ok(());
+        }
         let mut state = self.lock();
-        state.members.insert(member.link.clone(), member.clone());
-        state.redirects.extend(redirects.iter().copied());
+        state.apply(&changes);
         let done = self.change(&mut state, |transaction, guards| {
-            elements::add_redirects(transaction, redirects);
+            elements::remove_redirects(transaction, &changes.closed);
+            elements::add_redirects(transaction, &changes.opened);
             if guards {
                 transaction.turn_to(nft::BRIDGE);
-                elements::add_member(transaction, member);
+                changes.gone.iter().for_each(|member| elements::remove_member(transaction, member));
+                changes.come.iter().for_each(|member| elements::add_member(transaction, member));
             }
         });
-        done.inspect_err(|_| state.forget(&member.link, redirects))
-    }
-
-    /// Takes that back.
-    pub(crate) fn remove(&self, link: &str, redirects: &[Redirect]) -> Result<()> {
-        let mut state = self.lock();
-        let member = state.members.get(link).cloned();
-        state.forget(link, redirects);
-        self.change(&mut state, |transaction, guards| {
-            elements::remove_redirects(transaction, redirects);
-            if let Some(member) = member.filter(|_| guards) {
-                transaction.turn_to(nft::BRIDGE);
-                elements::remove_member(transaction, &member);
-            }
-        })
+        done.inspect_err(|_| state.apply(&changes.reversed()))
     }
 
     /// Makes the kernel's tables what they are to be, whatever they are now.

@@ -48,11 +48,30 @@ pub(super) struct State {
     pub guards: bool,
 }
 
+/// What comes and goes with containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub gone: Vec<Member>,
+    pub come: Vec<Member>,
+    pub closed: Vec<Redirect>,
+    pub opened: Vec<Redirect>,
+}
+
+impl Changes {
+    pub(super) fn reversed(self) -> Self {
+        Self { gone: self.come, come: self.gone, closed: self.opened, opened: self.closed }
+    }
+}
+
 impl State {
-    pub(super) fn forget(&mut self, link: &str, redirects: &[Redirect]) {
-        self.members.remove(link);
-        for redirect in redirects {
+    pub(super) fn apply(&mut self, changes: &Changes) {
+        for member in &changes.gone {
+            self.members.remove(&member.link);
+        }
+        self.members.extend(changes.come.iter().map(|member| (member.link.clone(), member.clone())));
+        for redirect in &changes.closed {
             self.redirects.remove(redirect);
         }
+        self.redirects.extend(changes.opened.iter().copied());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 
@@ -9,6 +10,7 @@ use super::live::Held;
 use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place, Request};
 use crate::driver::{Bridges, Raised, attach_macvlan, random_mac};
+use crate::firewall::Changes;
 use crate::link::Links;
 use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Published, Subnet};
 use crate::ports::{Families, Reservation, reserve};
@@ -21,8 +23,12 @@ impl Networks {
     /// # Errors
     /// In Docker's words where an address or a port is taken; what the kernel refuses. Nothing stays of it.
     pub fn connect(&self, request: &Request<'_>) -> Result<(PathBuf, Connection)> {
-        let mut held =
-            Held { sandbox: Some(Sandbox::create()?), connection: Connection::default(), reservations: Vec::new() };
+        let mut held = Held {
+            sandbox: Some(Sandbox::create()?),
+            connection: Connection { servers: request.servers.clone(), ..Connection::default() },
+            resolver: None,
+            reservations: Vec::new(),
+        };
         match self.build(&mut held, request) {
             Ok(path) => {
                 let connection = held.connection.clone();
@@ -30,7 +36,7 @@ impl Networks {
                 Ok((path, connection))
             }
             Err(error) => {
-                self.release(held);
+                self.release(request.container, held);
                 Err(error)
             }
         }
@@ -38,18 +44,20 @@ impl Networks {
 
     fn build(&self, held: &mut Held, request: &Request<'_>) -> Result<PathBuf> {
         for place in &request.places {
-            let attachment = self.attach(held, place)?;
+            let mut attachment = self.attach(held, place)?;
+            attachment.names = names(place, &request.names);
             self.place_attached(held, attachment, place)?;
         }
         self.set_routes(held)?;
         self.publish(held, &request.bindings)?;
-        self.open_firewall(held)?;
+        self.firewall.apply(opened(&held.connection))?;
+        self.answer(held, request.container)?;
         self.wait_for_links(held)?;
         held.sandbox.as_ref().map(Sandbox::path).ok_or_else(|| Error::internal("no network namespace"))
     }
 
     /// Takes addresses, makes the link, and sets it up.
-    fn attach(&self, held: &Held, place: &Place) -> Result<Attachment> {
+    pub(super) fn attach(&self, held: &Held, place: &Place) -> Result<Attachment> {
         let network = &place.network;
         let raised = self.raised(network)?;
         let live = self.live(network);
@@ -72,11 +80,12 @@ impl Networks {
             port: raised.map_or_else(String::new, |_| format!("veth{}", &id[..11])),
             priority: place.spec.gateway_priority,
             network_name: network.name().to_owned(),
+            names: Vec::new(),
         })
     }
 
     /// Makes the link of a place whose addresses are taken; from here on they belong to what is held.
-    fn place_attached(&self, held: &mut Held, attachment: Attachment, place: &Place) -> Result<()> {
+    pub(super) fn place_attached(&self, held: &mut Held, attachment: Attachment, place: &Place) -> Result<()> {
         held.connection.attachments.push(attachment);
         let attachment = held.connection.attachments.last().ok_or_else(|| Error::internal("no place"))?;
         let sandbox = held.sandbox.as_ref().ok_or_else(|| Error::internal("no network namespace"))?;
@@ -122,7 +131,7 @@ impl Networks {
     }
 
     /// Sends what goes nowhere else to the gateway of the one place that is for that.
-    fn set_routes(&self, held: &Held) -> Result<()> {
+    pub(super) fn set_routes(&self, held: &Held) -> Result<()> {
         let Some(sandbox) = &held.sandbox else { return Ok(()) };
         let mut routes = Vec::new();
         for ipv6 in [false, true] {
@@ -140,12 +149,15 @@ impl Networks {
     }
 
     fn publish(&self, held: &mut Held, bindings: &[PortBinding]) -> Result<()> {
-        let families = self.families(&held.connection);
-        let reservations = reserve(bindings, families, |published| self.owner(published))
-            .map_err(|error| refused_port(error, &held.connection))?;
-        held.connection.published = reservations.iter().map(|reservation| reservation.published).collect();
-        held.reservations = reservations;
+        held.reservations = self.reserve(&held.connection, bindings)?;
+        held.connection.published = held.reservations.iter().map(|reservation| reservation.published).collect();
         Ok(())
+    }
+
+    /// Takes ports of the host for a container.
+    pub(super) fn reserve(&self, connection: &Connection, bindings: &[PortBinding]) -> Result<Vec<Reservation>> {
+        reserve(bindings, self.families(connection), |published| self.owner(published))
+            .map_err(|error| refused_port(error, connection))
     }
 
     /// For which families ports can be published: those in which a bridge is the way out.
@@ -171,16 +183,27 @@ impl Networks {
         Some(id.get(..12).unwrap_or(id).to_owned())
     }
 
-    fn open_firewall(&self, held: &Held) -> Result<()> {
-        let mut redirects = held.connection.redirects();
-        for member in held.connection.attachments.iter().filter_map(Attachment::member) {
-            self.firewall.add(&member, &std::mem::take(&mut redirects))?;
+    /// Lets others find it by its names, and it others by theirs.
+    pub(super) fn answer(&self, held: &mut Held, container: &str) -> Result<()> {
+        let networks = held.connection.naming();
+        let Some(sandbox) = held.sandbox.as_ref().filter(|_| !networks.is_empty()) else { return Ok(()) };
+        match &held.resolver {
+            Some(resolver) => resolver.set_networks(networks),
+            None => {
+                let servers = held.connection.usable_servers();
+                held.resolver = Some(crate::dns::start(sandbox, Arc::clone(&self.directory), networks, servers)?);
+            }
+        }
+        for attachment in &held.connection.attachments {
+            if let Some(named) = attachment.named(container) {
+                self.directory.add(&attachment.endpoint.network, &attachment.network_name, &named);
+            }
         }
         Ok(())
     }
 
     /// What a container sends first is not to get lost.
-    fn wait_for_links(&self, held: &Held) -> Result<()> {
+    pub(super) fn wait_for_links(&self, held: &Held) -> Result<()> {
         let Some(sandbox) = &held.sandbox else { return Ok(()) };
         let host = Links::open()?;
         for attachment in held.connection.attachments.iter().filter(|attachment| !attachment.port.is_empty()) {
@@ -198,7 +221,7 @@ impl Networks {
     pub fn disconnect(&self, container: &str) {
         let held = lock(&self.containers).remove(container);
         if let Some(held) = held {
-            self.release(held);
+            self.release(container, held);
         }
     }
 
@@ -208,17 +231,19 @@ impl Networks {
         lock(&self.containers).get(container).map(|held| held.connection.clone())
     }
 
-    pub(super) fn release(&self, held: Held) {
-        let Held { sandbox, connection, reservations } = held;
-        let mut redirects = connection.redirects();
+    pub(super) fn release(&self, container: &str, held: Held) {
+        let Held { sandbox, connection, reservations, resolver } = held;
         for attachment in &connection.attachments {
-            if !attachment.port.is_empty() {
-                if let Err(error) = self.firewall.remove(&attachment.port, &std::mem::take(&mut redirects)) {
-                    tracing::warn!(%error, "close the firewall behind a container");
-                }
-                silence(&attachment.port);
-            }
+            self.directory.remove(&attachment.endpoint.network, container, &attachment.addresses());
         }
+        drop(resolver);
+        let opened = opened(&connection);
+        let closed = Changes { gone: opened.come, closed: opened.opened, ..Changes::default() };
+        if let Err(error) = self.firewall.apply(closed) {
+            tracing::warn!(%error, container, "close the firewall behind a container");
+        }
+        let ports = connection.attachments.iter().map(|attachment| &attachment.port);
+        ports.filter(|port| !port.is_empty()).for_each(|port| silence(port));
         drop::<Vec<Reservation>>(reservations);
         drop(sandbox);
         for attachment in &connection.attachments {
@@ -230,12 +255,34 @@ impl Networks {
     }
 }
 
+/// What the firewall is to have for a container.
+pub(super) fn opened(connection: &Connection) -> Changes {
+    let come = connection.attachments.iter().filter_map(Attachment::member).collect();
+    Changes { come, opened: connection.redirects(), ..Changes::default() }
+}
+
 /// Keeps what is left of a container from answering for an address that somebody else may have next: the kernel removes
 /// namespaces when it finds the time.
 fn silence(port: &str) {
     if let Err(error) = Links::open().and_then(|links| links.disable_port(port)) {
         tracing::debug!(%error, port, "disable the link of a container that has ended");
     }
+}
+
+/// What others call a container in a network: nothing in the default one.
+pub(super) fn names(place: &Place, common: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let [first, rest @ ..] = common else { return names };
+    if place.network.is_predefined() {
+        return names;
+    }
+    let aliases = place.spec.aliases.iter().flatten();
+    for name in std::iter::once(first).chain(aliases).chain(rest).filter(|name| !name.is_empty()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
 }
 
 /// Docker's words around a port that cannot be had.

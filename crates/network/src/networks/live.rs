@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use dhow_errdefs::Result;
 
 use crate::connection::{Attachment, Connection};
+use crate::dns::Resolver;
 use crate::driver::Raised;
 use crate::ipam::Addresses;
 use crate::model::{EndpointSpec, Network};
@@ -24,10 +25,12 @@ pub(super) struct Live {
 /// What a container has.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// `None` when it runs already and nobody has had to get into it.
+    /// `None` when it has gone already.
     pub sandbox: Option<Sandbox>,
     pub connection: Connection,
     pub reservations: Vec<Reservation>,
+    /// `None` where it is in no network with names.
+    pub resolver: Option<Resolver>,
 }
 
 impl Live {

@@ -2,16 +2,18 @@
 
 use dhow_errdefs::Result;
 
+use super::connect::opened;
 use super::live::Held;
 use super::{Networks, lock};
-use crate::connection::{Attachment, Connection};
+use crate::connection::Connection;
 use crate::model::{Driver, HostPorts, Network, PortBinding};
 use crate::ports::{Families, reserve};
+use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Takes over what a container has that runs since before this engine was started. To be followed by
-    /// [`settle`](Self::settle).
-    pub fn adopt(&self, container: &str, connection: Connection, networks: &[Network]) {
+    /// Takes over what a container has that runs, with that process, since before this engine was started. To be followed
+    /// by [`settle`](Self::settle).
+    pub fn adopt(&self, container: &str, pid: i32, connection: Connection, networks: &[Network]) {
         for attachment in &connection.attachments {
             if let Some(network) = networks.iter().find(|network| network.id == attachment.endpoint.network) {
                 lock(&self.live(network)).adopt(attachment);
@@ -20,11 +22,8 @@ impl Networks {
                 }
             }
         }
-        let mut redirects = connection.redirects();
-        for member in connection.attachments.iter().filter_map(Attachment::member) {
-            if let Err(error) = self.firewall.add(&member, &std::mem::take(&mut redirects)) {
-                tracing::warn!(%error, container, "restore the ports of a container");
-            }
+        if let Err(error) = self.firewall.apply(opened(&connection)) {
+            tracing::warn!(%error, container, "restore the ports of a container");
         }
         // Somebody may have taken one meanwhile; the packets go to the container all the same.
         let reservations = connection.published.iter().filter_map(|published| {
@@ -40,7 +39,12 @@ impl Networks {
                 .ok()
         });
         let reservations = reservations.flatten().collect();
-        lock(&self.containers).insert(container.to_owned(), Held { sandbox: None, connection, reservations });
+        let sandbox = Sandbox::of_process(pid).inspect_err(|error| tracing::warn!(%error, "find a network namespace"));
+        let mut held = Held { sandbox: sandbox.ok(), connection, reservations, resolver: None };
+        if let Err(error) = self.answer(&mut held, container) {
+            tracing::warn!(%error, container, "answer questions for names again");
+        }
+        lock(&self.containers).insert(container.to_owned(), held);
     }
 
     /// Makes bridges and rules what they are to be, whatever somebody did to them.

@@ -61,6 +61,11 @@ impl Sandbox {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()))
     }
 
+    /// Does something on a thread that is in the namespace.
+    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        inside(self.namespace.as_fd(), work)
+    }
+
     pub(crate) fn links(&self) -> &Links {
         &self.links
     }

@@ -1,0 +1,141 @@
+//! Changes of a container that runs: into a network, out of one, ports.
+
+use dhow_errdefs::{Error, Result};
+
+use super::connect::names;
+use super::live::Held;
+use super::{Networks, lock};
+use crate::connection::{Attachment, Connection, Place};
+use crate::link::Links;
+use crate::model::{Network, PortBinding, Published};
+
+impl Networks {
+    /// Gives a container that runs a place in a further network. What it is called there are these names and the aliases
+    /// of the place.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect). Nothing stays of it.
+    pub fn join(&self, container: &str, place: &Place, called: &[String]) -> Result<Connection> {
+        self.change(container, |held| {
+            let before = held.connection.clone();
+            let mut attachment = self.attach(held, place)?;
+            attachment.names = names(place, called);
+            let joined = self.place_attached(held, attachment, place).and_then(|()| {
+                self.set_routes(held)?;
+                self.redirect(&before, &held.connection)?;
+                self.answer(held, container)?;
+                self.wait_for_links(held)
+            });
+            joined.inspect_err(|_| self.take_out(held, container, &place.network))
+        })
+    }
+
+    /// Takes a container that runs out of a network.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not in there.
+    pub fn leave(&self, container: &str, network: &Network) -> Result<Connection> {
+        self.change(container, |held| {
+            if !held.connection.attachments.iter().any(|attachment| attachment.endpoint.network == network.id) {
+                return Err(Error::not_found(format!("no place in network {}", network.name())));
+            }
+            self.take_out(held, container, network);
+            self.set_routes(held)
+        })
+    }
+
+    /// Publishes further ports of a container that runs.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn publish_more(&self, container: &str, bindings: &[PortBinding]) -> Result<Connection> {
+        self.change(container, |held| {
+            let before = held.connection.clone();
+            let reservations = self.reserve(&held.connection, bindings)?;
+            held.connection.published.extend(reservations.iter().map(|reservation| reservation.published));
+            match self.redirect(&before, &held.connection) {
+                Ok(()) => held.reservations.extend(reservations),
+                Err(error) => {
+                    held.connection = before;
+                    return Err(error);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes published ports of a container that runs back.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn publish_less(&self, container: &str, gone: &[Published]) -> Result<Connection> {
+        self.change(container, |held| {
+            let before = held.connection.clone();
+            held.connection.published.retain(|published| !gone.contains(published));
+            held.reservations.retain(|reservation| !gone.contains(&reservation.published));
+            self.redirect(&before, &held.connection)
+        })
+    }
+
+    /// Works on what a container has. One container is worked on by one at a time.
+    fn change(&self, container: &str, work: impl FnOnce(&mut Held) -> Result<()>) -> Result<Connection> {
+        let held = lock(&self.containers).remove(container);
+        let mut held =
+            held.ok_or_else(|| Error::conflict(format!("container {container} has no network of its own")))?;
+        let done = work(&mut held);
+        let connection = held.connection.clone();
+        lock(&self.containers).insert(container.to_owned(), held);
+        done.map(|()| connection)
+    }
+
+    /// Goes on through errors: the place is gone in any case.
+    fn take_out(&self, held: &mut Held, container: &str, network: &Network) {
+        let before = held.connection.clone();
+        let (gone, rest) = { std::mem::take(&mut held.connection.attachments) }
+            .into_iter()
+            .partition::<Vec<Attachment>, _>(|attachment| attachment.endpoint.network == network.id);
+        held.connection.attachments = rest;
+        if let Err(error) = self.redirect(&before, &held.connection) {
+            tracing::warn!(%error, container, "lead published ports another way");
+        }
+        for attachment in &gone {
+            self.directory.remove(&network.id, container, &attachment.addresses());
+            if let Err(error) = remove_link(held, attachment) {
+                tracing::warn!(%error, container, "remove a link");
+            }
+            lock(&self.live(network)).give_back(attachment);
+        }
+        if let Some(resolver) = &held.resolver {
+            resolver.set_networks(held.connection.naming());
+        }
+    }
+
+    /// Members and published ports as they are now instead of as they were.
+    fn redirect(&self, before: &Connection, after: &Connection) -> Result<()> {
+        let (old, new) = (before.redirects(), after.redirects());
+        let is_in = |connection: &Connection, port: &str| {
+            connection.attachments.iter().any(|attachment| attachment.port == port)
+        };
+        let members = |of: &Connection, other: &Connection| {
+            let only = of.attachments.iter().filter(|attachment| !is_in(other, &attachment.port));
+            only.filter_map(Attachment::member).collect()
+        };
+        let changes = crate::firewall::Changes {
+            gone: members(before, after),
+            come: members(after, before),
+            closed: old.iter().filter(|redirect| !new.contains(redirect)).copied().collect(),
+            opened: new.iter().filter(|redirect| !old.contains(redirect)).copied().collect(),
+        };
+        self.firewall.apply(changes)
+    }
+}
+
+fn remove_link(held: &Held, attachment: &Attachment) -> Result<()> {
+    if attachment.port.is_empty() {
+        let Some(sandbox) = &held.sandbox else { return Ok(()) };
+        let index = sandbox.links().named(&attachment.endpoint.interface)?.index;
+        return sandbox.links().remove(index);
+    }
+    let links = Links::open()?;
+    links.remove(links.named(&attachment.port)?.index)
+}

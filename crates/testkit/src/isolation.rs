@@ -1,0 +1,27 @@
+//! A network for each test.
+
+use std::cell::Cell;
+use std::process::Command;
+
+use rustix::thread::ThreadNameSpaceType;
+
+/// Moves the calling test into a network namespace of its own, once: with everything that it starts from now on, be it a
+/// thread or a program. So engines make their bridges where nobody else is, servers of the test are where its engine can
+/// reach them, and the host's network is left alone.
+///
+/// Worlds, registries and stock engines do that by themselves. A test that listens to something before it makes one of
+/// these calls this first.
+///
+/// # Panics
+/// Without the right to do so.
+pub fn isolate() {
+    thread_local! {
+        static DONE: Cell<bool> = const { Cell::new(false) };
+    }
+    if DONE.replace(true) {
+        return;
+    }
+    dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).expect("tests with engines run as root");
+    let up = Command::new("busybox").args(["ip", "link", "set", "lo", "up"]).status();
+    assert!(up.is_ok_and(|status| status.success()), "busybox takes the loopback up");
+}
