@@ -113,7 +113,7 @@ fn objects() {
         "{{.Server.Version}} {{.Server.APIVersion}} {{.Server.Os}}/{{.Server.Arch}} {{.Client.Context}}",
         "{{range .Server.Components}}{{.Name}} {{.Version}} {{end}}",
         "{{json .Server}} {{json .Server.Components}}",
-        "{{.Server.KernelVersion}} {{.Server.BuildTime}} {{.Server.Platform.Name}}",
+        "{{.Server.KernelVersion}} {{.Server.Experimental}} {{.Server.BuildTime}} {{.Server.Platform.Name}}",
     ] {
         same(&world, &["version", "--format", template]);
     }

@@ -179,7 +179,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
 }
 
 /// Fields that templates may ask for though they are not there.
-const OPTIONAL: [&str; 3] = ["Client.Platform", "Server", "Server.BuildTime"];
+const OPTIONAL: [&str; 4] = ["Client.Platform", "Server", "Server.BuildTime", "Server.Experimental"];
 /// Templates say APIVersion where the wire says ApiVersion.
 const NAMES: [(&str, &str); 2] = [("Client.ApiVersion", "APIVersion"), ("Server.ApiVersion", "APIVersion")];
 

@@ -263,6 +263,7 @@ fn nothing(key: &str, texts: &mut HashMap<usize, String>) -> Value {
         key if LISTS.contains(&key) => Value::List(Vec::new().into()),
         key if MAPS.contains(&key) => Value::Map(Arc::default()),
         key if STRINGS.contains(&key) => Value::String("".into()),
+        "Experimental" => Value::Bool(false),
         _ => Value::Nil,
     };
     if let Some(address) = address(&value) {
