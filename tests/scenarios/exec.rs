@@ -1,6 +1,8 @@
 //! Further processes in a running container.
 
-use dhow_testkit::{World, finish_with_input};
+use std::io::Read;
+
+use dhow_testkit::{Door, World, finish_with_input};
 
 use crate::busybox;
 
@@ -96,4 +98,23 @@ fn many_at_once() {
     }
     let processes = world.dhow(&["exec", "box", "sh", "-c", "ls -d /proc/[0-9]* | wc -l"]).ok();
     assert!(processes.parse::<u32>().expect("a number") <= 4, "{processes} processes are left");
+}
+
+/// docker-py reads the answer's head through a buffer and the stream past that buffer: what comes with the head is lost.
+#[test]
+fn the_stream_begins_when_the_answer_was_read() {
+    let world = running();
+    let open = || Door::open(&world.socket()).expect("the engine runs");
+    for upgrade in ["", "Connection: Upgrade\r\nUpgrade: tcp\r\n"].repeat(20) {
+        let made = open().ask("POST", "/containers/box/exec", r#"{"AttachStdout":true,"Cmd":["echo","hello"]}"#);
+        let made = made.expect("answered").body;
+        let id = made.split('"').nth(3).expect("an id");
+        let mut door = open();
+        let head = format!("POST /exec/{id}/start HTTP/1.1\r\nHost: d\r\n{upgrade}Content-Type: application/json\r\n");
+        door.send(head + "Content-Length: 2\r\n\r\n{}").expect("sent");
+        door.head().expect("answered");
+        let mut output = Vec::new();
+        door.into_stream().read_to_end(&mut output).expect("ends");
+        assert_eq!(output, b"\x01\0\0\0\0\0\0\x06hello\n");
+    }
 }

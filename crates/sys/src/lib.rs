@@ -25,4 +25,5 @@ pub mod personality;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
+pub mod unread;
 pub mod userns;

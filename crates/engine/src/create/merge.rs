@@ -54,13 +54,12 @@ fn command(spec: &mut ContainerSpec, image: &RunConfig) {
     }
 }
 
-/// The request's variables first, then the image's that it does not mention.
+/// The request's variables first, then the image's that it does not mention; a name without a value stays, as in Docker,
+/// and is no variable of the process.
 fn environment(own: &mut Vec<String>, image: &[String]) {
     let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
     let mentioned: Vec<String> = own.iter().map(|variable| name(variable)).collect();
     own.extend(image.iter().filter(|variable| !mentioned.contains(&name(variable))).cloned());
-    // `-e NAME` without a value has done its work now: it took the image's variable away.
-    own.retain(|variable| variable.contains('='));
 }
 
 fn health(own: &mut Healthcheck, image: &dhow_oci::Healthcheck) {
@@ -179,7 +178,7 @@ mod tests {
         let spec = ContainerSpec { env: vec!["A=own".into(), "B=b".into()], ..ContainerSpec::default() };
         assert_eq!(merged(spec).env, ["A=own", "B=b", "PATH=/bin"]);
         let spec = ContainerSpec { env: vec!["A".into()], ..ContainerSpec::default() };
-        assert_eq!(merged(spec).env, ["PATH=/bin"]);
+        assert_eq!(merged(spec).env, ["A", "PATH=/bin"]);
     }
 
     #[test]

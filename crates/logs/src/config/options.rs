@@ -120,9 +120,6 @@ impl Config {
             let invalid = || Error::invalid(format!("invalid boolean value for compress: {text:?}"));
             self.compress = boolean(text).ok_or_else(invalid)?;
         }
-        if self.driver == Driver::JsonFile && self.max_file > 1 && self.max_size.is_none() {
-            return Err(Error::invalid("max-file cannot be set without max-size"));
-        }
         if self.compress && (self.max_file < 2 || self.max_size.is_none()) {
             let text = "compress cannot be true when max-file is less than 2 or max-size is not set";
             return Err(Error::invalid(text));
@@ -217,7 +214,6 @@ mod tests {
         assert_eq!(refused("local", &[("max-size", "many")]), "invalid suffix: 'many'");
         assert_eq!(refused("json-file", &[("max-size", "0")]), "max-size must be a positive number");
         assert_eq!(refused("local", &[("max-file", "0")]), "max-file cannot be less than 1");
-        assert_eq!(refused("json-file", &[("max-file", "2")]), "max-file cannot be set without max-size");
         assert_eq!(
             refused("json-file", &[("compress", "true")]),
             "compress cannot be true when max-file is less than 2 or max-size is not set"

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dhow_engine::ClientStream;
@@ -15,6 +16,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::{Body, Prefixed, Response, respond};
+
+/// How long a client is waited for that does not read its answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long that waiting stays awake: a client that waits for the answer reads it within this time, sleeping takes longer.
+const AWAKE: Duration = Duration::from_micros(300);
 
 type Taken = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -74,8 +80,23 @@ impl Hijack {
     }
 
     async fn take_socket(self, stream: UnixStream, leftover: Vec<u8>) -> Result<()> {
+        answer_read(&stream).await;
         let stream = stream.into_std().context(|| "take a client's socket")?;
         (self.take)(ClientStream { fd: OwnedFd::from(stream), leftover }).await
+    }
+}
+
+/// Waits until the client has read its answer, as far as it reads at all.
+///
+/// docker-py, and what is built like it, reads the answer through a buffer and the stream behind it past that buffer. What
+/// comes together with the answer is lost to it. Docker's own engine is too slow for that to be seen; we are not.
+async fn answer_read(stream: &UnixStream) {
+    let begin = Instant::now();
+    while begin.elapsed() < ANSWER && dhow_sys::unread::by_peer(stream).is_ok_and(|unread| unread > 0) {
+        match begin.elapsed() < AWAKE {
+            true => tokio::task::yield_now().await,
+            false => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
     }
 }
 
