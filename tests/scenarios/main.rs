@@ -3,6 +3,7 @@
 
 mod archive;
 mod certificates;
+mod check;
 mod completion;
 mod context;
 mod engine_life;
@@ -23,6 +24,7 @@ mod parallel;
 mod process;
 mod pull;
 mod push;
+mod registries;
 mod removal;
 mod restart;
 mod security;

@@ -25,6 +25,48 @@ pub struct Summary {
     /// Only before version 1.44.
     #[serde(skip_serializing_if = "is_zero")]
     pub virtual_size: Option<i64>,
+    /// Only where they are asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub manifests: Option<Vec<ManifestSummary>>,
+}
+
+/// One manifest of an image. Descriptors and platforms have OCI's own shapes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestSummary {
+    #[serde(rename = "ID")]
+    pub id: String,
+    pub descriptor: serde_json::Value,
+    pub available: bool,
+    pub size: ManifestSize,
+    /// `image`, `attestation` or `unknown`.
+    pub kind: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub image_data: Option<ManifestImage>,
+}
+
+/// What a manifest takes on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestSize {
+    pub content: i64,
+    pub total: i64,
+}
+
+/// What a manifest says as an image's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestImage {
+    pub platform: serde_json::Value,
+    pub containers: Vec<String>,
+    pub size: UnpackedSize,
+}
+
+/// Bytes of unpacked layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct UnpackedSize {
+    pub unpacked: i64,
 }
 
 /// `GET /images/{name}/json`.
@@ -61,6 +103,9 @@ pub struct Inspect {
     #[serde(rename = "RootFS")]
     pub root_fs: RootFs,
     pub metadata: Metadata,
+    /// Only where they are asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub manifests: Option<Vec<ManifestSummary>>,
 }
 
 /// The configuration of an image: until version 1.49 with every field of a container's.
@@ -159,6 +204,31 @@ pub struct Deleted {
 pub struct PruneResponse {
     pub images_deleted: Option<Vec<Deleted>>,
     pub space_reclaimed: u64,
+}
+
+/// `POST /system/check`, beyond Docker's API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CheckResponse {
+    pub images: usize,
+    pub layers: usize,
+    pub blobs: usize,
+    pub faults: Vec<CheckFault>,
+}
+
+/// Something that is damaged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CheckFault {
+    /// `blob` or `layer`.
+    pub kind: String,
+    pub digest: String,
+    pub what: String,
+    pub images: Vec<String>,
+    /// From where it was healed; empty if it was not.
+    pub healed_from: String,
+    /// Why it could not be healed.
+    pub error: String,
 }
 
 #[cfg(test)]

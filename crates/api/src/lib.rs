@@ -16,6 +16,7 @@
 //! ```
 
 pub mod container;
+pub mod distribution;
 pub mod error;
 pub mod event;
 pub mod exec;

@@ -20,6 +20,7 @@ mod events;
 mod exec;
 mod export;
 mod history;
+mod image_tree;
 mod images;
 mod import;
 mod info;
@@ -30,6 +31,7 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod manifest;
 mod new;
 mod pause;
 mod port;
@@ -43,11 +45,13 @@ mod rm;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod start;
 mod stats;
 mod stop;
 #[cfg(test)]
 mod surface;
+mod system_check;
 mod system_df;
 mod tag;
 mod top;
@@ -72,6 +76,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("container", "Manage containers"),
     ("context", "Manage contexts: engines with names"),
     ("image", "Manage images"),
+    ("manifest", "Manage manifests and lists of manifests"),
     ("system", "Manage the engine"),
     ("volume", "Manage volumes"),
 ];
@@ -129,6 +134,13 @@ pub(crate) static ALL: &[&Command] = &[
     &completion::COMPLETION,
     &login::LOGIN,
     &logout::LOGOUT,
+    &manifest::ANNOTATE,
+    &manifest::CREATE,
+    &manifest::INSPECT,
+    &manifest::PUSH,
+    &manifest::RM,
+    &search::SEARCH,
+    &system_check::SYSTEM_CHECK,
     &system_df::SYSTEM_DF,
     &events::EVENTS,
     &info::INFO,

@@ -12,7 +12,7 @@ mod template;
 
 pub(crate) use ago::since_then;
 use json::quote;
-pub(crate) use json::{compact, indent};
+pub(crate) use json::{compact, indent, indent_by};
 pub(crate) use moment::{local, local_nanos, parse_duration, rfc3339, spelled, timestamp};
 use number::general;
 pub(crate) use rows::{Column, Format, Row, json as row_json, show};

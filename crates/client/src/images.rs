@@ -1,6 +1,6 @@
 //! `/images`.
 
-use dhow_api::image::{Deleted, HistoryItem, Inspect, Summary};
+use dhow_api::image::{CheckResponse, Deleted, HistoryItem, Inspect, Summary};
 use dhow_api::query::{Filters, Query};
 use dhow_errdefs::Result;
 
@@ -16,6 +16,8 @@ pub struct ImageListing {
     pub digests: bool,
     /// Only those that match.
     pub filters: Filters,
+    /// With their manifests, which engines from 1.47 on know.
+    pub manifests: bool,
 }
 
 /// Which image to download.
@@ -77,6 +79,7 @@ impl Client {
         let query = Query::default()
             .with_flag("all", listing.all)
             .with_flag("digests", listing.digests)
+            .with_flag("manifests", listing.manifests)
             .with_filters(&listing.filters);
         self.get("/images/json").query(query).document().await
     }
@@ -87,13 +90,15 @@ impl Client {
     }
 
     /// The same as the engine wrote it.
-    pub async fn image_inspect_raw(&self, name: &str) -> Result<Vec<u8>> {
-        self.get(of(name, "/json")).text().await
+    pub async fn image_inspect_raw(&self, name: &str, platform: &str) -> Result<Vec<u8>> {
+        let query = Query::default().with_some("platform", given(platform));
+        self.get(of(name, "/json")).query(query).text().await
     }
 
     /// How an image came to be, newest step first.
-    pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
-        self.get(of(name, "/history")).document().await
+    pub async fn image_history(&self, name: &str, platform: &str) -> Result<Vec<HistoryItem>> {
+        let query = Query::default().with_some("platform", given(platform));
+        self.get(of(name, "/history")).query(query).document().await
     }
 
     /// Gives an image another name.
@@ -143,15 +148,23 @@ impl Client {
         self.post(of(&push.name, "/push")).query(query).registry_auth(Some(auth)).messages().await
     }
 
+    /// Compares what is recorded of images with what is on the engine's disk. Docker's engine has no such call.
+    pub async fn system_check(&self, deep: bool, repair: bool) -> Result<CheckResponse> {
+        let query = Query::default().with_flag("deep", deep).with_flag("repair", repair);
+        self.post("/system/check").query(query).document().await
+    }
+
     /// Loads an archive of images.
-    pub async fn image_load(&self, quiet: bool, body: Upload) -> Result<Messages> {
-        let query = Query::default().with("quiet", if quiet { "1" } else { "0" });
+    pub async fn image_load(&self, quiet: bool, platform: &str, body: Upload) -> Result<Messages> {
+        let query =
+            Query::default().with("quiet", if quiet { "1" } else { "0" }).with_some("platform", given(platform));
         self.post("/images/load").query(query).upload(body).messages().await
     }
 
     /// An archive of images.
-    pub async fn image_save(&self, names: &[String]) -> Result<Bytestream> {
-        let query = names.iter().fold(Query::default(), |query, name| query.with("names", name.as_str()));
+    pub async fn image_save(&self, names: &[String], platform: &str) -> Result<Bytestream> {
+        let query = Query::default().with_some("platform", given(platform));
+        let query = names.iter().fold(query, |query, name| query.with("names", name.as_str()));
         self.get("/images/get").query(query).bytes().await
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use dhow_errdefs::Result;
-use dhow_image::{Filters, ImportOptions, LoadEvent, LoadOptions, Pruned, RemoveOptions, Removed};
+use dhow_image::{
+    CheckOptions, Checked, Filters, ImportOptions, LoadEvent, LoadOptions, Pruned, RemoveOptions, Removed,
+};
 use dhow_oci::{Digest, Reference};
 
 use crate::{Engine, EventKind};
@@ -65,6 +67,14 @@ impl Engine {
         let saved = names.iter().filter_map(|name| self.core.images.resolve(name).ok());
         saved.for_each(|image| self.image_event("save", &image.id, None));
         Ok(())
+    }
+
+    /// As [`Images::check`](dhow_image::Images::check); blobs are healed from the registries of this engine.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_images(&self, deep: bool, repair: bool) -> Result<Checked> {
+        self.core.images.check(CheckOptions { deep, repair: repair.then_some(&self.core.registries) })
     }
 
     /// As [`Images::import`](dhow_image::Images::import).

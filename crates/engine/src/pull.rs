@@ -1,7 +1,7 @@
 //! Getting images that are not here.
 
 use dhow_errdefs::{Class, Error, Result};
-use dhow_image::{Credentials, Embedded, PullEvent, PullOptions, Pulled};
+use dhow_image::{Credentials, Embedded, PullEvent, PullOptions, Pulled, Registries};
 use dhow_oci::Reference;
 
 use crate::Engine;
@@ -57,6 +57,12 @@ impl Engine {
             return Err(Error::not_found(format!("repository {} has no tags", name.familiar_name())));
         }
         tags.iter().map(|tag| name.with_tag(tag)).collect()
+    }
+
+    /// The registries as this engine reaches them.
+    #[must_use]
+    pub fn registries(&self) -> &Registries {
+        &self.core.registries
     }
 
     /// Asks a registry whether it knows who shows these credentials; blocks.

@@ -11,6 +11,7 @@
 //! * Names change one at a time, so that what was decided about an image ("nobody uses it") holds when it is done.
 //! * No environment variable is read, nothing is printed; progress goes to a callback.
 
+mod check;
 mod commit;
 mod embed;
 mod filter;
@@ -22,6 +23,7 @@ mod inspect;
 mod install;
 mod list;
 mod load;
+mod manifests;
 mod name;
 mod parallel;
 mod prune;
@@ -35,6 +37,7 @@ mod stream;
 mod time;
 mod usage;
 
+pub use check::{CheckOptions, Checked, Fault, FaultKind};
 pub use commit::CommitOptions;
 pub use embed::Embedded;
 pub use filter::Filters;
@@ -44,10 +47,11 @@ pub use import::ImportOptions;
 pub use inspect::Details;
 pub use list::Summary;
 pub use load::{LoadEvent, LoadOptions};
+pub use manifests::ManifestSummary;
 pub use prune::Pruned;
 pub use pull::{LayerNews, PullEvent, PullOptions, Pulled};
 pub use push::{PushCompression, PushEvent, PushNews, PushOptions};
-pub use registry::{Credentials, Registries, RegistrySettings};
+pub use registry::{Caller, Credentials, Registries, RegistrySettings, RemoteManifest, SearchResult};
 pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;
 pub use time::moment;

@@ -172,8 +172,13 @@ impl Images {
 
     fn has_blobs(&self, image: &ImageRecord) -> Result<bool> {
         let content = self.store().content();
-        let mut blobs = image.layers.iter().map(|layer| &layer.blob).chain(&image.manifest).chain(&image.blobs);
-        blobs.try_fold(true, |whole, blob| Ok(whole && content.stat(blob)?.is_some()))
+        let layers = image.layers.iter().map(|layer| (&layer.blob, Some(layer.blob_size)));
+        let documents = [&image.id].into_iter().chain(&image.manifest).chain(&image.blobs).map(|blob| (blob, None));
+        let mut blobs = layers.chain(documents);
+        blobs.try_fold(true, |whole, (blob, size)| {
+            let found = content.stat(blob)?;
+            Ok(whole && found.is_some_and(|found| size.is_none_or(|size| size == found.size)))
+        })
     }
 
     /// Whether the image is there already, whole, and the new record has nothing to add.

@@ -131,6 +131,8 @@ impl Pull<'_> {
         let mut names = vec![name.with_digest(digest)];
         names.extend(name.tag().map(|tag| name.with_tag(tag)).transpose()?);
         let id = image.id;
+        // Layers that were here already may be damaged; their blobs are not.
+        self.images.heal_layers(&image)?;
         self.images.publish(&[(image, names)])?;
         (self.progress)(PullEvent::Digest(digest));
         Ok(Pulled { image: id, name: name.clone(), fresh: before != Some(id) })
@@ -150,6 +152,9 @@ impl Pull<'_> {
         let fits = self.options.platform.as_ref().is_none_or(|wanted| self.is_for(&here, wanted));
         if !same || !fits || !self.images.is_whole(&here)? {
             return Ok(None);
+        }
+        if let Some(image) = self.images.store().metadata().image(&here)? {
+            self.images.heal_layers(&image)?;
         }
         (self.progress)(PullEvent::Begin(name.clone()));
         (self.progress)(PullEvent::Digest(digest));

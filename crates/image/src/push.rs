@@ -113,7 +113,8 @@ impl Images {
         let lease = self.store().lease();
         let known = Known::collect(self, &image, name)?;
         let sources = known.repositories();
-        let visit = Visit { name, access: Access::Push, credentials: &options.credentials, sources: &sources };
+        let (access, credentials) = (Access::Push, &options.credentials);
+        let visit = Visit { name, access, credentials, sources: &sources, insecure: false };
         let (digest, bytes) = registries.visit(visit, |repository| {
             let push =
                 Push { images: self, image: &image, known: &known, repository, lease: &lease, options, progress };

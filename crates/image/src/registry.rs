@@ -13,6 +13,8 @@ mod endpoint;
 mod failure;
 mod fetch;
 mod manifest;
+mod remote;
+mod search;
 mod session;
 mod settings;
 mod tags;
@@ -21,6 +23,8 @@ mod upload;
 mod wait;
 
 pub use credentials::Credentials;
+pub use remote::{Caller, RemoteManifest};
+pub use search::SearchResult;
 pub use settings::RegistrySettings;
 
 pub(crate) use failure::unreachable;
@@ -86,13 +90,13 @@ impl Registries {
         credentials: &Credentials,
         work: impl Fn(&Repository<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.visit(Visit { name, access, credentials, sources: &[] }, work)
+        self.visit(Visit { name, access, credentials, sources: &[], insecure: false }, work)
     }
 
     /// The same, said in full.
     pub(crate) fn visit<T>(&self, visit: Visit<'_>, work: impl Fn(&Repository<'_>) -> Result<T>) -> Result<T> {
         let mut last = None;
-        for endpoint in endpoint::of(&self.settings, visit.name, visit.access) {
+        for endpoint in endpoint::of(&self.settings, &visit) {
             // Whoever is no mirror gets the person's credentials, nobody else.
             let credentials = if endpoint.mirror { &Credentials::Anonymous } else { visit.credentials };
             let visit = Visit { credentials, ..visit };

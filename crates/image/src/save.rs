@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_oci::{Descriptor, Digest, Manifest, Reference, media};
+use dhow_oci::{Descriptor, Digest, Manifest, Platform, Reference, media};
 use dhow_store::{Blob, ImageLayer, ImageRecord, Lease};
 
 use crate::images::Images;
@@ -85,6 +85,15 @@ impl Images {
     /// As [`resolve`](Images::resolve), but that a name without a tag means all tags of its repository.
     pub fn can_save(&self, names: &[String]) -> Result<()> {
         self.select(names).map(drop)
+    }
+
+    /// Whether all that these names mean is for a platform.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when something is for another one.
+    pub fn all_are_for(&self, names: &[String], platform: &Platform) -> Result<()> {
+        let selected = self.select(names)?;
+        selected.iter().try_for_each(|it| self.resolve_for(&it.image.id.to_string(), Some(platform)).map(drop))
     }
 
     /// The images in the order in which they are first named, each once with all names that were asked for.

@@ -6,6 +6,7 @@ mod container_attach;
 mod container_files;
 mod container_logs;
 mod container_stats;
+mod distribution;
 mod event;
 mod exec;
 mod image;
@@ -45,7 +46,7 @@ macro_rules! route {
 pub(crate) use route;
 
 /// Everything; the resources of the start path come first.
-static ALL: [&[Route]; 14] = [
+static ALL: [&[Route]; 15] = [
     container::ROUTES,
     container_attach::ROUTES,
     container_logs::ROUTES,
@@ -56,6 +57,7 @@ static ALL: [&[Route]; 14] = [
     image::ROUTES,
     image_archive::ROUTES,
     image_push::ROUTES,
+    distribution::ROUTES,
     event::ROUTES,
     network::ROUTES,
     volume::ROUTES,

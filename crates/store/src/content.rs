@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_oci::Digest;
+use dhow_oci::{Digest, Hasher};
 
 use crate::lease::Lease;
 use crate::room::Room;
@@ -71,7 +71,8 @@ impl Content {
     /// What the file system says.
     pub fn put(&self, lease: &Lease, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
-        if self.hold(lease, &digest)?.is_some() {
+        // One that a disk has damaged is written again.
+        if self.hold(lease, &digest)?.is_some() && self.verify(&digest)? {
             return Ok(digest);
         }
         let mut ingest = self.ingest(bytes.len() as u64)?;
@@ -137,6 +138,21 @@ impl Content {
             );
         }
         Ok(bytes)
+    }
+
+    /// Whether a blob still has the bytes that its name says.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when it is not there, or what reading says.
+    pub fn verify(&self, digest: &Digest) -> Result<bool> {
+        let mut file = self.reader(digest)?;
+        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 256 << 10]);
+        loop {
+            match file.read(&mut buffer).context(|| format!("read blob {digest}"))? {
+                0 => return Ok(hasher.finish() == *digest),
+                length => hasher.update(&buffer[..length]),
+            }
+        }
     }
 
     /// Deletes a blob, whoever refers to it. Says whether it was there.

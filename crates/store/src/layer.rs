@@ -16,6 +16,7 @@ mod attributes;
 mod base;
 mod changes;
 mod extract;
+mod heal;
 mod inherit;
 mod manifest;
 mod name;
@@ -45,6 +46,7 @@ use crate::trash::Trash;
 pub(crate) use base::BASE;
 pub(crate) use changes::Comparison;
 pub use changes::{Change, ChangeKind};
+use manifest::Depth;
 pub use reader::{TarMember, TarMemberKind, TarReader};
 pub use unpack::Unpacked;
 pub(crate) use upper::{Upper, write as write_upper};
@@ -203,9 +205,30 @@ impl Layers {
     /// # Errors
     /// What the file system says; differences are no errors.
     pub fn verify(&self, layer: &LayerRecord) -> Result<Vec<Damage>> {
+        self.compare(layer, Depth::Contents)
+    }
+
+    /// The same without reading the files: only what is there, of which kind and size.
+    ///
+    /// # Errors
+    /// What the file system says; differences are no errors.
+    pub fn look_over(&self, layer: &LayerRecord) -> Result<Vec<Damage>> {
+        self.compare(layer, Depth::Structure)
+    }
+
+    fn compare(&self, layer: &LayerRecord, depth: Depth) -> Result<Vec<Damage>> {
         let diff = self.diff(layer);
         let root = File::open(&diff).context(|| format!("open {}", diff.display()))?;
-        manifest::verify(&self.folder(layer.number).join("manifest"), &root)
+        manifest::verify(&self.folder(layer.number).join("manifest"), &root, depth)
+    }
+
+    /// Puts back what is damaged in a layer, from the archive it was unpacked from. What is whole stays as it is, also for
+    /// those who use it.
+    ///
+    /// # Errors
+    /// As [`Layers::unpack`], or what is still wrong afterwards.
+    pub fn heal(&self, layer: &LayerRecord, archive: impl Read + Send) -> Result<()> {
+        heal::run(self, layer, archive)
     }
 
     pub(crate) fn discard(&self, number: u64) -> Result<bool> {

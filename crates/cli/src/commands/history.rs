@@ -8,6 +8,7 @@ use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
 use crate::format::{Column, Format, Row, decimal_3, ellipsis, rfc3339, short_id, show, since_then};
 use crate::output;
+use crate::platform;
 use crate::session::Session;
 
 pub(super) static HISTORY: Command = Command {
@@ -18,7 +19,7 @@ pub(super) static HISTORY: Command = Command {
         FORMAT,
         Flag::bool("human", "Sizes and times in words").short(b'H').default("true"),
         Flag::bool("no-trunc", "Cut nothing off"),
-        Flag::text("platform", "Platform of the image, where there are several").hidden(),
+        Flag::text("platform", "Only if the image is for this platform"),
         Flag::bool("quiet", "Only show IDs").short(b'q'),
     ]],
     arguments: Arguments::Exactly(1),
@@ -27,7 +28,7 @@ pub(super) static HISTORY: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
-    let steps = session.client().await?.image_history(&flags.args[0]).await?;
+    let steps = session.client().await?.image_history(&flags.args[0], &platform::json(flags.text("platform"))?).await?;
     let (full, human) = (flags.on("no-trunc"), flags.on("human"));
     let rows: Vec<Step> = steps.into_iter().map(|item| Step { item, full, human }).collect();
     if flags.on("quiet") {

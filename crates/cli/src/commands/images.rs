@@ -3,6 +3,7 @@
 use dhow_api::image::Summary;
 use dhow_client::ImageListing;
 
+use super::image_tree;
 use super::ps::{FILTER, FORMAT, filters};
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
@@ -22,6 +23,7 @@ pub(super) static IMAGES: Command = Command {
         FORMAT,
         Flag::bool("no-trunc", "Cut nothing off"),
         Flag::bool("quiet", "Only show IDs").short(b'q'),
+        Flag::bool("tree", "Show the platforms of each image below it"),
     ]],
     arguments: Arguments::AtMost(1),
     interspersed: true,
@@ -33,9 +35,16 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     if let Some(name) = flags.args.first() {
         filters.entry("reference".to_owned()).or_default().push(name.clone());
     }
-    let digests = flags.on("digests");
-    let listing = ImageListing { all: flags.on("all"), digests, filters };
+    let (digests, tree) = (flags.on("digests"), flags.on("tree"));
+    if tree {
+        image_tree::check(flags)?;
+    }
+    let listing = ImageListing { all: flags.on("all"), digests, filters, manifests: tree };
     let images = session.client().await?.image_list(&listing).await?;
+    if tree {
+        output::text(&image_tree::tree(&images)?)?;
+        return Ok(0);
+    }
     let rows: Vec<Image> = images.iter().flat_map(|image| rows(image, digests, flags.on("no-trunc"))).collect();
     if flags.on("quiet") {
         let ids: String = rows.iter().map(|row| row.field("ID") + "\n").collect();

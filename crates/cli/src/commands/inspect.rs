@@ -8,6 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
 use crate::format::{Document, compact, indent};
 use crate::output;
+use crate::platform;
 use crate::session::Session;
 
 pub(super) static INSPECT: Command = Command {
@@ -17,7 +18,7 @@ pub(super) static INSPECT: Command = Command {
     flags: &[&[FORMAT, SIZE, Flag::text("type", "Only look among things of this kind")]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
-    run: |session, flags| Box::pin(run(session, flags, flags.text("type"))),
+    run: |session, flags| Box::pin(run(session, flags, flags.text("type"), "")),
 };
 
 pub(super) static CONTAINER_INSPECT: Command = Command {
@@ -27,17 +28,17 @@ pub(super) static CONTAINER_INSPECT: Command = Command {
     flags: &[&[FORMAT, SIZE]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
-    run: |session, flags| Box::pin(run(session, flags, "container")),
+    run: |session, flags| Box::pin(run(session, flags, "container", "")),
 };
 
 pub(super) static IMAGE_INSPECT: Command = Command {
     names: &["image inspect"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     summary: "Show everything about images",
-    flags: &[&[FORMAT, SIZE.hidden()]],
+    flags: &[&[FORMAT, Flag::text("platform", "Only if the image is for this platform"), SIZE.hidden()]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
-    run: |session, flags| Box::pin(run(session, flags, "image")),
+    run: |session, flags| Box::pin(run(session, flags, "image", flags.text("platform"))),
 };
 
 pub(super) static VOLUME_INSPECT: Command = Command {
@@ -91,7 +92,7 @@ const OPTIONAL: &[&str] = &[
     "HostConfig.Tmpfs",
 ];
 
-async fn run(session: &Session, flags: &Parsed, kind: &str) -> Outcome {
+async fn run(session: &Session, flags: &Parsed, kind: &str, platform: &str) -> Outcome {
     if !kind.is_empty() && !KINDS.contains(&kind) {
         let mut known = [&KINDS[..], &OTHER_KINDS[..]].concat();
         known.sort_unstable();
@@ -100,10 +101,11 @@ async fn run(session: &Session, flags: &Parsed, kind: &str) -> Outcome {
     }
     let format = flags.text("format");
     check_template(format)?;
+    let wanted = Wanted { size: flags.on("size"), platform: platform::json(platform)? };
     let client = session.client().await?;
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
     for name in &flags.args {
-        match find(client, kind, name, flags.on("size")).await.and_then(|text| show(&text, format)) {
+        match find(client, kind, name, &wanted).await.and_then(|text| show(&text, format)) {
             Ok(text) => shown.push(text),
             Err(error) => failures.push(error.to_string()),
         }
@@ -123,9 +125,17 @@ fn check_template(format: &str) -> Result<(), Failure> {
     }
 }
 
-async fn find(client: &Client, kind: &str, name: &str, size: bool) -> Result<String> {
+/// What is asked about a thing, beside its name.
+struct Wanted {
+    /// What a container takes on disk, too.
+    size: bool,
+    /// The platform that an image must be for, as the API has it.
+    platform: String,
+}
+
+async fn find(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result<String> {
     for one in KINDS.iter().filter(|one| kind.is_empty() || kind == **one) {
-        match ask(client, one, name, size).await {
+        match ask(client, one, name, wanted).await {
             Ok(text) => return Ok(String::from_utf8_lossy(&text).into_owned()),
             Err(error) if kind.is_empty() && may_be_another_kind(&error) => {}
             Err(error) => return Err(error),
@@ -138,10 +148,10 @@ fn may_be_another_kind(error: &Error) -> bool {
     matches!(error.class(), Class::NotFound | Class::NotImplemented | Class::InvalidArgument)
 }
 
-async fn ask(client: &Client, kind: &str, name: &str, size: bool) -> Result<Vec<u8>> {
+async fn ask(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result<Vec<u8>> {
     match kind {
-        "container" => client.container_inspect_raw(name, size).await,
-        "image" => client.image_inspect_raw(name).await,
+        "container" => client.container_inspect_raw(name, wanted.size).await,
+        "image" => client.image_inspect_raw(name, &wanted.platform).await,
         "network" => client.raw(&format!("/networks/{}", dhow_api::query::encode(name))).await,
         _ => client.raw(&format!("/volumes/{}", dhow_api::query::encode(name))).await,
     }

@@ -10,6 +10,7 @@ use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
 use crate::options::open_failed;
+use crate::platform;
 use crate::session::Session;
 
 pub(super) static LOAD: Command = Command {
@@ -18,7 +19,7 @@ pub(super) static LOAD: Command = Command {
     summary: "Load images from an archive",
     flags: &[&[
         Flag::text("input", "Read from this file").short(b'i'),
-        Flag::text("platform", "Load only this platform").hidden(),
+        Flag::text("platform", "Load only this platform"),
         Flag::bool("quiet", "Say less").short(b'q'),
     ]],
     arguments: Arguments::None,
@@ -35,5 +36,5 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         None => Upload::from_reader(stdin()),
     };
     // No bars are drawn, so there is no use in being told of progress.
-    print(session.client().await?.image_load(true, upload).await?).await
+    print(session.client().await?.image_load(true, &platform::json(flags.text("platform"))?, upload).await?).await
 }

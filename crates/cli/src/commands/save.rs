@@ -10,6 +10,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
+use crate::platform;
 use crate::session::Session;
 
 pub(super) static SAVE: Command = Command {
@@ -18,7 +19,7 @@ pub(super) static SAVE: Command = Command {
     summary: "Write images into an archive",
     flags: &[&[
         Flag::text("output", "Write to this file").short(b'o'),
-        Flag::text("platform", "Save only this platform").hidden(),
+        Flag::text("platform", "Save only this platform"),
     ]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
@@ -30,13 +31,14 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     if path.is_none() && stdout().is_terminal() {
         return Err(Error::invalid("cowardly refusing to save to a terminal. Use the -o flag or redirect").into());
     }
+    let platform = platform::json(flags.text("platform"))?;
     let client = session.client().await?;
     let Some(path) = path else {
-        copy(client.image_save(&flags.args).await?, stdout().lock()).await?;
+        copy(client.image_save(&flags.args, &platform).await?, stdout().lock()).await?;
         return Ok(0);
     };
     let file = Partial::create(Path::new(path), "failed to save image")?;
-    copy(client.image_save(&flags.args).await?, &file.file).await?;
+    copy(client.image_save(&flags.args, &platform).await?, &file.file).await?;
     file.finish()?;
     Ok(0)
 }

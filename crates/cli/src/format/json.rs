@@ -2,6 +2,11 @@
 
 /// Puts one thing per line, as Go's `json.Indent` does with four spaces.
 pub(crate) fn indent(text: &str, prefix: &str) -> String {
+    indent_by(text, prefix, "    ")
+}
+
+/// The same with another step.
+pub(crate) fn indent_by(text: &str, prefix: &str, step: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     let mut depth = 0;
     let mut characters = compact(text).into_chars();
@@ -15,17 +20,17 @@ pub(crate) fn indent(text: &str, prefix: &str) -> String {
                     characters.next();
                 } else {
                     depth += 1;
-                    new_line(&mut out, prefix, depth);
+                    new_line(&mut out, prefix, step, depth);
                 }
             }
             '}' | ']' => {
                 depth -= 1;
-                new_line(&mut out, prefix, depth);
+                new_line(&mut out, prefix, step, depth);
                 out.push(c);
             }
             ',' => {
                 out.push(c);
-                new_line(&mut out, prefix, depth);
+                new_line(&mut out, prefix, step, depth);
             }
             ':' => out.push_str(": "),
             other => out.push(other),
@@ -34,10 +39,10 @@ pub(crate) fn indent(text: &str, prefix: &str) -> String {
     out
 }
 
-fn new_line(out: &mut String, prefix: &str, depth: usize) {
+fn new_line(out: &mut String, prefix: &str, step: &str, depth: usize) {
     out.push('\n');
     out.push_str(prefix);
-    out.extend(std::iter::repeat_n("    ", depth));
+    out.extend(std::iter::repeat_n(step, depth));
 }
 
 /// Takes the blanks between tokens away.

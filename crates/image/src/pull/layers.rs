@@ -44,7 +44,9 @@ impl Pull<'_> {
     ) -> Result<Arrived<'i>> {
         let _flight = self.flights.enter(descriptor.digest);
         let source = |blob| Source { blob, media_type: Some(descriptor.media_type.clone()) };
-        if let Some(blob) = self.here(descriptor)? {
+        // What is to be unpacked is read anyway: one that was damaged here is fetched again.
+        let here = if diff_id.is_some() { self.sound(descriptor)? } else { self.here(descriptor)? };
+        if let Some(blob) = here {
             self.say(descriptor, if diff_id.is_none() { LayerNews::Exists } else { LayerNews::Verified });
             // What is here but not unpacked is unpacked by the installer.
             return Ok((source(blob), None));
@@ -62,7 +64,7 @@ impl Pull<'_> {
 
     /// A blob, fetched if it is not here.
     pub(super) fn blob(&self, descriptor: &Descriptor, say: &(dyn Fn(LayerNews) + Sync)) -> Result<Blob> {
-        if let Some(blob) = self.here(descriptor)? {
+        if let Some(blob) = self.sound(descriptor)? {
             return Ok(blob);
         }
         let content = self.images.store().content();
@@ -94,6 +96,11 @@ impl Pull<'_> {
         let found = self.images.store().content().hold(self.lease, &descriptor.digest)?;
         // One of another size is damaged, and fetched again.
         Ok(found.filter(|blob| blob.size == descriptor.size))
+    }
+
+    fn sound(&self, descriptor: &Descriptor) -> Result<Option<Blob>> {
+        let Some(blob) = self.here(descriptor)? else { return Ok(None) };
+        Ok(self.images.store().content().verify(&blob.digest)?.then_some(blob))
     }
 
     fn fetch(&self, descriptor: &Descriptor) -> Fetch<'_> {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_oci::{DEFAULT_REGISTRY, Reference};
+use dhow_oci::DEFAULT_REGISTRY;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy};
 
-use super::session::Access;
+use super::session::{Access, Visit};
 use super::settings::RegistrySettings;
 
 /// Where the default registry answers: its name is not its host.
@@ -35,14 +35,15 @@ pub(crate) struct Endpoint {
 }
 
 /// The endpoints to try for a name, in this order.
-pub(super) fn of(settings: &RegistrySettings, name: &Reference, access: Access) -> Vec<Endpoint> {
+pub(super) fn of(settings: &RegistrySettings, visit: &Visit<'_>) -> Vec<Endpoint> {
+    let Visit { name, access, .. } = *visit;
     let mut endpoints = Vec::new();
     let is_default = name.registry() == DEFAULT_REGISTRY;
     if is_default && access == Access::Pull {
         endpoints.extend(settings.mirrors.iter().map(|address| mirror(settings, address)));
     }
     let host = if is_default { DEFAULT_HOST } else { name.registry() };
-    let insecure = settings.is_insecure(host);
+    let insecure = visit.insecure || settings.is_insecure(host);
     let own = |scheme: &str| Endpoint {
         base: format!("{scheme}://{host}"),
         host: host.to_owned(),
@@ -143,11 +144,15 @@ fn unreadable(path: &Path, cause: reqwest::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use dhow_oci::Reference;
+
     use super::*;
+    use crate::registry::Credentials;
 
     fn bases(settings: &RegistrySettings, name: &str, access: Access) -> Vec<String> {
         let name = Reference::parse(name).expect("a name");
-        of(settings, &name, access).into_iter().map(|endpoint| endpoint.base).collect()
+        let visit = Visit { name: &name, access, credentials: &Credentials::Anonymous, sources: &[], insecure: false };
+        of(settings, &visit).into_iter().map(|endpoint| endpoint.base).collect()
     }
 
     #[test]

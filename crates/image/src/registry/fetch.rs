@@ -138,6 +138,15 @@ impl<'a> Fetch<'a> {
     }
 }
 
+impl Repository<'_> {
+    /// A blob that fits into memory, if it is not longer than `limit` bytes. It is not verified.
+    pub(super) fn small_blob(&self, digest: &Digest, limit: usize) -> Result<Vec<u8>> {
+        let url = self.url(&format!("blobs/{digest}"));
+        let answer = self.send("Get", &url, Wanted::Blob(self.name()), |client| client.get(&url))?;
+        self.body(answer, limit, &url)
+    }
+}
+
 impl Read for Fetch<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.piece.is_empty() {

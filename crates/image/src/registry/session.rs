@@ -43,6 +43,8 @@ pub(crate) struct Visit<'r> {
     pub(crate) credentials: &'r Credentials,
     /// Other repositories of the registry from which something may be taken over.
     pub(crate) sources: &'r [String],
+    /// The registry may be reached without security, whatever the settings say.
+    pub(crate) insecure: bool,
 }
 
 /// One repository at one endpoint.
@@ -68,6 +70,11 @@ impl<'r> Repository<'r> {
     /// The address of something in the repository, as in `manifests/latest`.
     pub(super) fn url(&self, rest: &str) -> String {
         format!("{}/v2/{}/{rest}", self.endpoint.base, self.visit.name.repository())
+    }
+
+    /// Scheme, host and path of the registry.
+    pub(super) fn base(&self) -> &str {
+        &self.endpoint.base
     }
 
     /// Asks the registry who we are.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use dhow_api::image::{PruneResponse, Summary};
+use dhow_api::image::{Inspect, PruneResponse, Summary};
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result};
 use dhow_image::{Filters, Images, RemoveOptions};
 use dhow_oci::Reference;
 use hyper::StatusCode;
 
+use super::image_archive::platform;
 use super::{route, system};
 use crate::http::{Call, Response, Route, json, status_only};
 use crate::wire::{self, image};
@@ -20,6 +21,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/images/{name..}/tag" => tag),
     route!(DELETE "/images/{name..}" => remove),
     route!(POST "/images/prune" => prune),
+    route!(POST "/system/check" => check),
 ];
 
 async fn list(call: Call) -> Result<Response> {
@@ -28,28 +30,46 @@ async fn list(call: Call) -> Result<Response> {
     if let Some(name) = call.query.text("filter") {
         filters.entry("reference".to_owned()).or_default().push(name.to_owned());
     }
-    let count = call.query.flag("shared-size");
+    let (count, with_manifests) = (call.query.flag("shared-size"), call.query.flag("manifests"));
     let read = move |images: &Images| {
         let sizes = if count { Some(images.usage()?) } else { None };
-        Ok((images.list(&Filters(filters))?, sizes))
+        let list = images.list(&Filters(filters))?;
+        let manifests = |summary: &dhow_image::Summary| images.manifests_of(&summary.id);
+        let manifests = if with_manifests { list.iter().map(manifests).collect::<Result<_>>()? } else { Vec::new() };
+        Ok((list, sizes, manifests))
     };
-    let (images, sizes) = blocking(&call, read).await?;
+    let (images, sizes, manifests) = blocking(&call, read).await?;
+    let mut manifests = manifests.into_iter();
     let summary = |summary: dhow_image::Summary| {
         let shared = sizes.as_ref().map_or(-1, |sizes| system::shared(&summary.id, sizes));
-        Summary { shared_size: shared, ..image::summary(summary, call.version) }
+        let manifests = manifests.next().map(image::manifests);
+        Summary { shared_size: shared, manifests, ..image::summary(summary, call.version) }
     };
     json(&images.into_iter().map(summary).collect::<Vec<_>>())
 }
 
 async fn inspect(call: Call) -> Result<Response> {
-    let name = call.name.clone();
-    let details = blocking(&call, move |images| images.inspect(&name)).await?;
-    json(&image::inspect(&details, call.version))
+    let (name, platform) = (call.name.clone(), platform(&call)?);
+    let with_manifests = call.query.flag("manifests");
+    if with_manifests && platform.is_some() {
+        return Err(Error::invalid("conflicting options: manifests and platform options cannot both be set"));
+    }
+    let read = move |images: &Images| {
+        let record = images.resolve_for(&name, platform.as_ref())?;
+        let manifests = if with_manifests { Some(images.manifests(&record)?) } else { None };
+        Ok((images.inspect(&name)?, manifests))
+    };
+    let (details, manifests) = blocking(&call, read).await?;
+    json(&Inspect { manifests: manifests.map(image::manifests), ..image::inspect(&details, call.version) })
 }
 
 async fn history(call: Call) -> Result<Response> {
-    let name = call.name.clone();
-    let steps = blocking(&call, move |images| images.history(&name)).await?;
+    let (name, platform) = (call.name.clone(), platform(&call)?);
+    let read = move |images: &Images| {
+        images.resolve_for(&name, platform.as_ref())?;
+        images.history(&name)
+    };
+    let steps = blocking(&call, read).await?;
     json(&steps.into_iter().map(image::history).collect::<Vec<_>>())
 }
 
@@ -81,6 +101,13 @@ async fn prune(call: Call) -> Result<Response> {
     let pruned = engine_blocking(&call, move |engine| engine.prune_images(&filters)).await?;
     let deleted = pruned.removed.into_iter().map(image::removed).collect();
     json(&PruneResponse { images_deleted: wire::null_if_empty(deleted), space_reclaimed: pruned.reclaimed })
+}
+
+/// Beyond Docker's API: whether everything that is recorded of images is on the disk and whole.
+async fn check(call: Call) -> Result<Response> {
+    let (deep, repair) = (call.query.flag("deep"), call.query.flag("repair"));
+    let checked = engine_blocking(&call, move |engine| engine.check_images(deep, repair)).await?;
+    json(&image::checked(checked))
 }
 
 /// Does something with the images on a thread that may wait for the disk.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dhow_api::stream::Message;
 use dhow_engine::Engine;
 use dhow_errdefs::{Class, Error, Result};
-use dhow_image::{ImportOptions, LoadEvent, LoadOptions};
+use dhow_image::{Images, ImportOptions, LoadEvent, LoadOptions};
 use dhow_oci::Platform;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
@@ -140,8 +140,13 @@ async fn save(call: Call, names: Vec<String>) -> Result<Response> {
         return Err(Error::invalid("no image was named"));
     }
     // What is not there is said with a status, which is possible only before the first byte.
-    let wanted = names.clone();
-    blocking(&call, move |images| images.can_save(&wanted)).await?;
+    let (wanted, platform) = (names.clone(), platform(&call)?);
+    let check = move |images: &Images| {
+        images.can_save(&wanted)?;
+        // Each image is for one platform here: it is that, or there is nothing to save.
+        platform.iter().try_for_each(|platform| images.all_are_for(&wanted, platform))
+    };
+    blocking(&call, check).await?;
     let turn = call.archive_turn().await;
     let (pieces, body) = Body::pieces();
     let engine = Arc::clone(&call.context.engine);

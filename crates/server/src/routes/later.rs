@@ -20,8 +20,6 @@ macro_rules! later {
 static LATER: &[Route] = later! {
     POST "/build" "building images"
     POST "/build/cancel" "cancelling builds"
-    GET "/images/search" "searching for images"
-    GET "/distribution/{name..}/json" "asking registries about images"
     POST "/networks/create" "creating networks"
     POST "/networks/{id}/connect" "connecting containers to networks"
     POST "/networks/{id}/disconnect" "disconnecting containers from networks"

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dhow_api::container::{Config, GraphDriver, HealthConfig, Set, StrSlice};
-use dhow_api::image::{Deleted, HistoryItem, ImageConfig, Inspect, InspectConfig, Metadata, RootFs, Summary};
+use dhow_api::image::{
+    CheckFault, CheckResponse, Deleted, HistoryItem, ImageConfig, Inspect, InspectConfig, ManifestImage, ManifestSize,
+    ManifestSummary, Metadata, RootFs, Summary, UnpackedSize,
+};
 use dhow_api::stream::{ErrorDetail, Message, Progress};
 use dhow_api::version::Version;
 use dhow_errdefs::Error;
@@ -29,7 +32,31 @@ pub(crate) fn summary(image: dhow_image::Summary, version: Version) -> Summary {
         shared_size: -1,
         size,
         virtual_size: (!version.at_least(44)).then_some(size),
+        manifests: None,
     }
+}
+
+/// The manifests of an image.
+pub(crate) fn manifests(found: Vec<dhow_image::ManifestSummary>) -> Vec<ManifestSummary> {
+    // OCI's own types are JSON as they are.
+    let value = |part: serde_json::Result<serde_json::Value>| part.unwrap_or_default();
+    let one = |it: dhow_image::ManifestSummary| {
+        let (content, unpacked) = (signed(it.content), signed(it.unpacked));
+        let image = |platform: &oci::Platform| ManifestImage {
+            platform: value(serde_json::to_value(platform)),
+            containers: Vec::new(),
+            size: UnpackedSize { unpacked },
+        };
+        ManifestSummary {
+            id: it.descriptor.digest.to_string(),
+            descriptor: value(serde_json::to_value(&it.descriptor)),
+            available: it.available,
+            size: ManifestSize { content, total: content + unpacked },
+            kind: if it.platform.is_some() { "image" } else { "attestation" }.to_owned(),
+            image_data: it.platform.as_ref().map(image),
+        }
+    };
+    found.into_iter().map(one).collect()
 }
 
 /// Everything about one image.
@@ -64,6 +91,7 @@ pub(crate) fn inspect(image: &Details, version: Version) -> Inspect {
             layers: config.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
         },
         metadata: Metadata { last_tag_time: time::text(image.last_tagged.and_then(from_nanos)) },
+        manifests: None,
     }
 }
 
@@ -144,6 +172,35 @@ pub(crate) fn history(step: HistoryEntry) -> HistoryItem {
         id: step.id.map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
         size: signed(step.size),
         tags: null_if_empty(step.tags),
+    }
+}
+
+/// What a check found.
+pub(crate) fn checked(found: dhow_image::Checked) -> CheckResponse {
+    let fault = |fault: dhow_image::Fault| {
+        let (healed, error) = match fault.healed {
+            Some(Ok(source)) => (source, String::new()),
+            Some(Err(error)) => (String::new(), error),
+            None => Default::default(),
+        };
+        let kind = match fault.kind {
+            dhow_image::FaultKind::Blob => "blob",
+            dhow_image::FaultKind::Layer => "layer",
+        };
+        CheckFault {
+            kind: kind.to_owned(),
+            digest: fault.digest.to_string(),
+            what: fault.what,
+            images: fault.images,
+            healed_from: healed,
+            error,
+        }
+    };
+    CheckResponse {
+        images: found.images,
+        layers: found.layers,
+        blobs: found.blobs,
+        faults: found.faults.into_iter().map(fault).collect(),
     }
 }
 

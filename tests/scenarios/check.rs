@@ -1,0 +1,99 @@
+//! What a disk does to images, and how they are healed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dhow_testkit::{Registry, World};
+
+use crate::{DHOW, busybox};
+
+/// A world with `REGISTRY/app:1` pulled, an image of busybox and some files.
+fn pulled() -> (World, Registry, String) {
+    let (maker, registry) = (busybox(), Registry::start());
+    let name = registry.name("app:1");
+    let script = "echo kept > /kept; ln /kept /other; mkdir -p /a/b; seq 1000 > /a/b/numbers";
+    maker.dhow(&["run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script]).exits(0);
+    maker.dhow(&["commit", "box", &name]).exits(0);
+    maker.dhow(&["push", &name]).exits(0);
+    let world = World::new(DHOW);
+    world.dhow(&["pull", &name]).exits(0);
+    (world, registry, name)
+}
+
+/// A file of an unpacked layer.
+fn in_a_layer(world: &World, path: &str) -> PathBuf {
+    let layers = fs::read_dir(world.data_root().join("layers")).expect("layers").flatten();
+    let mut found = layers.map(|entry| entry.path().join("diff").join(path)).filter(|path| path.exists());
+    found.next().unwrap_or_else(|| panic!("no layer has {path}"))
+}
+
+/// The largest blob: the layer with busybox.
+fn largest_blob(world: &World) -> PathBuf {
+    let blobs = fs::read_dir(world.data_root().join("content/sha256")).expect("blobs").flatten();
+    blobs.max_by_key(|entry| entry.metadata().map_or(0, |it| it.len())).expect("a blob").path()
+}
+
+/// Changes bytes, but not the size.
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(path, bytes).expect("written");
+}
+
+fn kept(world: &World, name: &str) -> String {
+    world.dhow(&["run", "--rm", "--network", "none", name, "sh", "-c", "cat /kept /other; tail -n1 /a/b/numbers"]).ok()
+}
+
+#[test]
+fn a_damaged_layer_is_healed_from_its_blob() {
+    let (world, _registry, name) = pulled();
+    assert!(world.dhow(&["system", "check"]).ok().ends_with("Nothing is damaged"));
+    flip(&in_a_layer(&world, "kept"));
+    assert!(world.dhow(&["system", "check"]).ok().contains("Nothing is damaged"), "no size has changed");
+    let found = world.dhow(&["system", "check", "--deep"]);
+    assert!(found.exits(1).stdout().contains("kept has other contents"), "{}", found.stdout());
+    fs::remove_dir_all(in_a_layer(&world, "a")).expect("removed");
+    let found = world.dhow(&["system", "check"]);
+    assert!(found.exits(1).stdout().contains(&name), "{}", found.stdout());
+    let healed = world.dhow(&["system", "check", "--deep", "--repair"]).ok();
+    assert!(healed.contains("healed from its blob") && healed.ends_with("1 damaged, 1 of them healed"), "{healed}");
+    assert_eq!(kept(&world, &name), "kept\nkept\n1000");
+    assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+}
+
+#[test]
+fn a_damaged_blob_is_healed_from_its_registry_and_a_layer_after_it() {
+    let (world, registry, name) = pulled();
+    flip(&largest_blob(&world));
+    fs::write(in_a_layer(&world, "bin/busybox"), "").expect("emptied");
+    let healed = world.dhow(&["system", "check", "--deep", "--repair"]).ok();
+    assert!(healed.contains(&format!("healed from {}", registry.address())), "{healed}");
+    assert!(healed.contains("healed from its blob"), "{healed}");
+    assert_eq!(kept(&world, &name), "kept\nkept\n1000");
+    // Where the registry is gone, it says so and stays as it was.
+    flip(&largest_blob(&world));
+    drop(registry);
+    let found = world.dhow(&["system", "check", "--deep", "--repair"]);
+    assert!(found.exits(1).stdout().contains("not healed: "), "{}", found.stdout());
+}
+
+#[test]
+fn a_pull_of_what_is_here_heals_it() {
+    let (world, _registry, name) = pulled();
+    fs::write(in_a_layer(&world, "kept"), "").expect("emptied");
+    world.dhow(&["pull", &name]).exits(0);
+    assert_eq!(kept(&world, &name), "kept\nkept\n1000");
+    fs::remove_file(largest_blob(&world)).expect("removed");
+    world.dhow(&["pull", &name]).exits(0);
+    assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+}
+
+#[test]
+fn a_running_container_sees_what_was_healed() {
+    let (world, _registry, name) = pulled();
+    world.dhow(&["run", "-d", "--name", "user", "--network", "none", &name, "sleep", "1000"]).exits(0);
+    fs::write(in_a_layer(&world, "kept"), "").expect("emptied");
+    world.dhow(&["system", "check", "--repair"]).exits(0);
+    assert_eq!(world.dhow(&["exec", "user", "cat", "/kept", "/other"]).ok(), "kept\nkept");
+}
