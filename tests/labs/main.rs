@@ -74,7 +74,10 @@ macro_rules! labs {
 }
 
 labs! {
+    exploring_registries => "exploring-registries.md",
     first_container => "first-container.md",
     monitoring => "monitoring.md",
+    private_registries => "private-registries.md",
     working_with_containers => "working-with-containers.md",
+    working_with_images => "working-with-images.md",
 }

@@ -3,6 +3,7 @@
 //! Absolute times are noisy, so the contestants of a measurement take turns within one run, the median is taken, and
 //! what is promised is a ratio. Every command's exit code is checked: a fast failure is not a result.
 
+mod images;
 mod logs;
 mod memory;
 mod parallel;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     parallel::fifty(&world, dockerd.as_ref(), &mut report)?;
     memory::per_container(&world, &mut report)?;
     logs::lines(&world, dockerd.as_ref(), &mut report)?;
+    images::transfers(&world, dockerd.as_ref(), &mut report)?;
     memory::binary(&mut report)?;
     report.finish(&shell::root().join("target/bench.json"))
 }
