@@ -21,6 +21,7 @@ mod mistakes;
 mod mounts;
 mod on_demand;
 mod parallel;
+mod policy;
 mod process;
 mod pull;
 mod push;

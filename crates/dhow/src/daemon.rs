@@ -8,6 +8,7 @@ mod listen;
 mod notify;
 mod pidfile;
 mod registries;
+mod registry_file;
 mod reload;
 mod settings;
 mod user_namespace;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhow_image::RegistrySettings;
+use dhow_image::{Policy, RegistrySettings};
 
 use crate::spec::LogSpec;
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub embedded: BTreeMap<String, fn() -> dhow_image::Embedded>,
     /// How registries are reached.
     pub registries: RegistrySettings,
+    /// Which images may be used.
+    pub policy: Arc<Policy>,
     /// Version of the product, shown by `info` and in logs.
     pub version: String,
 }

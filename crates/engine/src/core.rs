@@ -116,7 +116,7 @@ impl Core {
         }
         Ok(Self {
             host,
-            images: Images::open(Arc::clone(&store)),
+            images: Images::open(Arc::clone(&store)).under(Arc::clone(&config.policy)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config.data_root)?,
             events: Events::open(&config.data_root)?,

@@ -49,7 +49,7 @@ mod volumes;
 pub use config::Config;
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
-pub use dhow_image::RegistrySettings;
+pub use dhow_image::{Policy, PolicyRule, PublicKey, RegistrySettings};
 pub use dhow_store::{Change, ChangeKind};
 pub use engine::{Engine, WaitHandle};
 pub use events::Listener;

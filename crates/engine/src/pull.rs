@@ -23,6 +23,7 @@ impl Engine {
         if let Some(&make) = core.config.embedded.get(&name.familiar()).filter(|_| alone)
             && core.images.resolve(&name.canonical()).is_err()
         {
+            core.images.allow_pull(name)?;
             return self.take_embedded(name, make);
         }
         let pulled = core.images.pull(&core.registries, name, options, progress);

@@ -8,6 +8,7 @@ use dhow_oci::{Digest, ImageConfig, Reference};
 use dhow_store::{ImageRecord, Store};
 
 use crate::name;
+use crate::policy::Policy;
 
 /// The images of a store. Share it in an [`Arc`]; all methods take `&self`, may be called at once, and block.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Images {
     store: Arc<Store>,
     /// Held while names or images are taken away or moved.
     names: Mutex<()>,
+    /// Which images may be used.
+    policy: Arc<Policy>,
     /// Parsed configs: they never change, and list and create look at them all the time.
     configs: Mutex<HashMap<Digest, Arc<ImageConfig>>>,
 }
@@ -23,7 +26,17 @@ impl Images {
     /// The images of this store.
     #[must_use]
     pub fn open(store: Arc<Store>) -> Self {
-        Self { store, names: Mutex::default(), configs: Mutex::default() }
+        Self { store, names: Mutex::default(), policy: Arc::default(), configs: Mutex::default() }
+    }
+
+    /// The same under rules about which of them may be used.
+    #[must_use]
+    pub fn under(self, policy: Arc<Policy>) -> Self {
+        Self { policy, ..self }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The store they are in.

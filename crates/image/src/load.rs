@@ -116,12 +116,24 @@ impl Images {
         let candidates = candidates(&Layout { store: self.store(), archive: &archive, wanted: &wanted })?;
         let layer = |diff_id, current, total| progress(LoadEvent::Layer { diff_id, current, total });
         let installer = Installer { store: self.store(), lease, progress: &layer };
+        candidates.iter().flat_map(|candidate| &candidate.names).try_for_each(|name| self.allow_load(name))?;
         let mut images = Vec::with_capacity(candidates.len());
         for Candidate { parts, names } in candidates {
             images.push((installer.install(&parts)?, names));
         }
         self.publish(&images)?.into_iter().for_each(progress);
         Ok(images.into_iter().map(|(image, _)| image.id).collect())
+    }
+
+    /// That an archive may bring an image of that name.
+    fn allow_load(&self, name: &Reference) -> Result<()> {
+        self.policy().allow(name)?;
+        match self.policy().signed(name) {
+            Some(rule) => {
+                Err(self.policy().refusal(name, rule, "wants a signature of it, which archives do not have: pull it"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Says of a full disk which one that is.
@@ -185,7 +197,8 @@ impl Images {
     fn is_recorded(&self, transaction: &Transaction, image: &ImageRecord) -> Result<bool> {
         let Some(known) = transaction.image(&image.id)? else { return Ok(false) };
         let whole = self.has_blobs(&known)?;
-        Ok(whole && (image.manifest.is_none() || image.manifest == known.manifest))
+        let nothing_new = image.blobs.iter().all(|blob| known.blobs.contains(blob));
+        Ok(whole && nothing_new && (image.manifest.is_none() || image.manifest == known.manifest))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod flights;
 mod layers;
+mod signatures;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{
@@ -88,6 +89,7 @@ impl Images {
         options: &PullOptions<'_>,
         progress: &(dyn Fn(PullEvent) + Sync),
     ) -> Result<Pulled> {
+        self.policy().allow_use(name)?;
         let lease = self.store().lease();
         let pulled = registries.with_repository(name, Access::Pull, &options.credentials, |repository| {
             Pull { images: self, flights: registries.flights(), repository, lease: &lease, options, progress }.run()
@@ -127,7 +129,9 @@ impl Pull<'_> {
         let top = self.repository.manifest(name.tag().unwrap_or_default(), name.digest())?;
         (self.progress)(PullEvent::Begin(name.clone()));
         let digest = top.digest;
-        let image = self.image(top)?;
+        let signatures = self.signatures(&digest)?;
+        let mut image = self.image(top)?;
+        image.blobs.extend(signatures);
         let mut names = vec![name.with_digest(digest)];
         names.extend(name.tag().map(|tag| name.with_tag(tag)).transpose()?);
         let id = image.id;
@@ -153,9 +157,11 @@ impl Pull<'_> {
         if !same || !fits || !self.images.is_whole(&here)? {
             return Ok(None);
         }
-        if let Some(image) = self.images.store().metadata().image(&here)? {
-            self.images.heal_layers(&image)?;
+        let Some(image) = self.images.store().metadata().image(&here)? else { return Ok(None) };
+        if self.images.policy().signed(name).is_some_and(|rule| self.images.signed_here(&image, rule).is_err()) {
+            return Ok(None);
         }
+        self.images.heal_layers(&image)?;
         (self.progress)(PullEvent::Begin(name.clone()));
         (self.progress)(PullEvent::Digest(digest));
         Ok(Some(Pulled { image: here, name: name.clone(), fresh: false }))

@@ -108,6 +108,7 @@ impl Images {
         options: &PushOptions<'_>,
         progress: &(dyn Fn(PushEvent) + Sync),
     ) -> Result<Digest> {
+        self.policy().allow(name)?;
         let text = name.familiar();
         let image = self.resolve_for(&text, options.platform.as_ref())?;
         let lease = self.store().lease();

@@ -56,6 +56,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
+        policy: std::sync::Arc::default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let engine = Engine::open(config).await?;

@@ -2,11 +2,12 @@
 
 mod ingest;
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, Hasher};
@@ -38,12 +39,26 @@ pub struct Blob {
     pub size: u64,
 }
 
+/// How long a part of a blob is kept for the next try.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether it is a part of a blob, by its name, and not too old.
+fn is_wanted(entry: &DirEntry) -> bool {
+    let named = entry.file_name().to_str().is_some_and(|hex| Digest::from_hex(hex).is_ok());
+    let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
+    named && age.is_some_and(|age| age < KEPT)
+}
+
 impl Content {
-    /// Drops what a killed engine was writing.
+    /// Drops what a killed engine was writing, but for parts of blobs that somebody may still want.
     pub(crate) fn open(dir: &Path, trash: &Arc<Trash>) -> Result<Self> {
         let ingest = dir.join("ingest");
-        for entry in fs::read_dir(&ingest).context(|| format!("list {}", ingest.display()))? {
-            trash.discard(&entry.context(|| format!("list {}", ingest.display()))?.path())?;
+        let step = || format!("list {}", ingest.display());
+        for entry in fs::read_dir(&ingest).context(step)? {
+            let entry = entry.context(step)?;
+            if !is_wanted(&entry) {
+                trash.discard(&entry.path())?;
+            }
         }
         Ok(Self { blobs: dir.join("sha256"), ingest, next: AtomicU64::new(0), trash: Arc::clone(trash) })
     }
@@ -61,6 +76,15 @@ impl Content {
     pub fn ingest(&self, room: impl Into<Room>) -> Result<Ingest<'_>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Ingest::begin(self, self.ingest.join(number.to_string()), room.into())
+    }
+
+    /// Begins to write a blob whose digest is known, or goes on with what is there of it from an earlier time. Only one may
+    /// do so at a time.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn resume(&self, digest: &Digest, room: impl Into<Room>) -> Result<Ingest<'_>> {
+        Ingest::go_on(self, self.ingest.join(digest.hex()), room.into())
     }
 
     /// Stores a small blob (a config, a manifest) that is in memory and returns its digest.

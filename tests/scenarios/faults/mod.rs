@@ -13,6 +13,7 @@ mod hung_mount;
 mod malice;
 mod many;
 mod neighbours;
+mod pulls;
 
 use fastrand::Rng;
 

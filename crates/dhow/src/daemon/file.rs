@@ -36,6 +36,8 @@ pub(crate) struct File {
     pub(crate) registry_mirrors: Option<Vec<String>>,
     pub(crate) insecure_registries: Option<Vec<String>>,
     pub(crate) proxies: Option<Proxies>,
+    /// The file about registries and which images may be used.
+    pub(crate) registry_config: Option<PathBuf>,
     /// Accepted because stock files have it: dhow always keeps containers running.
     pub(crate) live_restore: Option<bool>,
     /// Ulimits as the command line writes them; not a key of the file.
@@ -78,7 +80,7 @@ pub(crate) struct Ulimit {
 }
 
 /// Every key of [`File`], to name those that are not understood.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "hosts",
     "data-root",
     "exec-root",
@@ -105,6 +107,7 @@ const KEYS: [&str; 26] = [
     "registry-mirrors",
     "insecure-registries",
     "proxies",
+    "registry-config",
 ];
 
 impl File {
@@ -169,6 +172,7 @@ impl File {
             labels: self.labels.or(other.labels),
             live_restore: self.live_restore.or(other.live_restore),
             registry_mirrors: self.registry_mirrors.or(other.registry_mirrors),
+            registry_config: self.registry_config.or(other.registry_config),
             insecure_registries: self.insecure_registries.or(other.insecure_registries),
             proxies: match (self.proxies, other.proxies) {
                 (Some(own), Some(other)) => Some(own.or(other)),

@@ -54,6 +54,7 @@ impl Flags {
                 labels: many("label"),
                 live_restore: None,
                 registry_mirrors: many("registry-mirror"),
+                registry_config: path("registry-config"),
                 insecure_registries: many("insecure-registry"),
                 proxies: proxies(text("http-proxy"), text("https-proxy"), text("no-proxy")),
             },
@@ -128,6 +129,7 @@ fn command() -> Command {
         .arg(list("label", "label", "Set key=value labels to the daemon"))
         .arg(list("registry-mirror", "address", "Mirror of Docker Hub to pull from first"))
         .arg(list("insecure-registry", "host", "Registry, or network of registries, that may go without TLS"))
+        .arg(path("registry-config", "Mirrors of registries, and which images may be used"))
         .arg(value("http-proxy", "address", "HTTP proxy for pulls and pushes"))
         .arg(value("https-proxy", "address", "HTTPS proxy for pulls and pushes"))
         .arg(value("no-proxy", "hosts", "Hosts to which no proxy leads, by comma"))

@@ -7,6 +7,7 @@ use dhow_errdefs::Result;
 
 use super::file::Proxies;
 use super::invalid;
+use super::registry_file::RegistryFile;
 use crate::paths::Paths;
 
 /// The settings. Proxies that neither flags nor file name are the environment's (as dockerd and Go's `net/http` have it).
@@ -15,6 +16,7 @@ pub(super) fn settings(
     insecure: Vec<String>,
     proxies: Proxies,
     paths: &Paths,
+    file: RegistryFile,
 ) -> Result<RegistrySettings> {
     for mirror in &mirrors {
         check_mirror(mirror)?;
@@ -22,7 +24,8 @@ pub(super) fn settings(
     let proxies = proxies.or(of_the_environment());
     Ok(RegistrySettings {
         mirrors,
-        insecure,
+        mirrors_of: file.mirrors,
+        insecure: [insecure, file.insecure].concat(),
         certificates: paths.certificates(),
         http_proxy: proxies.http_proxy,
         https_proxy: proxies.https_proxy,
@@ -32,7 +35,7 @@ pub(super) fn settings(
 }
 
 /// In dockerd's words.
-fn check_mirror(address: &str) -> Result<()> {
+pub(super) fn check_mirror(address: &str) -> Result<()> {
     let host = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
     match host {
         Some(host) if !host.trim_matches('/').is_empty() => Ok(()),

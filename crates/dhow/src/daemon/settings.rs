@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_engine::spec::{LogSpec, Ulimit};
-use dhow_engine::{Config, RegistrySettings};
+use dhow_engine::{Config, Policy, RegistrySettings};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
@@ -14,6 +14,7 @@ use super::address::Address;
 use super::file::File;
 use super::flags::Flags;
 use super::invalid;
+use super::registry_file::RegistryFile;
 use crate::paths::Paths;
 
 /// The cgroup of all containers when nobody says.
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     default_ulimits: Vec<Ulimit>,
     init: bool,
     registries: RegistrySettings,
+    policy: Arc<Policy>,
     labels: Vec<String>,
 }
 
@@ -58,6 +60,7 @@ impl Settings {
 
     fn decide(file: File, paths: &Paths, folder: &Path) -> Result<Self> {
         let written = file.clone();
+        let (registry_file, policy) = registry_file(&file, folder)?;
         let tls = tls(&file, folder)?;
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
@@ -92,7 +95,9 @@ impl Settings {
                 file.insecure_registries.unwrap_or_default(),
                 file.proxies.unwrap_or_default(),
                 paths,
+                registry_file,
             )?,
+            policy: Arc::new(policy),
             labels: file.labels.unwrap_or_default(),
         })
     }
@@ -119,10 +124,20 @@ impl Settings {
             default_shm_size: self.default_shm_size,
             labels: self.labels,
             registries: self.registries,
+            policy: self.policy,
             embedded: BTreeMap::from([(crate::hello::NAME.to_owned(), crate::hello::image as fn() -> _)]),
             version: crate::VERSION.to_owned(),
         })
     }
+}
+
+/// The file about registries, beside the configuration file where nobody says; its rules apart.
+fn registry_file(file: &File, folder: &Path) -> Result<(RegistryFile, Policy)> {
+    let named = file.registry_config.is_some();
+    let path = file.registry_config.clone().unwrap_or_else(|| folder.join("registries.toml"));
+    let mut read = RegistryFile::read(&absolute(path)?, named)?;
+    let policy = std::mem::take(&mut read.policy);
+    Ok((read, policy))
 }
 
 /// The files of mutual TLS; beside the configuration file where nobody says. Any word about TLS turns it on, as in dockerd.

@@ -48,6 +48,7 @@ impl Core {
     /// Everything that can be refused is refused here.
     fn draft(&self, mut spec: ContainerSpec, lease: &Lease) -> Result<Draft> {
         let image = self.images.resolve(&spec.image)?;
+        self.images.allow_run(&spec.image, &image)?;
         let layer = image.layers.last().map(|layer| layer.chain_id);
         let mut held = self.store.content().hold(lease, &image.id)?.is_some();
         if let Some(layer) = &layer {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, media};
 use dhow_store::{Blob, Ingest, UnpackOptions, Unpacked};
 
@@ -16,7 +16,7 @@ use crate::stream::{self, PIECE};
 const PARALLEL: usize = 3;
 
 /// A layer that is here: its blob, and what it became if it was unpacked on the way.
-type Arrived<'a> = (Source, Option<Unpacked<'a>>);
+type Layer<'a> = (Source, Option<Unpacked<'a>>);
 
 impl Pull<'_> {
     /// Fetches the layers that are missing. Those that come are unpacked, unless they are unpacked already.
@@ -41,7 +41,7 @@ impl Pull<'_> {
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
         diff_id: Option<&Digest>,
-    ) -> Result<Arrived<'i>> {
+    ) -> Result<Layer<'i>> {
         let _flight = self.flights.enter(descriptor.digest);
         let source = |blob| Source { blob, media_type: Some(descriptor.media_type.clone()) };
         // What is to be unpacked is read anyway: one that was damaged here is fetched again.
@@ -73,23 +73,54 @@ impl Pull<'_> {
         arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size))
     }
 
+    /// A layer that comes and is unpacked. What an engine left of it that was killed, or a pull that was cut, is taken if
+    /// it is good.
     fn unpacked<'i>(
         &self,
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
         diff_id: &Digest,
     ) -> Result<(Blob, Unpacked<'i>)> {
-        let ingest = self.images.store().content().ingest(descriptor.size)?;
+        match self.arrive(installer, descriptor, diff_id)? {
+            Arrived::Whole(blob, unpacked) => Ok((blob, unpacked)),
+            Arrived::Spoiled => match self.arrive(installer, descriptor, diff_id)? {
+                Arrived::Whole(blob, unpacked) => Ok((blob, unpacked)),
+                Arrived::Spoiled => {
+                    Err(Error::data_loss(format!("what is here of blob {} stays damaged", descriptor.digest)))
+                }
+            },
+        }
+    }
+
+    fn arrive<'i>(
+        &self,
+        installer: &'i Installer<'_>,
+        descriptor: &Descriptor,
+        diff_id: &Digest,
+    ) -> Result<Arrived<'i>> {
+        let ingest = self.images.store().content().resume(&descriptor.digest, descriptor.size)?;
         let say = |news| self.say(descriptor, news);
         let mut arrival = Arrival::new(self.fetch(descriptor), ingest, descriptor.size, &say);
         let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
         let unpacked = installer.store.layers().unpack(&mut arrival, &options);
         // Whatever the unpacker says: what came may not be what was promised, and then that is the failure.
-        arrival.drain()?;
-        let blob = arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size))?;
-        let unpacked = unpacked?;
-        self.say(descriptor, LayerNews::Verified);
-        Ok((blob, unpacked))
+        if let Err(error) = arrival.drain() {
+            if may_come_later(&error) {
+                arrival.ingest.leave();
+            }
+            return Err(error);
+        }
+        let resumed = arrival.replayed > 0;
+        match arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size)) {
+            Ok(blob) => {
+                let unpacked = unpacked?;
+                self.say(descriptor, LayerNews::Verified);
+                Ok(Arrived::Whole(blob, unpacked))
+            }
+            // A power cut may have left anything; without it, the next try begins at the beginning.
+            Err(_) if resumed => Ok(Arrived::Spoiled),
+            Err(error) => Err(error),
+        }
     }
 
     fn here(&self, descriptor: &Descriptor) -> Result<Option<Blob>> {
@@ -132,6 +163,8 @@ struct Arrival<'a> {
     ingest: Ingest<'a>,
     total: u64,
     told: u64,
+    /// Bytes that were here from an earlier time.
+    replayed: u64,
     say: &'a (dyn Fn(LayerNews) + Sync + 'a),
     /// What went wrong on the way, as it was before it became an error of reading.
     failure: Option<Error>,
@@ -139,7 +172,7 @@ struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     fn new(fetch: Fetch<'a>, ingest: Ingest<'a>, total: u64, say: &'a (dyn Fn(LayerNews) + Sync + 'a)) -> Self {
-        Self { fetch, ingest, total, told: 0, say, failure: None }
+        Self { fetch, ingest, total, told: 0, replayed: 0, say, failure: None }
     }
 
     /// Reads what is left.
@@ -161,14 +194,38 @@ impl<'a> Arrival<'a> {
     }
 }
 
+/// What came of one try to get a layer.
+enum Arrived<'a> {
+    Whole(Blob, Unpacked<'a>),
+    /// What was here of it was not good.
+    Spoiled,
+}
+
+/// Whether what has come so far is of use to a later pull.
+fn may_come_later(error: &Error) -> bool {
+    matches!(error.class(), Class::Unavailable | Class::Cancelled | Class::DeadlineExceeded)
+}
+
+impl Arrival<'_> {
+    /// First what is here from an earlier time, then what comes.
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if self.ingest.size() == self.replayed {
+            let length = self.ingest.replay(buffer).context(|| "read what is here of a blob")?;
+            if length > 0 {
+                self.replayed += length as u64;
+                return Ok(length);
+            }
+            self.fetch.start_at(self.replayed);
+        }
+        let length = self.fetch.read(buffer).map_err(|error| stream::failed("read a blob", error))?;
+        self.ingest.write_all(&buffer[..length]).context(|| "keep a blob")?;
+        Ok(length)
+    }
+}
+
 impl Read for Arrival<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.fetch.read(buffer).map_err(|error| stream::failed("read a blob", error));
-        let kept = read.and_then(|length| {
-            self.ingest.write_all(&buffer[..length]).context(|| "keep a blob")?;
-            Ok(length)
-        });
-        match kept {
+        match self.next(buffer) {
             Ok(0) => Ok(0),
             Ok(length) => {
                 self.tell();

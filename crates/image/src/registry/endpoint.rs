@@ -39,8 +39,10 @@ pub(super) fn of(settings: &RegistrySettings, visit: &Visit<'_>) -> Vec<Endpoint
     let Visit { name, access, .. } = *visit;
     let mut endpoints = Vec::new();
     let is_default = name.registry() == DEFAULT_REGISTRY;
-    if is_default && access == Access::Pull {
-        endpoints.extend(settings.mirrors.iter().map(|address| mirror(settings, address)));
+    if access == Access::Pull {
+        let of_all = if is_default { settings.mirrors.as_slice() } else { &[] };
+        let own = settings.mirrors_of.get(name.registry()).map(Vec::as_slice).unwrap_or_default();
+        endpoints.extend(of_all.iter().chain(own).map(|address| mirror(settings, address)));
     }
     let host = if is_default { DEFAULT_HOST } else { name.registry() };
     let insecure = visit.insecure || settings.is_insecure(host);
@@ -165,6 +167,11 @@ mod tests {
         );
         assert_eq!(bases(&settings, "busybox", Access::Login), ["https://registry-1.docker.io"]);
         assert_eq!(bases(&settings, "reg.example/x", Access::Pull), ["https://reg.example"]);
+        let mirrors_of = [("reg.example".to_owned(), vec!["https://cache.example".to_owned()])].into();
+        let settings = RegistrySettings { mirrors_of, ..RegistrySettings::default() };
+        assert_eq!(bases(&settings, "reg.example/x", Access::Pull), ["https://cache.example", "https://reg.example"]);
+        assert_eq!(bases(&settings, "reg.example/x", Access::Push), ["https://reg.example"]);
+        assert_eq!(bases(&settings, "busybox", Access::Pull).len(), 1);
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl<'a> Fetch<'a> {
         }
     }
 
+    /// Leaves out what is here already. Only before the first read.
+    pub(crate) fn start_at(&mut self, at: u64) {
+        self.at = at.min(self.size);
+    }
+
     fn url(&self) -> String {
         self.repository.url(&format!("blobs/{}", self.digest))
     }

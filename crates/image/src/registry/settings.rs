@@ -1,5 +1,6 @@
 //! How registries are reached, as an engine is configured.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -8,6 +9,8 @@ use std::path::PathBuf;
 pub struct RegistrySettings {
     /// Mirrors of the default registry, as in `https://mirror.example:5000`, tried in this order before it.
     pub mirrors: Vec<String>,
+    /// Mirrors of other registries by `host[:port]`.
+    pub mirrors_of: BTreeMap<String, Vec<String>>,
     /// Registries (`host[:port]`) and networks (`10.0.0.0/8`) that may speak plain HTTP or show any certificate.
     pub insecure: Vec<String>,
     /// Folders with `host[:port]/{*.crt,*.cert,*.key}`: authorities to trust and certificates to show, as Docker's

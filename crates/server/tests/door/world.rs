@@ -161,6 +161,7 @@ fn config(folder: &TempDir) -> Config {
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
+        policy: std::sync::Arc::default(),
         version: "1.2.3".to_owned(),
     }
 }

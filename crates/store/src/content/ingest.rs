@@ -1,7 +1,7 @@
 //! A blob that is being written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -12,7 +12,12 @@ use super::{Blob, Content};
 use crate::lease::Lease;
 use crate::room::Room;
 
+/// What is shorter is fetched again as fast as it is looked for.
+const WORTH: u64 = 256 << 10;
+
 /// A blob that is being written: hashed on the way, invisible until [committed](Ingest::commit), gone when dropped.
+///
+/// One that was [resumed](Content::resume) has to be read again up to where it was cut before more is written.
 #[derive(Debug)]
 pub struct Ingest<'a> {
     content: &'a Content,
@@ -21,18 +26,39 @@ pub struct Ingest<'a> {
     hasher: Hasher,
     size: u64,
     room: Room,
-    published: bool,
+    /// It has its name, or is left for the next one who wants it.
+    kept: bool,
 }
 
 impl<'a> Ingest<'a> {
     pub(super) fn begin(content: &'a Content, path: PathBuf, room: Room) -> Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .context(|| format!("create {}", path.display()))?;
-        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, published: false })
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(&path).context(|| format!("create {}", path.display()))?;
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, kept: false })
+    }
+
+    pub(super) fn go_on(content: &'a Content, path: PathBuf, room: Room) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).context(|| format!("open {}", path.display()))?;
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, kept: false })
+    }
+
+    /// Reads on in what is there from an earlier time; 0 when there is no more of it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn replay(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..length]);
+        self.size += length as u64;
+        Ok(length)
+    }
+
+    /// Leaves what has come for the next one who wants this blob, if it is worth it.
+    pub fn leave(mut self) {
+        self.kept = self.size >= WORTH;
     }
 
     /// How many bytes were written so far.
@@ -61,7 +87,7 @@ impl<'a> Ingest<'a> {
         }
         let target = self.content.path(&found);
         lease.hold_blob(&found, || fs::rename(&self.path, &target)).context(|| format!("publish blob {found}"))?;
-        self.published = true;
+        self.kept = true;
         Ok(Blob { digest: found, size: self.size })
     }
 }
@@ -82,7 +108,7 @@ impl Write for Ingest<'_> {
 
 impl Drop for Ingest<'_> {
     fn drop(&mut self) {
-        if !self.published {
+        if !self.kept {
             // If even that fails, the next start finds it.
             let _ = fs::remove_file(&self.path);
         }
