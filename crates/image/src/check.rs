@@ -154,7 +154,7 @@ impl Images {
         let mut last = Error::not_found("no image that needs it has a name in a registry");
         let mut asked = BTreeSet::new();
         for name in needed.names.iter().filter(|name| asked.insert(name.name())) {
-            match self.fetch_from(lease, registries, name, digest, needed.size) {
+            match self.fetch_from(lease, registries, name, (digest, needed.size)) {
                 Ok(()) => return Ok(name.registry().to_owned()),
                 Err(error) => last = error,
             }
@@ -167,8 +167,7 @@ impl Images {
         lease: &Lease,
         registries: &Registries,
         name: &Reference,
-        digest: &Digest,
-        size: Option<u64>,
+        (digest, size): (&Digest, Option<u64>),
     ) -> Result<()> {
         let content = self.store().content();
         registries.with_repository(name, Access::Pull, &Credentials::Anonymous, |repository| {

@@ -56,7 +56,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
-        policy: std::sync::Arc::default(),
+        policy: Arc::default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let engine = Engine::open(config).await?;

@@ -15,10 +15,13 @@ const LAYERS: usize = 5;
 /// Half noise, half text, as programs are: 40 MB.
 const FILL: &str = "dd if=/dev/urandom of=noise bs=1M count=20 2>/dev/null; seq 1 2800000 > text";
 
+/// Makes a command of the words behind the client's name.
+type Make<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
+
 /// A client and its engine.
 struct Client<'a> {
     name: &'static str,
-    command: Box<dyn Fn(&[&str]) -> Command + 'a>,
+    command: Make<'a>,
 }
 
 impl Client<'_> {

@@ -48,7 +48,7 @@ pub(super) static VOLUME_INSPECT: Command = Command {
     flags: &[&[FORMAT, SIZE.hidden()]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
-    run: |session, flags| Box::pin(run(session, flags, "volume")),
+    run: |session, flags| Box::pin(run(session, flags, "volume", "")),
 };
 
 pub(super) const FORMAT: Flag =

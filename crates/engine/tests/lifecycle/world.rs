@@ -194,7 +194,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
-        policy: std::sync::Arc::default(),
+        policy: Arc::default(),
         version: "test".to_owned(),
     };
     let engine = runtime.block_on(Engine::open(config)).unwrap();

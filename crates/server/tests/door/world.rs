@@ -161,7 +161,7 @@ fn config(folder: &TempDir) -> Config {
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
-        policy: std::sync::Arc::default(),
+        policy: Arc::default(),
         version: "1.2.3".to_owned(),
     }
 }
