@@ -78,6 +78,7 @@ labs! {
     first_container => "first-container.md",
     monitoring => "monitoring.md",
     private_registries => "private-registries.md",
+    volumes => "volumes.md",
     working_with_containers => "working-with-containers.md",
     working_with_images => "working-with-images.md",
 }

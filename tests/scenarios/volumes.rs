@@ -1,5 +1,11 @@
 //! Volumes: made, listed, used, shared, removed; with both command lines.
 
+mod copies;
+mod database;
+mod drivers;
+mod faults;
+mod plugins;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -112,12 +118,7 @@ fn mistakes_are_told_in_dockers_words() {
     }
     for (args, words) in [
         (&["-v", "a/b:/x"][..], format!("create a/b: \"a/b\" {characters}")),
-        (&["--mount", "type=volume,src=../x,dst=/x"], "create ../x: \"../x\" includes".into()),
-        (
-            &["--volume-driver", "none", "-v", "xx:/x"],
-            "error looking up volume plugin none: plugin \"none\" not found".into(),
-        ),
-        (&["--mount", "type=volume,src=xx,dst=/x,volume-driver=none"], "plugin \"none\" not found".into()),
+        (&["--mount", "type=volume,src=a/b,dst=/x"], "create a/b: \"a/b\" includes".into()),
         (&["--mount", "type=volume,dst=/x,readonly"], "must not set ReadOnly mode when using anonymous volumes".into()),
         (
             &["--mount", "type=volume,dst=/x,volume-subpath=y"],
@@ -262,4 +263,50 @@ fn binds_are_read_only_all_the_way_down_unless_somebody_says_otherwise() {
             refused(&client(&world, &["create", "--mount", &mount, "busybox"])).says(words);
         }
     }
+}
+
+#[test]
+fn an_image_is_mounted_and_copies_go_through_mounts() {
+    let mut world = busybox();
+    let mount = "type=image,src=busybox,dst=/i";
+    for client in [World::dhow, World::docker] {
+        let listed = client(
+            &world,
+            &["run", "--rm", "--mount", mount, "busybox", "sh", "-c", "ls /i/bin | grep -c ^sh$; touch /i/x"],
+        );
+        assert_eq!(listed.stdout(), "1\n");
+        listed.says("Read-only file system");
+        let part = format!("{mount},image-subpath=bin");
+        client(&world, &["run", "--rm", "--mount", &part, "busybox", "/i/sh", "-c", "exit 7"]).exits(7);
+    }
+    refused(&world.dhow(&["create", "--mount", "type=image,src=nothing,dst=/i", "busybox"]))
+        .says("No such image: nothing:latest");
+    world.dhow(&["run", "-d", "--name", "user", "--mount", mount, "busybox", "sleep", "1000"]).exits(0);
+    assert_eq!(world.inspect("user", "{{range .Mounts}}{{.Type}} {{.Name}} {{.RW}}{{end}}"), "image busybox false");
+    world.crash_engine();
+    world.start_engine();
+    world.dhow(&["exec", "user", "ls", "/i/bin/sh"]).exits(0);
+    world.dhow(&["rm", "-f", "user"]).exits(0);
+    // A container that does not run has its volumes, too, those that must be mounted among them.
+    world
+        .dhow(&[
+            "volume",
+            "create",
+            "-o",
+            "type=none",
+            "-o",
+            "o=bind",
+            "-o",
+            &format!("device={}", world.path().display()),
+            "here",
+        ])
+        .exits(0);
+    world.dhow(&["create", "--name", "box", "-v", "data:/data", "-v", "here:/here:nocopy", "busybox"]).exits(0);
+    let file = world.path().join("file").display().to_string();
+    fs::write(&file, "copied").expect("written");
+    world.dhow(&["cp", &file, "box:/data/file"]).exits(0);
+    assert_eq!(fs::read_to_string(world.data_root().join("volumes/data/_data/file")).expect("it is there"), "copied");
+    let back = world.path().join("back").display().to_string();
+    world.docker(&["cp", "box:/here/file", &back]).exits(0);
+    assert_eq!(fs::read_to_string(back).expect("it is there"), "copied");
 }

@@ -46,6 +46,9 @@ pub struct Volume {
     pub scope: String,
     #[serde(skip_serializing_if = "is_zero")]
     pub status: Option<BTreeMap<String, serde_json::Value>>,
+    /// Of dhow alone: nobody may remove it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub protected: bool,
     #[serde(skip_serializing_if = "is_zero")]
     pub usage_data: Option<UsageData>,
 }

@@ -57,6 +57,7 @@ mod tag;
 mod top;
 mod update;
 mod version;
+mod volume_copies;
 mod volume_create;
 mod volume_ls;
 mod volume_rm;
@@ -147,11 +148,16 @@ pub(crate) static ALL: &[&Command] = &[
     &inspect::INSPECT,
     &prune::SYSTEM_PRUNE,
     &version::VERSION,
+    &volume_copies::CLONE,
     &volume_create::CREATE,
     &inspect::VOLUME_INSPECT,
     &volume_ls::LS,
+    &volume_copies::PROTECT,
     &prune::VOLUME_PRUNE,
+    &volume_copies::RENAME,
+    &volume_copies::RESTORE,
     &volume_rm::RM,
+    &volume_copies::SNAPSHOT,
     &volume_update::UPDATE,
 ];
 

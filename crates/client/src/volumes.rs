@@ -25,4 +25,28 @@ impl Client {
         let query = Query::default().with_flag("force", force);
         self.delete(format!("/volumes/{}", segment(name))).query(query).done().await
     }
+
+    /// Copies a volume, as a snapshot where that is wanted; without a name one is invented. Of dhow alone.
+    pub async fn volume_clone(&self, name: &str, new: &str, snapshot: bool) -> Result<Volume> {
+        let query = Query::default().with("name", new).with_flag("snapshot", snapshot);
+        self.post(format!("/volumes/{}/clone", segment(name))).query(query).document().await
+    }
+
+    /// Replaces the content of a volume by that of another one. Of dhow alone.
+    pub async fn volume_restore(&self, name: &str, from: &str) -> Result<()> {
+        let query = Query::default().with("from", from);
+        self.post(format!("/volumes/{}/restore", segment(name))).query(query).done().await
+    }
+
+    /// Gives a volume another name. Of dhow alone.
+    pub async fn volume_rename(&self, name: &str, new: &str) -> Result<()> {
+        let query = Query::default().with("name", new);
+        self.post(format!("/volumes/{}/rename", segment(name))).query(query).done().await
+    }
+
+    /// Protects a volume from being removed, or not any more. Of dhow alone.
+    pub async fn volume_protect(&self, name: &str, protected: bool) -> Result<()> {
+        let query = Query::default().with_flag("off", !protected);
+        self.post(format!("/volumes/{}/protect", segment(name))).query(query).done().await
+    }
 }

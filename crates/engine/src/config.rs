@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dhow_image::{Policy, RegistrySettings};
 
+use crate::PluginSettings;
 use crate::spec::LogSpec;
 
 /// Everything an engine has to know. It reads no environment variables and no configuration files.
@@ -34,6 +35,8 @@ pub struct Config {
     pub default_ulimits: Vec<crate::spec::Ulimit>,
     /// Bytes of `/dev/shm` where a container does not say; 0: 64 MiB.
     pub default_shm_size: i64,
+    /// Where volume plugins are found, and how long they are waited for.
+    pub plugins: PluginSettings,
     /// Labels of this engine, shown by `info`.
     pub labels: Vec<String>,
     /// Images that are part of the program, by the name under which they are asked for, as in `hello-world:latest`.

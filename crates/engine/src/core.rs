@@ -118,7 +118,7 @@ impl Core {
             host,
             images: Images::open(Arc::clone(&store)).under(Arc::clone(&config.policy)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
-            volumes: Volumes::open(&config.data_root)?,
+            volumes: Volumes::open(&config)?,
             events: Events::open(&config.data_root)?,
             store,
             config,

@@ -69,7 +69,9 @@ impl Engine {
     #[must_use]
     pub fn image_users(&self, image: &Digest) -> Vec<dhow_image::User> {
         let users = self.core.containers();
-        let users = users.all().filter(|container| container.image.as_ref() == Some(image));
+        let users = users.all().filter(|container| {
+            container.image.as_ref() == Some(image) || crate::start::mounts_image(&container.view().body.mounts, image)
+        });
         let user = |container: &Arc<Container>| dhow_image::User {
             container: container.id.to_string(),
             running: container.view().state().is_running(),

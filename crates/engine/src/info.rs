@@ -33,7 +33,7 @@ impl Core {
             data_root: config.data_root.clone(),
             log_driver: if config.log.driver.is_empty() { "local".to_owned() } else { config.log.driver.clone() },
             log_drivers: dhow_logs::Driver::ALL.map(|driver| driver.as_str().to_owned()).to_vec(),
-            volume_drivers: vec!["local".to_owned()],
+            volume_drivers: self.volumes.drivers(),
             network_drivers: ["host", "null"].map(str::to_owned).to_vec(),
             cgroup_driver: if host.cgroups.is_some() { "cgroupfs" } else { "none" }.to_owned(),
             cgroup_version: host.cgroup_version.to_string(),

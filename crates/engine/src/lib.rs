@@ -65,4 +65,4 @@ pub use view::{
     Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Limits, LogEntry, LogLosses, MountPoint,
     ProcessTable, Size, StateView, Status, Summary,
 };
-pub use volumes::{Volume, VolumePrune, VolumeRequest, VolumesPruned};
+pub use volumes::{CopyKind, PluginSettings, Volume, VolumeList, VolumePrune, VolumeRequest, VolumesPruned};

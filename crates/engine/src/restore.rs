@@ -53,6 +53,10 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     for search in searches {
         settled.push(search.await.map_err(|error| Error::internal("look for a container").with_cause(error))?);
     }
+    let runs = |found: &&Found| found.condition.state.is_alive();
+    let alive: HashSet<String> = settled.iter().flatten().filter(runs).map(|found| found.record.id.clone()).collect();
+    let ended = core.volumes.recover(|container| alive.contains(container));
+    crate::start::sweep_images(core, |container| alive.contains(container));
     for found in settled {
         match found {
             Ok(mut found) => {
@@ -65,7 +69,10 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     // Only now: an engine that dies before this treats them once more as after the boot.
     boot.map_or(Ok(()), |boot| boot.remember(data_root))?;
     let core = Arc::clone(core);
-    tokio::task::spawn_blocking(move || sweep_unknown(&core, &known));
+    tokio::task::spawn_blocking(move || {
+        core.volumes.end(ended);
+        sweep_unknown(&core, &known);
+    });
     Ok(())
 }
 

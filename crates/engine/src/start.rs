@@ -1,9 +1,11 @@
 //! What a shim is told so that it makes a container.
 
 mod etc;
+mod images;
 mod lookups;
 mod shm;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
@@ -14,11 +16,12 @@ use dhow_store::Overlay;
 
 use crate::container::{Container, View};
 use crate::core::Core;
-use crate::create::command;
+use crate::create::{Mount, command};
 use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration};
 use crate::spec::ContainerSpec;
 
 pub(crate) use etc::files as etc_files;
+pub(crate) use images::{mounts_image, sweep as sweep_images, unmount_all as unmount_images};
 pub(crate) use lookups::{bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;
 
@@ -31,6 +34,8 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
     let container_dir = core.store.snapshots().dir(&container.id);
     bind_sources(&view.body.mounts)?;
+    let volumes = attach_volumes(core, container, &view.body.mounts)?;
+    let images = images::mount_all(core, &container.id, &view.body.mounts)?;
     let user = lookups::user(core, container, spec, &overlay)?;
     let peers = lookups::peers(core, spec)?;
     let devices = lookups::devices(&spec.host)?;
@@ -48,7 +53,8 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             devices: &devices,
             files: &files,
             shm: shm.as_deref(),
-            volumes: core.volumes.dir(),
+            volumes: &volumes,
+            images: &images,
             cgroup: cgroup.as_deref().unwrap_or_default(),
         },
     )?;
@@ -70,6 +76,12 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         log: log_target(container, view)?,
         external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
     })
+}
+
+/// Has the volumes mounted that have to be, until the container has ended; where each one's content is.
+fn attach_volumes(core: &Core, container: &Container, mounts: &[Mount]) -> Result<BTreeMap<String, PathBuf>> {
+    let attach = |name: &str| Ok((name.to_owned(), core.volumes.attach(name, &container.id)?));
+    crate::volumes::names(mounts).map(attach).collect()
 }
 
 /// What `--rm` leaves is thrown away: nobody has to wait until the disk has it when the overlay goes.

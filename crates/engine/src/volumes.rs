@@ -7,10 +7,14 @@
 //! Whoever is about to use a volume [holds](Volumes::hold) it, so that nobody removes it meanwhile; containers that exist
 //! use what they mention, whether they run or not. What changes one volume takes [turns](turns).
 
+mod copies;
 mod fill;
 mod filling;
 mod filter;
+mod local;
+mod mounting;
 mod name;
+mod plugins;
 mod prepare;
 mod record;
 mod removal;
@@ -26,13 +30,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 
+use crate::Config;
+use mounting::Uses;
+use plugins::Plugins;
 use turns::Turns;
 
+pub use copies::CopyKind;
 pub(crate) use name::check as check_name;
+pub use plugins::PluginSettings;
 pub(crate) use prepare::Wanted;
 pub(crate) use record::Record;
 pub(crate) use service::names;
-pub use service::{Volume, VolumePrune, VolumeRequest, VolumesPruned};
+pub use service::{Volume, VolumeList, VolumePrune, VolumeRequest, VolumesPruned};
 
 /// The driver of volumes that live in the data root.
 pub(crate) const LOCAL: &str = "local";
@@ -47,6 +56,10 @@ pub(crate) struct Volumes {
     known: Mutex<BTreeMap<String, Arc<Record>>>,
     held: Mutex<HashMap<String, usize>>,
     turns: Turns,
+    uses: Mutex<Uses>,
+    /// One file per use of a volume that has to be mounted.
+    marks: PathBuf,
+    plugins: Plugins,
 }
 
 /// Somebody is about to use some volumes.
@@ -71,8 +84,8 @@ impl Drop for Hold<'_> {
 }
 
 impl Volumes {
-    pub(crate) fn open(data_root: &Path) -> Result<Self> {
-        let dir = data_root.join("volumes");
+    pub(crate) fn open(config: &Config) -> Result<Self> {
+        let dir = config.data_root.join("volumes");
         make(&dir, 0o711)?;
         let mut known = BTreeMap::new();
         for entry in fs::read_dir(&dir).context(|| format!("list {}", dir.display()))?.flatten() {
@@ -85,7 +98,8 @@ impl Volumes {
                 fs::remove_dir_all(entry.path()).context(|| format!("remove {}", entry.path().display()))?;
                 continue;
             }
-            if let Err(error) = filling::resume(&entry.path()) {
+            let finished = copies::forget_restoring(&entry.path()).context(|| "forget a half copy");
+            if let Err(error) = finished.and_then(|()| filling::resume(&entry.path())) {
                 // Whoever mounts it tries again.
                 tracing::warn!(%error, "a volume that was being filled");
             }
@@ -95,11 +109,15 @@ impl Volumes {
                 Err(error) => tracing::error!(name, %error, "the record of a volume cannot be read"),
             }
         }
-        Ok(Self { dir, known: Mutex::new(known), held: Mutex::default(), turns: Turns::default() })
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        Ok(Self {
+            dir,
+            known: Mutex::new(known),
+            held: Mutex::default(),
+            turns: Turns::default(),
+            uses: Mutex::default(),
+            marks: config.exec_root.join("volumes"),
+            plugins: Plugins::new(config.plugins.clone()),
+        })
     }
 
     /// Where the content of a local volume is.
@@ -141,7 +159,12 @@ impl Volumes {
     /// Where a volume's content is found on the host, and its driver: what `inspect` of a container shows.
     pub(crate) fn place(&self, name: &str) -> (String, String) {
         let driver = self.get(name).map_or_else(|| LOCAL.to_owned(), |record| record.driver.clone());
-        (self.data(name).to_string_lossy().into_owned(), driver)
+        let path = match driver.as_str() {
+            LOCAL => self.data(name),
+            // Its plugin says where, when it is mounted.
+            _ => self.mounted_at(name).unwrap_or_default(),
+        };
+        (path.to_string_lossy().into_owned(), driver)
     }
 }
 

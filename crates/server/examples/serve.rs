@@ -53,6 +53,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,
+        plugins: dhow_engine::PluginSettings::default(),
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),

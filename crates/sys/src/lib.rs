@@ -18,6 +18,7 @@ pub mod fdpass;
 pub mod heap;
 pub mod inherited;
 pub mod keyring;
+pub mod loop_device;
 pub mod loopback;
 pub mod mount;
 pub mod namespace;

@@ -3,17 +3,21 @@
 use crate::shell::{self, Result};
 
 /// A program, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 17] = [
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("docker", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("fish", "fish"),
+    ("fusermount3", "fuse3"),
     ("ip", "iproute2"),
+    ("mkfs.ext4", "e2fsprogs"),
     ("newuidmap", "uidmap"),
     ("openssl", "openssl"),
+    ("pg_lsclusters", "postgresql"),
     ("podman", "podman"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("rclone", "rclone"),
     ("runc", "runc"),
     ("skopeo", "skopeo"),
     ("zsh", "zsh"),

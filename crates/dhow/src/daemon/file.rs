@@ -33,6 +33,9 @@ pub(crate) struct File {
     pub(crate) default_ulimits: Option<BTreeMap<String, Ulimit>>,
     pub(crate) init: Option<bool>,
     pub(crate) labels: Option<Vec<String>>,
+    pub(crate) plugin_folders: Option<Vec<PathBuf>>,
+    /// Seconds.
+    pub(crate) plugin_deadline: Option<u64>,
     pub(crate) registry_mirrors: Option<Vec<String>>,
     pub(crate) insecure_registries: Option<Vec<String>>,
     pub(crate) proxies: Option<Proxies>,
@@ -171,6 +174,8 @@ impl File {
             init: self.init.or(other.init),
             labels: self.labels.or(other.labels),
             live_restore: self.live_restore.or(other.live_restore),
+            plugin_folders: self.plugin_folders.or(other.plugin_folders),
+            plugin_deadline: self.plugin_deadline.or(other.plugin_deadline),
             registry_mirrors: self.registry_mirrors.or(other.registry_mirrors),
             registry_config: self.registry_config.or(other.registry_config),
             insecure_registries: self.insecure_registries.or(other.insecure_registries),

@@ -53,6 +53,8 @@ impl Flags {
                 init: flag("init"),
                 labels: many("label"),
                 live_restore: None,
+                plugin_folders: many("plugin-folder").map(|paths| paths.into_iter().map(PathBuf::from).collect()),
+                plugin_deadline: matches.get_one::<u64>("plugin-deadline").copied(),
                 registry_mirrors: many("registry-mirror"),
                 registry_config: path("registry-config"),
                 insecure_registries: many("insecure-registry"),
@@ -127,6 +129,11 @@ fn command() -> Command {
         .arg(list("default-ulimit", "ulimit", "Default ulimits for containers"))
         .arg(flag("init", "Run an init in the container to forward signals and reap processes"))
         .arg(list("label", "label", "Set key=value labels to the daemon"))
+        .arg(list("plugin-folder", "path", "Folder with sockets and addresses of volume plugins"))
+        .arg(
+            value("plugin-deadline", "seconds", "How long a plugin may take to answer")
+                .value_parser(clap::value_parser!(u64).range(1..)),
+        )
         .arg(list("registry-mirror", "address", "Mirror of Docker Hub to pull from first"))
         .arg(list("insecure-registry", "host", "Registry, or network of registries, that may go without TLS"))
         .arg(path("registry-config", "Mirrors of registries, and which images may be used"))

@@ -55,6 +55,8 @@ fn needing_restart(before: &File, now: &File) -> Vec<&'static str> {
         ("default-shm-size", before.default_shm_size != now.default_shm_size),
         ("default-ulimits", before.default_ulimits != now.default_ulimits),
         ("init", before.init != now.init),
+        ("plugin-folders", before.plugin_folders != now.plugin_folders),
+        ("plugin-deadline", before.plugin_deadline != now.plugin_deadline),
         ("labels", before.labels != now.labels),
     ];
     keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_engine::spec::{LogSpec, Ulimit};
-use dhow_engine::{Config, Policy, RegistrySettings};
+use dhow_engine::{Config, PluginSettings, Policy, RegistrySettings};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
@@ -44,6 +45,7 @@ pub(crate) struct Settings {
     registries: RegistrySettings,
     policy: Arc<Policy>,
     labels: Vec<String>,
+    plugins: PluginSettings,
 }
 
 impl Settings {
@@ -99,6 +101,7 @@ impl Settings {
             )?,
             policy: Arc::new(policy),
             labels: file.labels.unwrap_or_default(),
+            plugins: plugins(file.plugin_folders, file.plugin_deadline),
         })
     }
 
@@ -123,6 +126,7 @@ impl Settings {
             default_ulimits: self.default_ulimits,
             default_shm_size: self.default_shm_size,
             labels: self.labels,
+            plugins: self.plugins,
             registries: self.registries,
             policy: self.policy,
             embedded: BTreeMap::from([(crate::hello::NAME.to_owned(), crate::hello::image as fn() -> _)]),
@@ -138,6 +142,15 @@ fn registry_file(file: &File, folder: &Path) -> Result<(RegistryFile, Policy)> {
     let mut read = RegistryFile::read(&absolute(path)?, named)?;
     let policy = std::mem::take(&mut read.policy);
     Ok((read, policy))
+}
+
+/// Docker's folders and a minute where nobody says.
+fn plugins(folders: Option<Vec<PathBuf>>, seconds: Option<u64>) -> PluginSettings {
+    let usual = PluginSettings::default();
+    PluginSettings {
+        folders: folders.unwrap_or(usual.folders),
+        deadline: seconds.map_or(usual.deadline, Duration::from_secs),
+    }
 }
 
 /// The files of mutual TLS; beside the configuration file where nobody says. Any word about TLS turns it on, as in dockerd.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::owner::{Next, Owner};
 use super::policy::Backoff;
+use super::surroundings::settled;
 use super::{Attachment, Command, Container, Fact, Reply, Request, State, View};
 use crate::WaitCondition;
 use crate::core::Core;
@@ -52,12 +53,16 @@ impl Owner {
         self.dirty = true;
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let attachments = std::mem::take(&mut self.attachments);
+        let leaving = self.leaving.take();
         let (give_up, given_up) = oneshot::channel();
         self.launching = Some(give_up);
         self.set_overdue(LONG_PATIENCE);
         tokio::spawn(async move {
             let outcome = tokio::select! {
-                outcome = launch(Arc::clone(&core), &container, attachments) => outcome,
+                outcome = async {
+                    settled(leaving).await;
+                    launch(Arc::clone(&core), &container, attachments).await
+                } => outcome,
                 Ok(()) = given_up => Err(gave_up(&core, &container).await),
             };
             // An owner that has gone meanwhile has no use for it; dropping the link leaves the shim to the next engine.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_shim::protocol::{Event, Op};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::care::Care;
@@ -54,6 +55,8 @@ pub(crate) struct Owner {
     pub(super) overdue_at: Option<Instant>,
     /// That has been done.
     forced: bool,
+    /// Volumes of the last run are being unmounted.
+    pub(super) leaving: Option<JoinHandle<()>>,
 }
 
 /// Whether the owner goes on.
@@ -106,6 +109,7 @@ impl Owner {
             unhealthy: false,
             overdue_at: None,
             forced: false,
+            leaving: None,
         }
     }
 
@@ -389,6 +393,7 @@ impl Owner {
     pub(super) fn forget_shim(&mut self) {
         (self.link, self.events, self.overdue_at) = (None, None, None);
         (self.pid, self.dirty, self.forced) = (0, false, false);
+        self.leave_volumes();
     }
 }
 

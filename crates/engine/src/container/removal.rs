@@ -10,6 +10,7 @@ use dhow_errdefs::{Error, Result};
 use dhow_shim::protocol::{Kill, Op};
 
 use super::owner::{Next, Owner};
+use super::surroundings::settled;
 use super::{Body, Container, Fact, Reply, Request, State};
 use crate::core::Core;
 use crate::link::PATIENCE;
@@ -69,6 +70,7 @@ impl Owner {
     pub(super) async fn finish_removal(&mut self) -> Next {
         let Some(removal) = self.removal.take() else { return Next::Continue };
         self.apply(Fact::RemovalBegun);
+        settled(self.leaving.take()).await;
         let (core, container, body) = (Arc::clone(&self.core), Arc::clone(&self.container), Arc::clone(&self.body));
         let (volumes, dirty) = (removal.volumes, self.dirty);
         let erased = tokio::task::spawn_blocking(move || {

@@ -1,6 +1,9 @@
 //! What is told about the things around a container when it starts and ends: its network and its volumes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
 
 use super::owner::Owner;
 use crate::EventKind;
@@ -35,6 +38,27 @@ impl Owner {
         }
     }
 
+    /// Nothing of it runs any more that could use its volumes: those that have to be mounted are given back.
+    pub(super) fn leave_volumes(&mut self) {
+        let volumes = &self.core.volumes;
+        let mounted = |name: &&str| volumes.get(name).is_some_and(|record| !record.is_plain());
+        let names: Vec<String> = crate::volumes::names(&self.body.mounts).filter(mounted).map(str::to_owned).collect();
+        let images = self.body.mounts.iter().any(|mount| matches!(mount.source, Source::Image { .. }));
+        if names.is_empty() && !images {
+            return;
+        }
+        let (core, container, before) = (Arc::clone(&self.core), Arc::clone(&self.container), self.leaving.take());
+        self.leaving = Some(tokio::spawn(async move {
+            settled(before).await;
+            let detach = move || {
+                names.iter().for_each(|name| core.volumes.detach(name, &container.id));
+                crate::start::unmount_images(&core, &container.id);
+            };
+            // Interrupted only when the process ends; the next engine finds the marks.
+            let _ = tokio::task::spawn_blocking(detach).await;
+        }));
+    }
+
     fn driver_of(&self, volume: &str) -> String {
         self.core.volumes.place(volume).1
     }
@@ -45,5 +69,12 @@ impl Owner {
         let attributes: BTreeMap<_, _> = attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let id = networks::id(name).unwrap_or_default();
         self.core.events.tell(EventKind::Network, action.to_owned(), id, attributes);
+    }
+}
+
+/// Waits until volumes have been given back.
+pub(super) async fn settled(leaving: Option<JoinHandle<()>>) {
+    if let Some(leaving) = leaving {
+        let _ = leaving.await;
     }
 }

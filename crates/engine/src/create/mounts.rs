@@ -48,6 +48,14 @@ pub(crate) enum Source {
         #[serde(default)]
         wanted: Wanted,
     },
+    /// The files of an image, read-only.
+    Image {
+        /// As it was asked for.
+        name: String,
+        /// The digest of its configuration.
+        id: String,
+        subpath: String,
+    },
     Tmpfs {
         /// Options for mount(2), as in `size=64m`.
         options: Vec<String>,
@@ -89,6 +97,9 @@ impl Mount {
                 let (source, driver) = place(name);
                 let (name, driver) = (Some(name.clone()), Some(driver));
                 MountPoint { kind: "volume".to_owned(), name, source, driver, ..base }
+            }
+            Source::Image { name, .. } => {
+                MountPoint { kind: "image".to_owned(), name: Some(name.clone()), rw: false, ..base }
             }
             Source::Tmpfs { .. } => MountPoint { kind: "tmpfs".to_owned(), ..base },
         }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result, message};
+use dhow_errdefs::{Class, Error, Result, message};
 use dhow_oci::Digest;
 use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
-use super::{Mount, container_name, plan_mounts, random_id, validate, with_defaults, with_image};
+use super::{Mount, Source, container_name, plan_mounts, random_id, validate, with_defaults, with_image};
 use crate::container::{Body, Condition, Container, Owner, View, record};
 use crate::core::Core;
 use crate::launch::Sharing;
@@ -70,7 +70,14 @@ impl Core {
             spec.hostname.clone_from(&peer.spec.hostname);
             spec.domainname.clone_from(&peer.spec.domainname);
         }
-        let mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
+        let mut mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
+        for mount in &mut mounts {
+            if let Source::Image { name, id, .. } = &mut mount.source {
+                // Clients fetch the container's own image when they hear that something was not found.
+                let found = self.images.resolve(name).map_err(|error| error.with_class(Class::InvalidArgument));
+                *id = found?.id.to_string();
+            }
+        }
         crate::start::bind_sources(&mounts)?;
         Ok(Draft {
             id,
@@ -131,7 +138,7 @@ impl Core {
         // Until the container is in the index and so is known to use them.
         let _hold = self.volumes.hold(volumes::names(&draft.body.mounts).map(str::to_owned));
         let made = |volume: &str, driver: &str| self.events.volume("create", volume, driver, &[]);
-        self.volumes.prepare(&draft.body.mounts, || Root::of_overlay(&overlay), made)?;
+        self.volumes.prepare((&draft.body.mounts, &draft.id), || Root::of_overlay(&overlay), made)?;
         let condition = Condition::default();
         self.store.metadata().insert_container(&ContainerRecord {
             id: draft.id.to_string(),

@@ -1,5 +1,6 @@
 //! Where a container's files are found.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -13,13 +14,14 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::path;
 use super::stat::resolve;
 use crate::container::{Container, View, shareable};
 use crate::core::Core;
-use crate::create::Source;
+use crate::create::{Source, random_id};
+use crate::engine::blocking;
 use crate::rootfs::Root;
 
 /// How often a container may start and end while somebody looks for its files.
@@ -47,6 +49,7 @@ pub(super) struct Parts {
     /// The container's own folder, over which the root is mounted for the moment.
     place: PathBuf,
     volumes: Vec<Volume>,
+    borrowed: Borrowed,
     /// It must not start while something is written, nor may two write.
     quiet: OwnedMutexGuard<()>,
 }
@@ -60,14 +63,45 @@ struct Volume {
     read_only: bool,
 }
 
+/// The container's volumes, mounted for the moment where they have to be. They are given back by a task when this is
+/// dropped, because who drops it may be in another mount namespace.
+#[derive(Debug)]
+struct Borrowed {
+    places: BTreeMap<String, PathBuf>,
+    _until_dropped: oneshot::Sender<()>,
+}
+
+impl Borrowed {
+    async fn of(core: &Arc<Core>, view: &View) -> Result<Self> {
+        let (until_dropped, dropped) = oneshot::channel();
+        let known = |name: &&str| core.volumes.get(name).is_some();
+        let names: Vec<String> = crate::volumes::names(&view.body.mounts).filter(known).map(str::to_owned).collect();
+        let user = format!("files-{}", random_id());
+        let (attaching, attached) = (Arc::clone(core), (names.clone(), user.clone()));
+        let giving_back = Arc::clone(core);
+        tokio::spawn(async move {
+            let _ = dropped.await;
+            let detach = move || names.iter().for_each(|name| giving_back.volumes.detach(name, &user));
+            let _ = tokio::task::spawn_blocking(detach).await;
+        });
+        let places = blocking(move || {
+            let (names, user) = attached;
+            let attach = |name: String| attaching.volumes.attach(&name, &user).map(|place| (name, place));
+            names.into_iter().map(attach).collect()
+        });
+        Ok(Self { places: places.await?, _until_dropped: until_dropped })
+    }
+}
+
 impl Ground {
     /// Finds out where the files are. Waits while the container is being started and while others write to it.
-    pub(super) async fn find(core: &Core, container: &Container) -> Result<Self> {
+    pub(super) async fn find(core: &Arc<Core>, container: &Container) -> Result<Self> {
         for _ in 0..PATIENCE {
             let quiet = Arc::clone(&container.files).lock_owned().await;
             let view = container.view();
             if !shareable(&view) {
-                return Parts::of(core, container, &view, quiet).map(Self::Stopped);
+                let borrowed = Borrowed::of(core, &view).await?;
+                return Parts::of(core, container, &view, (borrowed, quiet)).map(Self::Stopped);
             }
             // The number is the process's as long as the container has not ended meanwhile.
             let root = Root::of_process(view.pid);
@@ -89,13 +123,18 @@ impl Ground {
 }
 
 impl Parts {
-    fn of(core: &Core, container: &Container, view: &View, quiet: OwnedMutexGuard<()>) -> Result<Self> {
+    fn of(
+        core: &Core,
+        container: &Container,
+        view: &View,
+        (borrowed, quiet): (Borrowed, OwnedMutexGuard<()>),
+    ) -> Result<Self> {
         let volumes = view.body.mounts.iter().filter_map(|mount| {
             let (source, recursive) = match &mount.source {
                 Source::Bind { path, recursive, .. } => (PathBuf::from(path), *recursive),
-                Source::Volume { name, subpath, .. } => (core.volumes.data(name).join(subpath), true),
-                // It has files only while the container runs.
-                Source::Tmpfs { .. } => return None,
+                Source::Volume { name, subpath, .. } => (borrowed.places.get(name)?.join(subpath), true),
+                // They have files only while the container runs.
+                Source::Tmpfs { .. } | Source::Image { .. } => return None,
             };
             Some(Volume { source, target: mount.destination.clone(), recursive, read_only: mount.read_only })
         });
@@ -103,6 +142,7 @@ impl Parts {
             overlay: core.store.snapshots().overlay(&container.id, container.layer.as_ref())?,
             place: core.store.snapshots().dir(&container.id),
             volumes: volumes.collect(),
+            borrowed,
             quiet,
         })
     }
@@ -118,10 +158,10 @@ impl Parts {
             // A volume whose place is not in the image is seen only when the place has been made.
             if self.volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
                 let root = self.mounted(root)?;
-                let Self { volumes, quiet, .. } = self;
+                let Self { volumes, quiet, borrowed, .. } = self;
                 attach(&root, &volumes)?;
-                // Whoever reads slowly keeps nobody from starting it.
-                drop(quiet);
+                // Whoever reads slowly keeps nobody from starting it, nor a volume from being unmounted.
+                drop((quiet, borrowed));
                 return work(&root);
             }
         }

@@ -13,6 +13,7 @@ mod process;
 mod resources;
 mod security;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::Result;
@@ -45,8 +46,10 @@ pub(crate) struct Surroundings<'a> {
     pub files: &'a EtcFiles,
     /// The folder behind /dev/shm of a container that shares it.
     pub shm: Option<&'a Path>,
-    /// Where volumes live, by name.
-    pub volumes: &'a Path,
+    /// Where the content of volumes is, by name.
+    pub volumes: &'a BTreeMap<String, PathBuf>,
+    /// Where images that are mounted are, by their place in the container.
+    pub images: &'a BTreeMap<String, PathBuf>,
     /// The cgroup, as in `/dhow/<id>`.
     pub cgroup: &'a str,
 }

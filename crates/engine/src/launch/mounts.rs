@@ -128,26 +128,39 @@ fn devpts(tty_group: bool) -> Entry {
 }
 
 fn user(mount: &Mount, around: &Surroundings<'_>) -> Entry {
-    let access = if mount.read_only { "ro" } else { "rw" };
     match &mount.source {
         Source::Bind { path, propagation, recursive, only_itself, .. } => {
             let bind = if *recursive { "rbind" } else { "bind" };
-            let mut entry = entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation, access]);
-            if mount.read_only && *recursive && !only_itself {
-                entry.options.push("rro".to_owned());
-            }
+            let mut entry = entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation]);
+            entry.options.extend(access(mount.read_only, *recursive && !only_itself));
             entry
         }
         Source::Volume { name, subpath, .. } => {
-            let path = around.volumes.join(name).join("_data");
-            let mut entry = entry(&mount.destination, "bind", Some(path), &["rbind", "rprivate", access]);
-            entry.options.extend(mount.read_only.then(|| "rro".to_owned()));
+            let path = around.volumes.get(name).cloned().unwrap_or_default();
+            let mut entry = entry(&mount.destination, "bind", Some(path), &["rbind", "rprivate"]);
+            entry.options.extend(access(mount.read_only, true));
             // The runtime finds it, in the moment when it mounts: containers write there, links to the host among the rest.
+            entry.options.extend((!subpath.is_empty()).then(|| format!("x-dhow.subpath={subpath}")));
+            entry
+        }
+        Source::Image { subpath, .. } => {
+            let path = around.images.get(&mount.destination).cloned();
+            let mut entry = entry(&mount.destination, "bind", path, &["bind", "rprivate", "ro"]);
             entry.options.extend((!subpath.is_empty()).then(|| format!("x-dhow.subpath={subpath}")));
             entry
         }
         Source::Tmpfs { options } => tmpfs(&mount.destination, options.clone(), mount.read_only),
     }
+}
+
+/// A mount that may be written says nothing: what the host has read-only must not become writable by being bound.
+fn access(read_only: bool, recursive: bool) -> Vec<String> {
+    let words: &[&str] = match (read_only, recursive) {
+        (false, _) => &[],
+        (true, false) => &["ro"],
+        (true, true) => &["ro", "rro"],
+    };
+    words.iter().map(ToString::to_string).collect()
 }
 
 /// Docker's defaults for a tmpfs, with what was asked for behind them, so that it wins.

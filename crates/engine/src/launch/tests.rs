@@ -37,7 +37,8 @@ fn text(spec: &ContainerSpec, mounts: &[Mount], platform: &Platform) -> String {
         devices: &HostDevices::default(),
         files: &files,
         shm: None,
-        volumes: Path::new("/volumes"),
+        volumes: &BTreeMap::from([("v".to_owned(), PathBuf::from("/volumes/v/_data"))]),
+        images: &BTreeMap::new(),
         cgroup: "/dhow/0123",
     };
     serde_json::to_string_pretty(&configuration(spec, mounts, &around).unwrap()).unwrap() + "\n"

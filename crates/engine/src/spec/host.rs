@@ -242,6 +242,16 @@ pub struct MountSpec {
     pub volume: Option<VolumeOptions>,
     /// Options of a tmpfs.
     pub tmpfs: Option<TmpfsOptions>,
+    /// Options of an image.
+    pub image: Option<ImageOptions>,
+}
+
+/// Options of an image mount.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageOptions {
+    /// Mount only this directory of the image.
+    pub subpath: String,
 }
 
 /// Options of a bind mount.

@@ -26,6 +26,11 @@ pub(super) fn from_image(root: &Root, place: &str, target: &Path) -> Result<bool
     Ok(true)
 }
 
+/// Copies all of a folder into an empty one, which becomes like it.
+pub(super) fn content(source: &Path, target: &Path) -> io::Result<()> {
+    copy_all(open_folder(source)?.as_fd(), open_folder(target)?.as_fd())
+}
+
 fn copy_all(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
     folder(source, target)?;
     same_folder(source, target)

@@ -9,7 +9,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
-use super::{LOCAL, Record, Volumes, check_name, fill, filling, lock, make};
+use super::{LOCAL, Record, Volumes, check_name, fill, filling, local, lock, make};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
 
@@ -48,23 +48,52 @@ impl Volumes {
         }
         check_name(name)?;
         let driver = if wanted.driver.is_empty() { LOCAL } else { &wanted.driver };
-        if driver != LOCAL {
-            let text = format!("error looking up volume plugin {driver}: plugin {driver:?} not found");
-            return Err(Error::not_found(text));
+        match driver {
+            LOCAL => wanted.options.as_ref().map_or(Ok(()), local::check)?,
+            plugin => {
+                self.plugins.activate(plugin)?;
+                if self.plugins.get(plugin, name)?.is_none() {
+                    self.plugins.create(plugin, name, wanted.options.as_ref())?;
+                }
+            }
         }
-        let record = Record::new(driver, wanted.labels.clone(), wanted.options.clone());
-        self.write_new(name, &record)?;
-        let record = Arc::new(record);
-        lock(&self.known).insert(name.to_owned(), Arc::clone(&record));
-        Ok((record, true))
+        self.remember(name, driver, wanted).map(|record| (record, true))
     }
 
-    /// The folder appears whole: with its record, and with its data folder where it has one.
-    fn write_new(&self, name: &str, record: &Record) -> Result<()> {
+    /// A volume that a plugin has and this engine has not heard of yet; `None` if there is none.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(crate) fn adopt(&self, name: &str) -> Result<Option<Arc<Record>>> {
+        if check_name(name).is_err() {
+            return Ok(None);
+        }
+        for plugin in self.plugins.names() {
+            // One that is down has nothing to say.
+            if let Ok(Some(_)) = self.plugins.get(&plugin, name) {
+                let _turn = self.turns.take(name);
+                let known = self.get(name).map(Ok);
+                return known.unwrap_or_else(|| self.remember(name, &plugin, &Wanted::default())).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn remember(&self, name: &str, driver: &str, wanted: &Wanted) -> Result<Arc<Record>> {
+        let record = Record::new(driver, wanted.labels.clone(), wanted.options.clone());
+        self.write_new(name, &record, |_| Ok(()))?;
+        let record = Arc::new(record);
+        lock(&self.known).insert(name.to_owned(), Arc::clone(&record));
+        Ok(record)
+    }
+
+    /// The folder appears whole: with its record, and with the content that `fill` puts into its data folder.
+    pub(super) fn write_new(&self, name: &str, record: &Record, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let (new, folder) = (self.dir.join(format!(".{name}")), self.dir.join(name));
         let made = (|| {
             make(&new, 0o701)?;
             make(&new.join("_data"), 0o755)?;
+            fill(&new.join("_data"))?;
             // A volume that somebody named is on the disk when they hear of it; others are as fast as their containers.
             let sync = if record.is_anonymous() { atomic::Sync::No } else { atomic::Sync::Yes };
             record.write(&new, sync)?;
@@ -80,7 +109,7 @@ impl Volumes {
     /// `root` is opened only if there is something to fill. Tells `made` about each that was not there.
     pub(crate) fn prepare(
         &self,
-        mounts: &[Mount],
+        (mounts, user): (&[Mount], &str),
         root: impl Fn() -> Result<Root>,
         made: impl Fn(&str, &str),
     ) -> Result<()> {
@@ -91,16 +120,29 @@ impl Volumes {
                 made(name, &record.driver);
             }
             if *copy && subpath.is_empty() {
-                let (volume, data) = (self.dir.join(name), self.data(name));
-                make(&data, 0o755)?;
-                filling::resume(&volume)?;
-                if filling::is_empty(&data)? {
-                    let copy = |target: &Path| fill::from_image(&root()?, &mount.destination, target);
-                    filling::fill(&volume, copy)
-                        .context(|| format!("fill volume {name} from {}", mount.destination))?;
-                }
+                let copy = |target: &Path| fill::from_image(&root()?, &mount.destination, target);
+                let filled = match record.is_plain() {
+                    true => self.fill(name, copy),
+                    false => self.fill_mounted(name, user, copy),
+                };
+                filled.context(|| format!("fill volume {name} from {}", mount.destination))?;
             }
         }
         Ok(())
+    }
+
+    fn fill(&self, name: &str, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
+        let (volume, data) = (self.dir.join(name), self.data(name));
+        make(&data, 0o755)?;
+        filling::resume(&volume)?;
+        if filling::is_empty(&data)? { filling::fill(&volume, copy) } else { Ok(()) }
+    }
+
+    /// Into a file system that is mounted for the moment; nothing beside the data could be renamed into it.
+    fn fill_mounted(&self, name: &str, user: &str, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
+        let data = self.attach(name, user)?;
+        let filled = filling::is_empty(&data).and_then(|empty| if empty { copy(&data).map(drop) } else { Ok(()) });
+        self.detach(name, user);
+        filled
     }
 }

@@ -31,6 +31,9 @@ pub(crate) struct Record {
     pub labels: Option<BTreeMap<String, String>>,
     /// Options of its driver.
     pub options: Option<BTreeMap<String, String>>,
+    /// Nobody may remove it.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 impl Record {
@@ -40,7 +43,7 @@ impl Record {
         options: Option<BTreeMap<String, String>>,
     ) -> Self {
         let created = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default();
-        Self { format: FORMAT, driver: driver.to_owned(), created, labels, options }
+        Self { format: FORMAT, driver: driver.to_owned(), created, labels, options, protected: false }
     }
 
     pub(crate) fn created(&self) -> Timestamp {
@@ -50,6 +53,11 @@ impl Record {
     /// Nobody named it.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS))
+    }
+
+    /// Its content is in the data root, and nothing has to be mounted.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.driver == LOCAL && self.options.as_ref().is_none_or(BTreeMap::is_empty)
     }
 
     /// Writes it into the volume's folder.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
 use dhow_errdefs::{Class, Error, Result};
 use jiff::Timestamp;
 
 use super::filter::{Filter, has_label};
+use super::plugins::Described;
 use super::prepare::Wanted;
-use super::{ANONYMOUS, LOCAL, Record};
+use super::{ANONYMOUS, LOCAL, Record, Volumes};
 use crate::core::Core;
 use crate::create::{Mount, Source, random_id};
 use crate::engine::blocking;
@@ -44,10 +46,23 @@ pub struct Volume {
     pub options: Option<BTreeMap<String, String>>,
     /// `local` or `global`.
     pub scope: String,
+    /// What its plugin tells about it.
+    pub status: Option<BTreeMap<String, serde_json::Value>>,
+    /// Nobody may remove it.
+    pub protected: bool,
     /// Containers that use it, whether they run or not.
     pub users: usize,
     /// Bytes in it, where they were counted.
     pub size: Option<u64>,
+}
+
+/// Volumes, and what was not found out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VolumeList {
+    /// By name.
+    pub volumes: Vec<Volume>,
+    /// A plugin that does not answer, say.
+    pub warnings: Vec<String>,
 }
 
 /// Which unused volumes are to be removed.
@@ -85,9 +100,15 @@ impl Engine {
     ///
     /// # Errors
     /// `InvalidArgument` for filters that do not exist.
-    pub async fn volume_list(&self, filters: &Filters) -> Result<Vec<Volume>> {
+    pub async fn volume_list(&self, filters: &Filters) -> Result<VolumeList> {
         let (core, filter) = (Arc::clone(&self.core), Filter::new(filters)?);
-        blocking(move || Ok(core.volumes().into_iter().filter(|volume| filter.matches(volume)).collect())).await
+        blocking(move || {
+            let mut list = VolumeList { volumes: core.volumes(), warnings: Vec::new() };
+            core.add_plugins_volumes(&mut list);
+            list.volumes.retain(|volume| filter.matches(volume));
+            Ok(list)
+        })
+        .await
     }
 
     /// One volume.
@@ -97,8 +118,9 @@ impl Engine {
     pub async fn volume_inspect(&self, name: &str) -> Result<Volume> {
         let (core, name) = (Arc::clone(&self.core), name.to_owned());
         blocking(move || {
-            let record = core.volumes.find(&name)?;
-            Ok(core.volume(&name, &record, core.volume_users(&name).len()))
+            let record = core.known_volume(&name)?;
+            let volume = core.volume(&name, &record, core.volume_users(&name).len());
+            Ok(if record.driver == LOCAL { volume } else { core.volumes.described(volume) })
         })
         .await
     }
@@ -109,7 +131,7 @@ impl Engine {
     /// `NotFound`; `Conflict` while a container, running or not, uses it.
     pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
         let (core, name) = (Arc::clone(&self.core), name.to_owned());
-        blocking(move || match core.remove_volume(&name, None) {
+        blocking(move || match core.known_volume(&name).and_then(|_| core.remove_volume(&name, force, None)) {
             Err(error) if force && error.class() == Class::NotFound => Ok(()),
             result => result,
         })
@@ -151,7 +173,26 @@ impl Core {
         Ok(self.volume(&name, &record, self.volume_users(&name).len()))
     }
 
-    /// Every volume, by name.
+    /// The record of a volume that this engine or a plugin knows.
+    fn known_volume(&self, name: &str) -> Result<Arc<Record>> {
+        match self.volumes.find(name) {
+            Err(unknown) => self.volumes.adopt(name)?.ok_or(unknown),
+            found => found,
+        }
+    }
+
+    /// Adds what plugins have beside, and tells which of them cannot be asked.
+    fn add_plugins_volumes(&self, list: &mut VolumeList) {
+        for (plugin, answer) in self.volumes.of_plugins() {
+            match answer {
+                Err(error) => list.warnings.push(format!("volumes of plugin {plugin}: {error}")),
+                Ok(described) => described.into_iter().for_each(|one| list.add(&plugin, one)),
+            }
+        }
+        list.volumes.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+
+    /// Every volume of a record, by name.
     fn volumes(&self) -> Vec<Volume> {
         let users = self.users_of_volumes();
         let shown = |(name, record): (String, Arc<Record>)| {
@@ -161,7 +202,7 @@ impl Core {
         self.volumes.all().into_iter().map(shown).collect()
     }
 
-    fn volume(&self, name: &str, record: &Record, users: usize) -> Volume {
+    pub(super) fn volume(&self, name: &str, record: &Record, users: usize) -> Volume {
         Volume {
             name: name.to_owned(),
             driver: record.driver.clone(),
@@ -170,6 +211,8 @@ impl Core {
             labels: record.labels.clone(),
             options: record.options.clone(),
             scope: "local".to_owned(),
+            status: None,
+            protected: record.protected,
             users,
             size: None,
         }
@@ -193,20 +236,20 @@ impl Core {
     }
 
     /// The containers that use a volume.
-    fn volume_users(&self, name: &str) -> Vec<String> {
+    pub(super) fn volume_users(&self, name: &str) -> Vec<String> {
         let containers = self.containers();
         let users = containers.all().filter(|container| names(&container.view().body.mounts).any(|used| used == name));
         users.map(|container| container.id.to_string()).collect()
     }
 
     /// Removes a volume that no container uses beside `owner`, which is being removed itself.
-    pub(crate) fn remove_volume(&self, name: &str, owner: Option<&str>) -> Result<()> {
+    pub(crate) fn remove_volume(&self, name: &str, force: bool, owner: Option<&str>) -> Result<()> {
         let users = || {
             let mut users = self.volume_users(name);
             users.retain(|user| Some(user.as_str()) != owner);
             users
         };
-        let record = self.volumes.remove(name, &self.store, users)?;
+        let record = self.volumes.remove(name, force, &self.store, users)?;
         self.events.volume("destroy", name, &record.driver, &[]);
         Ok(())
     }
@@ -216,7 +259,7 @@ impl Core {
         let mut result = Ok(());
         for mount in mounts {
             let Source::Volume { name, anonymous: true, .. } = &mount.source else { continue };
-            match self.remove_volume(name, Some(owner)) {
+            match self.remove_volume(name, false, Some(owner)) {
                 Err(error) if !matches!(error.class(), Class::Conflict | Class::NotFound) => {
                     result = result.and(Err(error));
                 }
@@ -230,7 +273,7 @@ impl Core {
         let mut pruned = VolumesPruned::default();
         for volume in self.volumes().into_iter().filter(|volume| options.fits(volume)) {
             let volume = self.counted(volume);
-            match self.remove_volume(&volume.name, None) {
+            match self.remove_volume(&volume.name, false, None) {
                 Ok(()) => {
                     pruned.reclaimed += volume.size.unwrap_or_default();
                     pruned.volumes.push(volume.name);
@@ -243,10 +286,57 @@ impl Core {
     }
 }
 
+impl VolumeList {
+    fn add(&mut self, plugin: &str, described: Described) {
+        let Described { name, mountpoint, .. } = described;
+        match self.volumes.iter_mut().find(|volume| volume.name == name) {
+            Some(volume) if volume.driver == plugin => volume.mountpoint = mountpoint,
+            // A name that somebody else has already is theirs.
+            Some(_) => {}
+            None => {
+                let (driver, scope) = (plugin.to_owned(), "local".to_owned());
+                self.volumes.push(Volume { name, driver, mountpoint, scope, ..Volume::default() });
+            }
+        }
+    }
+}
+
+impl Volumes {
+    /// Every driver there is, whether it answers or not.
+    pub(crate) fn drivers(&self) -> Vec<String> {
+        [LOCAL.to_owned()].into_iter().chain(self.plugins.names()).collect()
+    }
+
+    /// What every plugin answers when it is asked for its volumes. They are asked at the same time.
+    fn of_plugins(&self) -> Vec<(String, Result<Vec<Described>>)> {
+        let names = self.plugins.names();
+        thread::scope(|scope| {
+            let ask = |name: &String| {
+                let name = name.clone();
+                scope.spawn(move || (name.clone(), self.plugins.list(&name)))
+            };
+            let asked: Vec<_> = names.iter().map(ask).collect();
+            asked.into_iter().filter_map(|answer| answer.join().ok()).collect()
+        })
+    }
+
+    /// With what its plugin tells, if it can be asked.
+    fn described(&self, volume: Volume) -> Volume {
+        match self.plugins.get(&volume.driver, &volume.name) {
+            Ok(Some(described)) => {
+                let scope = self.plugins.scope(&volume.driver);
+                Volume { mountpoint: described.mountpoint, status: described.status, scope, ..volume }
+            }
+            _ => volume,
+        }
+    }
+}
+
 impl VolumePrune {
     fn fits(&self, volume: &Volume) -> bool {
         let anonymous = || volume.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS));
         volume.users == 0
+            && !volume.protected
             && is_plain(volume)
             && (self.all || anonymous())
             && self.labels.iter().all(|label| has_label(volume, label))

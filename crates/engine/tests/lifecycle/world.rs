@@ -191,6 +191,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,
+        plugins: dhow_engine::PluginSettings::default(),
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),

@@ -1,7 +1,7 @@
 //! Volumes, and the plugins that clients look at although there are none to manage.
 
 use dhow_api::volume::{CreateRequest, ListResponse, PruneResponse, Volume};
-use dhow_engine::{EventKind, VolumePrune};
+use dhow_engine::{CopyKind, EventKind, VolumePrune};
 use dhow_errdefs::{Error, Result};
 use hyper::StatusCode;
 
@@ -16,6 +16,10 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/volumes/{name}" => inspect),
     route!(PUT "/volumes/{name}" => update),
     route!(DELETE "/volumes/{name}" => remove),
+    route!(POST "/volumes/{name}/clone" => clone),
+    route!(POST "/volumes/{name}/restore" => restore),
+    route!(POST "/volumes/{name}/rename" => rename),
+    route!(POST "/volumes/{name}/protect" => protect),
     route!(GET "/plugins" => plugins),
     route!(GET "/plugins/{name..}/json" => inspect_plugin),
 ];
@@ -33,8 +37,9 @@ async fn create(mut call: Call) -> Result<Response> {
 }
 
 async fn list(call: Call) -> Result<Response> {
-    let volumes = call.engine().volume_list(&call.filters()?).await?;
-    json(&ListResponse { volumes: volumes.into_iter().map(volume::volume).collect(), warnings: None })
+    let list = call.engine().volume_list(&call.filters()?).await?;
+    let volumes = list.volumes.into_iter().map(volume::volume).collect();
+    json(&ListResponse { volumes, warnings: null_if_empty(list.warnings) })
 }
 
 /// `docker inspect` asks for a volume of that name when there is no container, image or network.
@@ -58,6 +63,28 @@ async fn prune(call: Call) -> Result<Response> {
     let pruned = call.engine().volume_prune(options).await?;
     call.engine().pruned(EventKind::Volume, pruned.reclaimed);
     json(&PruneResponse { volumes_deleted: null_if_empty(pruned.volumes), space_reclaimed: pruned.reclaimed })
+}
+
+/// Of dhow alone, like the three below.
+async fn clone(call: Call) -> Result<Response> {
+    let kind = if call.query.flag("snapshot") { CopyKind::Snapshot } else { CopyKind::Clone };
+    let copy = call.engine().volume_copy(&call.name, call.query.get("name").unwrap_or_default(), kind).await?;
+    plain_json(StatusCode::CREATED, &volume::volume(copy))
+}
+
+async fn restore(call: Call) -> Result<Response> {
+    call.engine().volume_restore(&call.name, call.query.get("from").unwrap_or_default()).await?;
+    Ok(no_content())
+}
+
+async fn rename(call: Call) -> Result<Response> {
+    call.engine().volume_rename(&call.name, call.query.get("name").unwrap_or_default()).await?;
+    Ok(no_content())
+}
+
+async fn protect(call: Call) -> Result<Response> {
+    call.engine().volume_protect(&call.name, !call.query.flag("off")).await?;
+    Ok(no_content())
 }
 
 async fn plugins(_: Call) -> Result<Response> {

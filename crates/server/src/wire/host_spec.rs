@@ -2,8 +2,8 @@
 
 use dhow_api::container as wire;
 use dhow_engine::spec::{
-    BindOptions, DeviceMapping, DeviceRate, HostSpec, LogSpec, MountSpec, PortBinding, Resources, RestartPolicy,
-    TmpfsOptions, Ulimit, VolumeOptions,
+    BindOptions, DeviceMapping, DeviceRate, HostSpec, ImageOptions, LogSpec, MountSpec, PortBinding, Resources,
+    RestartPolicy, TmpfsOptions, Ulimit, VolumeOptions,
 };
 
 /// The half of a request that depends on the host.
@@ -128,6 +128,7 @@ fn mount(mount: wire::Mount) -> MountSpec {
         bind: mount.bind_options.map(bind_options),
         volume: mount.volume_options.map(volume_options),
         tmpfs: mount.tmpfs_options.map(tmpfs_options),
+        image: mount.image_options.map(image_options),
     }
 }
 
@@ -150,6 +151,10 @@ fn volume_options(options: wire::VolumeOptions) -> VolumeOptions {
         driver_options: driver.options,
         subpath: options.subpath,
     }
+}
+
+fn image_options(options: serde_json::Value) -> ImageOptions {
+    ImageOptions { subpath: options["Subpath"].as_str().unwrap_or_default().to_owned() }
 }
 
 fn tmpfs_options(options: wire::TmpfsOptions) -> TmpfsOptions {

@@ -144,6 +144,7 @@ fn mount(mount: &MountSpec) -> wire::Mount {
             mode: options.mode,
             options: options.options.clone(),
         }),
+        image_options: mount.image.as_ref().map(|options| serde_json::json!({"Subpath": options.subpath})),
         ..wire::Mount::default()
     }
 }

@@ -17,7 +17,8 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         name: volume.name,
         options: volume.options,
         scope: volume.scope,
-        status: None,
+        status: volume.status,
+        protected: volume.protected,
         usage_data: None,
     }
 }

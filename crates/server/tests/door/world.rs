@@ -158,6 +158,7 @@ fn config(folder: &TempDir) -> Config {
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,
+        plugins: dhow_engine::PluginSettings::default(),
         labels: Vec::new(),
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),

@@ -21,11 +21,13 @@ fn read(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<Moun
     let (source, mode) = match mount.kind.as_str() {
         "bind" => (bind(mount)?, ""),
         "volume" => (volume(mount, new_name)?, "z"),
+        "image" => (image(mount)?, ""),
         "tmpfs" if !mount.source.is_empty() => return Err(Error::invalid("field Source must not be specified")),
         "tmpfs" => (Source::Tmpfs { options: tmpfs(mount.tmpfs.as_ref()) }, ""),
         _ => return Err(Error::invalid("mount type unknown")),
     };
-    Ok(Mount { source, destination, read_only: mount.read_only, mode: mode.to_owned() })
+    let read_only = mount.read_only || matches!(source, Source::Image { .. });
+    Ok(Mount { source, destination, read_only, mode: mode.to_owned() })
 }
 
 fn bind(mount: &MountSpec) -> Result<Source> {
@@ -79,9 +81,7 @@ fn volume(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<So
     if !named && mount.read_only {
         return Err(Error::invalid("must not set ReadOnly mode when using anonymous volumes"));
     }
-    if options.subpath.split('/').any(|part| part == "..") || options.subpath.starts_with('/') {
-        return Err(Error::invalid("subpath must be a relative path within the volume"));
-    }
+    check_subpath(&options.subpath)?;
     let wanted =
         Wanted { driver: options.driver, labels: given(options.labels), options: given(options.driver_options) };
     if !named {
@@ -89,6 +89,28 @@ fn volume(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<So
     }
     let (name, copy) = (mount.source.clone(), !options.no_copy);
     Ok(Source::Volume { name, anonymous: false, copy, subpath: options.subpath, wanted })
+}
+
+/// Which image that is, is found out by the caller, who knows the images.
+fn image(mount: &MountSpec) -> Result<Source> {
+    if mount.source.is_empty() {
+        return Err(Error::invalid("field Source must not be empty"));
+    }
+    for (given, field) in [(mount.bind.is_some(), "BindOptions"), (mount.volume.is_some(), "VolumeOptions")] {
+        if given {
+            return Err(Error::invalid(format!("field {field} must not be specified")));
+        }
+    }
+    let subpath = mount.image.clone().unwrap_or_default().subpath;
+    check_subpath(&subpath)?;
+    Ok(Source::Image { name: mount.source.clone(), id: String::new(), subpath })
+}
+
+fn check_subpath(subpath: &str) -> Result<()> {
+    if subpath.split('/').any(|part| part == "..") || subpath.starts_with('/') {
+        return Err(Error::invalid("subpath must be a relative path within the volume"));
+    }
+    Ok(())
 }
 
 /// What a client left out and what it left empty are the same here.

@@ -1,0 +1,250 @@
+//! Volumes made of others: clones, snapshots and going back to one; other names; protection.
+//!
+//! A snapshot is a volume like any other, protected from removal and labelled with what it is of. Copies share blocks where
+//! the file system can (`copy_file_range` does so on btrfs and XFS). While one is made, the containers that write to the
+//! original are frozen.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_store::Store;
+use dhow_sys::atomic;
+use jiff::Timestamp;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make};
+use crate::Engine;
+use crate::container::{Command, Container};
+use crate::core::Core;
+use crate::engine::{blocking, to_the_end};
+
+/// The label of a snapshot: the name of its volume.
+const SNAPSHOT_OF: &str = "dhow.snapshot.of";
+
+/// What the content of a volume is to become, until it takes the old one's place.
+pub(super) const RESTORING: &str = "restoring";
+
+/// What is made of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyKind {
+    /// A volume of its own, with the original's labels.
+    Clone,
+    /// A copy to go back to.
+    Snapshot,
+}
+
+impl Engine {
+    /// Copies a volume while its containers are frozen. Without a name a snapshot is called after the moment.
+    ///
+    /// # Errors
+    /// `NotFound`; `AlreadyExists` if the name is taken; `ResourceExhausted` when the disk is full: then nothing is left.
+    pub async fn volume_copy(&self, from: &str, to: &str, kind: CopyKind) -> Result<Volume> {
+        to_the_end(copy(Arc::clone(&self.core), from.to_owned(), to.to_owned(), kind)).await
+    }
+
+    /// Replaces the content of a volume by that of another one, wholly or not at all.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` while a container that runs uses it.
+    pub async fn volume_restore(&self, name: &str, from: &str) -> Result<()> {
+        let (core, name, from) = (Arc::clone(&self.core), name.to_owned(), from.to_owned());
+        blocking(move || {
+            let running = core.running_users(&name);
+            if !running.is_empty() {
+                let ids: Vec<&str> = running.iter().map(|container| &*container.id).collect();
+                return Err(Error::conflict(format!("restore {name}: volume is in use - [{}]", ids.join(", ")))
+                    .with_hint("stop its containers first"));
+            }
+            core.volumes.restore(&name, &from, &core.store).context(|| format!("restore {name}"))?;
+            core.tell_of_volume("restore", &name, &[("from", &from)]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a volume another name.
+    ///
+    /// # Errors
+    /// `NotFound`; `AlreadyExists` if the name is taken; `Conflict` while containers use it, running or not.
+    pub async fn volume_rename(&self, name: &str, new: &str) -> Result<()> {
+        let (core, name, new) = (Arc::clone(&self.core), name.to_owned(), new.to_owned());
+        blocking(move || {
+            core.volumes.rename(&name, &new, || core.volume_users(&name)).context(|| format!("rename {name}"))?;
+            core.tell_of_volume("rename", &new, &[("oldName", &name)]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Protects a volume from being removed, by whomever, or not any more.
+    ///
+    /// # Errors
+    /// `NotFound`; what the file system says.
+    pub async fn volume_protect(&self, name: &str, protected: bool) -> Result<()> {
+        let (core, name) = (Arc::clone(&self.core), name.to_owned());
+        blocking(move || {
+            core.volumes.protect(&name, protected)?;
+            core.tell_of_volume(if protected { "protect" } else { "unprotect" }, &name, &[]);
+            Ok(())
+        })
+        .await
+    }
+}
+
+async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Result<Volume> {
+    core.volumes.find(&from)?;
+    let frozen = freeze(core.running_users(&from)).await;
+    let copying = Arc::clone(&core);
+    let copied = blocking(move || copying.volumes.copy(&from, &to, kind).context(|| format!("copy {from}"))).await;
+    for container in frozen {
+        if let Err(error) = container.ask(Command::Unpause).await {
+            // It may have been thawed or killed by somebody else.
+            tracing::warn!(id = %container.id, %error, "after a copy of a volume");
+        }
+    }
+    let name = copied?;
+    core.tell_of_volume("create", &name, &[]);
+    let record = core.volumes.find(&name)?;
+    Ok(core.volume(&name, &record, 0))
+}
+
+/// Freezes containers; those that were frozen are the answer.
+async fn freeze(containers: Vec<Arc<Container>>) -> Vec<Arc<Container>> {
+    let mut frozen = Vec::new();
+    for container in containers {
+        // One that has ended meanwhile, or is frozen already, writes nothing.
+        if container.ask(Command::Pause).await.is_ok() {
+            frozen.push(container);
+        }
+    }
+    frozen
+}
+
+impl Core {
+    fn running_users(&self, volume: &str) -> Vec<Arc<Container>> {
+        let runs = |container: &&Arc<Container>| {
+            let view = container.view();
+            view.condition.state.is_alive() && super::names(&view.body.mounts).any(|name| name == volume)
+        };
+        self.containers().all().filter(runs).cloned().collect()
+    }
+
+    fn tell_of_volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {
+        self.events.volume(action, name, &self.volumes.place(name).1, more);
+    }
+}
+
+impl Volumes {
+    /// Copies a volume; the new one's name is the answer.
+    fn copy(&self, from: &str, to: &str, kind: CopyKind) -> Result<String> {
+        let original = self.find(from)?;
+        let to = if to.is_empty() && kind == CopyKind::Snapshot { moment_of(from) } else { to.to_owned() };
+        check_name(&to)?;
+        let _hold = self.hold([from.to_owned(), to.clone()]);
+        let _turn = self.turns.take(&to);
+        self.is_free(&to)?;
+        let mut labels = original.labels.clone();
+        if kind == CopyKind::Snapshot {
+            labels.get_or_insert_default().insert(SNAPSHOT_OF.to_owned(), from.to_owned());
+        }
+        let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
+        record.protected = kind == CopyKind::Snapshot;
+        let user = format!("copy-{to}");
+        let source = self.attach(from, &user)?;
+        let made = self.write_new(&to, &record, |data| fill::content(&source, data).context(|| "copy its files"));
+        self.detach(from, &user);
+        made?;
+        lock(&self.known).insert(to.clone(), Arc::new(record));
+        Ok(to)
+    }
+
+    fn restore(&self, name: &str, from: &str, store: &Store) -> Result<()> {
+        let record = self.find(name)?;
+        self.find(from)?;
+        if !record.is_plain() {
+            return Err(Error::invalid("only volumes in the data root can be restored"));
+        }
+        let _hold = self.hold([name.to_owned(), from.to_owned()]);
+        let user = format!("copy-{name}");
+        let source = self.attach(from, &user)?;
+        let _turn = self.turns.take(name);
+        let (new, data) = (self.dir.join(name).join(RESTORING), self.data(name));
+        let copied = (|| {
+            store.discard(&new)?;
+            make(&new, 0o755)?;
+            fill::content(&source, &new).context(|| "copy its files")?;
+            let swapped = renameat_with(CWD, &new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
+            swapped.context(|| format!("rename {}", new.display()))
+        })();
+        // What was there, or what has not become whole.
+        let discarded = store.discard(&new);
+        self.detach(from, &user);
+        copied.and(discarded.map(drop))
+    }
+
+    fn rename(&self, name: &str, new: &str, users: impl Fn() -> Vec<String>) -> Result<()> {
+        let record = self.find(name)?;
+        check_name(new)?;
+        if record.driver != LOCAL {
+            return Err(Error::invalid(format!("driver {} cannot rename volumes", record.driver)));
+        }
+        // In one order, so that two renames never wait for each other.
+        let (first, second) = if name < new { (name, new) } else { (new, name) };
+        if first == second {
+            return Err(Error::invalid("it has that name already"));
+        }
+        let (_first, _second) = (self.turns.take(first), self.turns.take(second));
+        self.is_free(new)?;
+        let users = users();
+        if !users.is_empty() || self.is_held(name) {
+            return Err(Error::conflict(format!("volume is in use - [{}]", users.join(", ")))
+                .with_hint("containers know their volumes by name: remove them first"));
+        }
+        let (old, folder) = (self.dir.join(name), self.dir.join(new));
+        fs::rename(&old, &folder).context(|| format!("rename {}", old.display()))?;
+        let mut known = lock(&self.known);
+        known.remove(name);
+        known.insert(new.to_owned(), record);
+        Ok(())
+    }
+
+    fn protect(&self, name: &str, protected: bool) -> Result<()> {
+        let _turn = self.turns.take(name);
+        let mut record = Record::clone(&*self.find(name)?);
+        record.protected = protected;
+        record.write(&self.dir.join(name), atomic::Sync::Yes)?;
+        lock(&self.known).insert(name.to_owned(), Arc::new(record));
+        Ok(())
+    }
+
+    fn is_free(&self, name: &str) -> Result<()> {
+        match self.get(name) {
+            Some(_) => Err(Error::new(Class::Conflict, format!("volume {name} exists already"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A copy that somebody asked for is not anonymous.
+fn without_anonymity(mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    labels.remove(super::ANONYMOUS);
+    labels
+}
+
+/// What a snapshot is called that nobody named: `data-20261126T185530Z`.
+fn moment_of(volume: &str) -> String {
+    let moment = format!("{:.0}", Timestamp::now());
+    format!("{volume}-{}", moment.replace(['-', ':'], ""))
+}
+
+/// Takes away what an engine that was killed was about to put in the place of a volume's content.
+pub(super) fn forget_restoring(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder.join(RESTORING)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

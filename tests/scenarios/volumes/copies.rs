@@ -1,0 +1,68 @@
+//! What Docker does not have: snapshots, clones, other names, protection.
+
+use dhow_testkit::World;
+
+use crate::busybox;
+
+fn shell(world: &World, script: &str) -> String {
+    world.dhow(&["run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", script]).ok()
+}
+
+#[test]
+fn a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident() {
+    let mut world = busybox();
+    world.dhow(&["volume", "create", "--label", "tier=back", "data"]).exits(0);
+    shell(&world, "echo first > /d/file; chown 5:6 /d/file; ln -s file /d/link; mkdir -m 1777 /d/sub");
+    world.dhow(&["run", "-d", "--name", "writer", "-v", "data:/d", "busybox", "sleep", "1000"]).exits(0);
+    assert_eq!(world.dhow(&["volume", "snapshot", "data", "before"]).ok(), "before");
+    assert_eq!(world.inspect("writer", "{{.State.Status}}"), "running");
+    let label = "{{index .Labels \"dhow.snapshot.of\"}} {{.Labels.tier}} {{.Protected}}";
+    assert_eq!(
+        world.docker(&["volume", "inspect", "-f", "{{index .Labels \"dhow.snapshot.of\"}}", "before"]).ok(),
+        "data"
+    );
+    assert_eq!(world.dhow(&["volume", "inspect", "-f", label, "before"]).ok(), "data back true");
+    shell(&world, "echo second > /d/file; touch /d/more");
+    world.dhow(&["volume", "restore", "data", "before"]).exits(1).says("restore data: volume is in use");
+    world.dhow(&["stop", "-t", "0", "writer"]).exits(0);
+    world.dhow(&["volume", "restore", "data", "before"]).exits(0);
+    assert_eq!(
+        shell(&world, "cat /d/link; stat -c '%u %g %a' /d/file /d/sub; ls /d | wc -l"),
+        "first\n5 6 644\n0 0 1777\n3"
+    );
+    for client in [World::dhow, World::docker] {
+        client(&world, &["volume", "rm", "-f", "before"]).exits(1).says("remove before: volume is protected");
+        assert_eq!(client(&world, &["volume", "prune", "-af"]).ok(), "Total reclaimed space: 0B");
+    }
+    world.crash_engine();
+    world.start_engine();
+    world.dhow(&["volume", "rm", "before"]).exits(1);
+    world.dhow(&["volume", "protect", "--off", "before"]).exits(0);
+    world.dhow(&["volume", "rm", "before"]).exits(0);
+    assert!(world.dhow(&["volume", "snapshot", "data"]).ok().starts_with("data-20"));
+}
+
+#[test]
+fn a_volume_is_cloned_and_renamed() {
+    let world = busybox();
+    shell(&world, "echo x > /d/file");
+    assert_eq!(world.dhow(&["volume", "clone", "data", "copy"]).ok(), "copy");
+    shell(&world, "echo y > /d/file");
+    world.dhow(&["volume", "rename", "copy", "renamed"]).exits(0);
+    let read = ["run", "--rm", "-v", "renamed:/d", "busybox", "cat", "/d/file"];
+    assert_eq!(world.dhow(&read).ok(), "x");
+    for (args, words) in [
+        (&["clone", "data", "renamed"][..], "volume renamed exists already"),
+        (&["clone", "nothing", "new"], "get nothing: no such volume"),
+        (&["clone", "data", "../x"], "includes invalid characters"),
+        (&["rename", "renamed", "data"], "volume data exists already"),
+        (&["rename", "data", "data"], "it has that name already"),
+        (&["restore", "data", "nothing"], "get nothing: no such volume"),
+        (&["protect", "nothing"], "get nothing: no such volume"),
+    ] {
+        world.dhow(&[&["volume"], args].concat()).exits(1).says(words);
+    }
+    world.dhow(&["create", "--name", "user", "-v", "data:/d", "busybox"]).exits(0);
+    world.dhow(&["volume", "rename", "data", "other"]).exits(1).says("volume is in use");
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "data\nrenamed");
+}
