@@ -25,6 +25,7 @@ use crate::exec::Execs;
 use crate::host::Host;
 use crate::index::Index;
 use crate::launch::Identity;
+use crate::networks::Networks;
 use crate::stats::Sampler;
 use crate::volumes::Volumes;
 
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub images: Images,
     pub registries: Registries,
     pub volumes: Volumes,
+    pub networks: Networks,
     pub events: Events,
     pub execs: Execs,
     pub filters: seccomp::Cache,
@@ -119,6 +121,7 @@ impl Core {
             images: Images::open(Arc::clone(&store)).under(Arc::clone(&config.policy)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config)?,
+            networks: Networks::open(store.metadata())?,
             events: Events::open(&config.data_root)?,
             store,
             config,

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_errdefs::Result;
+use dhow_network::model::EndpointSpec;
 
-use crate::container::Container;
+use crate::container::{Container, View};
 use crate::core::Core;
 use crate::create::command;
 use crate::launch::{EtcFiles, Sharing};
-use crate::{Details, LogLosses};
+use crate::networks::{is_user_defined, names};
+use crate::{Details, Joined, LogLosses};
 
 impl Core {
     /// Everything about one container.
@@ -47,7 +49,22 @@ impl Core {
             storage_driver: STORAGE_DRIVER,
             storage: self.storage(container)?,
             size: size.then(|| self.size(container)).transpose()?,
+            networks: self.joined(container, &view),
+            published: view.condition.attached.as_ref().map(|it| it.published.clone()).unwrap_or_default(),
         })
+    }
+
+    /// Its place in each network.
+    fn joined(&self, container: &Container, view: &View) -> BTreeMap<String, Joined> {
+        let attached = view.condition.attached.as_deref();
+        let joined = |(name, spec): (&String, &EndpointSpec)| {
+            let network_id = self.networks.named(name).map(|network| network.id.clone()).unwrap_or_default();
+            let endpoint = attached.and_then(|attached| attached.endpoints.get(name)).cloned();
+            let named = is_user_defined(name);
+            let names = if named { names(&container.id, &view.name, &view.spec.hostname, spec) } else { Vec::new() };
+            (name.clone(), Joined { network_id, spec: spec.clone(), endpoint, names })
+        };
+        view.spec.networking.iter().map(joined).collect()
     }
 
     /// What Docker's overlay2 tells. There is no merged folder on the host: the overlay exists in the container alone.

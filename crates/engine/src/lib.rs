@@ -28,7 +28,7 @@ mod link;
 mod list;
 mod logs;
 mod names;
-pub mod networks;
+mod networks;
 mod prune;
 mod pull;
 mod push;
@@ -50,11 +50,13 @@ pub use config::Config;
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
 pub use dhow_image::{Policy, PolicyRule, PublicKey, RegistrySettings};
+pub use dhow_network::model as network;
 pub use dhow_store::{Change, ChangeKind};
 pub use engine::{Engine, WaitHandle};
 pub use events::Listener;
 pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
 pub use health::{Health, HealthResult, HealthStatus};
+pub use networks::{Member, NetworkPruneOptions, NetworkView};
 pub use prune::{PruneOptions, Pruned};
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
@@ -62,7 +64,7 @@ pub use request::{
 };
 pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
 pub use view::{
-    Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Limits, LogEntry, LogLosses, MountPoint,
+    Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Joined, Limits, LogEntry, LogLosses, MountPoint,
     ProcessTable, Size, StateView, Status, Summary,
 };
 pub use volumes::{CopyKind, PluginSettings, Volume, VolumeList, VolumePrune, VolumeRequest, VolumesPruned};

@@ -25,17 +25,29 @@ impl Core {
         found.sort_by(|(one, _), (other, _)| (other.created, &other.id).cmp(&(one.created, &one.id)));
         let everything = options.all || options.limit > 0 || filter.wants_stopped();
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+        let networks = self.networks.all();
+        let networks = networks.iter().map(|network| (network.spec.name.clone(), network.id.clone()));
+        let networks = Arc::new(networks.collect());
         let mut images = ImageNames { core: self, named: HashMap::new(), ids: HashMap::new() };
         found
             .into_iter()
             .filter(|(_, view)| everything || view.state().is_running())
             .filter(|(container, view)| filter.matches(container, view))
             .take(limit)
-            .map(|(container, view)| self.summary(&container, &view, options.size, &mut images))
+            .map(|(container, view)| {
+                let networks = Arc::clone(&networks);
+                self.summary(&container, &view, options.size, (&mut images, networks))
+            })
             .collect()
     }
 
-    fn summary(&self, container: &Container, view: &View, size: bool, images: &mut ImageNames<'_>) -> Result<Summary> {
+    fn summary(
+        &self,
+        container: &Container,
+        view: &View,
+        size: bool,
+        (images, networks): (&mut ImageNames<'_>, Arc<HashMap<String, String>>),
+    ) -> Result<Summary> {
         let (image, image_id) = images.of(&view.spec.image, container.image)?;
         Ok(Summary {
             id: Arc::clone(&container.id),
@@ -48,6 +60,8 @@ impl Core {
             spec: Arc::clone(&view.spec),
             mounts: Arc::clone(&view.points),
             size: size.then(|| self.size(container)).transpose()?,
+            attached: view.condition.attached.clone(),
+            networks,
         })
     }
 

@@ -90,7 +90,7 @@ fn maybe_alive(record: &ContainerRecord) -> bool {
 }
 
 fn read(record: ContainerRecord) -> Attempt {
-    let parts = record::read(&record.spec).and_then(|body| Ok((body, record::read(&record.state)?)));
+    let parts = record::read_body(&record.spec).and_then(|body| Ok((body, record::read(&record.state)?)));
     match parts {
         Ok((body, condition)) => Ok(Found { record, body, condition, shim: None }),
         Err(error) => Err(Box::new(Unreadable { record, error })),
@@ -170,11 +170,13 @@ fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
         condition.log_losses = exit.log_losses;
         condition.started_at = Some(exit.started_at);
         condition.finished_at = Some(exit.finished_at);
+        condition.attached = None;
     } else if condition.state.is_alive() {
         condition.state = State::Exited;
         condition.exit_code = UNKNOWN_END;
         condition.error = "the container's shim ended while no engine was there".to_owned();
         condition.finished_at = Some(Time::now());
+        condition.attached = None;
     }
 }
 
@@ -200,6 +202,10 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
         && let Err(error) = core.record(|metadata| metadata.set_container_state(&id, &learned))
     {
         tracing::error!(%id, %error, "what became of the container could not be written down");
+    }
+    if state.is_alive() {
+        // Those that are gone nobody can be in.
+        body.spec.networking.keys().for_each(|name| drop(core.networks.enter(name, &id)));
     }
     let mut view = core.view(record.name.clone(), body, condition);
     let mut orphans = Vec::new();
@@ -237,7 +243,7 @@ fn adopt_unreadable(core: &Arc<Core>, unreadable: Unreadable) -> Result<()> {
     let Unreadable { record, error } = unreadable;
     let id: Arc<str> = record.id.into();
     tracing::error!(%id, %error, "the record of a container cannot be read");
-    let body: Body = record::read(&record.spec).unwrap_or_default();
+    let body = record::read_body(&record.spec).unwrap_or_default();
     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
     let error = format!("its record cannot be read: {error}{hint}");
     let view = core.view(record.name.clone(), body, Condition { state: State::Dead, error, ..Condition::default() });

@@ -1,9 +1,10 @@
 //! What the engine answers: summaries, details, facts about the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dhow_network::model::{Attached, Endpoint, EndpointSpec, Published};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,10 @@ pub struct Summary {
     pub mounts: Arc<Vec<MountPoint>>,
     /// Sizes, if asked for.
     pub size: Option<Size>,
+    /// What it has in its networks, while it runs.
+    pub attached: Option<Arc<Attached>>,
+    /// The ids of all networks by name, the same for every line.
+    pub networks: Arc<HashMap<String, String>>,
 }
 
 /// Lines that a log has lost.
@@ -161,6 +166,23 @@ pub struct Details {
     pub storage: BTreeMap<String, String>,
     /// Sizes, if asked for.
     pub size: Option<Size>,
+    /// The networks it is in, or will be, by name.
+    pub networks: BTreeMap<String, Joined>,
+    /// Its ports on the host, while it runs.
+    pub published: Vec<Published>,
+}
+
+/// A container's place in a network, as asked for and as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Joined {
+    /// The network's id; empty while there is no such network.
+    pub network_id: String,
+    /// What was asked for.
+    pub spec: EndpointSpec,
+    /// What it has, while it runs.
+    pub endpoint: Option<Endpoint>,
+    /// The names by which others find it, where the network has names.
+    pub names: Vec<String>,
 }
 
 /// A mount as `inspect` shows it.

@@ -2,11 +2,13 @@
 
 pub(crate) mod container_spec;
 pub(crate) mod container_view;
+pub(crate) mod endpoint;
 pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod host_spec;
 pub(crate) mod host_view;
 pub(crate) mod image;
+pub(crate) mod main_network;
 pub(crate) mod network;
 pub(crate) mod stats;
 pub(crate) mod status;

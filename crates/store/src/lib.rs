@@ -49,7 +49,8 @@ pub use layer::{
 };
 pub use lease::Lease;
 pub use metadata::{
-    ContainerRecord, Document, Durability, ImageLayer, ImageRecord, LayerRecord, Metadata, TagRecord, Transaction,
+    ContainerRecord, Document, Durability, ImageLayer, ImageRecord, LayerRecord, Metadata, NetworkRecord, TagRecord,
+    Transaction,
 };
 pub use room::Room;
 pub use root::FORMAT;

@@ -20,6 +20,7 @@ mod checkpoint;
 mod containers;
 mod images;
 mod layers;
+mod networks;
 mod open;
 mod reserve;
 mod schema;
@@ -40,6 +41,7 @@ pub(crate) use open::exists;
 pub use containers::{ContainerRecord, Document};
 pub use images::{ImageLayer, ImageRecord, TagRecord};
 pub use layers::LayerRecord;
+pub use networks::NetworkRecord;
 
 /// When a commit counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

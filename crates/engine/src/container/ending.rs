@@ -22,6 +22,7 @@ impl Owner {
         self.condition.started_at.get_or_insert(exit.started_at);
         self.condition.finished_at = Some(exit.finished_at);
         self.pid = 0;
+        self.leave_networks();
         if again {
             self.restart_later(exit.finished_at.0.saturating_sub(exit.started_at.0));
         }

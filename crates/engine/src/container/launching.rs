@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
 use dhow_logs::Timestamp;
+use dhow_network::model::Attached;
 use dhow_shim::protocol::{Answer, Op};
 use tokio::sync::oneshot;
 
@@ -23,6 +24,7 @@ pub(crate) struct Launched {
     pid: i32,
     at: Timestamp,
     warnings: Vec<String>,
+    attached: Attached,
 }
 
 impl Owner {
@@ -79,7 +81,7 @@ impl Owner {
     }
 
     async fn runs(&mut self, launched: Launched) -> Next {
-        let Launched { link, events, pid, at, warnings } = launched;
+        let Launched { link, events, pid, at, warnings, attached } = launched;
         for warning in warnings {
             tracing::warn!(id = %self.container.id, "{warning}");
         }
@@ -87,6 +89,7 @@ impl Owner {
         (condition.exit_code, condition.oom_killed, condition.error) = (0, false, String::new());
         (condition.started_at, condition.finished_at) = (Some(at), None);
         condition.log_losses = dhow_logs::Losses::default();
+        condition.attached = Some(Arc::new(attached));
         self.pid = pid;
         self.link = Some(link.clone());
         self.listen(events);
@@ -111,6 +114,7 @@ impl Owner {
         let started_before = self.condition.started_at.is_some();
         self.condition.exit_code = exit_code(&error);
         self.condition.error = error.to_string();
+        self.leave_networks();
         self.forget_shim();
         // Nobody waits for it: its policy has started it, and tries again.
         let again = self.starting.is_empty() && self.again(self.condition.exit_code);
@@ -160,15 +164,20 @@ async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<At
     let spawned = blocking(move || dhow_shim::spawn(&program, &run_dir)).await?;
     let (link, mut events) = Link::of_child(spawned)?;
     let _ = container.tell(Command::ShimBorn(link.clone()));
-    let launch = {
+    let (launch, attached) = {
         let (core, container) = (Arc::clone(&core), Arc::clone(container));
-        blocking(move || crate::start::prepare(&core, &container, &container.view())).await?
+        blocking(move || {
+            let view = container.view();
+            let attached = core.enter_networks(&container, &view)?;
+            Ok((crate::start::prepare(&core, &container, &view)?, attached))
+        })
+        .await?
     };
     for attachment in attachments {
         attachment.begin(&link, Arc::clone(&core)).await?;
     }
     match link.call(Op::Launch(Box::new(launch)), &[]).await {
-        Ok(Answer::Started { pid, at, warnings }) => Ok(Launched { link, events, pid, at, warnings }),
+        Ok(Answer::Started { pid, at, warnings }) => Ok(Launched { link, events, pid, at, warnings, attached }),
         Ok(answer) => Err(Error::internal(format!("the shim answered a launch with {answer:?}"))),
         Err(error) => {
             // It undoes what it has done and ends; only then may another one begin.

@@ -8,6 +8,7 @@ mod attachment;
 mod care;
 mod ending;
 mod launching;
+mod networking;
 mod owner;
 mod policy;
 pub(crate) mod record;
@@ -19,6 +20,7 @@ mod waiting;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dhow_errdefs::{Error, Result};
+use dhow_network::model::{EndpointSpec, Network};
 use dhow_oci::Digest;
 use dhow_store::Document;
 use jiff::Timestamp;
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     Rename(String, Reply<()>),
     Update(Box<Resources>, Option<RestartPolicy>, Reply<Vec<String>>),
     Remove(RemoveOptions, Reply<()>),
+    Connect(Arc<Network>, Box<EndpointSpec>, Reply<()>),
+    /// Out of the network with that name.
+    Disconnect(String, Reply<()>),
     Wait(WaitCondition, oneshot::Sender<ExitStatus>),
     /// From the launch that is under way: the shim runs.
     ShimBorn(Link),

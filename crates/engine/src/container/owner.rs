@@ -166,6 +166,8 @@ impl Owner {
             Command::Rename(name, reply) => answer(reply, self.rename(name)),
             Command::Update(resources, policy, reply) => answer(reply, self.update(&resources, policy).await),
             Command::Remove(options, reply) => return self.begin_removal(options, reply).await,
+            Command::Connect(network, spec, reply) => answer(reply, self.connect(network, *spec).await),
+            Command::Disconnect(network, reply) => answer(reply, self.disconnect(network).await),
             Command::Wait(condition, waiter) => self.wait(condition, waiter),
             Command::ShimBorn(link) => self.link = Some(link),
             Command::Probed(exec, result) => self.probed(&exec, result),
@@ -401,7 +403,7 @@ impl Owner {
 fn waits_for_the_launch(command: &Command) -> bool {
     match command {
         Command::BeginStop(_) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
-        Command::Update(..) => true,
+        Command::Update(..) | Command::Connect(..) | Command::Disconnect(..) => true,
         Command::Remove(options, _) => !options.force,
         Command::Start(_) | Command::ForceEnd | Command::Attach(..) | Command::Rename(..) | Command::Wait(..) => false,
         Command::ShimBorn(_) | Command::Launched(_) | Command::Probed(..) => false,

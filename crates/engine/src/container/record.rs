@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
 use dhow_logs::{Losses, Timestamp};
+use dhow_network::model::{Attached, EndpointSpec};
 use dhow_store::Document;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use crate::Health;
 use crate::create::Mount;
+use crate::networks::main_network;
 use crate::spec::ContainerSpec;
 
-/// The version of [`Body`] and of [`Condition`] that this engine writes.
-const FORMAT: u32 = 1;
+/// The version of [`Body`] and of [`Condition`] that this engine writes. In the first, a body did not say in which networks
+/// a container is.
+const FORMAT: u32 = 2;
 
 /// What a container is: changes only by `rename` and `update`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub(crate) struct Condition {
     /// What its health check said at the last change of the verdict. Absent in records of before there were checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Arc<Health>>,
+    /// What it has in its networks, while it runs. Absent in records of before there were networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Arc<Attached>>,
 }
 
 impl Default for Condition {
@@ -58,6 +64,7 @@ impl Default for Condition {
             stopped_by_hand: false,
             log_losses: Losses::default(),
             health: None,
+            attached: None,
         }
     }
 }
@@ -66,6 +73,20 @@ impl Default for Condition {
 pub(crate) fn write<T: Serialize>(value: &T) -> Result<Document> {
     let json = serde_json::to_string(value).map_err(|error| Error::internal("write a record").with_cause(error))?;
     Ok(Document { format: FORMAT, json })
+}
+
+/// What a container is, in the form of today.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_body(document: &Document) -> Result<Body> {
+    let mut body: Body = read(document)?;
+    if document.format < 2 && !body.spec.network_disabled {
+        let spec = Arc::make_mut(&mut body.spec);
+        let main = main_network(&spec.host.network_mode).map(|name| (name.to_owned(), EndpointSpec::default()));
+        spec.networking = main.into_iter().collect();
+    }
+    Ok(body)
 }
 
 /// The value that was stored.
@@ -103,9 +124,12 @@ mod tests {
             "finished_at":null,"restart_count":0,"stopped_by_hand":false}"#;
         let condition: Condition = read(&Document { format: 1, json: json.to_owned() }).unwrap();
         assert_eq!(condition.state, State::Running);
-        let body: Body =
-            read(&Document { format: 1, json: r#"{"spec":{"image":"x"},"mounts":[]}"#.to_owned() }).unwrap();
+        let json = r#"{"spec":{"image":"x","networking":{"default":{"IPAMConfig":null,"Links":[]}}},"mounts":[]}"#;
+        let body = read_body(&Document { format: 1, json: json.to_owned() }).unwrap();
         assert_eq!(body.spec.image, "x");
+        assert_eq!(body.spec.networking.keys().collect::<Vec<_>>(), ["bridge"]);
+        let left = read_body(&Document { format: 2, json: r#"{"spec":{},"mounts":[]}"#.to_owned() }).unwrap();
+        assert!(left.spec.networking.is_empty(), "who has left all networks stays outside");
     }
 
     #[test]

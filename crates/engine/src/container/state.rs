@@ -77,6 +77,8 @@ pub(crate) enum Request {
     Top,
     Rename,
     Update,
+    /// Into a network, or out of one.
+    Network,
     Remove,
     RemoveForce,
 }
@@ -127,6 +129,10 @@ impl State {
             (R::Rename, _) => Ok(()),
             (R::Update, S::Removing | S::Dead) => Err(Refusal::MarkedForRemoval("\"update\"")),
             (R::Update, _) => Ok(()),
+            (R::Network, S::Removing | S::Dead) => {
+                Err(Refusal::MarkedForRemoval("connected or disconnected to the network"))
+            }
+            (R::Network, _) => Ok(()),
 
             (R::Start, S::Created | S::Exited | S::Restarting) => Ok(()),
             (R::Start, S::Starting | S::Running) => Err(Refusal::Already),

@@ -1,5 +1,6 @@
 //! What the request leaves open is the image's, then the engine's.
 
+use dhow_network::model::DEFAULT;
 use dhow_oci::RunConfig;
 
 use crate::launch::{default_masked_paths, default_readonly_paths};
@@ -129,7 +130,10 @@ fn modes(host: &mut HostSpec, defaults: &Defaults) {
             default.clone_into(mode);
         }
     };
-    fill(&mut host.network_mode, "default");
+    if host.network_mode == "default" {
+        host.network_mode.clear();
+    }
+    fill(&mut host.network_mode, DEFAULT);
     fill(&mut host.ipc_mode, "private");
     fill(&mut host.cgroupns_mode, if defaults.private_cgroup_namespace { "private" } else { "host" });
     fill(&mut host.runtime, &defaults.runtime);

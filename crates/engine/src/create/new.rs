@@ -11,6 +11,7 @@ use super::{Mount, Source, container_name, plan_mounts, random_id, validate, wit
 use crate::container::{Body, Condition, Container, Owner, View, record};
 use crate::core::Core;
 use crate::launch::Sharing;
+use crate::networks::normalise;
 use crate::rootfs::Root;
 use crate::spec::ContainerSpec;
 use crate::{CreateRequest, Created, names, volumes};
@@ -62,6 +63,7 @@ impl Core {
         with_image(&mut spec, &config.config);
         self.resolve_references(&mut spec)?;
         with_defaults(&mut spec, &id, &self.defaults());
+        normalise(&mut spec, &self.networks)?;
         let warnings = validate(&mut spec, &self.facts())?;
         dhow_logs::Config::from_options(&spec.host.log.driver, &spec.host.log.options)?;
         if let Sharing::Container(peer) = Sharing::of(&spec.host.network_mode) {

@@ -1,6 +1,7 @@
 //! Refusing bad requests before anything is made, in Docker's words.
 
 use dhow_errdefs::{Error, Result};
+use dhow_network::model::ExtraHost;
 
 use crate::Limits;
 use crate::health::{Check, unknown_kind};
@@ -135,15 +136,23 @@ fn network(spec: &ContainerSpec) -> Result<()> {
     if shared && (!host.port_bindings.is_empty() || host.publish_all_ports) {
         return Err(Error::invalid("conflicting options: port publishing and the container type network mode"));
     }
-    match host.network_mode.as_str() {
-        "" | "default" | "bridge" | "none" | "host" => Ok(()),
-        "container:" => Err(Error::invalid("invalid container format container:<name|id>")),
-        _ if shared => Ok(()),
-        name => {
-            Err(Error::not_implemented(format!("network {name}: this version of dhow has no networks of its own yet"))
-                .with_hint("use --network none, host or container:ID"))
+    if shared && !spec.exposed_ports.is_empty() {
+        return Err(Error::invalid("conflicting options: port exposing and the container type network mode"));
+    }
+    let links = host.links.as_ref().is_some_and(|links| !links.is_empty());
+    for (kind, conflict) in [("container", shared), ("host", host.network_mode == "host")] {
+        if links && conflict {
+            let text = format!("conflicting options: {kind} type network");
+            let rest = "can't be used with links. This would result in undefined behavior";
+            let joint = if kind == "host" { "ing " } else { " " };
+            return Err(Error::invalid(format!("{text}{joint}{rest}")));
         }
     }
+    if host.network_mode == "container:" {
+        return Err(Error::invalid("invalid container format container:<name|id>"));
+    }
+    crate::networks::ports(spec)?;
+    host.extra_hosts.iter().flatten().try_for_each(|line| line.parse::<ExtraHost>().map(drop))
 }
 
 /// What becomes a part of a line in the container's `/etc` must not become a line of its own.

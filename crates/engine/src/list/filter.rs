@@ -57,7 +57,11 @@ impl Filter {
                 known.extend(core.images.resolve(value).ok().map(|image| image.id));
             }
             "volume" => self.volumes.push(value.to_owned()),
-            "network" => self.networks.push(value.to_owned()),
+            // By name or id.
+            "network" => self.networks.push(match core.networks.find(value) {
+                Ok(network) => network.spec.name.clone(),
+                Err(_) => value.to_owned(),
+            }),
             "publish" => self.published.push(Ports::parse(key, value)?),
             "expose" => self.exposed.push(Ports::parse(key, value)?),
             // Of Windows; here all are alike.
@@ -100,7 +104,7 @@ impl Filter {
                     point.name.as_deref() == Some(value) || point.destination == value || point.source == value
                 })
             })
-            && any(&self.networks, &|value| network(value, &view.spec.host.network_mode))
+            && any(&self.networks, &|value| view.spec.networking.contains_key(value))
             && self.has_port(&view.spec)
             && any(&self.health, &|value| state.health.as_ref().map_or("none", |it| it.status.as_str()) == value)
             && self.before.is_none_or(|time| container.created < time)
@@ -117,11 +121,6 @@ fn matches(patterns: Option<&[Regex]>, texts: &[&str]) -> bool {
 pub(crate) fn has_label(view: &View, wanted: &str) -> bool {
     let (name, value) = wanted.split_once('=').map_or((wanted, None), |(name, value)| (name, Some(value)));
     view.spec.labels.get(name).is_some_and(|found| value.is_none_or(|value| value == found))
-}
-
-fn network(wanted: &str, mode: &str) -> bool {
-    let mode = if mode == "default" { "bridge" } else { mode };
-    wanted == mode
 }
 
 /// `80`, `80/tcp`, `80-90/tcp`.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dhow_network::model::EndpointSpec;
 use serde::{Deserialize, Serialize};
 
 use super::HostSpec;
@@ -57,12 +58,12 @@ pub struct ContainerSpec {
     pub shell: Option<Vec<String>>,
     /// `ONBUILD` triggers (kept for `commit`).
     pub on_build: Option<Vec<String>>,
-    /// MAC address as asked for (kept until there are networks).
+    /// Hardware address in the main network, as asked for with older versions of the API (shown only).
     pub mac_address: String,
     /// No network at all, whatever the network mode says.
     pub network_disabled: bool,
-    /// Endpoint settings per network name, opaque until there are networks.
-    pub networking: BTreeMap<String, serde_json::Value>,
+    /// The networks it is to be in, by name, and what it is to be there.
+    pub networking: BTreeMap<String, EndpointSpec>,
     /// Resources, isolation and everything else of this host.
     pub host: HostSpec,
 }

@@ -92,11 +92,11 @@ pub struct HostSpec {
     pub dns_search: Vec<String>,
     /// `name:address` lines for /etc/hosts.
     pub extra_hosts: Option<Vec<String>>,
-    /// Links to other containers (kept until there are networks).
+    /// Links to other containers of the default network.
     pub links: Option<Vec<String>>,
-    /// `port/protocol` → bindings (kept until there are networks).
+    /// `port/protocol` → bindings.
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
-    /// Publish every exposed port (kept until there are networks).
+    /// Publish every exposed port.
     pub publish_all_ports: bool,
 }
 

@@ -1,18 +1,63 @@
 //! Checks that need nothing but the values, in Docker's words.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use dhow_errdefs::{Error, Result};
 
 use super::{EndpointSpec, IpamPool, Network, Subnet};
 
-/// Checks pools that were asked for, all faults at once as Docker does.
+/// A pool as it is written; empty: not given.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolTexts<'a> {
+    /// All addresses of the network.
+    pub subnet: &'a str,
+    /// Those that are given out.
+    pub range: &'a str,
+    /// The way out.
+    pub gateway: &'a str,
+    /// Addresses that others have, by name.
+    pub auxiliary: &'a BTreeMap<String, String>,
+}
+
+/// Reads pools and checks them, all faults at once as Docker does.
 ///
 /// # Errors
 /// `InvalidArgument`.
-pub fn check_ipam(pools: &[IpamPool]) -> Result<()> {
-    let faults = pools.iter().flat_map(pool_faults).collect::<Vec<_>>();
-    all("invalid network config", &faults)
+pub fn parse_pools(texts: &[PoolTexts<'_>]) -> Result<Vec<IpamPool>> {
+    let mut faults = Vec::new();
+    let pools = texts.iter().filter_map(|texts| parse_pool(texts, &mut faults)).collect();
+    all("invalid network config", &faults)?;
+    Ok(pools)
+}
+
+/// Without its subnet there is no pool; anything else that is wrong with it is a fault, and left out.
+fn parse_pool(texts: &PoolTexts<'_>, faults: &mut Vec<String>) -> Option<IpamPool> {
+    let Ok(subnet) = texts.subnet.parse() else {
+        faults.push(format!("invalid subnet {}: invalid CIDR block notation", texts.subnet));
+        return None;
+    };
+    let mut pool = IpamPool::of(subnet);
+    let mut wrong = Vec::new();
+    match texts.range.parse() {
+        Ok(range) => pool.range = Some(range),
+        Err(_) if texts.range.is_empty() => {}
+        Err(_) => wrong.push(format!("invalid ip-range {}: invalid CIDR block notation", texts.range)),
+    }
+    match texts.gateway.parse() {
+        Ok(gateway) => pool.gateway = Some(gateway),
+        Err(_) if texts.gateway.is_empty() => {}
+        Err(_) => wrong.push(format!("invalid gateway {}: invalid address", texts.gateway)),
+    }
+    for (name, text) in texts.auxiliary {
+        match text.parse() {
+            Ok(address) => drop(pool.auxiliary.insert(name.clone(), address)),
+            Err(_) => wrong.push(format!("invalid auxiliary address {name}: invalid address")),
+        }
+    }
+    faults.extend(pool_faults(&pool));
+    faults.append(&mut wrong);
+    Some(pool)
 }
 
 fn pool_faults(pool: &IpamPool) -> Vec<String> {
@@ -110,7 +155,7 @@ fn not_static(address: IpAddr, network: &Network) -> Option<String> {
 }
 
 /// Go's list of errors.
-fn all(head: &str, faults: &[String]) -> Result<()> {
+pub(super) fn all(head: &str, faults: &[String]) -> Result<()> {
     if faults.is_empty() {
         return Ok(());
     }
@@ -123,40 +168,47 @@ mod tests {
     use super::*;
     use crate::model::NetworkSpec;
 
-    fn pool(subnet: &str) -> IpamPool {
-        IpamPool::of(subnet.parse().unwrap())
+    fn parse(subnet: &str, range: &str, gateway: &str, auxiliary: &[(&str, &str)]) -> Result<Vec<IpamPool>> {
+        let auxiliary = auxiliary.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        parse_pools(&[PoolTexts { subnet, range, gateway, auxiliary: &auxiliary }])
     }
 
-    fn refusal(pool: IpamPool) -> String {
-        let text = check_ipam(&[pool]).unwrap_err().to_string();
+    fn refusal(subnet: &str, range: &str, gateway: &str, auxiliary: &[(&str, &str)]) -> String {
+        let text = parse(subnet, range, gateway, auxiliary).unwrap_err().to_string();
         text.strip_prefix("invalid network config:\n* ").unwrap().to_owned()
     }
 
     #[test]
     fn pools_in_dockers_words() {
-        check_ipam(&[pool("10.0.0.0/24"), pool("fd00::/64")]).unwrap();
-        assert_eq!(refusal(pool("10.0.0.1/24")), "invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24");
-        let gateway = |text: &str| IpamPool { gateway: Some(text.parse().unwrap()), ..pool("10.0.0.0/24") };
+        let pools = parse("10.0.0.0/24", "10.0.0.128/25", "10.0.0.1", &[("a", "10.0.0.9")]).unwrap();
+        assert_eq!(pools[0].auxiliary["a"], IpAddr::from([10, 0, 0, 9]));
+        parse("fd00::/64", "", "", &[]).unwrap();
+        for (texts, why) in [
+            (("10.0.0.1/24", "", ""), "invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24"),
+            (("10.0.0/24", "", ""), "invalid subnet 10.0.0/24: invalid CIDR block notation"),
+            (
+                ("10.0.0.0/24", "", "10.0.1.1"),
+                "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address",
+            ),
+            (("10.0.0.0/24", "", "fd00::1"), "invalid gateway fd00::1: parent subnet is an IPv4 block"),
+            (("10.0.0.0/24", "", "here"), "invalid gateway here: invalid address"),
+            (("10.0.0.0/24", "x", ""), "invalid ip-range x: invalid CIDR block notation"),
+            (
+                ("10.0.0.0/24", "10.0.0.0/16", ""),
+                "invalid ip-range 10.0.0.0/16: CIDR block is bigger than its parent subnet 10.0.0.0/24",
+            ),
+            (
+                ("10.0.0.0/24", "10.0.9.5/25", ""),
+                "invalid ip-range 10.0.9.5/25: it should be 10.0.9.0/25\n\
+                 * invalid ip-range 10.0.9.5/25: parent subnet 10.0.0.0/24 doesn't contain ip-range",
+            ),
+        ] {
+            assert_eq!(refusal(texts.0, texts.1, texts.2, &[]), why);
+        }
         assert_eq!(
-            refusal(gateway("10.0.1.1")),
-            "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address"
-        );
-        assert_eq!(refusal(gateway("fd00::1")), "invalid gateway fd00::1: parent subnet is an IPv4 block");
-        let range = |text: &str| IpamPool { range: Some(text.parse().unwrap()), ..pool("10.0.0.0/24") };
-        check_ipam(&[range("10.0.0.128/25")]).unwrap();
-        assert_eq!(
-            refusal(range("10.0.0.0/16")),
-            "invalid ip-range 10.0.0.0/16: CIDR block is bigger than its parent subnet 10.0.0.0/24"
-        );
-        assert_eq!(
-            refusal(range("10.0.9.5/25")),
-            "invalid ip-range 10.0.9.5/25: it should be 10.0.9.0/25\n\
-             * invalid ip-range 10.0.9.5/25: parent subnet 10.0.0.0/24 doesn't contain ip-range"
-        );
-        let auxiliary = [("a".to_owned(), "10.1.0.1".parse().unwrap())].into();
-        assert_eq!(
-            refusal(IpamPool { auxiliary, ..pool("10.0.0.0/24") }),
-            "invalid auxiliary address a: parent subnet 10.0.0.0/24 doesn't contain this address"
+            refusal("10.0.0.0/24", "", "", &[("a", "10.1.0.1"), ("b", "c")]),
+            "invalid auxiliary address a: parent subnet 10.0.0.0/24 doesn't contain this address\n\
+             * invalid auxiliary address b: invalid address"
         );
     }
 
@@ -176,6 +228,7 @@ mod tests {
 
     #[test]
     fn addresses_are_chosen_only_where_the_subnet_was() {
+        let pool = |subnet: &str| IpamPool::of(subnet.parse().unwrap());
         let network = |pools: Vec<IpamPool>| {
             let mut spec = NetworkSpec { name: "n".into(), ..NetworkSpec::default() };
             spec.ipam.pools = pools;

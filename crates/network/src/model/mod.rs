@@ -12,9 +12,9 @@ mod options;
 mod port;
 mod subnet;
 
-pub use check::{check_endpoint, check_ipam, check_static};
+pub use check::{PoolTexts, check_endpoint, check_static, parse_pools};
 pub use dns::{DnsConfig, ExtraHost, HostAddress};
-pub use endpoint::{Endpoint, EndpointSpec};
+pub use endpoint::{AddressTexts, Attached, Endpoint, EndpointSpec};
 pub use mac::Mac;
 pub use network::{DEFAULT, Driver, IpamPool, IpamSpec, Network, NetworkSpec, PREDEFINED};
 pub use options::{BridgeOptions, MacvlanMode, MacvlanOptions, name as option_name};

@@ -67,6 +67,11 @@ impl FromStr for Driver {
         match text {
             "" | "default" => Ok(Self::Bridge),
             "none" => Ok(Self::Null),
+            "overlay" => {
+                let text = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
+                            connect this node to swarm and try again.";
+                Err(Error::denied(text))
+            }
             text => all.into_iter().find(|driver| driver.as_str() == text).ok_or_else(|| {
                 Error::not_found(format!("could not find plugin {text} in v1 plugin registry: plugin not found"))
             }),

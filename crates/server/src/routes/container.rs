@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::route;
 use crate::http::{Body, Call, Response, Route, json, json_list, json_stream, no_content, plain_json};
-use crate::wire::{self, container_spec, container_view, host_spec};
+use crate::wire::{self, container_spec, container_view, host_spec, main_network};
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/create" => create),
@@ -36,13 +36,16 @@ async fn create(mut call: Call) -> Result<Response> {
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
-    let request = CreateRequest::from_slice(&text).map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))?;
+    let request = CreateRequest::from_slice(&text);
+    let mut request = request.map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))?;
+    let warning = main_network::bring_up(&mut request, call.version)?;
     let request = dhow_engine::CreateRequest {
         name: call.query.text("name").map(str::to_owned),
         platform: call.query.text("platform").map(str::to_owned),
-        spec: container_spec::spec(request),
+        spec: container_spec::spec(request)?,
     };
-    let created = call.engine().create(request).await?;
+    let mut created = call.engine().create(request).await?;
+    created.warnings.extend(warning);
     plain_json(StatusCode::CREATED, &CreateResponse { id: created.id, warnings: created.warnings })
 }
 
@@ -53,12 +56,14 @@ async fn start(call: Call) -> Result<Response> {
     Ok(no_content())
 }
 
+/// What an error begins with where one of a container's networks is gone.
+const NETWORK_MISSING: &str = "failed to set up container networking";
+
 /// Docker answers 400 where a program cannot be run, whatever the reason: 404 is for the container only.
 pub(super) fn of_the_program(error: Error, thing_missing: &str) -> Error {
     match error.class() {
-        Class::NotFound | Class::PermissionDenied if error.message() != thing_missing => {
-            error.with_class(Class::InvalidArgument)
-        }
+        Class::NotFound if error.message() == thing_missing || error.message() == NETWORK_MISSING => error,
+        Class::NotFound | Class::PermissionDenied => error.with_class(Class::InvalidArgument),
         _ => error,
     }
 }
@@ -102,7 +107,7 @@ async fn list(call: Call) -> Result<Response> {
 
 async fn inspect(call: Call) -> Result<Response> {
     let details = call.engine().inspect(&call.name, call.query.flag("size")).await?;
-    json(&container_view::inspect(&details))
+    json(&container_view::inspect(&details, call.version))
 }
 
 async fn remove(call: Call) -> Result<Response> {

@@ -109,7 +109,7 @@ async fn commit(mut call: Call) -> Result<Response> {
         text => {
             let request = CreateRequest::from_slice(text);
             let request = request.map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))?;
-            Some(container_spec::spec(request))
+            Some(container_spec::spec(request)?)
         }
     };
     let query = &call.query;

@@ -20,10 +20,6 @@ macro_rules! later {
 static LATER: &[Route] = later! {
     POST "/build" "building images"
     POST "/build/cancel" "cancelling builds"
-    POST "/networks/create" "creating networks"
-    POST "/networks/{id}/connect" "connecting containers to networks"
-    POST "/networks/{id}/disconnect" "disconnecting containers from networks"
-    DELETE "/networks/{id}" "removing networks"
     POST "/session" "build sessions"
     POST "/grpc" "build sessions"
     GET "/plugins/privileges" "plugins"

@@ -1,53 +1,77 @@
-//! The built-in networks, so that clients which look at them find them.
+//! Networks.
 
-use dhow_api::network::PruneResponse;
+use dhow_api::network::{ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, PruneResponse};
+use dhow_engine::{EventKind, Filters, NetworkPruneOptions};
 use dhow_errdefs::{Error, Result};
+use hyper::StatusCode;
 use jiff::Timestamp;
 
 use super::route;
-use crate::http::{Call, Response, Route, json};
-use crate::wire::network;
+use crate::http::{Call, Response, Route, json, no_content, plain_json, status_only};
+use crate::wire::{self, endpoint, network};
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/networks" => list),
-    route!(GET "/networks/{id}" => inspect),
+    route!(POST "/networks/create" => create),
     route!(POST "/networks/prune" => prune),
+    route!(GET "/networks/{id}" => inspect),
+    route!(DELETE "/networks/{id}" => remove),
+    route!(POST "/networks/{id}/connect" => connect),
+    route!(POST "/networks/{id}/disconnect" => disconnect),
 ];
 
-/// The built-in networks are never pruned, and others cannot be made yet.
-async fn prune(_: Call) -> Result<Response> {
-    json(&PruneResponse::default())
+async fn list(call: Call) -> Result<Response> {
+    let networks = call.engine().networks(&call.filters()?)?;
+    json(&networks.iter().map(network::network).collect::<Vec<_>>())
 }
 
-async fn list(call: Call) -> Result<Response> {
-    let filters = call.filters()?;
-    let mut networks = network::all(created(&call));
-    networks.retain(|network| {
-        filters.iter().all(|(key, values)| match key.as_str() {
-            "name" => values.iter().any(|value| network.name.contains(value.as_str())),
-            "id" => values.iter().any(|value| network.id.starts_with(value.as_str())),
-            "driver" => values.contains(&network.driver),
-            "scope" => values.contains(&network.scope),
-            "type" => values.iter().any(|value| value == "builtin"),
-            "dangling" => values.iter().any(|value| matches!(value.as_str(), "false" | "0")),
-            _ => false,
-        })
-    });
-    json(&networks)
+async fn create(mut call: Call) -> Result<Response> {
+    let request: CreateRequest = call.json().await?;
+    let id = call.engine().create_network(network::spec(request)?).await?;
+    plain_json(StatusCode::CREATED, &CreateResponse { id, warning: String::new() })
 }
 
 async fn inspect(call: Call) -> Result<Response> {
-    let named = |name: &str, id: &str| name == call.name || (call.name.len() >= 4 && id.starts_with(&call.name));
-    let mut networks = network::all(created(&call)).into_iter();
-    match networks.find(|network| named(&network.name, &network.id)) {
-        Some(network) => json(&network),
-        None => Err(Error::not_found(format!("network {} not found", call.name))),
+    if call.query.get("scope").is_some_and(|scope| !matches!(scope, "" | "local")) {
+        return Err(Error::not_found(format!("network {} not found", call.name)));
     }
+    json(&network::network(&call.engine().network(&call.name)?))
 }
 
-/// They are as old as the engine's data.
-fn created(call: &Call) -> Timestamp {
-    let metadata = std::fs::metadata(&call.engine().config().data_root);
-    let made = metadata.and_then(|metadata| metadata.created()).ok().and_then(|time| time.try_into().ok());
-    made.unwrap_or(Timestamp::UNIX_EPOCH)
+async fn remove(call: Call) -> Result<Response> {
+    call.engine().remove_network(&call.name).await?;
+    Ok(no_content())
+}
+
+async fn connect(mut call: Call) -> Result<Response> {
+    let request: ConnectRequest = call.json().await?;
+    let spec = endpoint::spec(request.endpoint_config.unwrap_or_default())?;
+    call.engine().connect(&call.name, &request.container, spec).await?;
+    Ok(status_only(StatusCode::OK))
+}
+
+async fn disconnect(mut call: Call) -> Result<Response> {
+    let request: DisconnectRequest = call.json().await?;
+    call.engine().disconnect(&call.name, &request.container, request.force).await?;
+    Ok(status_only(StatusCode::OK))
+}
+
+async fn prune(call: Call) -> Result<Response> {
+    let removed = call.engine().prune_networks(prune_options(call.filters()?)?).await?;
+    call.engine().pruned(EventKind::Network, 0);
+    json(&PruneResponse { networks_deleted: wire::null_if_empty(removed) })
+}
+
+fn prune_options(mut filters: Filters) -> Result<NetworkPruneOptions> {
+    let mut take = |key: &str| filters.remove(key).unwrap_or_default();
+    let until = match &take("until")[..] {
+        [] => None,
+        [until] => Some(dhow_image::moment(until, Timestamp::now())?),
+        _ => return Err(Error::invalid("more than one until filter specified")),
+    };
+    let options = NetworkPruneOptions { until, labels: take("label"), not_labels: take("label!") };
+    match filters.keys().next() {
+        Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
+        None => Ok(options),
+    }
 }

@@ -1,22 +1,24 @@
 //! What a container is asked to be: wire → engine, the portable half.
 
-use std::collections::BTreeMap;
-
 use dhow_api::container::{Config, CreateRequest, HealthConfig};
-use dhow_api::network::EndpointSettings;
 use dhow_engine::spec::{ContainerSpec, Healthcheck};
+use dhow_errdefs::Result;
 
-use super::host_spec;
-use super::null_if_empty;
+use super::{endpoint, host_spec, null_if_empty};
 
 /// A create request as the engine sees it.
-pub(crate) fn spec(request: CreateRequest) -> ContainerSpec {
+///
+/// # Errors
+/// Addresses that are none.
+pub(crate) fn spec(request: CreateRequest) -> Result<ContainerSpec> {
     let CreateRequest { config, host_config, networking_config } = request;
-    ContainerSpec {
-        networking: networks(networking_config.endpoints_config.unwrap_or_default()),
+    let networks = networking_config.endpoints_config.unwrap_or_default().into_iter();
+    let networks = networks.map(|(name, settings)| Ok((name, endpoint::spec(settings)?)));
+    Ok(ContainerSpec {
+        networking: networks.collect::<Result<_>>()?,
         host: host_spec::host(host_config),
         ..portable(config)
-    }
+    })
 }
 
 fn portable(config: Config) -> ContainerSpec {
@@ -61,18 +63,12 @@ fn healthcheck(check: HealthConfig) -> Healthcheck {
     }
 }
 
-/// Endpoints stay what they are until there are networks.
-fn networks(endpoints: BTreeMap<String, EndpointSettings>) -> BTreeMap<String, serde_json::Value> {
-    let opaque = |endpoint| serde_json::to_value(endpoint).expect("strings and numbers are JSON");
-    endpoints.into_iter().map(|(name, endpoint)| (name, opaque(endpoint))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(text: &str) -> ContainerSpec {
-        spec(CreateRequest::from_slice(text.as_bytes()).expect("good"))
+        spec(CreateRequest::from_slice(text.as_bytes()).expect("good")).expect("good")
     }
 
     #[test]
@@ -93,6 +89,6 @@ mod tests {
     #[test]
     fn endpoints_are_kept() {
         let spec = read(r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"Aliases":["a"]}}}}"#);
-        assert_eq!(spec.networking["n"]["Aliases"][0], "a");
+        assert_eq!(spec.networking["n"].aliases, Some(vec!["a".to_owned()]));
     }
 }

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use dhow_api::container::{
     Config, Empty, GraphDriver, Health, HealthConfig, HealthcheckResult, HostConfig, Inspect, LogLosses, MountPoint,
-    NetworkSettings, State, StrSlice, Summary,
+    State, StrSlice, Summary,
 };
-use dhow_api::network::EndpointSettings;
+use dhow_api::version::Version;
 use dhow_engine::spec::{ContainerSpec, Healthcheck};
 use dhow_engine::{Details, StateView, Status};
 use jiff::Timestamp;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use super::{host_view, network, null_if_empty, status, time};
+use super::{endpoint, host_view, null_if_empty, status, time};
 
 /// The lines of `docker ps`. There is one line in memory, filled anew for each container while they are written.
 pub(crate) struct Summaries<'a>(pub(crate) &'a [dhow_engine::Summary]);
@@ -53,9 +53,8 @@ fn fill(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
     line.labels.clone_from(&container.spec.labels);
     container.state.status.as_str().clone_into(&mut line.state);
     line.status = status::sentence(&container.state, now);
-    if line.network_settings.networks.is_empty() || line.host_config.network_mode != host.network_mode {
-        line.network_settings.networks = networks(&host.network_mode);
-    }
+    line.network_settings.networks = endpoint::of_summary(container);
+    line.ports = endpoint::summary_ports(&container.spec, container.attached.as_deref());
     line.host_config.network_mode.clone_from(&host.network_mode);
     line.host_config.annotations.clone_from(&host.annotations);
     line.mounts.clear();
@@ -63,7 +62,7 @@ fn fill(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
 }
 
 /// Everything about one container.
-pub(crate) fn inspect(container: &Details) -> Inspect {
+pub(crate) fn inspect(container: &Details, version: Version) -> Inspect {
     let spec = &container.spec;
     Inspect {
         id: container.id.clone(),
@@ -87,8 +86,8 @@ pub(crate) fn inspect(container: &Details) -> Inspect {
         size_rw: container.size.map(|size| signed(size.rw)),
         size_root_fs: container.size.map(|size| signed(size.root_fs)),
         mounts: container.mounts.iter().map(mount).collect(),
-        config: config(spec),
-        network_settings: NetworkSettings { networks: networks(&spec.host.network_mode), ..NetworkSettings::default() },
+        config: Config { mac_address: old_address(container, version), ..config(spec) },
+        network_settings: endpoint::of_details(container, version),
         ..Inspect::default()
     }
 }
@@ -191,14 +190,10 @@ fn mount(mount: &dhow_engine::MountPoint) -> MountPoint {
     }
 }
 
-/// The networks a container is in. Another container's network is not its own, and is not shown.
-fn networks(mode: &str) -> BTreeMap<String, EndpointSettings> {
-    if mode.starts_with("container:") {
-        return BTreeMap::new();
-    }
-    let name = if matches!(mode, "" | "default") { network::DEFAULT } else { mode };
-    let network_id = network::id(name).unwrap_or_default().to_owned();
-    BTreeMap::from([(name.to_owned(), EndpointSettings { network_id, ..EndpointSettings::default() })])
+/// Before 1.44 a container had one hardware address, that of its main network.
+fn old_address(container: &Details, version: Version) -> String {
+    let asked = container.networks.get(&container.spec.host.network_mode).and_then(|joined| joined.spec.mac);
+    asked.filter(|_| !version.at_least(44)).map(|mac| mac.to_string()).unwrap_or_default()
 }
 
 fn text(path: &Path) -> String {
@@ -238,10 +233,13 @@ mod tests {
             spec: Arc::new(ContainerSpec {
                 labels: (0..mounts).map(|n| (format!("{name}{n}"), name.to_owned())).collect(),
                 host: HostSpec { network_mode: mode.to_owned(), ..HostSpec::default() },
+                networking: (!mode.contains(':')).then(|| (mode.to_owned(), Default::default())).into_iter().collect(),
                 ..ContainerSpec::default()
             }),
             mounts: Arc::new(vec![dhow_engine::MountPoint::default(); mounts]),
             size: (mounts > 0).then_some(dhow_engine::Size { rw: 1, root_fs: 2 }),
+            attached: None,
+            networks: Arc::default(),
         };
         let containers = [
             container("a", "none", 2),
@@ -259,12 +257,6 @@ mod tests {
     }
 
     #[test]
-    fn the_default_network_is_called_bridge() {
-        assert!(networks("default").contains_key("bridge") && networks("none").contains_key("none"));
-        assert!(networks("container:abc").is_empty());
-    }
-
-    #[test]
     fn the_portable_half_comes_back() {
         let text = br#"{"Hostname":"h","Domainname":"d","User":"u","AttachStdin":true,"AttachStdout":true,"AttachStderr":true,
             "ExposedPorts":{"80/tcp":{}},"Tty":true,"OpenStdin":true,"StdinOnce":true,"Env":["A=b"],"Cmd":["c"],
@@ -272,7 +264,7 @@ mod tests {
             "Image":"i","Volumes":{"/v":{}},"WorkingDir":"/w","Entrypoint":["e"],"NetworkDisabled":true,"MacAddress":"m",
             "OnBuild":["o"],"Labels":{"l":"m"},"StopSignal":"SIGINT","StopTimeout":9,"Shell":["sh"]}"#;
         let request = dhow_api::container::CreateRequest::from_slice(text).expect("good");
-        let shown = config(&super::super::container_spec::spec(request));
+        let shown = config(&super::super::container_spec::spec(request).expect("good"));
         assert_eq!(
             serde_json::to_value(shown).expect("plain data"),
             serde_json::from_slice::<serde_json::Value>(text).expect("good")

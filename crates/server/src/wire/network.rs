@@ -1,25 +1,157 @@
-//! The networks every engine has, until there are others.
+//! Networks: wire ↔ engine.
 
-use dhow_api::network::{Ipam, Network};
-pub(crate) use dhow_engine::networks::{BUILT_IN, DEFAULT, id};
-use jiff::Timestamp;
+use dhow_api::network::{ConfigReference, CreateRequest, EndpointResource, Ipam, IpamConfig, Network};
+use dhow_engine::network::{Driver, Endpoint, IpamPool, IpamSpec, NetworkSpec, PoolTexts, parse_pools};
+use dhow_engine::{Member, NetworkView};
+use dhow_errdefs::{Error, Result};
 
 use super::time;
 
-/// All of them.
-pub(crate) fn all(created: Timestamp) -> Vec<Network> {
-    BUILT_IN.iter().map(|(name, driver)| network(name, driver, created)).collect()
+/// What is asked for.
+///
+/// # Errors
+/// In Docker's words for what makes no sense, and for what belongs to a cluster.
+pub(crate) fn spec(request: CreateRequest) -> Result<NetworkSpec> {
+    let of_cluster = request.ingress || request.scope == "swarm";
+    let driver = if of_cluster { "overlay" } else { &request.driver };
+    if request.config_only || request.config_from.is_some_and(|from| !from.network.is_empty()) {
+        let text = "networks that are only a configuration (--config-only, --config-from) are not supported";
+        return Err(Error::not_implemented(text));
+    }
+    Ok(NetworkSpec {
+        name: request.name,
+        driver: driver.parse()?,
+        options: request.options.unwrap_or_default(),
+        ipam: request.ipam.map(ipam).transpose()?.unwrap_or_default(),
+        internal: request.internal,
+        attachable: request.attachable,
+        ipv4: request.enable_ipv4.unwrap_or(true),
+        ipv6: request.enable_ipv6.unwrap_or_default(),
+        labels: request.labels.unwrap_or_default(),
+    })
 }
 
-fn network(name: &str, driver: &str, created: Timestamp) -> Network {
+fn ipam(ipam: Ipam) -> Result<IpamSpec> {
+    let config = ipam.config.unwrap_or_default();
+    let texts = config.iter().map(|pool| PoolTexts {
+        subnet: &pool.subnet,
+        range: &pool.ip_range,
+        gateway: &pool.gateway,
+        auxiliary: &pool.auxiliary_addresses,
+    });
+    let pools = parse_pools(&texts.collect::<Vec<_>>())?;
+    Ok(IpamSpec { driver: ipam.driver, options: ipam.options.unwrap_or_default(), pools })
+}
+
+/// A network as it is shown.
+pub(crate) fn network(view: &NetworkView) -> Network {
+    let (network, spec) = (&view.network, &view.network.spec);
+    let addressed = spec.driver.has_addresses();
+    let driver = match (spec.driver, spec.ipam.driver.as_str()) {
+        (Driver::Null | Driver::Host, _) | (_, "") => "default",
+        (_, driver) => driver,
+    };
     Network {
-        name: name.to_owned(),
-        id: id(name).unwrap_or_default().to_owned(),
-        created: time::text(Some(created)),
+        name: spec.name.clone(),
+        id: network.id.clone(),
+        created: time::text(Some(view.created())),
         scope: "local".to_owned(),
-        driver: driver.to_owned(),
-        enable_ipv4: true,
-        ipam: Ipam { driver: "default".to_owned(), options: None, config: Some(Vec::new()) },
-        ..Network::default()
+        driver: spec.driver.as_str().to_owned(),
+        enable_ipv4: spec.ipv4,
+        enable_ipv6: spec.ipv6,
+        ipam: Ipam {
+            driver: driver.to_owned(),
+            options: (!network.is_predefined()).then(|| spec.ipam.options.clone()),
+            config: Some(if addressed { network.pools.iter().map(pool).collect() } else { Vec::new() }),
+        },
+        internal: spec.internal,
+        attachable: spec.attachable,
+        ingress: false,
+        config_from: ConfigReference::default(),
+        config_only: false,
+        containers: view.members.iter().map(|member| (member.container.to_string(), resource(member))).collect(),
+        options: spec.options.clone(),
+        labels: spec.labels.clone(),
+    }
+}
+
+fn pool(pool: &IpamPool) -> IpamConfig {
+    IpamConfig {
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.range.map(|range| range.to_string()).unwrap_or_default(),
+        gateway: pool.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        auxiliary_addresses: pool.auxiliary.iter().map(|(name, it)| (name.clone(), it.to_string())).collect(),
+    }
+}
+
+fn resource(member: &Member) -> EndpointResource {
+    let Endpoint { id, mac, ipv4, ipv6, .. } = &member.endpoint;
+    EndpointResource {
+        name: member.name.clone(),
+        endpoint_id: id.clone(),
+        mac_address: mac.map(|mac| mac.to_string()).unwrap_or_default(),
+        ipv4_address: ipv4.map(|(address, prefix)| format!("{address}/{prefix}")).unwrap_or_default(),
+        ipv6_address: ipv6.map(|(address, prefix)| format!("{address}/{prefix}")).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn request(text: &str) -> Result<NetworkSpec> {
+        spec(dhow_api::json::from_slice(text.as_bytes()).expect("good"))
+    }
+
+    #[test]
+    fn what_is_asked_for_is_shown_again() {
+        let spec = request(
+            r#"{"Name":"n","Driver":"","EnableIPv6":true,"Internal":true,"Labels":{"a":"b"},"Options":{"o":"p"},
+            "IPAM":{"Driver":"default","Config":[{"Subnet":"10.0.0.0/24","IPRange":"10.0.0.128/25","Gateway":"10.0.0.1",
+            "AuxiliaryAddresses":{"x":"10.0.0.9"}}]}}"#,
+        )
+        .expect("good");
+        let pools = spec.ipam.pools.clone();
+        let endpoint = Endpoint {
+            id: "e".into(),
+            ipv4: Some(([10, 0, 0, 130].into(), 24)),
+            mac: "02:42:0a:00:00:82".parse().ok(),
+            ..Endpoint::default()
+        };
+        let network = dhow_engine::network::Network { id: "i".into(), spec, pools, created: 0 };
+        let member = Member { container: "c".into(), name: "web".into(), endpoint };
+        let shown = super::network(&NetworkView { network: Arc::new(network), members: vec![member] });
+        let shown = serde_json::to_value(shown).expect("plain data");
+        assert_eq!(shown["Driver"], "bridge");
+        assert_eq!((&shown["EnableIPv4"], &shown["EnableIPv6"]), (&true.into(), &true.into()));
+        let pool = serde_json::json!({"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.128/25", "Gateway": "10.0.0.1",
+            "AuxiliaryAddresses": {"x": "10.0.0.9"}});
+        assert_eq!(shown["IPAM"]["Config"][0], pool);
+        let container = serde_json::json!({"Name": "web", "EndpointID": "e", "MacAddress": "02:42:0a:00:00:82",
+            "IPv4Address": "10.0.0.130/24", "IPv6Address": ""});
+        assert_eq!(shown["Containers"]["c"], container);
+        assert_eq!((&shown["Options"]["o"], &shown["Labels"]["a"]), (&"p".into(), &"b".into()));
+    }
+
+    #[test]
+    fn what_belongs_to_a_cluster_is_refused_as_by_docker_without_one() {
+        for text in [r#"{"Driver":"overlay"}"#, r#"{"Ingress":true}"#, r#"{"Scope":"swarm"}"#] {
+            let error = request(text).expect_err("no cluster").to_string();
+            assert!(error.starts_with("This node is not a swarm manager."), "{error}");
+        }
+        assert!(request(r#"{"ConfigOnly":true}"#).is_err() && request(r#"{"ConfigFrom":{"Network":"x"}}"#).is_err());
+        request(r#"{"ConfigFrom":{"Network":""}}"#).expect("no configuration");
+    }
+
+    #[test]
+    fn all_faults_of_the_pools_are_told() {
+        let error = request(r#"{"IPAM":{"Config":[{"Subnet":"10.0.0.1/24"},{"Subnet":"x"}]}}"#).expect_err("bad");
+        assert_eq!(
+            error.to_string(),
+            "invalid network config:\n* invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24\n\
+             * invalid subnet x: invalid CIDR block notation"
+        );
     }
 }

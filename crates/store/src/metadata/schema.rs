@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::sql::failed;
 
 /// Migration `n` makes version `n + 1`. `PRAGMA user_version` holds the version.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // 1: images, tags, layers, containers. The state of a container has a table of its own: it changes often and must
     // not rewrite the specification beside it.
     "CREATE TABLE images (
@@ -64,6 +64,14 @@ const MIGRATIONS: [&str; 1] = [
          format   INTEGER NOT NULL,
          state    TEXT NOT NULL
      );",
+    // 2: networks.
+    "CREATE TABLE networks (
+         id       TEXT PRIMARY KEY,
+         name     TEXT NOT NULL UNIQUE,
+         created  INTEGER NOT NULL,
+         format   INTEGER NOT NULL,
+         network  TEXT NOT NULL
+     );",
 ];
 
 /// Brings the tables up to the newest version, all steps in one transaction.
@@ -103,6 +111,20 @@ mod tests {
             })
             .unwrap();
         assert_eq!((version as usize, images), (MIGRATIONS.len(), 1));
+    }
+
+    #[test]
+    fn every_older_version_is_brought_up_with_what_is_in_it() {
+        for old in 1..MIGRATIONS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            MIGRATIONS[..old].iter().for_each(|step| connection.execute_batch(step).unwrap());
+            connection.pragma_update(None, "user_version", old as u32).unwrap();
+            connection.execute("INSERT INTO images VALUES ('i', NULL, 0, 0, '')", []).unwrap();
+            migrate(&mut connection).unwrap();
+            let sql = "SELECT (SELECT count(*) FROM images), (SELECT count(*) FROM networks)";
+            let counts: (u32, u32) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            assert_eq!(counts, (1, 0));
+        }
     }
 
     #[test]

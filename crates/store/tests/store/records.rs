@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dhow_errdefs::{Class, Error};
 use dhow_oci::Digest;
-use dhow_store::{ContainerRecord, Document, Durability, ImageRecord, Store};
+use dhow_store::{ContainerRecord, Document, Durability, ImageRecord, NetworkRecord, Store};
 
 fn document(text: &str) -> Document {
     Document { format: 3, json: text.into() }
@@ -50,6 +50,33 @@ fn containers_come_back_as_they_were_written() {
         ContainerRecord { name: "renamed".into(), state: document("new"), spec: document("other"), ..container(1) };
     assert_eq!(store.metadata().containers().unwrap(), std::slice::from_ref(&expected));
     assert_eq!(store.metadata().container(&expected.id).unwrap(), Some(expected));
+}
+
+#[test]
+fn networks_come_back_as_they_were_written_and_names_are_unique() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = |number: i64| NetworkRecord {
+        id: format!("{number:064x}"),
+        name: format!("net{number}"),
+        created: number,
+        network: document("{}"),
+    };
+    {
+        let store = Store::open(dir.path()).unwrap();
+        let metadata = store.metadata();
+        for number in [3, 1, 2] {
+            metadata.insert_network(&network(number)).unwrap();
+        }
+        let twin = NetworkRecord { name: "net1".into(), ..network(9) };
+        assert_eq!(metadata.insert_network(&twin).unwrap_err().class(), Class::AlreadyExists);
+        metadata.set_network(&network(2).id, &document("new")).unwrap();
+        assert_eq!(metadata.set_network(&network(9).id, &document("")).unwrap_err().class(), Class::NotFound);
+        assert!(metadata.delete_network(&network(3).id).unwrap());
+        assert!(!metadata.delete_network(&network(3).id).unwrap());
+    }
+    let store = Store::open(dir.path()).unwrap();
+    let changed = NetworkRecord { network: document("new"), ..network(2) };
+    assert_eq!(store.metadata().networks().unwrap(), [network(1), changed]);
 }
 
 #[test]

@@ -1,0 +1,99 @@
+//! Coming into networks and leaving them.
+
+use std::sync::Arc;
+
+use dhow_errdefs::{Error, Result};
+use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network};
+
+use super::owner::Owner;
+use super::{Body, Request, record};
+use crate::networks::{may_connect, may_disconnect};
+use crate::spec::ContainerSpec;
+
+impl Owner {
+    pub(super) async fn connect(&mut self, network: Arc<Network>, spec: EndpointSpec) -> Result<()> {
+        self.check(Request::Network)?;
+        may_connect(&self.body.spec, &network)?;
+        let name = network.spec.name.clone();
+        let alive = self.condition.state.is_alive();
+        if self.body.spec.networking.contains_key(&name) {
+            // Docker lets it be where the container does not run.
+            let text = format!("endpoint with name {} already exists in network {name}", self.name);
+            return if alive { Err(Error::denied(text)) } else { Ok(()) };
+        }
+        let endpoint = if alive { Some(self.enter(&name, &spec).await?) } else { None };
+        let written = self.rewrite(|body| drop(body.networking.insert(name.clone(), spec)));
+        if let Err(error) = written {
+            if let Some(endpoint) = endpoint {
+                self.leave(&name, endpoint).await;
+            }
+            return Err(error);
+        }
+        if let Some(endpoint) = endpoint {
+            self.attached(|attached| drop(attached.endpoints.insert(name, endpoint)));
+            self.core.network_event("connect", &network, Some(&self.container.id));
+        }
+        self.publish();
+        Ok(())
+    }
+
+    pub(super) async fn disconnect(&mut self, name: String) -> Result<()> {
+        self.check(Request::Network)?;
+        let alive = self.condition.state.is_alive();
+        may_disconnect(&self.container.id, &self.body.spec, &name, alive)?;
+        let network = self.core.networks.named(&name);
+        self.rewrite(|body| drop(body.networking.remove(&name)))?;
+        let mut endpoint = None;
+        self.attached(|attached| endpoint = attached.endpoints.remove(&name));
+        if let Some(endpoint) = endpoint {
+            self.leave(&name, endpoint).await;
+            if let Some(network) = network {
+                self.core.network_event("disconnect", &network, Some(&self.container.id));
+            }
+        }
+        self.publish();
+        Ok(())
+    }
+
+    async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Endpoint> {
+        let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
+        let (name, spec) = (name.to_owned(), spec.clone());
+        crate::engine::blocking(move || core.enter_network(&container, &name, &spec)).await
+    }
+
+    async fn leave(&self, name: &str, endpoint: Endpoint) {
+        let (core, id) = (Arc::clone(&self.core), Arc::clone(&self.container.id));
+        let name = name.to_owned();
+        let left = move || {
+            core.leave_network(&id, &name, &endpoint);
+            Ok(())
+        };
+        // It tells itself what goes wrong.
+        let _ = crate::engine::blocking(left).await;
+    }
+
+    /// Changes the specification, on disk and here.
+    fn rewrite(&mut self, change: impl FnOnce(&mut ContainerSpec)) -> Result<()> {
+        let mut spec = ContainerSpec::clone(&self.body.spec);
+        change(&mut spec);
+        let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
+        let document = record::write(&body)?;
+        self.core.record(|metadata| metadata.set_container_spec(&self.container.id, &document))?;
+        self.body = Arc::new(body);
+        Ok(())
+    }
+
+    /// Changes what it has of its networks, on disk and here.
+    fn attached(&mut self, change: impl FnOnce(&mut Attached)) {
+        if let Some(attached) = &mut self.condition.attached {
+            change(Arc::make_mut(attached));
+            self.persist();
+        }
+    }
+
+    /// It has ended: its places are given back.
+    pub(super) fn leave_networks(&mut self) {
+        self.condition.attached = None;
+        tokio::task::block_in_place(|| self.core.leave_networks(&self.container.id));
+    }
+}

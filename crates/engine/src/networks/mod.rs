@@ -1,0 +1,23 @@
+//! Networks: what there are, who is in them, and the requests about them.
+//!
+//! [`Networks`] is the list; the records are in the database. A container's wish to be in a network is a part of its
+//! specification (`networking`, by the network's name); that it *is* in it is known while it runs, as its
+//! [`Attached`](dhow_network::model::Attached). Who enters a network is counted, so that none goes away below somebody.
+
+mod attach;
+mod connect;
+mod create;
+mod filter;
+mod front;
+mod membership;
+mod prune;
+mod remove;
+mod table;
+mod view;
+
+pub use prune::NetworkPruneOptions;
+pub use view::{Member, NetworkView};
+
+pub(crate) use connect::{may_connect, may_disconnect};
+pub(crate) use membership::{is_user_defined, main_network, names, normalise, ports};
+pub(crate) use table::Networks;
