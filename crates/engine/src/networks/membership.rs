@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn all_exposed_ports_are_published_where_that_is_asked_for() {
-        let mut spec = ContainerSpec::default();
-        spec.exposed_ports = ["80/tcp".to_owned(), "90-91/udp".to_owned()].into();
+        let exposed_ports = ["80/tcp".to_owned(), "90-91/udp".to_owned()].into();
+        let mut spec = ContainerSpec { exposed_ports, ..ContainerSpec::default() };
         let binding = crate::spec::PortBinding { host_ip: "127.0.0.1".into(), host_port: "8080".into() };
         spec.host.port_bindings.insert("80/tcp".into(), vec![binding]);
         assert_eq!(ports(&spec).unwrap().len(), 1);

@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn ports_are_listed_once() {
-        let mut spec = ContainerSpec::default();
-        spec.exposed_ports = ["80/tcp".to_owned(), "53/udp".to_owned()].into();
+        let exposed_ports = ["80/tcp".to_owned(), "53/udp".to_owned()].into();
+        let mut spec = ContainerSpec { exposed_ports, ..ContainerSpec::default() };
         spec.host.port_bindings.insert("80/tcp".into(), Vec::new());
         assert!(summary_ports(&spec, None).is_empty());
         let published = Published {
