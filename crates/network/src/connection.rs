@@ -46,6 +46,8 @@ pub struct Attachment {
     pub network_name: String,
     /// What others call the container there; empty in networks without names.
     pub names: Vec<String>,
+    /// Further addresses of its link.
+    pub link_local: Vec<IpAddr>,
 }
 
 /// All of a container's places, and its published ports. Kept beside the container while it runs, so that an engine that

@@ -4,9 +4,10 @@ mod change;
 mod connect;
 mod live;
 mod restore;
+mod watch;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dhow_errdefs::Result;
 
@@ -17,6 +18,7 @@ use crate::ipam::{BlockPool, free_block};
 use crate::link::Links;
 use crate::model::{Driver, IpamPool, Network, Subnet};
 use live::{Held, Live};
+use watch::Watch;
 
 /// What an engine decides about its networks.
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ pub struct Networks {
     directory: Arc<Directory>,
     live: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
     containers: Mutex<HashMap<String, Held>>,
+    watch: OnceLock<Option<Watch>>,
 }
 
 impl Networks {
@@ -52,6 +55,7 @@ impl Networks {
             settings,
             live: Mutex::default(),
             containers: Mutex::default(),
+            watch: OnceLock::new(),
         }
     }
 
@@ -71,7 +75,8 @@ impl Networks {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn raise(&self, network: &Network) -> Result<()> {
+    pub fn raise(self: &Arc<Self>, network: &Network) -> Result<()> {
+        self.watch();
         self.raised(network).map(drop)
     }
 

@@ -24,7 +24,7 @@ fn main() {
     // Its threads are in the namespace, as they are made behind the move.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
-    type Check = fn(&Networks);
+    type Check = fn(&Arc<Networks>);
     let checks: [(&str, Check); 8] = [
         ("neighbours_reach_each_other_and_networks_do_not", neighbours),
         ("published_ports_from_everywhere", published_ports),
@@ -45,9 +45,9 @@ fn main() {
     }
 }
 
-fn networks() -> Networks {
+fn networks() -> Arc<Networks> {
     let settings = Settings { engine: "test".into(), default_bridge: "dhow0".into(), pools: ipam::default_pools() };
-    Networks::new(settings)
+    Arc::new(Networks::new(settings))
 }
 
 fn network(number: u8, change: impl FnOnce(&mut NetworkSpec)) -> Network {
@@ -59,7 +59,12 @@ fn network(number: u8, change: impl FnOnce(&mut NetworkSpec)) -> Network {
     Network { id, spec, pools: vec![IpamPool { gateway, ..IpamPool::of(subnet) }], created: 0 }
 }
 
-fn connect(networks: &Networks, name: &str, on: &[&Network], ports: &[(&str, &str, u16)]) -> (PathBuf, Connection) {
+fn connect(
+    networks: &Arc<Networks>,
+    name: &str,
+    on: &[&Network],
+    ports: &[(&str, &str, u16)],
+) -> (PathBuf, Connection) {
     let place = |&network: &&Network| Place { network: network.clone(), spec: EndpointSpec::default() };
     let binding = |&(port, address, number): &(&str, &str, u16)| PortBinding {
         host_ports: HostPorts::Among(number..=number),
@@ -72,7 +77,8 @@ fn connect(networks: &Networks, name: &str, on: &[&Network], ports: &[(&str, &st
         names: vec![name.to_owned()],
         servers: vec!["127.0.0.1".parse().unwrap()],
     };
-    networks.connect(&request).unwrap()
+    let connection = networks.connect(&request).unwrap();
+    (networks.path(name).unwrap(), connection)
 }
 
 fn address(connection: &Connection) -> IpAddr {
@@ -169,7 +175,7 @@ fn link_names() -> Vec<String> {
     text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
 }
 
-fn neighbours(networks: &Networks) {
+fn neighbours(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
     let (a, at_a) = connect(networks, "a", &[&one], &[]);
     let (b, _) = connect(networks, "b", &[&one, &two], &[]);
@@ -186,7 +192,7 @@ fn neighbours(networks: &Networks) {
     networks.remove(&two).unwrap();
 }
 
-fn published_ports(networks: &Networks) {
+fn published_ports(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
     let ports =
         [("80/tcp", "", 8080), ("80/udp", "", 8080), ("80/tcp", "127.0.0.1", 9090), ("80/tcp", "10.77.2.1", 7070)];
@@ -228,7 +234,7 @@ fn published_ports(networks: &Networks) {
     networks.remove(&two).unwrap();
 }
 
-fn names(networks: &Networks) {
+fn names(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |spec| spec.internal = true));
     let (web, _) = connect(networks, "Web", &[&one], &[]);
     let (db, at_db) = connect(networks, "db", &[&one, &two], &[]);
@@ -254,14 +260,14 @@ fn names(networks: &Networks) {
     networks.remove(&two).unwrap();
 }
 
-fn changes(networks: &Networks) {
+fn changes(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
     let (web, at) = connect(networks, "web", &[&one], &[("80/tcp", "", 8080)]);
     let (client, _) = connect(networks, "client", &[&two], &[]);
     let _server = serve(&web, 80);
     let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
     let place = Place { network: two.clone(), spec: EndpointSpec { gateway_priority: 9, ..EndpointSpec::default() } };
-    let joined = networks.join("web", &place, &["web".to_owned()]).unwrap();
+    let joined = networks.join("web", 0, &place, &["web".to_owned()]).unwrap();
     let second = &joined.attachments[1].endpoint;
     assert_eq!((second.interface.as_str(), second.ipv4.unwrap().1), ("eth1", 24));
     let name = inside(&client, || resolve("web"));
@@ -299,7 +305,7 @@ fn resolve(name: &str) -> Option<Vec<String>> {
     (answer[3] & 15 == 0).then(|| records.collect())
 }
 
-fn internal(networks: &Networks) {
+fn internal(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |spec| spec.internal = true), network(2, |_| ()));
     let (a, at_a) = connect(networks, "a", &[&one], &[]);
     let (b, _) = connect(networks, "b", &[&one], &[]);
@@ -313,7 +319,7 @@ fn internal(networks: &Networks) {
     networks.remove(&two).unwrap();
 }
 
-fn guard(networks: &Networks) {
+fn guard(networks: &Arc<Networks>) {
     let apart = |spec: &mut NetworkSpec| {
         spec.options = BTreeMap::from([(option_name::ICC.to_owned(), "false".to_owned())]);
     };
@@ -335,23 +341,41 @@ fn guard(networks: &Networks) {
     networks.remove(&two).unwrap();
 }
 
-fn flushed(networks: &Networks) {
+/// What somebody else does to our links and rules is undone while it is looked at.
+fn flushed(networks: &Arc<Networks>) {
     let one = network(1, |_| ());
-    let (a, _) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
+    let (a, at) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
     let _server = serve(&a, 80);
     let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
     assert!(ask(to).is_some());
     networks.restore().unwrap();
     assert!(ask(to).is_some(), "made anew without a gap");
+    let pause = || std::thread::sleep(Duration::from_millis(5));
+    let again = |what: &str| {
+        assert!(
+            (0..5000).any(|_| ask(to).is_some() || {
+                pause();
+                false
+            }),
+            "{what}"
+        )
+    };
     busybox(&["ip", "link", "del", "br-010101010101"]);
-    let (b, at_b) = connect(networks, "b", &[&one], &[]);
-    let _server = serve(&b, 80);
-    assert!(ask(SocketAddr::new(address(&at_b), 80)).is_some(), "the bridge was made again");
-    ["a", "b"].iter().for_each(|name| networks.disconnect(name));
+    again("the bridge is made again");
+    busybox(&["ip", "link", "del", &at.attachments[0].port]);
+    again("the link is made again");
+    networks_of_nobody();
+    again("the rules are made again");
+    networks.disconnect("a");
     networks.remove(&one).unwrap();
 }
 
-fn take_over(networks: &Networks) {
+/// Removes the tables as `nft flush ruleset` does: another engine of the same name that has nothing.
+fn networks_of_nobody() {
+    networks().settle(&[network(1, |_| ())]).unwrap();
+}
+
+fn take_over(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
     let (a, at_a) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
     connect(networks, "b", &[&two], &[("80/tcp", "", 8081)]);

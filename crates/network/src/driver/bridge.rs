@@ -84,6 +84,12 @@ impl Bridges {
         links.named(name)
     }
 
+    /// Whether the bridge of a network is there, as one of ours.
+    pub(crate) fn is_there(&self, network: &Network) -> Result<bool> {
+        let alias = self.alias(network);
+        Ok(Links::open()?.all()?.iter().any(|link| link.alias == alias))
+    }
+
     /// Removes the bridge of a network, unless somebody else has made it.
     pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> Result<()> {
         let options = BridgeOptions::parse(&network.spec.options)?;

@@ -14,12 +14,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result};
 
-use crate::netlink::{Family, Socket};
+use crate::netlink::{Attributes, Family, Socket, string};
 use nft::Transaction;
 use state::State;
 
 pub(crate) use names::send_port_53;
 pub(crate) use state::{Changes, Member, Redirect, Zone};
+
+/// The group of news about nftables, as a bit.
+pub(crate) const NEWS: u32 = 1 << 6;
 
 /// Our tables and what is in them.
 #[derive(Debug)]
@@ -96,6 +99,18 @@ impl Firewall {
         self.rebuild(&mut self.lock())
     }
 
+    /// Whether news about nftables are that somebody else has been at our tables.
+    pub(crate) fn is_touched(&self, kind: u16, sender: u32, payload: &[u8]) -> bool {
+        if kind == 0 {
+            return true;
+        }
+        // In every message about something in a table the first attribute is the table's name.
+        let table = Attributes(payload.get(4..).unwrap_or_default()).get(1).map(string);
+        kind >> 8 == nft::SUBSYSTEM
+            && table.as_deref() == Some(&self.table)
+            && self.lock().socket.as_ref().and_then(Socket::number) != Some(sender)
+    }
+
     /// Removes tables that an engine before this one has left, if they are there at all: a host whose containers use no
     /// network of ours needs neither rights nor nftables.
     pub(crate) fn remove_leftovers(&self) -> Result<()> {
@@ -116,18 +131,17 @@ impl Firewall {
         }
         let mut transaction = Transaction::new(nft::INET, &self.table);
         step(&mut transaction, state.guards);
-        transaction.commit(&Socket::open(Family::Netfilter)?).or_else(|_| self.rebuild(state))
+        transaction.commit(state.socket()?).or_else(|_| self.rebuild(state))
     }
 
     fn rebuild(&self, state: &mut State) -> Result<()> {
-        let socket = Socket::open(Family::Netfilter)?;
         let wanted = !state.zones.is_empty();
         let mut transaction = Transaction::new(nft::INET, &self.table);
         base::clear(&mut transaction);
         if wanted {
             base::fill(&mut transaction, state);
         }
-        transaction.commit(&socket).map_err(|error| self.explained(error))?;
+        transaction.commit(state.socket()?).map_err(|error| self.explained(error))?;
         state.in_kernel = wanted;
         // A kernel without nftables for bridges does without.
         let mut transaction = Transaction::new(nft::BRIDGE, &self.table);
@@ -135,7 +149,7 @@ impl Firewall {
         if wanted {
             base::fill_bridge_table(&mut transaction, state);
         }
-        state.guards = transaction.commit(&socket).is_ok() && wanted;
+        state.guards = transaction.commit(state.socket()?).is_ok() && wanted;
         Ok(())
     }
 

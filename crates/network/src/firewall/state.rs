@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use dhow_errdefs::{Error, Result};
+
 use crate::model::{Mac, Published, Subnet};
+use crate::netlink::{Family, Socket};
 
 /// A network behind a bridge of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub(super) struct State {
     pub in_kernel: bool,
     /// So is the one of the bridges' own traffic.
     pub guards: bool,
+    /// Always the same one, so that our changes can be told from others'.
+    pub socket: Option<Socket>,
 }
 
 /// What comes and goes with containers.
@@ -64,6 +69,13 @@ impl Changes {
 }
 
 impl State {
+    pub(super) fn socket(&mut self) -> Result<&Socket> {
+        if self.socket.is_none() {
+            self.socket = Some(Socket::open(Family::Netfilter)?);
+        }
+        self.socket.as_ref().ok_or_else(|| Error::internal("no netlink socket"))
+    }
+
     pub(super) fn apply(&mut self, changes: &Changes) {
         for member in &changes.gone {
             self.members.remove(&member.link);

@@ -99,11 +99,22 @@ impl Links {
         let mut message = batch.message("take the link up", NEW_LINK, 0, &link_header(0, 0, true));
         message.put_str(ifla::NAME, veth.name);
         link_local(&mut message, false);
-        port(&mut message, |port| {
-            port.put(ifla::PORT_ISOLATED, &[u8::from(veth.isolated)]).put(ifla::PORT_HAIRPIN, &[u8::from(hairpin())]);
-        });
+        as_port(&mut message, veth.isolated);
         drop(message);
         self.0.send(&batch).context(|| format!("network link {}", veth.name))
+    }
+
+    /// Makes a link a port of a bridge again.
+    pub(crate) fn enslave(&self, name: &str, bridge: u32, isolated: bool) -> Result<()> {
+        let mut batch = Batch::default();
+        for (step, up) in [("join the bridge", false), ("take the link up", true)] {
+            let mut message = batch.message(step, NEW_LINK, 0, &link_header(0, 0, up));
+            message.put_str(ifla::NAME, name).put_u32(ifla::MASTER, bridge);
+            if up {
+                as_port(&mut message, isolated);
+            }
+        }
+        self.0.send(&batch).context(|| format!("network link {name}"))
     }
 
     /// Lets nothing through a port of a bridge any more.
@@ -219,6 +230,12 @@ fn is_gone(error: &Error) -> bool {
 fn port(message: &mut Message<'_>, fill: impl FnOnce(&mut Message<'_>)) {
     message.nest(ifla::INFO, |info| {
         info.put_str(ifla::INFO_PORT_KIND, "bridge").nest(ifla::INFO_PORT, |port| fill(port));
+    });
+}
+
+fn as_port(message: &mut Message<'_>, isolated: bool) {
+    port(message, |port| {
+        port.put(ifla::PORT_ISOLATED, &[u8::from(isolated)]).put(ifla::PORT_HAIRPIN, &[u8::from(hairpin())]);
     });
 }
 

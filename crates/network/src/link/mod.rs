@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use dhow_errdefs::Result;
 
 use crate::model::{Mac, Subnet};
-use crate::netlink::{Family, Socket};
+use crate::netlink::{Attributes, Family, Socket, string};
 
-pub(crate) use change::{Bridge, Macvlan, Veth};
+pub(crate) use change::{Bridge, Macvlan, Settings, Veth};
 
 /// Message types.
 const NEW_LINK: u16 = 16;
@@ -24,6 +24,9 @@ const GET_ROUTE: u16 = 26;
 /// `AF_INET`, `AF_INET6`.
 const INET: u8 = 2;
 const INET6: u8 = 10;
+
+/// The group of news about links, as a bit.
+pub(crate) const NEWS: u32 = 1;
 
 /// `IFF_UP`.
 const UP: u32 = 1;
@@ -96,6 +99,12 @@ fn link_header(family: u8, index: u32, up: bool) -> [u8; 16] {
         header[12..16].copy_from_slice(&UP.to_ne_bytes());
     }
     header
+}
+
+/// Whether news about links are that one of ours is gone, or no port of its bridge any more.
+pub(crate) fn gone(kind: u16, payload: &[u8], is_ours: impl Fn(&str) -> bool) -> bool {
+    let name = || Attributes(payload.get(16..).unwrap_or_default()).get(ifla::NAME).map(string);
+    kind == 0 || kind == DELETE_LINK && name().is_some_and(|name| is_ours(&name))
 }
 
 fn family(address: IpAddr) -> u8 {

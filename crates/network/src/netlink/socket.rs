@@ -96,6 +96,30 @@ impl Socket {
         read(message.payload).ok_or_else(|| strange(batch))
     }
 
+    /// Reads news of the groups and gives each one's type, sender and payload to `each`. Where some were lost, that is told
+    /// as one of type 0.
+    pub(crate) fn news(&self, mut each: impl FnMut(u16, u32, &[u8])) -> Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        match self.receive(&mut buffer, RecvFlags::DONTWAIT) {
+            Ok(length) => {
+                let news = Messages(&buffer[..length.unwrap_or_default()]);
+                news.for_each(|news| each(news.kind, news.sender, news.payload));
+                Ok(())
+            }
+            Err(error) if error.os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => {
+                each(0, 0, &[]);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The number by which the kernel names this socket as the sender of something.
+    pub(crate) fn number(&self) -> Option<u32> {
+        let address = net::getsockname(&self.0).ok()?;
+        Some(SocketAddrNetlink::try_from(address).ok()?.pid())
+    }
+
     fn transmit(&self, batch: &Batch) -> Result<()> {
         let bytes = batch.bytes();
         let transmit = || -> rustix::io::Result<()> {
@@ -132,6 +156,7 @@ fn strange(batch: &Batch) -> Error {
 struct Answer<'a> {
     kind: u16,
     sequence: u32,
+    sender: u32,
     payload: &'a [u8],
 }
 
@@ -166,6 +191,7 @@ impl<'a> Iterator for Messages<'a> {
         let answer = Answer {
             kind: u16::from_ne_bytes(head[4..6].try_into().ok()?),
             sequence: u32::from_ne_bytes(head[8..12].try_into().ok()?),
+            sender: u32::from_ne_bytes(head[12..16].try_into().ok()?),
             payload: self.0.get(HEADER..length)?,
         };
         self.0 = self.0.get(aligned(length)..).unwrap_or_default();

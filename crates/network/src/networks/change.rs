@@ -1,5 +1,7 @@
 //! Changes of a container that runs: into a network, out of one, ports.
 
+use std::sync::Arc;
+
 use dhow_errdefs::{Error, Result};
 
 use super::connect::names;
@@ -8,14 +10,21 @@ use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place};
 use crate::link::Links;
 use crate::model::{Network, PortBinding, Published};
+use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Gives a container that runs a place in a further network. What it is called there are these names and the aliases
+    /// Gives a container that runs, with that process, a place in a further network. What it is called there are these names and the aliases
     /// of the place.
     ///
     /// # Errors
     /// As [`connect`](Self::connect). Nothing stays of it.
-    pub fn join(&self, container: &str, place: &Place, called: &[String]) -> Result<Connection> {
+    pub fn join(self: &Arc<Self>, container: &str, pid: i32, place: &Place, called: &[String]) -> Result<Connection> {
+        self.watch();
+        if self.connection(container).is_none() {
+            // It was started without any network.
+            let sandbox = Some(Sandbox::of_process(pid)?);
+            lock(&self.containers).insert(container.to_owned(), Held { sandbox, ..Held::default() });
+        }
         self.change(container, |held| {
             let before = held.connection.clone();
             let mut attachment = self.attach(held, place)?;

@@ -11,18 +11,20 @@ use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place, Request};
 use crate::driver::{Bridges, Raised, attach_macvlan, random_mac};
 use crate::firewall::Changes;
-use crate::link::Links;
+use crate::link::{Links, Settings};
 use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Published, Subnet};
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Makes a namespace with the places and published ports that a container asks for. The path is where its runtime
-    /// finds the namespace, which stays until [`disconnect`](Self::disconnect) and as long as the container runs.
+    /// Makes a namespace with the places and published ports that a container asks for. It stays until
+    /// [`disconnect`](Self::disconnect), and as long as the container runs.
     ///
     /// # Errors
     /// In Docker's words where an address or a port is taken; what the kernel refuses. Nothing stays of it.
-    pub fn connect(&self, request: &Request<'_>) -> Result<(PathBuf, Connection)> {
+    pub fn connect(self: &Arc<Self>, request: &Request<'_>) -> Result<Connection> {
+        self.disconnect(request.container);
+        self.watch();
         let mut held = Held {
             sandbox: Some(Sandbox::create()?),
             connection: Connection { servers: request.servers.clone(), ..Connection::default() },
@@ -30,10 +32,10 @@ impl Networks {
             reservations: Vec::new(),
         };
         match self.build(&mut held, request) {
-            Ok(path) => {
+            Ok(()) => {
                 let connection = held.connection.clone();
                 lock(&self.containers).insert(request.container.to_owned(), held);
-                Ok((path, connection))
+                Ok(connection)
             }
             Err(error) => {
                 self.release(request.container, held);
@@ -42,7 +44,7 @@ impl Networks {
         }
     }
 
-    fn build(&self, held: &mut Held, request: &Request<'_>) -> Result<PathBuf> {
+    fn build(&self, held: &mut Held, request: &Request<'_>) -> Result<()> {
         for place in &request.places {
             let mut attachment = self.attach(held, place)?;
             attachment.names = names(place, &request.names);
@@ -52,8 +54,7 @@ impl Networks {
         self.publish(held, &request.bindings)?;
         self.firewall.apply(opened(&held.connection))?;
         self.answer(held, request.container)?;
-        self.wait_for_links(held)?;
-        held.sandbox.as_ref().map(Sandbox::path).ok_or_else(|| Error::internal("no network namespace"))
+        self.wait_for_links(held)
     }
 
     /// Takes addresses, makes the link, and sets it up.
@@ -81,6 +82,7 @@ impl Networks {
             priority: place.spec.gateway_priority,
             network_name: network.name().to_owned(),
             names: Vec::new(),
+            link_local: place.spec.link_local.clone(),
         })
     }
 
@@ -94,26 +96,7 @@ impl Networks {
             Driver::Macvlan => attach_macvlan(&place.network, &attachment.endpoint, sandbox)?,
             driver => return Err(Error::not_implemented(format!("networks of the driver {driver} cannot be joined"))),
         }
-        let endpoint = &attachment.endpoint;
-        let links = sandbox.links();
-        let index = links.named(&endpoint.interface)?.index;
-        let extra = place.spec.link_local.iter().map(|&address| (address, if address.is_ipv6() { 64 } else { 16 }));
-        let ipv4 = endpoint.ipv4.map(|(address, prefix)| (IpAddr::V4(address), prefix));
-        let ipv6 = endpoint.ipv6.map(|(address, prefix)| (IpAddr::V6(address), prefix));
-        let addresses: Vec<Subnet> = ipv4
-            .into_iter()
-            .chain(ipv6)
-            .chain(extra)
-            .filter_map(|(address, prefix)| Subnet::new(address, prefix))
-            .collect();
-        links
-            .set(|settings| {
-                addresses.iter().for_each(|&subnet| {
-                    settings.address(index, subnet);
-                });
-                settings.up(index, endpoint.ipv6.is_some());
-            })
-            .context(|| format!("set up {} in network {}", endpoint.interface, attachment.network_name))
+        furnish(sandbox, attachment)
     }
 
     /// The bridge may have been removed behind our back: then it is made again, once.
@@ -225,6 +208,12 @@ impl Networks {
         }
     }
 
+    /// Where a runtime finds the namespace of a container.
+    #[must_use]
+    pub fn path(&self, container: &str) -> Option<PathBuf> {
+        lock(&self.containers).get(container).and_then(|held| Some(held.sandbox.as_ref()?.path()))
+    }
+
     /// What a container has.
     #[must_use]
     pub fn connection(&self, container: &str) -> Option<Connection> {
@@ -253,6 +242,25 @@ impl Networks {
             }
         }
     }
+}
+
+/// Gives the link of a place in a sandbox its addresses, and takes it up.
+pub(super) fn furnish(sandbox: &Sandbox, attachment: &Attachment) -> Result<()> {
+    let endpoint = &attachment.endpoint;
+    let index = sandbox.links().named(&endpoint.interface)?.index;
+    let ipv4 = endpoint.ipv4.map(|(address, prefix)| (IpAddr::V4(address), prefix));
+    let ipv6 = endpoint.ipv6.map(|(address, prefix)| (IpAddr::V6(address), prefix));
+    let further = attachment.link_local.iter().map(|&address| (address, if address.is_ipv6() { 64 } else { 16 }));
+    let addresses: Vec<Subnet> =
+        ipv4.into_iter().chain(ipv6).chain(further).filter_map(|(it, prefix)| Subnet::new(it, prefix)).collect();
+    let settle = |settings: &mut Settings| {
+        addresses.iter().for_each(|&subnet| {
+            settings.address(index, subnet);
+        });
+        settings.up(index, endpoint.ipv6.is_some());
+    };
+    let set = sandbox.links().set(settle);
+    set.context(|| format!("set up {} in network {}", endpoint.interface, attachment.network_name))
 }
 
 /// What the firewall is to have for a container.

@@ -23,7 +23,7 @@ pub(super) struct Live {
 }
 
 /// What a container has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Held {
     /// `None` when it has gone already.
     pub sandbox: Option<Sandbox>,

@@ -1,11 +1,13 @@
 //! After a start of the engine: what was there before.
 
-use dhow_errdefs::Result;
+use dhow_errdefs::{Class, Result};
 
-use super::connect::opened;
+use super::connect::{furnish, opened};
 use super::live::Held;
 use super::{Networks, lock};
-use crate::connection::Connection;
+use crate::connection::{Attachment, Connection};
+use crate::driver::Bridges;
+use crate::link::Links;
 use crate::model::{Driver, HostPorts, Network, PortBinding};
 use crate::ports::{Families, reserve};
 use crate::sandbox::Sandbox;
@@ -47,12 +49,60 @@ impl Networks {
         lock(&self.containers).insert(container.to_owned(), held);
     }
 
-    /// Makes bridges and rules what they are to be, whatever somebody did to them.
+    /// Bridges that are gone are made again, and links that were in them put back.
+    pub(super) fn restore_links(&self) -> Result<()> {
+        let live: Vec<_> = lock(&self.live).values().cloned().collect();
+        let mut done = Ok(());
+        for live in live {
+            let mut live = lock(&live);
+            if live.raised.is_some() {
+                match self.bridges.raise(&live.network, &self.firewall) {
+                    Ok(raised) => live.raised = Some(raised),
+                    Err(error) => done = done.and(Err(error)),
+                }
+            }
+        }
+        let containers = lock(&self.containers);
+        for held in containers.values() {
+            for attachment in held.connection.attachments.iter().filter(|attachment| !attachment.port.is_empty()) {
+                done = done.and(self.restore_link(held, attachment));
+            }
+        }
+        done
+    }
+
+    fn restore_link(&self, held: &Held, attachment: &Attachment) -> Result<()> {
+        let live = lock(&self.live).get(&attachment.endpoint.network).cloned();
+        let raised = live.and_then(|live| lock(&live).raised.clone());
+        let (Some(bridge), Some(sandbox)) = (raised, &held.sandbox) else { return Ok(()) };
+        let links = Links::open()?;
+        match links.named(&attachment.port) {
+            Ok(link) if link.master == Some(bridge.index) => Ok(()),
+            Ok(_) => links.enslave(&attachment.port, bridge.index, !bridge.options.icc),
+            Err(error) if error.class() == Class::NotFound => {
+                Bridges::attach(&bridge, &attachment.port, &attachment.endpoint, sandbox)?;
+                furnish(sandbox, attachment)?;
+                self.set_routes(held)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the blocks of a network can be used on this host: its bridge is there already, or nobody else has them.
     ///
     /// # Errors
-    /// What the kernel refuses.
-    pub fn restore(&self) -> Result<()> {
-        self.firewall.restore()
+    /// An error of the kernel.
+    pub fn is_usable(&self, network: &Network) -> Result<bool> {
+        if network.pools.is_empty() {
+            return Ok(false);
+        }
+        if lock(&self.live(network)).raised.is_some() || self.bridges.is_there(network)? {
+            return Ok(true);
+        }
+        let links = Links::open()?;
+        let mut taken = links.routes()?;
+        taken.extend(links.addresses()?.iter().map(|address| address.subnet));
+        Ok(!network.pools.iter().any(|pool| taken.iter().any(|other| other.overlaps(pool.subnet))))
     }
 
     /// Removes what an engine before this one has left: bridges of networks that are no more, and rules.

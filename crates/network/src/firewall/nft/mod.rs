@@ -4,7 +4,7 @@ mod expression;
 mod transaction;
 
 pub(crate) use expression::{Expressions, Field};
-pub(crate) use transaction::{Data, Element, Hook, Key, SetKind, Transaction};
+pub(crate) use transaction::{Data, Element, Hook, Key, SUBSYSTEM, SetKind, Transaction};
 
 /// `NFPROTO_*`.
 pub(crate) const INET: u8 = 1;
