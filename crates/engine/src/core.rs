@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub registries: Registries,
     pub volumes: Volumes,
     pub networks: Networks,
+    /// What the kernel has of networks.
+    pub kernel: Arc<dhow_network::Networks>,
     pub events: Events,
     pub execs: Execs,
     pub filters: seccomp::Cache,
@@ -122,6 +124,7 @@ impl Core {
             registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config)?,
             networks: Networks::open(store.metadata())?,
+            kernel: Arc::new(crate::networks::kernel(&config)),
             events: Events::open(&config.data_root)?,
             store,
             config,

@@ -34,7 +34,7 @@ impl Core {
             log_driver: if config.log.driver.is_empty() { "local".to_owned() } else { config.log.driver.clone() },
             log_drivers: dhow_logs::Driver::ALL.map(|driver| driver.as_str().to_owned()).to_vec(),
             volume_drivers: self.volumes.drivers(),
-            network_drivers: ["host", "null"].map(str::to_owned).to_vec(),
+            network_drivers: ["bridge", "host", "macvlan", "null"].map(str::to_owned).to_vec(),
             cgroup_driver: if host.cgroups.is_some() { "cgroupfs" } else { "none" }.to_owned(),
             cgroup_version: host.cgroup_version.to_string(),
             kernel_version: text(names.release()),

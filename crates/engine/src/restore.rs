@@ -66,6 +66,11 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
             Err(unreadable) => adopt_unreadable(core, *unreadable)?,
         }
     }
+    {
+        let core = Arc::clone(core);
+        let settled = tokio::task::spawn_blocking(move || core.settle_networks()).await;
+        settled.map_err(|error| Error::internal("settle networks").with_cause(error))?;
+    }
     // Only now: an engine that dies before this treats them once more as after the boot.
     boot.map_or(Ok(()), |boot| boot.remember(data_root))?;
     let core = Arc::clone(core);
@@ -214,6 +219,11 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
             let (link, events) = shim.watch().context(|| format!("watch the shim of container {id}"))?;
             view.pid = state.pid.unwrap_or(0);
             view.link = Some(link);
+            if state.pid.is_some()
+                && let Some(attached) = core.adopt_networks(&id, view.pid)
+            {
+                view.condition.attached = Some(Arc::new(attached));
+            }
             orphans = state.execs.into_iter().map(|exec| exec.id).collect();
             Some(events)
         }

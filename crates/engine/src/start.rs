@@ -20,7 +20,7 @@ use crate::create::{Mount, command};
 use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration};
 use crate::spec::ContainerSpec;
 
-pub(crate) use etc::files as etc_files;
+pub(crate) use etc::{files as etc_files, name_servers, renew as renew_names};
 pub(crate) use images::{mounts_image, sweep as sweep_images, unmount_all as unmount_images};
 pub(crate) use lookups::{bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;
@@ -39,6 +39,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let user = lookups::user(core, container, spec, &overlay)?;
     let peers = lookups::peers(core, spec)?;
     let devices = lookups::devices(&spec.host)?;
+    let sandbox = core.kernel.path(&container.id);
     let files = etc::prepare(core, container, spec, &container_dir)?;
     let shm = shm::prepare(core, container, spec)?;
     let cgroup = core.cgroup_of(container);
@@ -50,6 +51,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             host: &core.host.platform,
             user: &user,
             peers: &peers,
+            sandbox: sandbox.as_deref(),
             devices: &devices,
             files: &files,
             shm: shm.as_deref(),

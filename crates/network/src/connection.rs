@@ -70,7 +70,9 @@ impl Attachment {
         (!self.names.is_empty()).then(named)
     }
 
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+    /// Its addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
         let ipv4 = self.endpoint.ipv4.map(|(address, _)| IpAddr::V4(address));
         let ipv6 = self.endpoint.ipv6.map(|(address, _)| IpAddr::V6(address));
         ipv4.into_iter().chain(ipv6).collect()
@@ -97,6 +99,12 @@ impl Connection {
         };
         let order = |attachment: &&Attachment| (-attachment.priority, attachment.network_name.clone());
         self.attachments.iter().filter(leads_out).min_by_key(order)
+    }
+
+    /// Whether it finds others by their names, at [`dns::ADDRESS`](crate::dns::ADDRESS).
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        self.attachments.iter().any(|attachment| !attachment.names.is_empty())
     }
 
     /// The networks in which it has names, in order.

@@ -42,11 +42,6 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     if spec.host.network_mode == "host" && !spec.host.port_bindings.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
-    let publishes = !spec.host.port_bindings.is_empty() || spec.host.publish_all_ports;
-    if publishes && matches!(spec.host.network_mode.as_str(), "" | "default" | "bridge") {
-        warnings
-            .push("Published ports are not reachable: this version of dhow has no networks of its own yet".to_owned());
-    }
     Ok(warnings)
 }
 

@@ -24,6 +24,7 @@ use crate::spec::ContainerSpec;
 
 pub(crate) use capabilities::{capabilities, of_mask as capabilities_of_mask};
 pub(crate) use devices::{HostDevice, HostDevices};
+pub(crate) use environment::hostname;
 pub(crate) use namespaces::{Peers, Sharing};
 pub(crate) use paths::{masked as default_masked_paths, read_only as default_readonly_paths};
 pub(crate) use process::exec as exec_process;
@@ -40,6 +41,8 @@ pub(crate) struct Surroundings<'a> {
     pub user: &'a Identity,
     /// Containers whose namespaces are shared.
     pub peers: &'a Peers,
+    /// Its network namespace, where the engine has made one.
+    pub sandbox: Option<&'a Path>,
     /// Devices that were asked for, looked up.
     pub devices: &'a HostDevices,
     /// Files that are mounted over the image's.
@@ -104,7 +107,7 @@ pub(crate) fn configuration(spec: &ContainerSpec, mounts: &[Mount], around: &Sur
         oci_version: runtime::VERSION.to_owned(),
         root: Some(runtime::Root { path: PathBuf::from("rootfs"), readonly: host.readonly_rootfs }),
         process: Some(process::first(spec, around)?),
-        hostname: own_uts.then(|| environment::hostname(spec, around.id)),
+        hostname: own_uts.then(|| hostname(spec, around.id)),
         domainname: (own_uts && !spec.domainname.is_empty()).then(|| spec.domainname.clone()),
         mounts: mounts::all(spec, mounts, around),
         hooks: None,

@@ -1,7 +1,7 @@
 //! What a container has for itself and what it shares.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dhow_oci::runtime::LinuxNamespace;
 
@@ -54,6 +54,7 @@ pub(super) fn all(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<LinuxN
         let file = if kind == "network" { "net" } else { kind };
         let path = match sharing {
             Sharing::Host => return None,
+            Sharing::Own if kind == "network" => around.sandbox.map(Path::to_owned),
             Sharing::Own => None,
             Sharing::Container(_) => peer.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{file}"))),
         };

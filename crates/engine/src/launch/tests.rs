@@ -33,6 +33,7 @@ fn text(spec: &ContainerSpec, mounts: &[Mount], platform: &Platform) -> String {
         id: ID,
         host: platform,
         user: &Identity { groups: vec![0], home: "/root".into(), ..Identity::default() },
+        sandbox: None,
         peers: &Peers { network: Some(42), ..Peers::default() },
         devices: &HostDevices::default(),
         files: &files,

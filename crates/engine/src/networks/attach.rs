@@ -1,61 +1,226 @@
 //! Where records meet the kernel: networks are made, and containers get their places in them.
 
-use std::sync::Arc;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network, NetworkSpec};
+use dhow_network::model::{Attached, DEFAULT, Driver, Endpoint, EndpointSpec, IpamPool, Network, NetworkSpec, Subnet};
+use dhow_network::{Connection, Place, Request, Settings};
+use dhow_oci::Digest;
 
+use super::{facts, main_network, ports};
+use crate::Config;
 use crate::container::{Container, View};
 use crate::core::Core;
 use crate::create::random_id;
+use crate::launch::Sharing;
+use crate::spec::ContainerSpec;
+use crate::start::name_servers;
+
+/// The bridge of the default network.
+const DEFAULT_BRIDGE: &str = "dhow0";
 
 /// What Docker puts before whatever goes wrong here.
 const SETUP: &str = "failed to set up container networking";
 
 impl Core {
     /// Makes a network on this host. Blocks.
-    pub(super) fn make_network(&self, _id: String, spec: NetworkSpec, _created: i64) -> Result<Network> {
-        Err(Error::not_implemented(format!("creating networks of driver {}: not available yet", spec.driver)))
+    pub(super) fn make_network(&self, id: String, spec: NetworkSpec, created: i64) -> Result<Network> {
+        if self.config.rootless {
+            return Err(Error::not_implemented("networks of an engine without root are not available yet"));
+        }
+        let pools = self.pools(&spec)?;
+        let network = Network { id, spec, pools, created };
+        if let Err(error) = self.kernel.raise(&network) {
+            self.unmake_network(&network);
+            return Err(error);
+        }
+        Ok(network)
+    }
+
+    /// The blocks of a network: those that were asked for, or free ones; each with a gateway.
+    fn pools(&self, spec: &NetworkSpec) -> Result<Vec<IpamPool>> {
+        let others: Vec<Subnet> = self
+            .networks
+            .all()
+            .iter()
+            .filter(|other| other.spec.driver == Driver::Bridge)
+            .flat_map(|other| other.pools.iter().map(|pool| pool.subnet))
+            .collect();
+        let asked = &spec.ipam.pools;
+        let overlaps = |pool: &IpamPool| others.iter().any(|other| other.overlaps(pool.subnet));
+        if spec.driver == Driver::Bridge && asked.iter().any(overlaps) {
+            return Err(Error::denied("invalid pool request: Pool overlaps with other one on this address space"));
+        }
+        let mut pools = asked.clone();
+        for (ipv6, wanted) in [(false, spec.ipv4), (true, spec.ipv6)] {
+            if wanted && !pools.iter().any(|pool| pool.subnet.is_ipv6() == ipv6) {
+                pools.push(IpamPool::of(self.kernel.choose_block(ipv6, others.iter().copied())?));
+            }
+        }
+        for pool in &mut pools {
+            pool.gateway = Some(pool.gateway.unwrap_or_else(|| dhow_network::usual_gateway(pool)));
+        }
+        Ok(pools)
     }
 
     /// Takes away what there is of a network on this host. Blocks. What cannot be taken away is swept by the next engine.
     pub(super) fn unmake_network(&self, network: &Network) {
-        tracing::debug!(id = network.id, "removed");
+        if let Err(error) = self.kernel.remove(network) {
+            tracing::warn!(id = network.id, %error, "a network is not gone altogether");
+        }
+    }
+
+    /// The default network has a block as long as nobody else on the host has it.
+    fn make_default_usable(&self) -> Result<()> {
+        let _changing = self.networks.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(network) = self.networks.named(DEFAULT) else { return Ok(()) };
+        if self.kernel.is_usable(&network)? {
+            return Ok(());
+        }
+        let pools = self.pools(&network.spec)?;
+        let network = Network { pools, ..Network::clone(&network) };
+        let record = super::table::record_of(&network)?;
+        self.store.metadata().set_network(&record.id, &record.network)?;
+        self.networks.replace(network);
+        Ok(())
     }
 
     /// Gives a container that starts its places in its networks. Blocks. If one fails, it has none.
     pub(crate) fn enter_networks(&self, container: &Arc<Container>, view: &View) -> Result<Attached> {
+        self.enter_all(container, view).inspect_err(|_| self.leave_networks(&container.id)).context(|| SETUP)
+    }
+
+    fn enter_all(&self, container: &Arc<Container>, view: &View) -> Result<Attached> {
+        let spec = &*view.spec;
+        let mut places = Vec::new();
         let mut attached = Attached::default();
-        for (name, spec) in &view.spec.networking {
-            match self.enter_network(container, name, spec) {
-                Ok(endpoint) => drop(attached.endpoints.insert(name.clone(), endpoint)),
-                Err(error) => {
-                    self.leave_networks(&container.id);
-                    return Err(error).context(|| SETUP);
-                }
+        for (name, endpoint) in in_order(spec) {
+            if name == DEFAULT && !self.config.rootless {
+                self.make_default_usable()?;
+            }
+            let network = self.networks.enter(name, &container.id)?;
+            if network.spec.driver.has_addresses() && !self.config.rootless {
+                places.push(Place { network: Network::clone(&network), spec: endpoint.clone() });
+            } else {
+                let place = Endpoint { id: random_id(), network: network.id.clone(), ..Endpoint::default() };
+                attached.endpoints.insert(name.to_owned(), place);
             }
         }
+        if places.is_empty() {
+            return Ok(attached);
+        }
+        let request = Request {
+            container: &container.id,
+            places,
+            bindings: ports(spec)?,
+            names: called(&container.id, view),
+            servers: name_servers(&spec.host)?,
+        };
+        let connection = self.kernel.connect(&request)?;
+        facts::remember(&self.run_dir(&container.id), &connection)?;
+        add(&mut attached, &connection);
         Ok(attached)
     }
 
-    /// Gives a container a place in one network. Blocks.
+    /// Gives a container that runs a place in one network. Blocks.
     pub(crate) fn enter_network(
         &self,
         container: &Arc<Container>,
         name: &str,
-        _spec: &EndpointSpec,
+        spec: &EndpointSpec,
     ) -> Result<Endpoint> {
         let network = self.networks.enter(name, &container.id)?;
-        Ok(Endpoint { id: random_id(), network: network.id.clone(), ..Endpoint::default() })
+        let view = container.view();
+        let place = Place { network: Network::clone(&network), spec: spec.clone() };
+        let joined = self
+            .kernel
+            .join(&container.id, view.pid, &place, &called(&container.id, &view))
+            .and_then(|connection| self.connection_changed(container, &view, &connection).map(|()| connection));
+        let connection = joined.inspect_err(|_| self.networks.leave(name, &container.id)).context(|| SETUP)?;
+        let attachment = connection.attachments.into_iter().find(|it| it.network_name == name);
+        Ok(attachment.map(|attachment| attachment.endpoint).unwrap_or_default())
     }
 
     /// Takes a container's place in one network away. Blocks.
     pub(crate) fn leave_network(&self, container: &str, name: &str, _endpoint: &Endpoint) {
+        if let Some(network) = self.networks.named(name) {
+            let left = self.kernel.leave(container, &network);
+            if let Err(error) = left.and_then(|connection| facts::remember(&self.run_dir(container), &connection)) {
+                tracing::warn!(container, network = name, %error, "a place is not given up altogether");
+            }
+        }
         self.networks.leave(name, container);
+    }
+
+    fn connection_changed(&self, container: &Container, view: &View, connection: &Connection) -> Result<()> {
+        facts::remember(&self.run_dir(&container.id), connection)?;
+        crate::start::renew_names(self, container, &view.spec)
     }
 
     /// Takes all places of a container away, also those of a start that did not come to its end. Blocks.
     pub(crate) fn leave_networks(&self, container: &str) {
+        self.kernel.disconnect(container);
         self.networks.leave_all(container);
     }
+
+    /// A container that runs since before this engine was started keeps what it has.
+    pub(crate) fn adopt_networks(&self, container: &str, pid: i32) -> Option<Attached> {
+        let connection = facts::recall(&self.run_dir(container))?;
+        let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
+        let mut attached = Attached::default();
+        add(&mut attached, &connection);
+        self.kernel.adopt(container, pid, connection, &networks);
+        Some(attached)
+    }
+
+    /// Removes what an engine before this one has left in the kernel. Blocks.
+    pub(crate) fn settle_networks(&self) {
+        if self.config.rootless {
+            return;
+        }
+        if let Err(error) = self.make_default_usable() {
+            tracing::warn!(%error, "the default network has no addresses yet");
+        }
+        let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
+        if let Err(error) = self.kernel.settle(&networks) {
+            tracing::warn!(%error, "what an engine before this one has left of networks is not gone altogether");
+        }
+    }
+}
+
+/// The kernel's side of the networks of an engine with that data root.
+pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
+    let root = config.data_root.canonicalize().unwrap_or_else(|_| config.data_root.clone());
+    let mut engine = Digest::of(root.as_os_str().as_bytes()).hex();
+    engine.truncate(8);
+    let mut pools = dhow_network::ipam::default_pools();
+    pools.extend(dhow_network::ipam::private_ipv6(&engine));
+    dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools })
+}
+
+/// The main network first: its link is the first one.
+fn in_order(spec: &ContainerSpec) -> Vec<(&str, &EndpointSpec)> {
+    if matches!(Sharing::of(&spec.host.network_mode), Sharing::Container(_)) || spec.network_disabled {
+        return Vec::new();
+    }
+    let main = main_network(&spec.host.network_mode);
+    let mut all: Vec<(&str, &EndpointSpec)> =
+        spec.networking.iter().map(|(name, endpoint)| (name.as_str(), endpoint)).collect();
+    all.sort_by_key(|(name, _)| Some(*name) != main);
+    all
+}
+
+/// What a container is called in every network, beside its aliases.
+fn called(id: &str, view: &View) -> Vec<String> {
+    let short = id.get(..12).unwrap_or(id).to_owned();
+    vec![view.name.clone(), short, view.spec.hostname.clone()]
+}
+
+fn add(attached: &mut Attached, connection: &Connection) {
+    for attachment in &connection.attachments {
+        attached.endpoints.insert(attachment.network_name.clone(), attachment.endpoint.clone());
+    }
+    attached.published.clone_from(&connection.published);
+    attached.published.sort();
 }

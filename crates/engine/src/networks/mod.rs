@@ -7,6 +7,7 @@
 mod attach;
 mod connect;
 mod create;
+mod facts;
 mod filter;
 mod front;
 mod membership;
@@ -18,6 +19,7 @@ mod view;
 pub use prune::NetworkPruneOptions;
 pub use view::{Member, NetworkView};
 
+pub(crate) use attach::kernel;
 pub(crate) use connect::{may_connect, may_disconnect};
 pub(crate) use membership::{is_user_defined, main_network, names, normalise, ports};
 pub(crate) use table::Networks;

@@ -123,6 +123,13 @@ impl Networks {
         network
     }
 
+    /// Replaces what a network is; nobody is in there.
+    pub(super) fn replace(&self, network: Network) {
+        if let Some(entry) = self.lock().iter_mut().find(|entry| entry.network.id == network.id) {
+            entry.network = Arc::new(network);
+        }
+    }
+
     /// Takes a network out, if nobody is in there; else says who is.
     pub(super) fn take(&self, id: &str) -> Result<(), Vec<Arc<str>>> {
         let mut list = self.lock();

@@ -38,6 +38,14 @@ pub fn default_pools() -> Vec<BlockPool> {
     DEFAULT_POOLS.into_iter().filter_map(pool).collect()
 }
 
+/// The pool of an engine's own for IPv6, made of the hexadecimal digits by which it is told apart (RFC 4193).
+#[must_use]
+pub fn private_ipv6(engine: &str) -> Option<BlockPool> {
+    let number = u128::from_str_radix(engine, 16).ok()? & 0xff_ffff_ffff;
+    let address = std::net::Ipv6Addr::from_bits(0xfd << 120 | number << 80);
+    Some(BlockPool { base: Subnet::new(IpAddr::V6(address), 48)?, size: 64 })
+}
+
 /// The first block of a family that has nothing in common with what is taken: other networks, the host's routes.
 ///
 /// # Errors
@@ -71,6 +79,14 @@ mod tests {
         let error = free_block(&pools, false, &taken).unwrap_err();
         assert_eq!(error.class(), dhow_errdefs::Class::ResourceExhausted);
         assert!(free_block(&pools, true, &[]).is_err(), "no block of IPv6 out of a pool of IPv4");
+    }
+
+    #[test]
+    fn every_engine_has_blocks_of_ipv6_of_its_own() {
+        let pools: Vec<BlockPool> = private_ipv6("00c0ffee").into_iter().collect();
+        let first = free_block(&pools, true, &[]).unwrap();
+        assert_eq!(first.to_string(), "fd00:c0ff:ee00::/64");
+        assert_eq!(free_block(&pools, true, &[first]).unwrap().to_string(), "fd00:c0ff:ee00:1::/64");
     }
 
     #[test]

@@ -4,4 +4,4 @@ mod addresses;
 mod blocks;
 
 pub(crate) use addresses::Addresses;
-pub use blocks::{BlockPool, DEFAULT_POOLS, default_pools, free_block};
+pub use blocks::{BlockPool, DEFAULT_POOLS, default_pools, free_block, private_ipv6};

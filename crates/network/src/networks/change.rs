@@ -60,7 +60,7 @@ impl Networks {
     pub fn publish_more(&self, container: &str, bindings: &[PortBinding]) -> Result<Connection> {
         self.change(container, |held| {
             let before = held.connection.clone();
-            let reservations = self.reserve(&held.connection, bindings)?;
+            let reservations = self.reserve(held, bindings)?;
             held.connection.published.extend(reservations.iter().map(|reservation| reservation.published));
             match self.redirect(&before, &held.connection) {
                 Ok(()) => held.reservations.extend(reservations),

@@ -28,8 +28,7 @@ impl Networks {
         let mut held = Held {
             sandbox: Some(Sandbox::create()?),
             connection: Connection { servers: request.servers.clone(), ..Connection::default() },
-            resolver: None,
-            reservations: Vec::new(),
+            ..Held::default()
         };
         match self.build(&mut held, request) {
             Ok(()) => {
@@ -51,6 +50,7 @@ impl Networks {
             self.place_attached(held, attachment, place)?;
         }
         self.set_routes(held)?;
+        held.name = request.names.first().cloned().unwrap_or_default();
         self.publish(held, &request.bindings)?;
         self.firewall.apply(opened(&held.connection))?;
         self.answer(held, request.container)?;
@@ -132,15 +132,15 @@ impl Networks {
     }
 
     fn publish(&self, held: &mut Held, bindings: &[PortBinding]) -> Result<()> {
-        held.reservations = self.reserve(&held.connection, bindings)?;
+        held.reservations = self.reserve(held, bindings)?;
         held.connection.published = held.reservations.iter().map(|reservation| reservation.published).collect();
         Ok(())
     }
 
     /// Takes ports of the host for a container.
-    pub(super) fn reserve(&self, connection: &Connection, bindings: &[PortBinding]) -> Result<Vec<Reservation>> {
-        reserve(bindings, self.families(connection), |published| self.owner(published))
-            .map_err(|error| refused_port(error, connection))
+    pub(super) fn reserve(&self, held: &Held, bindings: &[PortBinding]) -> Result<Vec<Reservation>> {
+        reserve(bindings, self.families(&held.connection), |published| self.owner(published))
+            .map_err(|error| refused_port(error, held))
     }
 
     /// For which families ports can be published: those in which a bridge is the way out.
@@ -294,13 +294,12 @@ pub(super) fn names(place: &Place, common: &[String]) -> Vec<String> {
 }
 
 /// Docker's words around a port that cannot be had.
-fn refused_port(error: Error, connection: &Connection) -> Error {
+fn refused_port(error: Error, held: &Held) -> Error {
+    let Held { name, connection, .. } = held;
     let endpoint =
         connection.way_out(false).or(connection.way_out(true)).map(|attachment| attachment.endpoint.id.as_str());
-    error.context(format!(
-        "driver failed programming external connectivity on endpoint {}",
-        endpoint.unwrap_or_default()
-    ))
+    let endpoint = endpoint.unwrap_or_default();
+    error.context(format!("driver failed programming external connectivity on endpoint {name} ({endpoint})"))
 }
 
 /// As Docker does: the prefix of the network, and the first number that is free.

@@ -29,6 +29,8 @@ pub(super) struct Held {
     pub sandbox: Option<Sandbox>,
     pub connection: Connection,
     pub reservations: Vec<Reservation>,
+    /// The container's name, for messages.
+    pub name: String,
     /// `None` where it is in no network with names.
     pub resolver: Option<Resolver>,
 }

@@ -42,7 +42,7 @@ impl Networks {
         });
         let reservations = reservations.flatten().collect();
         let sandbox = Sandbox::of_process(pid).inspect_err(|error| tracing::warn!(%error, "find a network namespace"));
-        let mut held = Held { sandbox: sandbox.ok(), connection, reservations, resolver: None };
+        let mut held = Held { sandbox: sandbox.ok(), connection, reservations, ..Held::default() };
         if let Err(error) = self.answer(&mut held, container) {
             tracing::warn!(%error, container, "answer questions for names again");
         }

@@ -1,0 +1,133 @@
+//! Networks of containers: reaching each other, being reached, names, and what is left. Every test has a network
+//! namespace of its own, in which its engine is, too.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use dhow_testkit::{World, eventually};
+
+use crate::busybox;
+
+/// A server in a container that says its name.
+fn serve(world: &World, name: &str, flags: &[&str]) {
+    let script = format!("mkdir -p /www; echo {name} > /www/name; exec httpd -f -h /www -p 80");
+    let run = [&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", &script]].concat();
+    world.dhow(&run).exits(0);
+}
+
+/// What a published port answers; `None` if nobody does.
+fn ask(address: &str) -> Option<String> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
+    stream.write_all(b"GET /name HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.lines().last().map(str::to_owned)
+}
+
+fn answers(address: &str, name: &str) {
+    eventually(&format!("{name} answers at {address}"), || ask(address).as_deref() == Some(name));
+}
+
+/// What a server answers to a container in some network.
+fn fetch(world: &World, network: &str, url: &str) -> Option<String> {
+    let run = ["run", "--rm", "--network", network, "busybox", "wget", "-q", "-T", "5", "-O", "-", url];
+    let outcome = world.dhow(&run);
+    (outcome.code() == 0).then(|| outcome.stdout().trim().to_owned())
+}
+
+fn address(world: &World, container: &str, network: &str) -> String {
+    world.inspect(container, &format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}"))
+}
+
+#[test]
+fn the_default_network_reaches_out_and_is_reached_by_published_ports_only() {
+    let world = busybox();
+    serve(&world, "web", &["-p", "8080:80", "-p", "127.0.0.1::80"]);
+    answers("127.0.0.1:8080", "web");
+    let gateway = world.inspect("web", "{{(index .NetworkSettings.Networks \"bridge\").Gateway}}");
+    answers(&format!("{gateway}:8080"), "web");
+    let ports = world.dhow(&["port", "web"]).ok();
+    let local =
+        ports.lines().find_map(|line| line.strip_prefix("80/tcp -> 127.0.0.1:")).expect("a port of the loopback");
+    answers(&format!("127.0.0.1:{local}"), "web");
+    assert_eq!(ask(&format!("{gateway}:{local}")), None, "published on the loopback only");
+    let web = address(&world, "web", "bridge");
+    assert_eq!(fetch(&world, "bridge", &format!("http://{web}/name")).as_deref(), Some("web"));
+    assert_eq!(fetch(&world, "bridge", &format!("http://{gateway}:8080/name")).as_deref(), Some("web"));
+    let hosts = world.dhow(&["exec", "web", "cat", "/etc/hosts"]).ok();
+    assert!(hosts.lines().any(|line| line.starts_with(&format!("{web}\t"))), "{hosts}");
+    let late = world.dhow(&["run", "--name", "late", "-p", "8080:80", "busybox", "true"]);
+    late.exits(125);
+    assert!(late.stderr().contains("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{}", late.stderr());
+    world.dhow(&["stop", "--time", "1", "web"]).exits(0);
+    assert_eq!(ask("127.0.0.1:8080"), None, "closed with the container");
+    world.dhow(&["start", "late"]).exits(0);
+}
+
+#[test]
+fn names_are_found_in_a_network_that_somebody_made() {
+    let world = busybox();
+    for network in ["front", "back"] {
+        world.docker(&["network", "create", network]).exits(0);
+    }
+    serve(&world, "web", &["--network", "front"]);
+    serve(&world, "db", &["--network", "back"]);
+    eventually("web answers", || fetch(&world, "front", "http://web/name").as_deref() == Some("web"));
+    assert_eq!(fetch(&world, "back", "http://web/name"), None, "a name of another network");
+    let web = address(&world, "web", "front");
+    assert_eq!(fetch(&world, "back", &format!("http://{web}/name")), None, "and an address of it");
+    assert_eq!(
+        world.dhow(&["exec", "web", "cat", "/etc/resolv.conf"]).ok().lines().next(),
+        Some("nameserver 127.0.0.11")
+    );
+    world.docker(&["network", "connect", "--alias", "store", "front", "db"]).exits(0);
+    eventually("db answers", || fetch(&world, "front", "http://store/name").as_deref() == Some("db"));
+    world.docker(&["network", "disconnect", "front", "db"]).exits(0);
+    assert_eq!(fetch(&world, "front", "http://store/name"), None);
+    world.dhow(&["kill", "web"]).exits(0);
+    eventually("the dead have no name", || fetch(&world, "front", "http://web/name").is_none());
+    world.dhow(&["rm", "--force", "web", "db"]).exits(0);
+    for network in ["front", "back"] {
+        world.docker(&["network", "rm", network]).exits(0);
+    }
+}
+
+#[test]
+fn an_engine_that_is_killed_closes_nothing_and_the_next_one_knows_everything() {
+    let mut world = busybox();
+    world.docker(&["network", "create", "front"]).exits(0);
+    serve(&world, "web", &["--network", "front", "-p", "8080:80"]);
+    answers("127.0.0.1:8080", "web");
+    world.crash_engine();
+    answers("127.0.0.1:8080", "web");
+    world.start_engine();
+    answers("127.0.0.1:8080", "web");
+    eventually("web answers", || fetch(&world, "front", "http://web/name").as_deref() == Some("web"));
+    let second = world.dhow(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
+    assert!(second.stderr().contains("port is already allocated"), "{}", second.stderr());
+    let mine = address(&world, "web", "front");
+    let other = world.dhow(&["run", "--rm", "--network", "front", "busybox", "hostname", "-i"]).ok();
+    assert_ne!(mine, other.trim(), "an address is had by one");
+    world.dhow(&["rm", "--force", "web"]).exits(0);
+    world.docker(&["network", "rm", "front"]).exits(0);
+    assert_eq!(ask("127.0.0.1:8080"), None);
+}
+
+#[test]
+fn starts_that_are_cut_off_leave_no_port_and_no_link() {
+    let mut world = busybox();
+    for round in 0..6_u64 {
+        let name = format!("cut{round}");
+        let run = ["run", "-d", "--name", &name, "-p", "8080:80", "busybox", "sleep", "1000"];
+        let mut client =
+            world.command(&run).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+        std::thread::sleep(Duration::from_millis(round * 7));
+        world.crash_engine();
+        drop(client.as_mut().map(std::process::Child::wait));
+        world.start_engine();
+        world.dhow(&["rm", "--force", &name]);
+        world.dhow(&["run", "--rm", "-p", "8080:80", "busybox", "true"]).exits(0);
+    }
+}
