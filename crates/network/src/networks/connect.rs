@@ -221,7 +221,7 @@ impl Networks {
     }
 
     pub(super) fn release(&self, container: &str, held: Held) {
-        let Held { sandbox, connection, reservations, resolver } = held;
+        let Held { sandbox, connection, reservations, resolver, .. } = held;
         for attachment in &connection.attachments {
             self.directory.remove(&attachment.endpoint.network, container, &attachment.addresses());
         }
