@@ -32,6 +32,10 @@ mod login;
 mod logout;
 mod logs;
 mod manifest;
+mod network_connect;
+mod network_create;
+mod network_ls;
+mod network_rm;
 mod new;
 mod pause;
 mod port;
@@ -78,6 +82,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("context", "Manage contexts: engines with names"),
     ("image", "Manage images"),
     ("manifest", "Manage manifests and lists of manifests"),
+    ("network", "Manage networks"),
     ("system", "Manage the engine"),
     ("volume", "Manage volumes"),
 ];
@@ -132,6 +137,13 @@ pub(crate) static ALL: &[&Command] = &[
     &context_show::SHOW,
     &context_update::UPDATE,
     &context_use::USE,
+    &network_connect::CONNECT,
+    &network_create::CREATE,
+    &network_connect::DISCONNECT,
+    &inspect::NETWORK_INSPECT,
+    &network_ls::LS,
+    &prune::NETWORK_PRUNE,
+    &network_rm::RM,
     &completion::COMPLETION,
     &login::LOGIN,
     &logout::LOGOUT,

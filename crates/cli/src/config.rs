@@ -28,6 +28,7 @@ struct File {
     ps_format: Option<String>,
     images_format: Option<String>,
     volumes_format: Option<String>,
+    networks_format: Option<String>,
     stats_format: Option<String>,
     prune_filters: Vec<String>,
     proxies: BTreeMap<String, Proxy>,
@@ -132,6 +133,10 @@ impl Config {
 
     pub(crate) fn volumes_format(&self) -> Option<&str> {
         self.file.volumes_format.as_deref().filter(|format| !format.is_empty())
+    }
+
+    pub(crate) fn networks_format(&self) -> Option<&str> {
+        self.file.networks_format.as_deref().filter(|format| !format.is_empty())
     }
 
     pub(crate) fn stats_format(&self) -> Option<&str> {

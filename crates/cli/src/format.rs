@@ -13,7 +13,7 @@ mod template;
 pub(crate) use ago::since_then;
 use json::quote;
 pub(crate) use json::{compact, indent, indent_by};
-pub(crate) use moment::{local, local_nanos, parse_duration, rfc3339, spelled, timestamp};
+pub(crate) use moment::{go_time, local, local_nanos, parse_duration, rfc3339, spelled, timestamp};
 use number::general;
 pub(crate) use rows::{Column, Format, Row, json as row_json, show};
 pub(crate) use size::{binary, decimal, decimal_3, parse_bytes};

@@ -17,6 +17,7 @@ mod security;
 mod table;
 mod volume;
 
+pub(crate) use endpoint::check_link;
 pub(crate) use environment::{check_variable, open_failed, variables};
 pub(crate) use label::{check as check_label, pair};
 pub(crate) use port::in_order;

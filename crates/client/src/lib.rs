@@ -33,6 +33,7 @@ mod hijack;
 mod host;
 mod images;
 mod names;
+mod networks;
 mod path;
 mod prune;
 mod ssh;

@@ -1,4 +1,4 @@
-//! `inspect`, `container inspect`, `image inspect`, `volume inspect`.
+//! `inspect`, `container inspect`, `image inspect`, `network inspect`, `volume inspect`.
 
 use dhow_client::Client;
 use dhow_errdefs::{Class, Error, Result};
@@ -39,6 +39,16 @@ pub(super) static IMAGE_INSPECT: Command = Command {
     arguments: Arguments::AtLeast(1),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags, "image", flags.text("platform"))),
+};
+
+pub(super) static NETWORK_INSPECT: Command = Command {
+    names: &["network inspect"],
+    usage: "[OPTIONS] NETWORK [NETWORK...]",
+    summary: "Show everything about networks",
+    flags: &[&[FORMAT, SIZE.hidden(), Flag::bool("verbose", "Show tasks and services too (clusters)").short(b'v')]],
+    arguments: Arguments::AtLeast(1),
+    interspersed: true,
+    run: |session, flags| Box::pin(run(session, flags, "network")),
 };
 
 pub(super) static VOLUME_INSPECT: Command = Command {

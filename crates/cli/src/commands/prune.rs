@@ -1,4 +1,4 @@
-//! `container prune`, `image prune`, `volume prune` and `system prune`.
+//! `container prune`, `image prune`, `network prune`, `volume prune` and `system prune`.
 
 use std::io::BufRead;
 
@@ -52,6 +52,16 @@ pub(super) static VOLUME_PRUNE: Command = Command {
     arguments: Arguments::None,
     interspersed: true,
     run: |session, flags| Box::pin(volumes(session, flags)),
+};
+
+pub(super) static NETWORK_PRUNE: Command = Command {
+    names: &["network prune"],
+    usage: "[OPTIONS]",
+    summary: "Remove networks that nobody uses",
+    flags: &[&[prune_filter("Only what matches (such as 'until=<time>')"), FORCE]],
+    arguments: Arguments::None,
+    interspersed: true,
+    run: |session, flags| Box::pin(networks(session, flags)),
 };
 
 pub(super) static SYSTEM_PRUNE: Command = Command {
@@ -169,6 +179,13 @@ async fn images(session: &Session, flags: &Parsed) -> Outcome {
     Ok(0)
 }
 
+async fn networks(session: &Session, flags: &Parsed) -> Outcome {
+    let warning = "WARNING! This will remove all custom networks not used by at least one container.";
+    confirm(flags, "network prune", warning)?;
+    prune_networks(session.client().await?, &wanted(session, flags)).await?.tell()?;
+    Ok(0)
+}
+
 async fn everything(session: &Session, flags: &Parsed) -> Outcome {
     let (all, volumes, filters) = (flags.on("all"), flags.on("volumes"), wanted(session, flags));
     if volumes && filters.contains_key("until") {
@@ -224,10 +241,7 @@ impl Kind {
     async fn prune(self, client: &Client, all: bool, filters: &Filters) -> Result<Removed> {
         let pruned = match self {
             Self::Containers => prune_containers(client, filters).await,
-            Self::Networks => client
-                .network_prune(filters)
-                .await
-                .map(|pruned| Removed::new("Deleted Networks", pruned.networks_deleted.unwrap_or_default(), 0)),
+            Self::Networks => prune_networks(client, filters).await,
             Self::Volumes => prune_volumes(client, filters).await,
             Self::Images => prune_images(client, all, filters).await,
             Self::Builds => client.build_prune(all, filters).await.map(|pruned| {
@@ -251,6 +265,11 @@ async fn prune_containers(client: &Client, filters: &Filters) -> Result<Removed>
 async fn prune_volumes(client: &Client, filters: &Filters) -> Result<Removed> {
     let pruned = client.volume_prune(filters).await?;
     Ok(Removed::new("Deleted Volumes", pruned.volumes_deleted.unwrap_or_default(), pruned.space_reclaimed))
+}
+
+async fn prune_networks(client: &Client, filters: &Filters) -> Result<Removed> {
+    let pruned = client.network_prune(filters).await?;
+    Ok(Removed::new("Deleted Networks", pruned.networks_deleted.unwrap_or_default(), 0))
 }
 
 async fn prune_images(client: &Client, all: bool, filters: &Filters) -> Result<Removed> {

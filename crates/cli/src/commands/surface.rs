@@ -39,6 +39,17 @@ const FLAGS: &[(&str, &str)] = &[
         "availability driver group label limit-bytes opt required-bytes scope secret sharing topology-preferred \
          topology-required type",
     ),
+    ("network connect", "alias driver-opt gw-priority ip ip6 link link-local-ip"),
+    (
+        "network create",
+        "attachable aux-address config-from config-only driver gateway ingress internal ip-range ipam-driver ipam-opt ipv4 \
+         ipv6 label opt scope subnet",
+    ),
+    ("network disconnect", "force"),
+    ("network inspect", "format verbose"),
+    ("network ls", "filter format no-trunc quiet"),
+    ("network prune", "filter force"),
+    ("network rm", "force"),
     ("volume inspect", "format"),
     ("volume ls", "cluster filter format quiet"),
     ("volume prune", "all filter force"),

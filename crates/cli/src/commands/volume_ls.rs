@@ -96,7 +96,7 @@ impl Row for Volume<'_> {
 }
 
 /// `v2` before `v10`: numbers in names are compared as such.
-fn natural(one: &str, other: &str) -> Ordering {
+pub(super) fn natural(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one, other);
     loop {
         let (Some(a), Some(b)) = (left.chars().next(), right.chars().next()) else {

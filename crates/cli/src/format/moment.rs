@@ -10,6 +10,17 @@ pub(crate) fn local(seconds: i64) -> String {
     moment.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
 }
 
+/// `2026-11-23 20:52:10.000000001 +0000 UTC`: a time that is written in RFC 3339, as Go prints it; other texts stay as they
+/// are.
+pub(crate) fn go_time(text: &str) -> String {
+    let Ok(moment) = text.parse::<Timestamp>() else { return text.to_owned() };
+    let moment = moment.to_zoned_datetime(TimeZone::UTC);
+    let nanos = moment.subsec_nanosecond();
+    let fraction = format!(".{nanos:09}");
+    let fraction = if nanos == 0 { "" } else { fraction.trim_end_matches('0') };
+    format!("{}{fraction} +0000 UTC", moment.strftime("%Y-%m-%d %H:%M:%S"))
+}
+
 /// `2026-11-23T20:52:10Z`: seconds since 1970 as RFC 3339, local time zone.
 pub(crate) fn rfc3339(seconds: i64) -> String {
     zoned(Timestamp::from_second(seconds).unwrap_or_default(), "%Y-%m-%dT%H:%M:%S")

@@ -120,7 +120,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::checked("kernel-memory", "bytes", limits::check_bytes, "Limit of kernel memory"),
     Flag::list("label", "Put a label on it").short(b'l').check(label::check),
     Flag::list("label-file", "Put the labels of a file on it"),
-    Flag::list("link", "Link to another container"),
+    Flag::list("link", "Link to another container").check(endpoint::check_link),
     Flag::list("link-local-ip", "Link-local addresses"),
     Flag::text("log-driver", "Log driver"),
     Flag::list("log-opt", "Option of the log driver"),

@@ -1,0 +1,37 @@
+//! `/networks`.
+
+use dhow_api::network::{ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, Network};
+use dhow_api::query::{Filters, Query};
+use dhow_errdefs::Result;
+
+use crate::Client;
+use crate::path::segment;
+
+/// Each call fails if the engine cannot be reached, or refuses, with its words.
+#[allow(clippy::missing_errors_doc, reason = "said once for all above")]
+impl Client {
+    /// Makes a network.
+    pub async fn network_create(&self, request: &CreateRequest) -> Result<CreateResponse> {
+        self.post("/networks/create").json(request)?.document().await
+    }
+
+    /// Networks, without who is in them.
+    pub async fn network_list(&self, filters: &Filters) -> Result<Vec<Network>> {
+        self.get("/networks").query(Query::default().with_filters(filters)).document().await
+    }
+
+    /// Removes a network that nobody is in.
+    pub async fn network_remove(&self, name: &str) -> Result<()> {
+        self.delete(format!("/networks/{}", segment(name))).done().await
+    }
+
+    /// Puts a container into a network.
+    pub async fn network_connect(&self, name: &str, request: &ConnectRequest) -> Result<()> {
+        self.post(format!("/networks/{}/connect", segment(name))).json(request)?.done().await
+    }
+
+    /// Takes a container out of a network.
+    pub async fn network_disconnect(&self, name: &str, request: &DisconnectRequest) -> Result<()> {
+        self.post(format!("/networks/{}/disconnect", segment(name))).json(request)?.done().await
+    }
+}
