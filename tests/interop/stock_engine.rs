@@ -46,3 +46,41 @@ fn both_command_lines_print_the_same_of_a_stock_engine() {
         assert_eq!((ours.code(), ours.stdout()), (stock.code(), stock.stdout()), "{args:?}: {ours:?}");
     }
 }
+
+#[test]
+fn networks_of_a_stock_engine() {
+    let engine = StockEngine::start(&[]);
+    let dhow = |args: &[&str]| finish(&mut engine.command(DHOW, args));
+    let flags =
+        ["--subnet", "10.93.0.0/24", "--gateway", "10.93.0.9", "--aux-address", "a=10.93.0.7", "--label", "x=y"];
+    dhow(&[&["network", "create"], &flags[..], &["-o", "com.docker.network.driver.mtu=1400", "back"]].concat())
+        .exits(0);
+    dhow(&["network", "create", "--internal", "--subnet", "10.94.0.0/24", "vault"]).exits(0);
+    let networks = ["--network", "back", "--network-alias", "store", "--ip", "10.93.0.33"];
+    dhow(&[&["run", "-d", "--name", "box"], &networks[..], &["busybox", "sleep", "1000"]].concat()).exits(0);
+    dhow(&["network", "connect", "--alias", "safe", "--ip", "10.94.0.44", "vault", "box"]).exits(0);
+    let template =
+        "{{range $name, $it := .NetworkSettings.Networks}}{{$name}} {{$it.IPAddress}} {{index $it.Aliases 0}} {{end}}";
+    assert_eq!(dhow(&["inspect", "-f", template, "box"]).ok().trim(), "back 10.93.0.33 store vault 10.94.0.44 safe");
+    for args in [
+        &["network", "ls"][..],
+        &["network", "ls", "--no-trunc", "--filter", "label=x", "--format", "json"],
+        &["network", "ls", "--format", "{{.ID}} {{.CreatedAt}} {{.Labels}}"],
+        &["network", "inspect", "back", "vault"],
+        &["network", "inspect", "-f", "{{json .IPAM}}", "back"],
+        &["network", "inspect", "nothing"],
+        &["network", "rm", "nothing"],
+        &["network", "rm", "back"],
+        &["network", "create", "back"],
+        &["network", "connect", "back", "nobody"],
+        &["port", "box"],
+    ] {
+        let print = |program: &str| -> Outcome { finish(&mut engine.command(program, args)) };
+        let (ours, stock) = (print(DHOW), print("docker"));
+        assert_eq!((ours.code(), ours.stdout()), (stock.code(), stock.stdout()), "{args:?}: {ours:?}");
+    }
+    dhow(&["network", "disconnect", "vault", "box"]).exits(0);
+    assert_eq!(dhow(&["network", "prune", "-f"]).ok(), "Deleted Networks:\nvault");
+    dhow(&["rm", "-f", "box"]).exits(0);
+    assert_eq!(dhow(&["network", "rm", "back"]).ok(), "back");
+}

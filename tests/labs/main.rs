@@ -77,6 +77,7 @@ labs! {
     exploring_registries => "exploring-registries.md",
     first_container => "first-container.md",
     monitoring => "monitoring.md",
+    networks => "networks.md",
     private_registries => "private-registries.md",
     volumes => "volumes.md",
     working_with_containers => "working-with-containers.md",

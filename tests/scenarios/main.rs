@@ -19,6 +19,7 @@ mod limits;
 mod logs;
 mod mistakes;
 mod mounts;
+mod network_commands;
 mod networks;
 mod on_demand;
 mod parallel;

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::create::command;
 use crate::launch::{EtcFiles, Sharing};
 use crate::networks::{is_user_defined, names};
+use crate::spec::ContainerSpec;
 use crate::{Details, Joined, LogLosses};
 
 impl Core {
@@ -36,7 +37,7 @@ impl Core {
             args: words.collect(),
             state: view.state(),
             image_id: container.image.map(|image| image.to_string()).unwrap_or_default(),
-            spec: Arc::clone(spec),
+            spec: self.shown_spec(&view),
             mounts: Arc::clone(&view.points),
             exec_ids: self.execs.of_container(&container.id),
             restart_count: view.condition.restart_count,
@@ -52,6 +53,15 @@ impl Core {
             networks: self.joined(container, &view),
             published: view.condition.attached.as_ref().map(|it| it.published.clone()).unwrap_or_default(),
         })
+    }
+
+    /// The specification with links in words.
+    fn shown_spec(&self, view: &View) -> Arc<ContainerSpec> {
+        let mut spec = Arc::clone(&view.spec);
+        if let Some(links) = self.shown_links(view) {
+            Arc::make_mut(&mut spec).host.links = Some(links);
+        }
+        spec
     }
 
     /// Its place in each network.

@@ -17,7 +17,7 @@ use dhow_store::Overlay;
 use crate::container::{Container, View};
 use crate::core::Core;
 use crate::create::{Mount, command};
-use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration};
+use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration, merge_environment};
 use crate::spec::ContainerSpec;
 
 pub(crate) use etc::{files as etc_files, name_servers, renew as renew_names};
@@ -60,6 +60,11 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             cgroup: cgroup.as_deref().unwrap_or_default(),
         },
     )?;
+    if let Some(process) = &mut config.process
+        && spec.host.links.is_some()
+    {
+        process.env = merge_environment(core.link_environment(view)?, &process.env);
+    }
     if spec.host.init == Some(true) {
         with_init(&mut config, core.host.binary.clone());
     }

@@ -11,7 +11,7 @@ use super::{Mount, Source, container_name, plan_mounts, random_id, validate, wit
 use crate::container::{Body, Condition, Container, Owner, View, record};
 use crate::core::Core;
 use crate::launch::Sharing;
-use crate::networks::normalise;
+use crate::networks::{normalise, resolve_links};
 use crate::rootfs::Root;
 use crate::spec::ContainerSpec;
 use crate::{CreateRequest, Created, names, volumes};
@@ -102,6 +102,8 @@ impl Core {
                 *mode = format!("container:{}", peer.id);
             }
         }
+        resolve_links(self, spec)?;
+        let host = &spec.host;
         if host.network_mode == "host" && host.uts_mode != "host" && spec.hostname.is_empty() {
             spec.hostname = host_name();
         }

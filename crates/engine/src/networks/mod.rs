@@ -10,6 +10,7 @@ mod create;
 mod facts;
 mod filter;
 mod front;
+mod links;
 mod membership;
 mod prune;
 mod remove;
@@ -21,5 +22,6 @@ pub use view::{Member, NetworkView};
 
 pub(crate) use attach::kernel;
 pub(crate) use connect::{may_connect, may_disconnect};
+pub(crate) use links::resolve as resolve_links;
 pub(crate) use membership::{is_user_defined, main_network, names, normalise, ports};
 pub(crate) use table::Networks;

@@ -29,6 +29,7 @@ pub(crate) struct World {
 impl World {
     /// An engine that has the image `busybox`.
     pub(crate) fn new() -> Self {
+        dhow_testkit::isolate();
         let folder = tempfile::Builder::new().prefix("dhow-engine-").tempdir().unwrap();
         let (runtime, engine) = open(&folder);
         let options = ImportOptions {

@@ -33,6 +33,7 @@ pub(crate) struct World {
 impl World {
     /// An engine without images.
     pub(crate) fn empty() -> Self {
+        dhow_testkit::isolate();
         let folder = tempfile::Builder::new().prefix("dhow-door-").tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let engine = runtime.block_on(Engine::open(config(&folder))).unwrap();

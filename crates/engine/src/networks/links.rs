@@ -1,0 +1,161 @@
+//! Links: other containers of the default network, under a name of one's own, with what they say about themselves.
+//!
+//! In networks that somebody made there are names, and links are only further ones.
+
+use std::sync::Arc;
+
+use dhow_errdefs::{Class, Error, Result};
+use dhow_network::model::{DEFAULT, Port};
+
+use super::membership::is_user_defined;
+use crate::container::{Container, View};
+use crate::core::Core;
+use crate::spec::ContainerSpec;
+
+/// A link: the other container, by name or id, and what it is called here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkText<'a> {
+    pub target: &'a str,
+    pub alias: &'a str,
+}
+
+impl<'a> LinkText<'a> {
+    /// `container[:alias]`, or `/container:/own/alias` as `inspect` shows it.
+    pub(crate) fn parse(text: &'a str) -> Result<Self> {
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts[..] {
+            [""] => Err(Error::invalid("empty string specified for links")),
+            [target] => Ok(Self { target, alias: target }),
+            [target, alias] => match target.strip_prefix('/') {
+                Some(target) => Ok(Self { target, alias: alias.rsplit('/').next().unwrap_or(alias) }),
+                None => Ok(Self { target, alias }),
+            },
+            _ => Err(Error::invalid(format!("bad format for links: {text}"))),
+        }
+    }
+}
+
+/// Makes a container's links say whom they mean, by ids: names change.
+pub(crate) fn resolve(core: &Core, spec: &mut ContainerSpec) -> Result<()> {
+    if super::main_network(&spec.host.network_mode).is_none_or(is_user_defined) {
+        return Ok(());
+    }
+    for text in spec.host.links.iter_mut().flatten() {
+        let LinkText { target, alias } = LinkText::parse(text)?;
+        let peer = core.containers().find(target).map_err(|error| match error.class() {
+            Class::NotFound => {
+                error.context(format!("could not get container for {target}")).with_class(Class::InvalidArgument)
+            }
+            _ => error,
+        })?;
+        if peer.view().spec.host.network_mode == "host" {
+            let text = "conflicting options: host type networking can't be used with links. This would result in undefined \
+                        behavior";
+            return Err(Error::invalid(text));
+        }
+        let alias = if alias == target { peer.view().name.clone() } else { alias.to_owned() };
+        *text = format!("{}:{alias}", peer.id);
+    }
+    Ok(())
+}
+
+impl Core {
+    /// The links of a container as `inspect` shows them: `/container:/own/alias`. What is gone is left out.
+    pub(crate) fn shown_links(&self, view: &View) -> Option<Vec<String>> {
+        let links = view.spec.host.links.as_ref()?;
+        let shown = links.iter().filter_map(|text| {
+            let LinkText { target, alias } = LinkText::parse(text).ok()?;
+            let peer = self.containers().find(target).ok()?;
+            Some(format!("/{}:/{}/{alias}", peer.view().name, view.name))
+        });
+        Some(shown.collect())
+    }
+
+    /// What a container is told about those that it is linked to.
+    ///
+    /// # Errors
+    /// If one of them does not run.
+    pub(crate) fn link_environment(&self, view: &View) -> Result<Vec<String>> {
+        let mut variables = Vec::new();
+        if !view.spec.networking.contains_key(DEFAULT) {
+            return Ok(variables);
+        }
+        for text in view.spec.host.links.iter().flatten() {
+            let LinkText { target, alias } = LinkText::parse(text)?;
+            let peer = self.containers().find(target)?;
+            variables.extend(told(&peer, alias, &view.name)?);
+        }
+        Ok(variables)
+    }
+}
+
+fn told(peer: &Arc<Container>, alias: &str, own: &str) -> Result<Vec<String>> {
+    let view = peer.view();
+    if !view.condition.state.is_alive() {
+        let text = format!("Cannot link to a non running container: /{} AS /{own}/{alias}", view.name);
+        return Err(Error::conflict(text));
+    }
+    let attached = view.condition.attached.as_ref();
+    let address = attached.and_then(|attached| attached.endpoints.get(DEFAULT)?.ipv4);
+    let Some((address, _)) = address else {
+        return Err(Error::conflict(format!("container {} not attached to default bridge network", peer.id)));
+    };
+    let ports: Vec<Port> = view.spec.exposed_ports.iter().filter_map(|port| port.parse().ok()).collect();
+    Ok(variables(&address.to_string(), (alias, own), &view.spec.env, ports))
+}
+
+/// Docker's variables: `DB_PORT=tcp://10.0.0.2:5432`, `DB_PORT_5432_TCP_ADDR=…`, `DB_NAME=/own/db`, `DB_ENV_X=…`.
+fn variables(address: &str, (alias, own): (&str, &str), env: &[String], mut ports: Vec<Port>) -> Vec<String> {
+    let prefix = alias.replace('-', "_").to_uppercase();
+    let mut variables = Vec::new();
+    ports.sort_unstable();
+    let place = |port: &Port| format!("{}://{address}:{}", port.protocol, port.number);
+    variables.extend(ports.first().map(|port| format!("{prefix}_PORT={}", place(port))));
+    for port in &ports {
+        let name = format!("{prefix}_PORT_{}_{}", port.number, port.protocol.as_str().to_uppercase());
+        variables.push(format!("{name}={}", place(port)));
+        variables.push(format!("{name}_ADDR={address}"));
+        variables.push(format!("{name}_PORT={}", port.number));
+        variables.push(format!("{name}_PROTO={}", port.protocol));
+    }
+    variables.push(format!("{prefix}_NAME=/{own}/{alias}"));
+    let own_variable = |variable: &&String| !variable.starts_with("HOME=") && !variable.starts_with("PATH=");
+    variables.extend(env.iter().filter(own_variable).map(|variable| format!("{prefix}_ENV_{variable}")));
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_notations() {
+        let parsed = |text| LinkText::parse(text).map(|link| (link.target, link.alias));
+        assert_eq!(parsed("db").unwrap(), ("db", "db"));
+        assert_eq!(parsed("db:base").unwrap(), ("db", "base"));
+        assert_eq!(parsed("/db:/web/base").unwrap(), ("db", "base"));
+        assert_eq!(parsed("a:b:c").unwrap_err().to_string(), "bad format for links: a:b:c");
+    }
+
+    #[test]
+    fn variables_are_dockers() {
+        let ports = ["5432/tcp", "53/udp"].map(|port| port.parse().unwrap()).to_vec();
+        let env = ["PATH=/bin".to_owned(), "MODE=fast".to_owned()];
+        assert_eq!(
+            variables("10.0.0.2", ("my-db", "web"), &env, ports),
+            [
+                "MY_DB_PORT=udp://10.0.0.2:53",
+                "MY_DB_PORT_53_UDP=udp://10.0.0.2:53",
+                "MY_DB_PORT_53_UDP_ADDR=10.0.0.2",
+                "MY_DB_PORT_53_UDP_PORT=53",
+                "MY_DB_PORT_53_UDP_PROTO=udp",
+                "MY_DB_PORT_5432_TCP=tcp://10.0.0.2:5432",
+                "MY_DB_PORT_5432_TCP_ADDR=10.0.0.2",
+                "MY_DB_PORT_5432_TCP_PORT=5432",
+                "MY_DB_PORT_5432_TCP_PROTO=tcp",
+                "MY_DB_NAME=/web/my-db",
+                "MY_DB_ENV_MODE=fast",
+            ]
+        );
+    }
+}
