@@ -11,7 +11,7 @@ use crate::busybox;
 
 /// A server in a container that says its name.
 fn serve(world: &World, name: &str, flags: &[&str]) {
-    let script = format!("mkdir -p /www; echo {name} > /www/name; exec httpd -f -h /www -p 80");
+    let script = format!("mkdir -p /www; echo {name} > /www/name; exec busybox httpd -f -h /www -p 80");
     let run = [&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", &script]].concat();
     world.dhow(&run).exits(0);
 }
@@ -32,7 +32,7 @@ fn answers(address: &str, name: &str) {
 
 /// What a server answers to a container in some network.
 fn fetch(world: &World, network: &str, url: &str) -> Option<String> {
-    let run = ["run", "--rm", "--network", network, "busybox", "wget", "-q", "-T", "5", "-O", "-", url];
+    let run = ["run", "--rm", "--network", network, "busybox", "timeout", "5", "busybox", "wget", "-q", "-O", "-", url];
     let outcome = world.dhow(&run);
     (outcome.code() == 0).then(|| outcome.stdout().trim().to_owned())
 }
