@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::DHOW;
 
 fn client(folder: &Path, args: &[&str]) -> Command {
+    dhow_testkit::isolate();
     let mut command = Command::new(dhow_testkit::binary(DHOW.as_ref()));
     command.args(args).env("DHOW_DATA_ROOT", folder.join("data")).env("DHOW_EXEC_ROOT", folder.join("exec"));
     command.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT").env("HOME", folder);

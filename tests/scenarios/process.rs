@@ -79,8 +79,9 @@ fn host_name_and_its_files() {
 #[test]
 fn namespaces_are_own_shared_or_the_hosts() {
     let world = busybox();
-    let link =
-        |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).expect("a namespace").display().to_string();
+    let link = |kind: &str| {
+        std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).expect("a namespace").display().to_string()
+    };
     let inside = |flag: &[&str], kind: &str| {
         let path = format!("/proc/self/ns/{kind}");
         world.dhow(&[&["run", "--rm"], flag, &["busybox", "readlink", &path]].concat()).ok()

@@ -5,6 +5,23 @@ use std::process::Command;
 
 use rustix::thread::ThreadNameSpaceType;
 
+thread_local! {
+    static DONE: Cell<bool> = const { Cell::new(false) };
+    static WORLDS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A world of this test's begins.
+pub(crate) fn enter() {
+    isolate();
+    WORLDS.set(WORLDS.get() + 1);
+}
+
+/// A world of this test's ends. Tells whether it was the last one: then nothing may be left in the test's network.
+pub(crate) fn leave() -> bool {
+    WORLDS.set(WORLDS.get().saturating_sub(1));
+    WORLDS.get() == 0
+}
+
 /// Moves the calling test into a network namespace of its own, once: with everything that it starts from now on, be it a
 /// thread or a program. So engines make their bridges where nobody else is, servers of the test are where its engine can
 /// reach them, and the host's network is left alone.
@@ -15,9 +32,6 @@ use rustix::thread::ThreadNameSpaceType;
 /// # Panics
 /// Without the right to do so.
 pub fn isolate() {
-    thread_local! {
-        static DONE: Cell<bool> = const { Cell::new(false) };
-    }
     if DONE.replace(true) {
         return;
     }

@@ -9,11 +9,11 @@ pub(crate) fn find(root: &Path, cgroup_parent: &str) -> Vec<String> {
     let mut below = Vec::new();
     cgroups(Path::new("/sys/fs/cgroup"), cgroup_parent, 0, &mut below);
     let below = below.iter().map(|path| format!("cgroup {}", path.display()));
-    shims.chain(mounts(root)).chain(below).chain(links()).collect()
+    shims.chain(mounts(root)).chain(below).collect()
 }
 
 /// Ends of links to containers in the test's own network namespace.
-fn links() -> Vec<String> {
+pub(crate) fn links() -> Vec<String> {
     let table = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     let names = table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
     names.filter(|name| name.starts_with("veth")).map(|name| format!("link {name}")).collect()

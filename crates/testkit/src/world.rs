@@ -42,7 +42,7 @@ impl World {
     /// The same, with further flags for `dhow daemon`.
     #[must_use]
     pub fn with_flags(binary: impl AsRef<Path>, flags: &[&str]) -> Self {
-        crate::isolate();
+        crate::isolation::enter();
         let folder = tempfile::Builder::new().prefix("dhow-").tempdir().expect("a temporary folder");
         let binary = crate::binary(binary.as_ref());
         let mut engine = Engine::new(&binary, folder.path(), flags);
@@ -259,7 +259,11 @@ impl World {
         self.engine.end(Signal::TERM);
         self.disk = None;
         let (root, parent) = (self.path().to_owned(), self.engine.cgroup_parent().to_owned());
-        eventually_none("everything of this world is gone", || leftovers::find(&root, &parent));
+        let last = crate::isolation::leave();
+        eventually_none("everything of this world is gone", || {
+            let links = if last { leftovers::links() } else { Vec::new() };
+            [leftovers::find(&root, &parent), links].concat()
+        });
     }
 }
 
@@ -273,6 +277,7 @@ impl Drop for World {
             self.engine.end(Signal::TERM);
             // Looking for leftovers takes the empty parent cgroup away.
             leftovers::find(self.path(), self.engine.cgroup_parent());
+            crate::isolation::leave();
             return;
         }
         self.remove_everything();

@@ -161,6 +161,7 @@ impl Core {
     /// Takes all places of a container away, also those of a start that did not come to its end. Blocks.
     pub(crate) fn leave_networks(&self, container: &str) {
         self.kernel.disconnect(container);
+        facts::forget(&self.run_dir(container));
         self.networks.leave_all(container);
     }
 

@@ -40,6 +40,13 @@ pub(super) fn recall(run_dir: &Path) -> Option<Connection> {
     }
 }
 
+/// Forgets it. The folder is the shim's, unless that had no time to come.
+pub(super) fn forget(run_dir: &Path) {
+    if fs::remove_file(run_dir.join("network.json")).is_ok() {
+        let _ = fs::remove_dir(run_dir);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +61,7 @@ mod tests {
         assert_eq!(recall(&dir), Some(connection));
         fs::write(dir.join("network.json"), "{\"format\":2,\"connection\":{}}").unwrap();
         assert_eq!(recall(&dir), None);
+        forget(&dir);
+        assert!(!dir.exists());
     }
 }

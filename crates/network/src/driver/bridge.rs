@@ -35,9 +35,9 @@ impl Bridges {
     /// Makes the bridge of a network true, with its addresses and its guard, whatever of it is there.
     pub(crate) fn raise(&self, network: &Network, firewall: &Firewall) -> Result<Raised> {
         let options = BridgeOptions::parse(&network.spec.options)?;
-        let name = bridge_name(network, &options, &self.default_name);
         let links = Links::open()?;
-        let link = self.find_or_make(&links, network, &options, &name)?;
+        let link = self.find_or_make(&links, network, &options)?;
+        let name = link.name.clone();
         let addresses = gateways(network, &options);
         let present = links.addresses()?;
         links.set(|settings| {
@@ -61,22 +61,31 @@ impl Bridges {
         Ok(Raised { name, index: link.index, options })
     }
 
-    fn find_or_make(&self, links: &Links, network: &Network, options: &BridgeOptions, name: &str) -> Result<Link> {
-        let alias = self.alias(network);
-        match links.named(name) {
-            // A bridge that somebody has prepared and named is used, and stays.
-            Ok(link) if link.alias == alias || options.name.is_some() && link.alias.is_empty() => return Ok(link),
-            Ok(link) => {
-                let owner = if link.alias.is_empty() { "somebody" } else { link.alias.as_str() };
-                return Err(Error::conflict(format!("the host's link {name} belongs to {owner}"))
-                    .with_hint("give the engine another bridge with --bridge, or remove that link"));
-            }
-            Err(error) if error.class() == Class::NotFound => {}
-            Err(error) => return Err(error),
+    fn find_or_make(&self, links: &Links, network: &Network, options: &BridgeOptions) -> Result<Link> {
+        if let Some(link) = self.find(links, network)? {
+            return Ok(link);
         }
+        let names = names(network, options, &self.default_name);
+        let mut taken = None;
+        for name in &names {
+            match links.named(name) {
+                // A bridge that somebody has prepared and named is used, and stays.
+                Ok(link) if options.name.is_some() && link.alias.is_empty() => return Ok(link),
+                Ok(link) => taken = Some(link),
+                Err(error) if error.class() == Class::NotFound => return self.make(links, network, options, name),
+                Err(error) => return Err(error),
+            }
+        }
+        let taken = taken.ok_or_else(|| Error::internal("a bridge without a name"))?;
+        let owner = if taken.alias.is_empty() { "somebody else" } else { taken.alias.as_str() };
+        Err(Error::conflict(format!("the host's link {} belongs to {owner}", taken.name))
+            .with_hint("remove that link, or give the bridge another name"))
+    }
+
+    fn make(&self, links: &Links, network: &Network, options: &BridgeOptions, name: &str) -> Result<Link> {
         links.make_bridge(&Bridge {
             name,
-            alias: &alias,
+            alias: &self.alias(network),
             mac: random_mac(),
             mtu: options.mtu,
             ipv6: network.spec.ipv6,
@@ -84,23 +93,26 @@ impl Bridges {
         links.named(name)
     }
 
+    /// The bridge of a network, if we have made it.
+    fn find(&self, links: &Links, network: &Network) -> Result<Option<Link>> {
+        let alias = self.alias(network);
+        Ok(links.all()?.into_iter().find(|link| link.alias == alias))
+    }
+
     /// Whether the bridge of a network is there, as one of ours.
     pub(crate) fn is_there(&self, network: &Network) -> Result<bool> {
-        let alias = self.alias(network);
-        Ok(Links::open()?.all()?.iter().any(|link| link.alias == alias))
+        Ok(self.find(&Links::open()?, network)?.is_some())
     }
 
     /// Removes the bridge of a network, unless somebody else has made it.
     pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> Result<()> {
         let options = BridgeOptions::parse(&network.spec.options)?;
-        let name = bridge_name(network, &options, &self.default_name);
         let links = Links::open()?;
-        let removed = match links.named(&name) {
-            Ok(link) if link.alias == self.alias(network) => links.remove(link.index),
-            Err(error) if error.class() != Class::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        firewall.remove_zone(&name).and(removed)
+        let ours = self.find(&links, network)?;
+        let named = names(network, &options, &self.default_name);
+        let name = ours.as_ref().map(|link| &link.name).or(named.first());
+        let removed = ours.as_ref().map_or(Ok(()), |link| links.remove(link.index));
+        name.map_or(Ok(()), |name| firewall.remove_zone(name)).and(removed)
     }
 
     /// Removes bridges of this engine that belong to none of these networks.
@@ -137,12 +149,16 @@ impl Bridges {
     }
 }
 
-/// What the bridge of a network is called.
-fn bridge_name(network: &Network, options: &BridgeOptions, default_name: &str) -> String {
+/// What the bridge of a network may be called. Several engines on a host each have a default network.
+fn names(network: &Network, options: &BridgeOptions, default_name: &str) -> Vec<String> {
     match &options.name {
-        Some(name) => name.clone(),
-        None if network.name() == DEFAULT => default_name.to_owned(),
-        None => format!("br-{}", network.short_id()),
+        Some(name) => vec![name.clone()],
+        None if network.name() == DEFAULT => {
+            let stem = default_name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+            let others = (1..100).map(|number| format!("{stem}{number}")).filter(|name| name != default_name);
+            std::iter::once(default_name.to_owned()).chain(others).collect()
+        }
+        None => vec![format!("br-{}", network.short_id())],
     }
 }
 
