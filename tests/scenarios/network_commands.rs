@@ -256,7 +256,7 @@ fn networks_are_there_after_the_engine_was_started_again() {
     world.dhow(&["network", "create", "--subnet", "10.77.0.0/24", "back"]).exits(0);
     sleeper(&world, "db", &["--network", "back", "--network-alias", "store"]);
     let before = world.dhow(&["network", "inspect", "back"]).ok();
-    world.kill_engine();
+    world.crash_engine();
     world.start_engine();
     assert_eq!(world.dhow(&["network", "inspect", "back"]).ok(), before);
     world.dhow(&["run", "--rm", "--network", "back", "busybox", "ping", "-c", "1", "-W", "5", "store"]).exits(0);
