@@ -232,40 +232,40 @@ fn go_quote(word: &str, text: &mut String) {
     text.push('"');
 }
 
-/// `0.0.0.0:80->80/tcp, 90-92/tcp`: ports in a row are put together.
+/// `90-92/tcp, 0.0.0.0:8080->80/tcp`, in Docker's order: ports in a row that have the same number outside, or none, are put
+/// together; those that have another number come last.
 fn ports(ports: &[Port]) -> String {
     let mut sorted: Vec<&Port> = ports.iter().collect();
     sorted.sort_by_key(|port| (port.private_port, port.ip.clone(), port.public_port, port.kind.clone()));
-    let mut ranges: Vec<(&Port, u16)> = Vec::new();
+    let (mut shown, mut rows, mut moved): (Vec<String>, Vec<(&Port, u16)>, Vec<String>) = Default::default();
     for port in sorted {
-        let follows = ranges.iter_mut().find(|(first, more)| {
-            let next = |start: u16| start.checked_add(*more + 1);
-            let public = if first.public_port == 0 {
-                port.public_port == 0
-            } else {
-                next(first.public_port) == Some(port.public_port)
-            };
-            first.ip == port.ip
-                && first.kind == port.kind
-                && next(first.private_port) == Some(port.private_port)
-                && public
-                && (first.public_port == 0 || first.public_port == first.private_port)
-        });
-        match follows {
-            Some((_, more)) => *more += 1,
-            None => ranges.push((port, 0)),
+        if !port.ip.is_empty() && port.public_port != port.private_port {
+            moved.push(row(port, port.private_port));
+            continue;
+        }
+        match rows.iter_mut().find(|(first, _)| (&first.ip, &first.kind) == (&port.ip, &port.kind)) {
+            Some((_, last)) if last.checked_add(1) == Some(port.private_port) => *last += 1,
+            Some(ended) => {
+                shown.push(row(ended.0, ended.1));
+                *ended = (port, port.private_port);
+            }
+            None => rows.push((port, port.private_port)),
         }
     }
-    ranges.iter().map(|(first, more)| range(first, *more)).collect::<Vec<_>>().join(", ")
+    shown.extend(rows.iter().map(|(first, last)| row(first, *last)));
+    shown.extend(moved);
+    shown.join(", ")
 }
 
-fn range(first: &Port, more: u16) -> String {
+/// Ports in a row, from the first one to the one with that number in the container.
+fn row(first: &Port, last: u16) -> String {
+    let more = last - first.private_port;
     let span = |start: u16| if more == 0 { start.to_string() } else { format!("{start}-{}", start + more) };
     let private = format!("{}/{}", span(first.private_port), first.kind);
-    match (first.public_port, first.ip.contains(':')) {
-        (0, _) => private,
-        (public, true) => format!("[{}]:{}->{private}", first.ip, span(public)),
-        (public, false) => format!("{}:{}->{private}", first.ip, span(public)),
+    match (first.ip.as_str(), first.ip.contains(':')) {
+        ("", _) => private,
+        (ip, true) => format!("[{ip}]:{}->{private}", span(first.public_port)),
+        (ip, false) => format!("{ip}:{}->{private}", span(first.public_port)),
     }
 }
 
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn ports_in_a_row_are_one() {
         let list = [port("0.0.0.0", 80, 8080), port("", 92, 0), port("", 90, 0), port("", 91, 0), port("::", 443, 443)];
-        assert_eq!(ports(&list), "0.0.0.0:8080->80/tcp, 90-92/tcp, [::]:443->443/tcp");
+        assert_eq!(ports(&list), "90-92/tcp, [::]:443->443/tcp, 0.0.0.0:8080->80/tcp");
         assert_eq!(ports(&[port("0.0.0.0", 1, 1), port("0.0.0.0", 2, 2)]), "0.0.0.0:1-2->1-2/tcp");
     }
 }
