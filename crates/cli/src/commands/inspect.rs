@@ -48,7 +48,7 @@ pub(super) static NETWORK_INSPECT: Command = Command {
     flags: &[&[FORMAT, SIZE.hidden(), Flag::bool("verbose", "Show tasks and services too (clusters)").short(b'v')]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
-    run: |session, flags| Box::pin(run(session, flags, "network")),
+    run: |session, flags| Box::pin(run(session, flags, "network", "")),
 };
 
 pub(super) static VOLUME_INSPECT: Command = Command {
