@@ -8,7 +8,6 @@ mod client;
 mod containers;
 mod execs;
 mod images;
-mod networks;
 mod protocol;
 mod streams;
 mod volumes;
@@ -49,17 +48,8 @@ fn main() -> ExitCode {
 }
 
 fn tests() -> impl Iterator<Item = Test> {
-    [
-        protocol::TESTS,
-        images::TESTS,
-        containers::TESTS,
-        networks::TESTS,
-        attach::TESTS,
-        execs::TESTS,
-        streams::TESTS,
-        volumes::TESTS,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+    [protocol::TESTS, images::TESTS, containers::TESTS, attach::TESTS, execs::TESTS, streams::TESTS, volumes::TESTS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
