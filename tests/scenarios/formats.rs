@@ -117,10 +117,12 @@ fn objects() {
     ] {
         same(&world, &["version", "--format", template]);
     }
+    // Not `0s`: what the stock client makes of it has no fraction, and then nothing has happened yet.
+    let until = crate::events::now();
     for template in
         ["{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.ID}}", "json", "{{json .Actor}}", "{{.Foo"]
     {
-        same(&world, &["events", "--since", "1h", "--until", "0s", "--format", template]);
+        same(&world, &["events", "--since", "1h", "--until", &until, "--format", template]);
     }
 }
 

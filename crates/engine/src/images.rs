@@ -9,6 +9,7 @@ use dhow_image::{
 };
 use dhow_oci::{Digest, Reference};
 
+use crate::core::Core;
 use crate::{Engine, EventKind};
 
 impl Engine {
@@ -18,7 +19,7 @@ impl Engine {
     /// As there.
     pub fn tag_image(&self, source: &str, target: &Reference) -> Result<()> {
         let image = self.core.images.tag(source, target)?;
-        self.image_event("tag", &image.id, Some(&target.familiar()));
+        self.core.image_event("tag", &image.id, Some(&target.familiar()));
         Ok(())
     }
 
@@ -54,7 +55,7 @@ impl Engine {
         progress: &(dyn Fn(LoadEvent) + Sync),
     ) -> Result<Vec<Digest>> {
         let loaded = self.core.images.load(archive, options, progress)?;
-        loaded.iter().for_each(|id| self.image_event("load", id, None));
+        loaded.iter().for_each(|id| self.core.image_event("load", id, None));
         Ok(loaded)
     }
 
@@ -65,7 +66,7 @@ impl Engine {
     pub fn save_images(&self, names: &[String], archive: impl Write) -> Result<()> {
         self.core.images.save(names, archive)?;
         let saved = names.iter().filter_map(|name| self.core.images.resolve(name).ok());
-        saved.for_each(|image| self.image_event("save", &image.id, None));
+        saved.for_each(|image| self.core.image_event("save", &image.id, None));
         Ok(())
     }
 
@@ -84,15 +85,15 @@ impl Engine {
     pub fn import_image(&self, archive: impl Read + Send, options: &ImportOptions) -> Result<Digest> {
         let id = self.core.images.import(archive, options)?;
         if let Some(name) = &options.reference {
-            self.image_event("tag", &id, Some(&name.familiar()));
+            self.core.image_event("tag", &id, Some(&name.familiar()));
         }
-        self.image_event("import", &id, None);
+        self.core.image_event("import", &id, None);
         Ok(id)
     }
 
     /// Tells that an image came from, or went to, a registry. Docker tells its name in place of its ID.
     pub(crate) fn transferred(&self, action: &str, id: &Digest, name: &Reference) {
-        let mut attributes = self.image_labels(id);
+        let mut attributes = self.core.image_labels(id);
         attributes.insert("name".to_owned(), name.familiar_name());
         self.core.events.tell(EventKind::Image, action.to_owned(), &name.familiar(), attributes);
     }
@@ -100,24 +101,26 @@ impl Engine {
     fn removed(&self, removed: &[Removed]) {
         for step in removed {
             match step {
-                Removed::Untagged { image, .. } => self.image_event("untag", image, None),
-                Removed::Image(image) => self.image_event("delete", image, None),
+                Removed::Untagged { image, .. } => self.core.image_event("untag", image, None),
+                Removed::Image(image) => self.core.image_event("delete", image, None),
                 Removed::Layer(_) => {}
             }
         }
     }
+}
 
+impl Core {
     /// Something happened to an image. Where no name is told, Docker tells the ID twice.
-    fn image_event(&self, action: &str, id: &Digest, name: Option<&str>) {
+    pub(crate) fn image_event(&self, action: &str, id: &Digest, name: Option<&str>) {
         let mut attributes = self.image_labels(id);
         let text = id.to_string();
         attributes.insert("name".to_owned(), name.unwrap_or(&text).to_owned());
-        self.core.events.tell(EventKind::Image, action.to_owned(), &text, attributes);
+        self.events.tell(EventKind::Image, action.to_owned(), &text, attributes);
     }
 
     /// The labels of an image that is still there.
-    fn image_labels(&self, id: &Digest) -> BTreeMap<String, String> {
-        let config = self.core.images.config(id).ok();
+    pub(crate) fn image_labels(&self, id: &Digest) -> BTreeMap<String, String> {
+        let config = self.images.config(id).ok();
         config.and_then(|config| config.config.labels.clone()).unwrap_or_default()
     }
 }

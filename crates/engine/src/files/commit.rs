@@ -70,6 +70,9 @@ async fn commit(core: Arc<crate::core::Core>, container: Arc<Container>, request
     .await;
     if let Ok(image) = &committed {
         let name = request.reference.map(|name| name.with_default_tag().familiar()).unwrap_or_default();
+        if !name.is_empty() {
+            core.image_event("tag", image, Some(&name));
+        }
         let more = [("comment", request.message), ("imageID", image.to_string()), ("imageRef", name)];
         core.events.container("commit", (&container.id, &view.name), &view.spec, &more);
     }
