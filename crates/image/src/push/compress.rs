@@ -17,8 +17,8 @@ pub enum PushCompression {
     Zstd,
 }
 
-/// Where gzip takes half as long as at its usual level, and makes three percent more.
-const GZIP_LEVEL: u32 = 4;
+/// Half as long as at the usual level (6), for eight percent more bytes of a Debian's programs.
+const GZIP_LEVEL: u32 = 2;
 
 const ZSTD_LEVEL: i32 = 3;
 
