@@ -69,6 +69,19 @@ fn only_what_removes_itself_does_not_wait_for_the_disk() {
 }
 
 #[test]
+fn a_restart_is_no_end_for_what_removes_itself() {
+    let world = busybox();
+    world
+        .dhow(&["run", "-d", "--rm", "--name", "box", "busybox", "sh", "-c", "echo x >> /kept; exec sleep 1000"])
+        .exits(0);
+    eventually("it writes", || world.dhow(&["exec", "box", "cat", "/kept"]).stdout() == "x\n");
+    assert_eq!(world.dhow(&["restart", "-t", "0", "box"]).ok(), "box");
+    eventually("it writes again", || world.dhow(&["exec", "box", "cat", "/kept"]).stdout() == "x\nx\n");
+    world.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    eventually("it is removed", || world.dhow(&["ps", "-aq"]).ok().is_empty());
+}
+
+#[test]
 fn a_paused_container_stands_still() {
     let world = busybox();
     world.dhow(&["run", "-d", "--name", "box", "busybox", "sh", "-c", "while :; do :; done"]).exits(0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_shim::protocol::{Kill, Op};
 
-use crate::container::{Command, Container, Stopping};
+use crate::container::{Command, Container, Stopping, Then};
 use crate::core::Core;
 use crate::link::{Link, PATIENCE};
 use crate::signal;
@@ -21,11 +21,12 @@ impl Core {
         container: Arc<Container>,
         given: Option<String>,
         timeout: Option<i64>,
+        then: Then,
     ) -> Result<()> {
         let spec = Arc::clone(&container.view().spec);
         let text = given.or_else(|| spec.stop_signal.clone()).filter(|text| !text.is_empty());
         let number = text.as_deref().map_or(Ok(signal::TERM), signal::parse)?;
-        let stopping = container.ask(Command::BeginStop).await?;
+        let stopping = container.ask(|reply| Command::BeginStop(then, reply)).await?;
         self.end(&container, stopping, number, timeout.or(spec.stop_timeout)).await?;
         self.container_event(&container, "stop", &[]);
         Ok(())
@@ -71,8 +72,11 @@ impl Core {
         signal: Option<String>,
         timeout: Option<i64>,
     ) -> Result<()> {
-        match Arc::clone(&self).stop(Arc::clone(&container), signal, timeout).await {
-            Err(error) if error.class() != Class::NotModified => return Err(error),
+        match Arc::clone(&self).stop(Arc::clone(&container), signal, timeout, Then::Start).await {
+            Err(error) if error.class() != Class::NotModified => {
+                container.tell(Command::StayEnded)?;
+                return Err(error);
+            }
             _ => {}
         }
         container.ask(Command::Start).await?;

@@ -9,7 +9,7 @@ use dhow_shim::protocol::{Op, Resize};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::container::{Command, Container, Request};
+use crate::container::{Command, Container, Request, Then};
 use crate::core::Core;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
@@ -108,7 +108,7 @@ impl Engine {
     /// `NotModified` if it does not run.
     pub async fn stop(&self, reference: &str, signal: Option<String>, timeout: Option<i64>) -> Result<()> {
         let container = self.find(reference)?;
-        to_the_end(Arc::clone(&self.core).stop(container, signal, timeout)).await
+        to_the_end(Arc::clone(&self.core).stop(container, signal, timeout, Then::Nothing)).await
     }
 
     /// Sends a signal by name or number (`None`: SIGKILL).

@@ -114,8 +114,13 @@ impl Snapshots {
     /// What the file system says.
     pub fn permit_volatile(&self, id: &str) -> Result<()> {
         plain(id)?;
-        for mark in ["work/work/incompat/volatile", "work/work/incompat"] {
-            match rustix::fs::unlinkat(&self.fd, format!("{id}/{mark}"), AtFlags::REMOVEDIR) {
+        let marks = [
+            ("work/work/incompat/volatile/dirty", AtFlags::empty()),
+            ("work/work/incompat/volatile", AtFlags::REMOVEDIR),
+            ("work/work/incompat", AtFlags::REMOVEDIR),
+        ];
+        for (mark, kind) in marks {
+            match rustix::fs::unlinkat(&self.fd, format!("{id}/{mark}"), kind) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(io::Error::from(error)).context(|| format!("prepare container {id}")),
             }

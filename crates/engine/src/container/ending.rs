@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::owner::{Next, Owner};
 use super::policy::{self, End};
-use super::{Fact, State};
+use super::{Fact, State, Then};
 use crate::link::PATIENCE;
 use crate::{RemoveOptions, WaitCondition};
 
@@ -34,7 +34,7 @@ impl Owner {
         // Also where it is started again: Docker's `wait` returns at the end of a run.
         self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
         // A record that is deleted in a moment need not be right; after a crash exit.json is.
-        if again || !self.body.spec.host.auto_remove {
+        if again || !self.removes_itself() {
             self.persist();
         }
     }
@@ -69,12 +69,25 @@ impl Owner {
         if self.removal.is_some() {
             return self.finish_removal().await;
         }
-        if self.body.spec.host.auto_remove && self.condition.state == State::Exited {
+        if self.removes_itself() && self.starting.is_empty() && self.condition.state == State::Exited {
             return self.remove_itself().await;
         }
         let restart_is_due = self.condition.state == State::Restarting && self.restart_at.is_none();
         if !self.starting.is_empty() || restart_is_due {
             self.launch();
+        }
+        Next::Continue
+    }
+
+    fn removes_itself(&self) -> bool {
+        self.body.spec.host.auto_remove && self.then == Then::Nothing
+    }
+
+    /// It was stopped in order to be started again, and that failed.
+    pub(super) async fn stay_ended(&mut self) -> Next {
+        self.then = Then::Nothing;
+        if self.link.is_none() && self.removes_itself() && self.condition.state == State::Exited {
+            return self.remove_itself().await;
         }
         Next::Continue
     }

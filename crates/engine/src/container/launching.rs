@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::owner::{Next, Owner};
 use super::policy::Backoff;
 use super::surroundings::settled;
-use super::{Attachment, Command, Container, Fact, Reply, Request, State, View};
+use super::{Attachment, Command, Container, Fact, Reply, Request, State, Then, View};
 use crate::WaitCondition;
 use crate::core::Core;
 use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE};
@@ -29,6 +29,7 @@ pub(crate) struct Launched {
 
 impl Owner {
     pub(super) fn start(&mut self, reply: Reply<()>) {
+        self.then = Then::Nothing;
         if let Err(error) = self.check(Request::Start) {
             let _ = reply.send(Err(error));
             return;

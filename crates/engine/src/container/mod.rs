@@ -74,7 +74,9 @@ pub(crate) enum Command {
     /// Start it; answered when it runs.
     Start(Reply<()>),
     /// It is going to be stopped by somebody: no restarts any more.
-    BeginStop(Reply<Stopping>),
+    BeginStop(Then, Reply<Stopping>),
+    /// What was stopped in order to be started again is not started.
+    StayEnded,
     /// A signal is going to be sent by somebody.
     BeginKill(i32, Reply<Stopping>),
     /// It did not end by any signal: end it and its shim by force.
@@ -95,6 +97,14 @@ pub(crate) enum Command {
     Launched(Box<Result<Launched>>),
     /// From a probe, by its exec: its result.
     Probed(String, HealthResult),
+}
+
+/// What somebody who stops a container wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    Nothing,
+    /// To start it again: until then it stays, also if it removes itself at its end.
+    Start,
 }
 
 /// What somebody who wants a container to end has to know.

@@ -13,7 +13,7 @@ use super::care::Care;
 use super::policy::Backoff;
 use super::removal::Removal;
 use super::{
-    Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Stopping, View, record, stored,
+    Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Stopping, Then, View, record, stored,
 };
 use crate::core::Core;
 use crate::link::{Events, Link, PATIENCE};
@@ -42,6 +42,8 @@ pub(crate) struct Owner {
     /// Gives the launch that is under way up.
     pub(super) launching: Option<oneshot::Sender<()>>,
     pub(super) removal: Option<Removal>,
+    /// What who stopped it last wants next.
+    pub(super) then: Then,
     /// A shim was told to launch, and nobody has said since that everything of it is undone.
     pub(super) dirty: bool,
     /// When the restart policy starts it again.
@@ -103,6 +105,7 @@ impl Owner {
             deferred: Vec::new(),
             launching: None,
             removal: None,
+            then: Then::Nothing,
             restart_at: None,
             backoff: Backoff::default(),
             care: None,
@@ -157,7 +160,8 @@ impl Owner {
         }
         match command {
             Command::Start(reply) => self.start(reply),
-            Command::BeginStop(reply) => answer(reply, self.begin_stop()),
+            Command::BeginStop(then, reply) => answer(reply, self.begin_stop(then)),
+            Command::StayEnded => return self.stay_ended().await,
             Command::BeginKill(signal, reply) => answer(reply, self.begin_kill(signal)),
             Command::ForceEnd => self.force_end(),
             Command::Pause(reply) => answer(reply, self.pause().await),
@@ -253,9 +257,10 @@ impl Owner {
         self.core.events.container(action, (&self.container.id, &self.name), &self.body.spec, more);
     }
 
-    fn begin_stop(&mut self) -> Result<Stopping> {
+    fn begin_stop(&mut self, then: Then) -> Result<Stopping> {
         self.check(Request::Stop)?;
         self.note_stop();
+        self.then = then;
         Ok(self.stopping())
     }
 
@@ -402,10 +407,15 @@ impl Owner {
 /// Commands that need to know what came of a launch.
 fn waits_for_the_launch(command: &Command) -> bool {
     match command {
-        Command::BeginStop(_) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
+        Command::BeginStop(..) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
         Command::Update(..) | Command::Connect(..) | Command::Disconnect(..) => true,
         Command::Remove(options, _) => !options.force,
-        Command::Start(_) | Command::ForceEnd | Command::Attach(..) | Command::Rename(..) | Command::Wait(..) => false,
+        Command::Start(_)
+        | Command::StayEnded
+        | Command::ForceEnd
+        | Command::Attach(..)
+        | Command::Rename(..)
+        | Command::Wait(..) => false,
         Command::ShimBorn(_) | Command::Launched(_) | Command::Probed(..) => false,
     }
 }
@@ -413,7 +423,7 @@ fn waits_for_the_launch(command: &Command) -> bool {
 /// Commands for whose sake a launch that takes long is given up.
 fn wants_the_end(command: &Command) -> bool {
     match command {
-        Command::BeginStop(_) | Command::Remove(..) => true,
+        Command::BeginStop(..) | Command::Remove(..) => true,
         Command::BeginKill(signal, _) => *signal == crate::signal::KILL,
         _ => false,
     }
