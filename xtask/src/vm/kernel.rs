@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::shell::{self, Result};
 
-/// The modules that containers need; cgroups, namespaces and seccomp are built in.
-const MODULES: [&str; 1] = ["overlay"];
+/// The modules that containers and their networks need; cgroups, namespaces and seccomp are built in.
+const MODULES: [&str; 9] =
+    ["overlay", "bridge", "veth", "nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_fib_inet"];
 
 /// A kernel and modules to load in order.
 pub(crate) struct Kernel {
@@ -29,7 +30,10 @@ pub(crate) fn fetch(folder: &Path) -> Result<Kernel> {
     }
     let image =
         find(&unpacked.join("boot"), &|name| name.starts_with("vmlinuz-")).ok_or("the package has no kernel")?;
-    let modules = MODULES.iter().map(|name| module(&unpacked.join("lib/modules"), name)).collect::<Result<_>>()?;
+    let mut modules = Vec::new();
+    for name in MODULES {
+        with_needed(&unpacked.join("lib/modules"), name, &mut modules)?;
+    }
     Ok(Kernel { image, modules })
 }
 
@@ -48,9 +52,28 @@ fn package() -> Result<String> {
     concrete(depends()?).ok_or_else(|| "apt knows no linux-image-cloud-amd64".to_owned())
 }
 
-fn module(folder: &Path, name: &str) -> Result<PathBuf> {
+/// Adds a module behind those it needs.
+fn with_needed(folder: &Path, name: &str, modules: &mut Vec<PathBuf>) -> Result {
     let file = format!("{name}.ko");
-    find(folder, &|found| found == file).ok_or_else(|| format!("the kernel package has no module {file}"))
+    let path =
+        find(folder, &|found| found == file).ok_or_else(|| format!("the kernel package has no module {file}"))?;
+    if modules.contains(&path) {
+        return Ok(());
+    }
+    let content = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for needed in needed(&content) {
+        with_needed(folder, &needed, modules)?;
+    }
+    modules.push(path);
+    Ok(())
+}
+
+/// What a module says in its section `.modinfo` that it needs: strings that end with a zero byte. (Packages bring no
+/// `modules.dep`: depmod(8) makes it where they are installed.)
+fn needed(module: &[u8]) -> Vec<String> {
+    let names = module.split(|byte| *byte == 0).find_map(|text| text.strip_prefix(b"depends="));
+    let names = String::from_utf8_lossy(names.unwrap_or_default()).into_owned();
+    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The first file whose name fits, searched in depth.
@@ -63,4 +86,15 @@ fn find(folder: &Path, fits: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
         }
         path.file_name().is_some_and(|name| fits(&name.to_string_lossy())).then_some(path)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_says_what_it_needs() {
+        assert_eq!(needed(b"\x7fELF\0license=GPL\0depends=stp,llc\0name=bridge\0"), ["stp", "llc"]);
+        assert!(needed(b"license=GPL\0depends=\0").is_empty());
+    }
 }
