@@ -119,6 +119,11 @@ fn mistakes_are_told_in_dockers_words() {
     for (args, words) in [
         (&["-v", "a/b:/x"][..], format!("create a/b: \"a/b\" {characters}")),
         (&["--mount", "type=volume,src=a/b,dst=/x"], "create a/b: \"a/b\" includes".into()),
+        (
+            &["--volume-driver", "none", "-v", "xx:/x"],
+            "error looking up volume plugin none: plugin \"none\" not found".into(),
+        ),
+        (&["--mount", "type=volume,src=xx,dst=/x,volume-driver=none"], "plugin \"none\" not found".into()),
         (&["--mount", "type=volume,dst=/x,readonly"], "must not set ReadOnly mode when using anonymous volumes".into()),
         (
             &["--mount", "type=volume,dst=/x,volume-subpath=y"],
@@ -263,6 +268,27 @@ fn binds_are_read_only_all_the_way_down_unless_somebody_says_otherwise() {
             refused(&client(&world, &["create", "--mount", &mount, "busybox"])).says(words);
         }
     }
+}
+
+#[test]
+fn files_of_a_bind_belong_to_the_caller_where_ids_are_mapped() {
+    let world = busybox();
+    let folder = world.path().join("work");
+    fs::create_dir(&folder).expect("made");
+    std::os::unix::fs::chown(&folder, Some(1234), Some(1235)).expect("tests run as root");
+    let bind = format!("{}:/w:idmap", folder.display());
+    for (user, file) in [("0", "by-root"), ("55", "by-another")] {
+        let script = format!("stat -c '%u' /w; touch /w/{file}; stat -c '%u' /w/{file}");
+        let ran = world.docker(&["run", "--rm", "-u", user, "-v", &bind, "busybox", "sh", "-c", &script]);
+        if ran.stderr().contains("map the ids") {
+            eprintln!("SKIPPED: this file system cannot map ids");
+            return;
+        }
+        assert_eq!(ran.ok(), format!("{user}\n{user}"));
+        let made = fs::metadata(folder.join(file)).expect("it is there");
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 1234);
+    }
+    refused(&world.dhow(&["create", "-v", "data:/w:idmap", "busybox"])).says("invalid mode: idmap");
 }
 
 #[test]

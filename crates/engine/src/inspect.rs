@@ -13,7 +13,8 @@ use crate::create::command;
 use crate::launch::{EtcFiles, Sharing};
 use crate::networks::{is_user_defined, names};
 use crate::spec::ContainerSpec;
-use crate::{Details, Joined, LogLosses};
+use crate::volumes::LOCAL;
+use crate::{Details, Joined, LogLosses, MountPoint};
 
 impl Core {
     /// Everything about one container.
@@ -38,7 +39,7 @@ impl Core {
             state: view.state(),
             image_id: container.image.map(|image| image.to_string()).unwrap_or_default(),
             spec: self.shown_spec(&view),
-            mounts: Arc::clone(&view.points),
+            mounts: self.points(&view),
             exec_ids: self.execs.of_container(&container.id),
             restart_count: view.condition.restart_count,
             runtime: spec.host.runtime.clone(),
@@ -75,6 +76,14 @@ impl Core {
             (name.clone(), Joined { network_id, spec: spec.clone(), endpoint, names })
         };
         view.spec.networking.iter().map(joined).collect()
+    }
+
+    /// The mounts as they are now: where a volume of a plugin is, is known only while it is mounted.
+    fn points(&self, view: &View) -> Arc<Vec<MountPoint>> {
+        if view.points.iter().all(|point| point.driver.as_deref().is_none_or(|driver| driver == LOCAL)) {
+            return Arc::clone(&view.points);
+        }
+        Arc::new(view.body.mounts.iter().map(|mount| mount.point(|volume| self.volumes.place(volume))).collect())
     }
 
     /// What Docker's overlay2 tells. There is no merged folder on the host: the overlay exists in the container alone.

@@ -56,6 +56,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             files: &files,
             shm: shm.as_deref(),
             volumes: &volumes,
+            owners: &lookups::owners(&view.body.mounts)?,
             images: &images,
             cgroup: cgroup.as_deref().unwrap_or_default(),
         },

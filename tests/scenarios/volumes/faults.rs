@@ -41,10 +41,12 @@ fn files_and_folders_are_not_mounted_over_each_other() {
     fs::write(&file, "x").expect("written");
     for bind in [format!("{file}:/etc"), format!("{}:/etc/passwd", world.path().display())] {
         for client in [World::dhow, World::docker] {
-            refused(&client(&world, &["run", "--rm", "-v", &bind, "busybox", "true"])).says("mount");
+            refused(&client(&world, &["run", "--rm", "-v", &bind, "busybox", "true"]))
+                .says("not a directory: Are you trying to mount a directory onto a file");
         }
     }
     world.dhow(&["volume", "create", "data"]).exits(0);
-    refused(&world.dhow(&["run", "--rm", "-v", "data:/etc/passwd", "busybox", "true"])).says("mount");
+    refused(&world.dhow(&["run", "--rm", "-v", "data:/etc/passwd", "busybox", "true"]))
+        .says("not a directory: Are you trying to mount a directory onto a file");
     world.is_in_order();
 }

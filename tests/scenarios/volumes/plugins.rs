@@ -13,10 +13,10 @@ use super::refused;
 use fake::Fake;
 use s3::Store;
 
-/// A world whose engine looks for plugins in a folder of the test's own, and waits two seconds for them.
+/// A world whose engine looks for plugins in a folder of the test's own, and waits a quarter of a minute for them.
 fn world_with(folder: &Path) -> World {
     let folder = folder.display().to_string();
-    let world = World::with_flags(crate::DHOW, &["--plugin-folder", &folder, "--plugin-deadline", "2"]);
+    let world = World::with_flags(crate::DHOW, &["--plugin-folder", &folder, "--plugin-deadline", "15"]);
     world.import_busybox("busybox");
     world
 }
@@ -65,7 +65,7 @@ fn a_plugin_keeps_volumes_and_one_that_hangs_harms_nobody_else() {
     eventually("only the first one uses it", || fake.users("vol") == [id.clone()]);
     fake.hang(true);
     let late = world.dhow(&["run", "--rm", "--name", "late", "-v", "vol:/v:nocopy", "busybox", "true"]);
-    refused(&late).says("plugin fake did not answer VolumeDriver.Mount within 2 s");
+    refused(&late).says("plugin fake did not answer VolumeDriver.Mount within 15 s");
     world.dhow(&["run", "--rm", "-v", "other:/v", "busybox", "true"]).exits(0);
     world.dhow(&["volume", "ls"]).exits(0);
     fake.hang(false);

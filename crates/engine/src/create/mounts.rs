@@ -36,6 +36,9 @@ pub(crate) enum Source {
         /// Read-only, it leaves what is mounted below it as it is.
         #[serde(default)]
         only_itself: bool,
+        /// The owner of the source is the container's user there, and the other way round.
+        #[serde(default)]
+        id_map: bool,
     },
     Volume {
         name: String,

@@ -75,9 +75,7 @@ impl Core {
         let mut mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
         for mount in &mut mounts {
             if let Source::Image { name, id, .. } = &mut mount.source {
-                // Clients fetch the container's own image when they hear that something was not found.
-                let found = self.images.resolve(name).map_err(|error| error.with_class(Class::InvalidArgument));
-                *id = found?.id.to_string();
+                *id = self.images.resolve(name).map_err(not_the_image)?.id.to_string();
             }
         }
         crate::start::bind_sources(&mounts)?;
@@ -142,7 +140,8 @@ impl Core {
         // Until the container is in the index and so is known to use them.
         let _hold = self.volumes.hold(volumes::names(&draft.body.mounts).map(str::to_owned));
         let made = |volume: &str, driver: &str| self.events.volume("create", volume, driver, &[]);
-        self.volumes.prepare((&draft.body.mounts, &draft.id), || Root::of_overlay(&overlay), made)?;
+        let prepared = self.volumes.prepare((&draft.body.mounts, &draft.id), || Root::of_overlay(&overlay), made);
+        prepared.map_err(not_the_image)?;
         let condition = Condition::default();
         self.store.metadata().insert_container(&ContainerRecord {
             id: draft.id.to_string(),
@@ -176,6 +175,11 @@ impl Core {
             link: None,
         }
     }
+}
+
+/// Clients fetch the container's image when they hear that something was not found; this is not it.
+fn not_the_image(error: Error) -> Error {
+    if error.class() == Class::NotFound { error.with_class(Class::InvalidArgument) } else { error }
 }
 
 fn host_name() -> String {

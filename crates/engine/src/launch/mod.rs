@@ -51,6 +51,8 @@ pub(crate) struct Surroundings<'a> {
     pub shm: Option<&'a Path>,
     /// Where the content of volumes is, by name.
     pub volumes: &'a BTreeMap<String, PathBuf>,
+    /// Who owns the sources of binds whose ids are mapped, by their place in the container.
+    pub owners: &'a BTreeMap<String, (u32, u32)>,
     /// Where images that are mounted are, by their place in the container.
     pub images: &'a BTreeMap<String, PathBuf>,
     /// The cgroup, as in `/dhow/<id>`.

@@ -39,6 +39,7 @@ fn text(spec: &ContainerSpec, mounts: &[Mount], platform: &Platform) -> String {
         files: &files,
         shm: None,
         volumes: &BTreeMap::from([("v".to_owned(), PathBuf::from("/volumes/v/_data"))]),
+        owners: &BTreeMap::new(),
         images: &BTreeMap::new(),
         cgroup: "/dhow/0123",
     };
@@ -92,6 +93,7 @@ fn a_container_with_everything_else() {
                 propagation: "rshared".into(),
                 recursive: true,
                 only_itself: false,
+                id_map: false,
             },
             destination: "/etc/hosts".into(),
             read_only: true,

@@ -1,5 +1,6 @@
 //! What has to be looked up before a container can be started.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -33,6 +34,18 @@ pub(crate) fn bind_sources(mounts: &[Mount]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Who owns the sources of binds whose ids are mapped, by their place in the container.
+pub(super) fn owners(mounts: &[Mount]) -> Result<BTreeMap<String, (u32, u32)>> {
+    let mut owners = BTreeMap::new();
+    for mount in mounts {
+        if let Source::Bind { path, id_map: true, .. } = &mount.source {
+            let metadata = fs::metadata(path).context(|| format!("bind source {path}"))?;
+            owners.insert(mount.destination.clone(), (metadata.uid(), metadata.gid()));
+        }
+    }
+    Ok(owners)
 }
 
 /// Whether there is something, without asking the file server that it may be on: a dead one would not answer.
@@ -160,6 +173,7 @@ mod tests {
             propagation: "rprivate".into(),
             recursive: true,
             only_itself: false,
+            id_map: false,
         };
         Mount { source, destination: "/x".into(), read_only: false, mode: String::new() }
     }

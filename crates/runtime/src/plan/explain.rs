@@ -80,9 +80,24 @@ impl Plan<'_> {
             Step::ProcTarget => {
                 return Error::invalid(format!("{}: the target is inside /proc", self.name_of(failure)));
             }
+            Step::Mount | Step::MountTarget if self.mixes_kinds(failure) => {
+                // The end is Docker's, letter for letter.
+                return Error::invalid(format!(
+                    "{}: not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the \
+                     specified host path exists and is the expected type",
+                    self.name_of(failure)
+                ));
+            }
             _ => {}
         }
         because(failure, self.name_of(failure))
+    }
+
+    /// A file was to be mounted on a folder, or the other way round (move_mount(2) says EINVAL).
+    fn mixes_kinds(&self, failure: Failure) -> bool {
+        let mount = self.new_world().and_then(|container| container.mounts.get(usize::from(failure.index)));
+        let is_bind = mount.is_some_and(|mount| matches!(mount.kind, Kind::Bind { .. }));
+        is_bind && matches!(Errno::from_raw_os_error(failure.errno), Errno::INVAL | Errno::NOTDIR | Errno::ISDIR)
     }
 
     fn name_of(&self, failure: Failure) -> String {

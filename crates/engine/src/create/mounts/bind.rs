@@ -22,7 +22,14 @@ pub(super) fn parse(text: &str, wanted: &Wanted, new_name: &mut impl FnMut() -> 
     let options = Options::parse(options, bind)?;
     let source = if bind {
         let propagation = options.propagation.unwrap_or("rprivate").to_owned();
-        Source::Bind { path: clean(source), create: true, propagation, recursive: true, only_itself: false }
+        Source::Bind {
+            path: clean(source),
+            create: true,
+            propagation,
+            recursive: true,
+            only_itself: false,
+            id_map: options.id_map,
+        }
     } else if source.is_empty() {
         anonymous(wanted, options.copy, new_name)
     } else {
@@ -55,17 +62,19 @@ struct Options<'a> {
     read_only: bool,
     copy: bool,
     propagation: Option<&'a str>,
+    id_map: bool,
 }
 
 impl<'a> Options<'a> {
     fn parse(text: &'a str, bind: bool) -> Result<Self> {
-        let mut options = Self { text, read_only: false, copy: true, propagation: None };
+        let mut options = Self { text, read_only: false, copy: true, propagation: None, id_map: false };
         for option in text.split(',').filter(|option| !option.is_empty()) {
             match option {
                 "ro" => options.read_only = true,
                 "rw" => options.read_only = false,
                 "nocopy" if !bind => options.copy = false,
                 "copy" if !bind => options.copy = true,
+                "idmap" if bind => options.id_map = true,
                 // SELinux labels and the consistency of other platforms mean nothing here.
                 "z" | "Z" | "consistent" | "cached" | "delegated" | "default" => {}
                 option if bind && PROPAGATIONS.contains(&option) => options.propagation = Some(option),
