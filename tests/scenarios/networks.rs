@@ -32,7 +32,9 @@ fn answers(address: &str, name: &str) {
 
 /// What a server answers to a container in some network.
 fn fetch(world: &World, network: &str, url: &str) -> Option<String> {
-    let run = ["run", "--rm", "--network", network, "busybox", "timeout", "5", "busybox", "wget", "-q", "-O", "-", url];
+    // Not as process 1, which the signal of `timeout` would not end.
+    let script = format!("timeout 5 busybox wget -q -O - {url}; exit $?");
+    let run = ["run", "--rm", "--network", network, "busybox", "sh", "-c", &script];
     let outcome = world.dhow(&run);
     (outcome.code() == 0).then(|| outcome.stdout().trim().to_owned())
 }
