@@ -8,6 +8,7 @@ mod client;
 mod containers;
 mod execs;
 mod images;
+mod networks;
 mod protocol;
 mod streams;
 mod volumes;
@@ -48,8 +49,17 @@ fn main() -> ExitCode {
 }
 
 fn tests() -> impl Iterator<Item = Test> {
-    [protocol::TESTS, images::TESTS, containers::TESTS, attach::TESTS, execs::TESTS, streams::TESTS, volumes::TESTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        protocol::TESTS,
+        images::TESTS,
+        containers::TESTS,
+        networks::TESTS,
+        attach::TESTS,
+        execs::TESTS,
+        streams::TESTS,
+        volumes::TESTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
