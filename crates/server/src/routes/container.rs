@@ -62,7 +62,7 @@ const NETWORK_MISSING: &str = "failed to set up container networking";
 /// Docker answers 400 where a program cannot be run, whatever the reason: 404 is for the container only.
 pub(super) fn of_the_program(error: Error, thing_missing: &str) -> Error {
     match error.class() {
-        Class::NotFound if error.message() == thing_missing || error.message() == NETWORK_MISSING => error,
+        Class::NotFound if error.message() == thing_missing || error.message().starts_with(NETWORK_MISSING) => error,
         Class::NotFound | Class::PermissionDenied => error.with_class(Class::InvalidArgument),
         _ => error,
     }

@@ -125,7 +125,7 @@ fn containers_come_and_go() {
 fn a_container_says_where_it_wants_to_be() {
     let world = World::new();
     let network = make(&world, "one", "10.85.0.0/24");
-    let body = json!({"Image": "busybox", "HostConfig": {"NetworkMode": &network[..12]},
+    let body = json!({"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": &network[..12]},
         "NetworkingConfig": {"EndpointsConfig": {"one": {"Aliases": ["x"], "DriverOpts": {"k": "v"}}}}});
     let made = world.request("POST", "/v1.51/containers/create?name=box", &body.to_string());
     assert_eq!(made.status, 201, "{made:?}");
