@@ -44,8 +44,8 @@ fn what_is_not_there_says_so() {
     let unknown = world.get("/v1.41/no/such/thing");
     assert_eq!((unknown.status, unknown.message().as_str()), (404, "page not found"));
     assert_eq!(world.request("PUT", "/info", "").status, 404);
-    let later = world.post("/v1.41/images/host:5000/a/b/push");
-    assert_eq!((later.status, later.message().as_str()), (501, "pushing images: not available yet"));
+    let later = world.post("/v1.41/plugins/host:5000/a/b/push");
+    assert_eq!((later.status, later.message().as_str()), (501, "plugins: not available yet"));
     let missing = world.get("/containers/x/json");
     assert_eq!((missing.status, missing.message().as_str()), (404, "No such container: x"));
     assert_eq!(missing.header("Content-Type"), Some("application/json"));
