@@ -18,11 +18,11 @@ use programs::Program;
 
 /// What runs inside. Labs, other engines and users without root need programs that only the host has.
 const PROGRAMS: &[Program] = &[
-    Program { package: "dhow-cgroups", args: &[] },
-    Program { package: "dhow-runtime:container", args: &[] },
-    Program { package: "dhow-shim:supervision", args: &[] },
-    Program { package: "dhow-engine:lifecycle", args: &[] },
-    Program { package: "dhow:scenarios", args: SCENARIOS },
+    Program { of: "cgroups", args: &[] },
+    Program { of: "runtime:container", args: &[] },
+    Program { of: "shim:supervision", args: &[] },
+    Program { of: "engine:lifecycle", args: &[] },
+    Program { of: "dhow:scenarios", args: SCENARIOS },
 ];
 
 /// The themes in which the kernel has a say. The others are about clients, files and peers, which are the same here; they

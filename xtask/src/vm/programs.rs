@@ -8,14 +8,15 @@ use serde::Deserialize;
 
 use crate::shell::{self, Result};
 
-/// The test programs of a package (`package`, or `package:target` for one of them), and their arguments.
+/// The test programs of a crate (the folder's name, or `folder:target` for one of them), and their arguments.
 pub(crate) struct Program {
-    pub(crate) package: &'static str,
+    pub(crate) of: &'static str,
     pub(crate) args: &'static [&'static str],
 }
 
 #[derive(Deserialize)]
 struct Message {
+    manifest_path: Option<PathBuf>,
     executable: Option<PathBuf>,
     target: Option<Target>,
     profile: Option<Profile>,
@@ -31,31 +32,39 @@ struct Profile {
     test: bool,
 }
 
+/// A test program that cargo built.
+struct Built {
+    folder: String,
+    target: String,
+    path: PathBuf,
+}
+
 /// Builds them and returns each executable with its arguments.
 pub(crate) fn build(programs: &[Program]) -> Result<Vec<(PathBuf, Vec<String>)>> {
+    // The whole workspace, as the step before has it: what that has built is not built once more with fewer features.
+    let mut cargo = shell::cargo();
+    cargo.args(["test", "--release", "--workspace", "--no-run", "--message-format", "json"]);
+    let built: Vec<Built> = shell::output(&mut cargo)?.lines().filter_map(test_program).collect();
     let mut found = Vec::new();
     for program in programs {
-        let (package, target) = program.package.split_once(':').map_or((program.package, None), |(p, t)| (p, Some(t)));
-        let mut cargo = shell::cargo();
-        cargo.args(["test", "--release", "--no-run", "--message-format", "json", "--package", package]);
-        if let Some(target) = target {
-            cargo.args(["--test", target]);
-        }
+        let (folder, target) = program.of.split_once(':').map_or((program.of, None), |(f, t)| (f, Some(t)));
+        let wanted = |built: &&Built| built.folder == folder && target.is_none_or(|target| target == built.target);
+        let args: Vec<String> = program.args.iter().map(|&word| word.to_owned()).collect();
         let before = found.len();
-        for line in shell::output(&mut cargo)?.lines() {
-            let Ok(message) = serde_json::from_str::<Message>(line) else { continue };
-            let (Some(path), Some(made), Some(profile)) = (message.executable, message.target, message.profile) else {
-                continue;
-            };
-            if profile.test && target.is_none_or(|target| target == made.name) {
-                found.push((path, program.args.iter().map(|&word| word.to_owned()).collect()));
-            }
-        }
+        found.extend(built.iter().filter(wanted).map(|built| (built.path.clone(), args.clone())));
         if found.len() == before {
-            return Err(format!("{}: cargo built no test program", program.package));
+            return Err(format!("{}: cargo built no test program", program.of));
         }
     }
     Ok(found)
+}
+
+/// The test program that one of cargo's messages tells of.
+fn test_program(line: &str) -> Option<Built> {
+    let message: Message = serde_json::from_str(line).ok()?;
+    let folder = message.manifest_path?.parent()?.file_name()?.to_str()?.to_owned();
+    message.profile?.test.then_some(())?;
+    Some(Built { folder, target: message.target?.name, path: message.executable? })
 }
 
 /// Runs a command, passes its output on line by line and returns it.
