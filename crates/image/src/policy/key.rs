@@ -61,7 +61,7 @@ impl PublicKey {
 
 /// The kinds of signatures that this program's TLS can verify.
 fn algorithms() -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
-    let own = || rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let own = || rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
     let known = CryptoProvider::get_default().map_or_else(own, |it| it.signature_verification_algorithms);
     known.all.iter().copied()
 }

@@ -74,8 +74,6 @@ impl Endpoint {
 
     /// A client with the certificates and proxies for this host. Connections are made when they are needed.
     pub(super) fn connect(&self, settings: &RegistrySettings) -> Result<Client> {
-        // Once for the process; whoever has chosen before has chosen.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
             .user_agent(settings.user_agent.clone())
             .connect_timeout(CONNECT)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dhow_errdefs::{Error, Result};
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -55,7 +55,7 @@ impl Tls {
 }
 
 fn read(files: &TlsFiles) -> Result<ServerConfig> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     for authority in certificates(&files.authority)? {
         roots.add(authority).map_err(|cause| unusable(&files.authority, cause))?;
