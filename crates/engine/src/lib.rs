@@ -22,6 +22,7 @@ mod images;
 mod index;
 mod info;
 mod inspect;
+mod labels;
 mod launch;
 mod leftovers;
 mod link;
@@ -56,7 +57,8 @@ pub use engine::{Engine, WaitHandle};
 pub use events::Listener;
 pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
 pub use health::{Health, HealthResult, HealthStatus};
-pub use networks::{Member, NetworkPruneOptions, NetworkView};
+pub use labels::has_label;
+pub use networks::{Member, NetworkView};
 pub use prune::{PruneOptions, Pruned};
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,

@@ -14,7 +14,6 @@ use crate::create::command;
 use crate::{ListOptions, Size, Summary};
 
 use filter::Filter;
-pub(crate) use filter::has_label;
 
 impl Core {
     /// Containers, newest first.

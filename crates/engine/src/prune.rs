@@ -1,5 +1,6 @@
-//! `docker container prune`.
+//! `docker container prune`, and what prunes of other things have in common with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
@@ -7,10 +8,10 @@ use jiff::Timestamp;
 
 use crate::container::{Command, Container};
 use crate::core::Core;
-use crate::list::has_label;
+use crate::labels::has_label;
 use crate::{RemoveOptions, Status};
 
-/// Which of the containers that do not run are to be removed.
+/// Which of the things that nobody needs (containers that do not run, networks that nobody is in) are to be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PruneOptions {
     /// Only those that were made before.
@@ -34,10 +35,12 @@ impl PruneOptions {
     fn fits(&self, container: &Container) -> bool {
         let view = container.view();
         let ended = matches!(view.state().status, Status::Created | Status::Exited | Status::Dead);
-        ended
-            && self.until.is_none_or(|until| container.created < until)
-            && self.labels.iter().all(|label| has_label(&view, label))
-            && !self.not_labels.iter().any(|label| has_label(&view, label))
+        ended && self.until.is_none_or(|until| container.created < until) && self.fits_labels(&view.spec.labels)
+    }
+
+    pub(crate) fn fits_labels(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.labels.iter().all(|label| has_label(labels, label))
+            && !self.not_labels.iter().any(|label| has_label(labels, label))
     }
 }
 

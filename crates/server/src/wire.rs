@@ -10,6 +10,7 @@ pub(crate) mod host_view;
 pub(crate) mod image;
 pub(crate) mod main_network;
 pub(crate) mod network;
+pub(crate) mod prune;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod system;

@@ -7,6 +7,7 @@ use regex_lite::Regex;
 
 use crate::container::{Container, View};
 use crate::core::Core;
+use crate::labels::has_label;
 use crate::spec::ContainerSpec;
 use crate::{Filters, Status};
 
@@ -95,7 +96,7 @@ impl Filter {
         !self.tasks_only
             && matches(self.ids.as_deref(), &[&container.id])
             && matches(self.names.as_deref(), &[&view.name, &format!("/{}", view.name)])
-            && self.labels.iter().all(|value| has_label(view, value))
+            && self.labels.iter().all(|value| has_label(&view.spec.labels, value))
             && (self.statuses.is_empty() || self.statuses.contains(&state.status))
             && (self.codes.is_empty() || (has_ended && self.codes.contains(&state.exit_code)))
             && self.ancestors.as_ref().is_none_or(|known| container.image.is_some_and(|image| known.contains(&image)))
@@ -115,12 +116,6 @@ impl Filter {
 /// Whether one of the expressions, if there are any, is found in one of the texts.
 fn matches(patterns: Option<&[Regex]>, texts: &[&str]) -> bool {
     patterns.is_none_or(|patterns| patterns.iter().any(|pattern| texts.iter().any(|text| pattern.is_match(text))))
-}
-
-/// Whether a container has a label, `name` or `name=value`.
-pub(crate) fn has_label(view: &View, wanted: &str) -> bool {
-    let (name, value) = wanted.split_once('=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    view.spec.labels.get(name).is_some_and(|found| value.is_none_or(|value| value == found))
 }
 
 /// `80`, `80/tcp`, `80-90/tcp`.

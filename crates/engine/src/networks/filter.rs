@@ -5,6 +5,7 @@ use dhow_network::model::Network;
 use regex_lite::Regex;
 
 use crate::Filters;
+use crate::labels::has_label;
 
 /// Filters, read and checked. All keys have to match, of each key any value (of `label` all).
 #[derive(Debug, Default)]
@@ -73,7 +74,7 @@ impl Filter {
         any(&self.drivers, |driver| driver == spec.driver.as_str())
             && any(&self.ids, |pattern| pattern.matches(&network.id))
             && any(&self.names, |pattern| pattern.matches(&spec.name))
-            && self.labels.iter().all(|label| has_label(network, label))
+            && self.labels.iter().all(|label| has_label(&spec.labels, label))
             && any(&self.scopes, |scope| scope == "local")
             && any(&self.builtin, |builtin| *builtin == network.is_predefined())
             && self.dangling.is_none_or(|wanted| wanted == dangling)
@@ -82,12 +83,6 @@ impl Filter {
 
 fn any<T>(values: &[T], test: impl Fn(&T) -> bool) -> bool {
     values.is_empty() || values.iter().any(test)
-}
-
-/// Whether a network has a label, `name` or `name=value`.
-pub(super) fn has_label(network: &Network, wanted: &str) -> bool {
-    let (name, value) = wanted.split_once('=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    network.spec.labels.get(name).is_some_and(|found| value.is_none_or(|value| value == found))
 }
 
 #[cfg(test)]

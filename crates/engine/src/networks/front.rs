@@ -5,10 +5,10 @@ use std::sync::Arc;
 use dhow_errdefs::Result;
 use dhow_network::model::{EndpointSpec, NetworkSpec};
 
+use super::NetworkView;
 use super::filter::Filter;
-use super::{NetworkPruneOptions, NetworkView};
 use crate::engine::{blocking, to_the_end};
-use crate::{Engine, Filters};
+use crate::{Engine, Filters, PruneOptions};
 
 impl Engine {
     /// Makes a network; the answer is its id.
@@ -55,7 +55,7 @@ impl Engine {
     ///
     /// # Errors
     /// Only if the engine ends meanwhile.
-    pub async fn prune_networks(&self, options: NetworkPruneOptions) -> Result<Vec<String>> {
+    pub async fn prune_networks(&self, options: PruneOptions) -> Result<Vec<String>> {
         let core = Arc::clone(&self.core);
         blocking(move || Ok(core.prune_networks(&options))).await
     }

@@ -17,7 +17,6 @@ mod remove;
 mod table;
 mod view;
 
-pub use prune::NetworkPruneOptions;
 pub use view::{Member, NetworkView};
 
 pub(crate) use attach::kernel;

@@ -4,7 +4,7 @@ use dhow_errdefs::{Error, Result};
 use regex_lite::Regex;
 
 use super::Volume;
-use crate::Filters;
+use crate::{Filters, labels};
 
 /// Filters, read and checked. All keys have to match, of each key any value (of `label` all).
 #[derive(Debug, Default)]
@@ -45,20 +45,23 @@ fn named(volume: &Volume, pattern: &str) -> bool {
 
 /// Whether a volume has a label, `name` or `name=value`.
 pub(super) fn has_label(volume: &Volume, wanted: &str) -> bool {
-    let (name, value) = wanted.split_once('=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    let found = volume.labels.as_ref().and_then(|labels| labels.get(name));
-    found.is_some_and(|found| value.is_none_or(|value| value == found))
+    volume.labels.as_ref().is_some_and(|labels| labels::has_label(labels, wanted))
 }
 
-/// Docker takes these words, and several values only if they mean the same.
+/// The words that Docker takes for yes and no.
+pub(super) fn word(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Several values are taken only if they mean the same.
 fn truth(values: &[String]) -> Result<Option<bool>> {
     let mut truth = None;
     for value in values {
-        let this = match value.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-            _ => return Err(wrong(values)),
-        };
+        let this = word(value).ok_or_else(|| wrong(values))?;
         if truth.replace(this).is_some_and(|before| before != this) {
             return Err(wrong(values));
         }

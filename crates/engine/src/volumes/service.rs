@@ -7,7 +7,7 @@ use std::thread;
 use dhow_errdefs::{Class, Error, Result};
 use jiff::Timestamp;
 
-use super::filter::{Filter, has_label};
+use super::filter::{Filter, has_label, word};
 use super::plugins::Described;
 use super::prepare::Wanted;
 use super::{ANONYMOUS, LOCAL, Record, Volumes};
@@ -364,12 +364,14 @@ impl VolumePrune {
     /// `InvalidArgument` in Docker's words.
     pub fn from_filters(mut filters: Filters, all: bool) -> Result<Self> {
         let mut take = |key: &str| filters.remove(key).unwrap_or_default();
-        let all = match &take("all")[..] {
-            [] => all,
-            [value] if matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True") => true,
-            [value] if matches!(value.as_str(), "0" | "f" | "F" | "false" | "FALSE" | "False") => false,
-            values => return Err(Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")))),
+        let values = take("all");
+        let said = match &values[..] {
+            [] => Some(all),
+            [value] => word(value),
+            _ => None,
         };
+        let wrong = || Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")));
+        let all = said.ok_or_else(wrong)?;
         let options = Self { all, labels: take("label"), not_labels: take("label!") };
         match filters.keys().next() {
             Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),

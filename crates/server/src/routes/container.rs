@@ -4,10 +4,9 @@ use dhow_api::container::{
     CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
 };
 use dhow_engine::spec::Resources;
-use dhow_engine::{EventKind, Filters, ListOptions, PruneOptions, RemoveOptions, WaitCondition, WaitHandle};
+use dhow_engine::{EventKind, ListOptions, RemoveOptions, WaitCondition, WaitHandle};
 use dhow_errdefs::{Class, Error, Result, ResultExt, message};
 use hyper::StatusCode;
-use jiff::Timestamp;
 
 use super::route;
 use crate::http::{Body, Call, Response, Route, json, json_list, json_stream, no_content, plain_json};
@@ -175,7 +174,7 @@ async fn top(call: Call) -> Result<Response> {
 }
 
 async fn prune(call: Call) -> Result<Response> {
-    let pruned = call.engine().prune(prune_options(call.filters()?)?).await?;
+    let pruned = call.engine().prune(wire::prune::options(call.filters()?)?).await?;
     call.engine().pruned(EventKind::Container, pruned.reclaimed);
     json(&PruneResponse {
         space_reclaimed: pruned.reclaimed,
@@ -183,39 +182,9 @@ async fn prune(call: Call) -> Result<Response> {
     })
 }
 
-fn prune_options(mut filters: Filters) -> Result<PruneOptions> {
-    let mut take = |key: &str| filters.remove(key).unwrap_or_default();
-    let until = match &take("until")[..] {
-        [] => None,
-        [until] => Some(dhow_image::moment(until, Timestamp::now())?),
-        _ => return Err(Error::invalid("more than one until filter specified")),
-    };
-    let options = PruneOptions { until, labels: take("label"), not_labels: take("label!") };
-    match filters.keys().next() {
-        Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
-        None => Ok(options),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_prune_may_be_narrowed() {
-        let filters = |pairs: &[(&str, &str)]| {
-            let mut filters = Filters::new();
-            for (key, value) in pairs {
-                filters.entry((*key).to_owned()).or_default().push((*value).to_owned());
-            }
-            prune_options(filters)
-        };
-        let options = filters(&[("until", "24h"), ("label", "a"), ("label!", "b=c")]).expect("good");
-        assert!(options.until.is_some_and(|until| until < Timestamp::now()));
-        assert_eq!((options.labels, options.not_labels), (vec!["a".to_owned()], vec!["b=c".to_owned()]));
-        assert!(filters(&[("until", "1h"), ("until", "2h")]).is_err() && filters(&[("until", "soon")]).is_err());
-        assert_eq!(filters(&[("name", "x")]).expect_err("no such filter").to_string(), "invalid filter 'name'");
-    }
 
     #[test]
     fn a_missing_program_is_no_missing_container() {

@@ -1,10 +1,9 @@
 //! Networks.
 
 use dhow_api::network::{ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, PruneResponse};
-use dhow_engine::{EventKind, Filters, NetworkPruneOptions};
+use dhow_engine::EventKind;
 use dhow_errdefs::{Error, Result};
 use hyper::StatusCode;
-use jiff::Timestamp;
 
 use super::route;
 use crate::http::{Call, Response, Route, json, no_content, plain_json, status_only};
@@ -57,21 +56,7 @@ async fn disconnect(mut call: Call) -> Result<Response> {
 }
 
 async fn prune(call: Call) -> Result<Response> {
-    let removed = call.engine().prune_networks(prune_options(call.filters()?)?).await?;
+    let removed = call.engine().prune_networks(wire::prune::options(call.filters()?)?).await?;
     call.engine().pruned(EventKind::Network, 0);
     json(&PruneResponse { networks_deleted: wire::null_if_empty(removed) })
-}
-
-fn prune_options(mut filters: Filters) -> Result<NetworkPruneOptions> {
-    let mut take = |key: &str| filters.remove(key).unwrap_or_default();
-    let until = match &take("until")[..] {
-        [] => None,
-        [until] => Some(dhow_image::moment(until, Timestamp::now())?),
-        _ => return Err(Error::invalid("more than one until filter specified")),
-    };
-    let options = NetworkPruneOptions { until, labels: take("label"), not_labels: take("label!") };
-    match filters.keys().next() {
-        Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
-        None => Ok(options),
-    }
 }

@@ -1,7 +1,7 @@
 //! Events: engine → wire, and their filters.
 
 use dhow_api::event::{Actor, Event};
-use dhow_engine::{EventKind, Filters};
+use dhow_engine::{EventKind, Filters, has_label};
 
 /// An event, with the fields old clients look at.
 pub(crate) fn event(event: &dhow_engine::Event) -> Event {
@@ -28,7 +28,7 @@ pub(crate) fn event(event: &dhow_engine::Event) -> Event {
 /// keeps nothing back, and things are named by the beginning of their id or name.
 pub(crate) fn passes(event: &Event, filters: &Filters) -> bool {
     filters.iter().filter(|(_, values)| !values.is_empty()).all(|(key, values)| match key.as_str() {
-        "label" => values.iter().all(|value| has_label(event, value)),
+        "label" => values.iter().all(|value| has_label(&event.actor.attributes, value)),
         _ => values.iter().any(|value| fits(event, key, value)),
     })
 }
@@ -49,11 +49,6 @@ fn fits(event: &Event, key: &str, value: &str) -> bool {
         }
         _ => true,
     }
-}
-
-fn has_label(event: &Event, wanted: &str) -> bool {
-    let (name, value) = wanted.split_once('=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    event.actor.attributes.get(name).is_some_and(|found| value.is_none_or(|value| value == found))
 }
 
 /// `registry:5000/name:tag` without `:tag`.
