@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use dhow_testkit::{Outcome, busybox_tar, eventually, finish, finish_with_input};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
@@ -210,6 +211,24 @@ fn namespaces_are_shared_without_root() {
     assert!(home.dhow(&["exec", "second", "ps"]).ok().contains("sleep 1000"));
     home.dhow(&["stop", "-t", "0", "second"]).exits(0);
     assert!(!home.dhow(&["exec", "first", "ps"]).ok().contains("sleep 2000"), "it took nobody with it");
+}
+
+/// Without root an exec is the successor of the process that was made first. What the successor said before its parent knew
+/// of it once made the parent take the first for the program: its end was the exec's, with code 0 and without output.
+#[test]
+fn many_execs_at_once_without_root_lose_neither_output_nor_exit_code() {
+    let home = Home::with_busybox();
+    home.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..80 {
+                    let outcome = home.dhow(&["exec", "box", "sh", "-c", "echo one; echo two; exit 7"]);
+                    assert_eq!((outcome.code(), outcome.stdout().as_str()), (7, "one\ntwo\n"));
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -7,8 +7,9 @@ use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_sys::clone::{Fork, Request, fork};
 use dhow_sys::signal::Blocked;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use rustix::thread::{ThreadNameSpaceType as Flags, move_into_thread_name_spaces};
@@ -72,16 +73,38 @@ impl Child {
                     hooks(self.pid)?;
                     self.go()?;
                 }
-                Message::Successor(pid) => self.follow(pid, fd)?,
+                Message::Successor(pid) => {
+                    self.follow(pid, fd)?;
+                    self.go()?;
+                }
             }
         }
     }
 
     fn next(&mut self) -> Result<(Message, Option<OwnedFd>)> {
+        if !self.has_spoken()? {
+            return Err(self.died());
+        }
         match receive(&self.line).context(|| "listen to the container's first process")? {
             Some(next) => Ok(next),
             None => Err(self.died()),
         }
+    }
+
+    /// Waits for a word, or the end of the line. `false`: the child has ended without one, while a successor that nobody
+    /// will tell of any more holds the line open.
+    fn has_spoken(&self) -> Result<bool> {
+        let pidfd = self.pidfd();
+        let line = || PollFd::new(&self.line, PollFlags::IN);
+        let ready = |ends: &mut [PollFd<'_>], most: Option<&Timespec>| {
+            retry_on_intr(|| poll(ends, most))
+                .map_err(io::Error::from)
+                .context(|| "listen to the container's first process")
+        };
+        let mut ends = [line(), PollFd::new(&pidfd, PollFlags::IN)];
+        ready(&mut ends, None)?;
+        // Its last word may have come after the line was looked at, and before its end was.
+        Ok(!ends[0].revents().is_empty() || ready(&mut [line()], Some(&Timespec::default()))? > 0)
     }
 
     /// The error of a child that ended without a word: killed from outside, as a rule for want of memory.

@@ -14,7 +14,7 @@ use rustix::thread::{
 };
 
 use crate::plan::{Container, Plan};
-use crate::report::{At, Message, Outcome, Step, send};
+use crate::report::{At, Message, Outcome, Step, send, wait_for_go};
 use crate::target::Target;
 
 /// Enters the namespaces that the container shares with others.
@@ -49,11 +49,11 @@ pub(super) fn join(plan: &Plan<'_>, container: &Container, line: &OwnedFd) -> Ou
 
 /// Makes the real process from inside the joined namespaces: new ones belong to a joined user namespace, and only a child
 /// is in a joined pid namespace. It is a sibling, so the caller of the runtime becomes its parent; this process has done
-/// its work.
+/// its work. The parent has to know the successor before it hears anything of it, so it says when.
 fn succeed(namespaces: Flags, line: &OwnedFd) -> Outcome {
     let request = Request { namespaces, cgroup: None, sibling: true };
     match fork(&request).at(Step::Successor)? {
-        Fork::Child => Ok(()),
+        Fork::Child => wait_for_go(line.as_fd()).at(Step::Line),
         Fork::Parent { pid, pidfd } => {
             send(line.as_fd(), Message::Successor(pid), Some(pidfd.as_fd())).at(Step::Line)?;
             exec::exit(0)
