@@ -84,12 +84,16 @@ impl<'a> Call<'a> {
     pub(crate) async fn document<T: DeserializeOwned>(self) -> Result<T> {
         let path = self.path.clone();
         let body = self.text().await?;
-        // Go's lenient rules are slower by half, and hardly any answer needs them. Text that is checked to be UTF-8 once
-        // need not be checked string by string.
+        dhow_api::json::from_slice(&body).map_err(|cause| unreadable(&path, cause))
+    }
+
+    /// The same for a long list. Go's lenient rules are slower by half, and hardly any answer needs them: they are tried
+    /// last. Text that is checked to be UTF-8 once need not be checked string by string.
+    pub(crate) async fn long_list<T: DeserializeOwned>(self) -> Result<Vec<T>> {
+        let path = self.path.clone();
+        let body = self.text().await?;
         let strict = std::str::from_utf8(&body).ok().and_then(|text| serde_json::from_str(text).ok());
-        strict
-            .map_or_else(|| dhow_api::json::from_slice(&body), Ok)
-            .map_err(|cause| Error::data_loss(format!("read the daemon's answer to {path}")).with_cause(cause))
+        strict.map_or_else(|| dhow_api::json::from_slice(&body), Ok).map_err(|cause| unreadable(&path, cause))
     }
 
     /// Sends and hands out the answer while it comes.
@@ -182,6 +186,10 @@ impl<'a> Call<'a> {
         }
         Ok(request)
     }
+}
+
+fn unreadable(path: &str, cause: serde_json::Error) -> Error {
+    Error::data_loss(format!("read the daemon's answer to {path}")).with_cause(cause)
 }
 
 fn content_type(response: &Response<Incoming>) -> String {

@@ -126,7 +126,7 @@ impl Client {
 
     /// Lists containers without labels, mounts and networks: reading these is most of the work in a long list.
     pub async fn container_list_lean(&self, listing: &Listing) -> Result<Vec<Summary>> {
-        let lean: Vec<Lean> = self.list_call(listing).document().await?;
+        let lean: Vec<Lean> = self.list_call(listing).long_list().await?;
         Ok(lean.into_iter().map(Summary::from).collect())
     }
 
