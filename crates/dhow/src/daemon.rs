@@ -133,6 +133,8 @@ impl House {
             say_ready();
         }
         notifier.ready();
+        // Half of what the start has read it alone has needed.
+        dhow_sys::program::release_text();
         let ended = ended()?;
         let until_end = async {
             tokio::select! {

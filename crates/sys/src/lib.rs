@@ -23,6 +23,7 @@ pub mod loopback;
 pub mod mount;
 pub mod namespace;
 pub mod personality;
+pub mod program;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
