@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Bytes that were sent on a unix socket and that its peer has not read yet, with the kernel's own overhead: 0 says that
-/// all was read (`SIOCOUTQ`, unix(7)).
+/// Bytes that were sent on a unix socket and that its peer has not read yet, with the kernel's own overhead of some hundred
+/// for each piece: 0 says that all was read (`SIOCOUTQ`, unix(7)).
 ///
 /// # Errors
 /// `EINVAL` for what is no connected socket.
@@ -13,7 +13,8 @@ pub fn by_peer(socket: impl AsFd) -> io::Result<u32> {
     // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, which outlives the call.
     match unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) } {
         -1 => Err(io::Error::last_os_error()),
-        _ => Ok(count.unsigned_abs()),
+        // The kernel keeps the last byte until it has told the sender that there is room again.
+        _ => Ok(count.unsigned_abs().saturating_sub(1)),
     }
 }
 

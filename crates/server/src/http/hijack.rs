@@ -1,8 +1,9 @@
 //! Connections that stop being HTTP: the client's own socket goes to the engine.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dhow_engine::ClientStream;
@@ -12,15 +13,13 @@ use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
 use super::{Body, Prefixed, Response, respond};
 
 /// How long a client is waited for that does not read its answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long that waiting stays awake: a client that waits for the answer reads it within this time, sleeping takes longer.
-const AWAKE: Duration = Duration::from_micros(300);
 
 type Taken = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -91,13 +90,16 @@ impl Hijack {
 /// docker-py, and what is built like it, reads the answer through a buffer and the stream behind it past that buffer. What
 /// comes together with the answer is lost to it. Docker's own engine is too slow for that to be seen; we are not.
 async fn answer_read(stream: &UnixStream) {
-    let begin = Instant::now();
-    while begin.elapsed() < ANSWER && dhow_sys::unread::by_peer(stream).is_ok_and(|unread| unread > 0) {
-        match begin.elapsed() < AWAKE {
-            true => tokio::task::yield_now().await,
-            false => tokio::time::sleep(Duration::from_millis(1)).await,
-        }
-    }
+    let all_read = || match dhow_sys::unread::by_peer(stream) {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+    };
+    let read = async {
+        // Each piece that the client takes makes the socket writable anew.
+        while stream.writable().await.is_ok() && stream.try_io(Interest::WRITABLE, all_read).is_err() {}
+    };
+    // A client that does not read gets its stream later, which is how it wants it.
+    let _ = tokio::time::timeout(ANSWER, read).await;
 }
 
 /// The client has its answer already, so a failure can only be told to whoever runs the engine.
