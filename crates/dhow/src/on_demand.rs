@@ -74,9 +74,10 @@ fn answers(paths: &Paths) -> bool {
     }) && std::os::unix::net::UnixStream::connect(&socket).is_ok()
 }
 
+/// An engine has made its pid file and lives. One that it has not written yet is just being written.
 fn holds_roots(paths: &Paths) -> bool {
-    let pid = fs::read_to_string(paths.pidfile()).unwrap_or_default();
-    fs::exists(format!("/proc/{}", pid.trim())).unwrap_or_default() && !pid.trim().is_empty()
+    let Ok(pid) = fs::read_to_string(paths.pidfile()) else { return false };
+    pid.is_empty() || fs::exists(format!("/proc/{}", pid.trim())).unwrap_or_default()
 }
 
 #[cfg(test)]

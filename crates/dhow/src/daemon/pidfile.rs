@@ -1,33 +1,68 @@
 //! The file that names the engine's process.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
-/// Removed when dropped, if it is still ours.
+/// Locked as long as the engine lives, so that of two that start at once one has it and the other leaves it alone. Removed
+/// when dropped, if it is still ours.
 #[derive(Debug)]
 pub(crate) struct Pidfile {
     path: PathBuf,
-    content: String,
+    file: File,
 }
 
 impl Pidfile {
-    /// Writes the pid; refuses while a living process of the file is an engine.
+    /// Writes the pid; refuses while an engine has the file, or a living process that it names is one.
     pub(crate) fn write(path: &Path) -> Result<Self> {
-        let written = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok());
-        if let Some(pid) = written.filter(|&pid| is_engine(pid)) {
-            let message = format!("process with PID {pid} is still running, as {} says", path.display());
-            let hint = "give this engine another --pidfile, --exec-root and --data-root";
-            return Err(Error::conflict(message).with_hint(hint));
-        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).context(|| format!("create {}", folder.display()))?;
         }
-        let content = std::process::id().to_string();
-        fs::write(path, &content).context(|| format!("write pid file {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), content })
+        let step = || format!("write pid file {}", path.display());
+        let mut file = lock(path)?;
+        // An engine that does not lock its file: another product's.
+        if let Some(pid) = read(path).filter(|&pid| is_engine(pid)) {
+            return Err(taken(path, Some(pid)));
+        }
+        file.set_len(0).context(step)?;
+        file.write_all(std::process::id().to_string().as_bytes()).context(step)?;
+        Ok(Self { path: path.to_owned(), file })
     }
+}
+
+/// Makes and locks the file that is at the path once it is locked: an engine that ends takes its own away.
+fn lock(path: &Path) -> Result<File> {
+    let step = || format!("lock pid file {}", path.display());
+    loop {
+        let file = File::options().create(true).write(true).truncate(false).open(path).context(step)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Err(taken(path, read(path))),
+            result => result.map_err(std::io::Error::from).context(step)?,
+        }
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().is_ok_and(|file| fs::metadata(path).is_ok_and(|there| place(there) == place(file)))
+}
+
+fn read(path: &Path) -> Option<u32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn taken(path: &Path, pid: Option<u32>) -> Error {
+    let pid = pid.map_or_else(|| "another engine".to_owned(), |pid| format!("process with PID {pid}"));
+    Error::conflict(format!("{pid} is still running, as {} says", path.display()))
+        .with_hint("give this engine another --pidfile, --exec-root and --data-root")
 }
 
 /// A pid may have been given to another program since, so the command line is looked at.
@@ -38,7 +73,7 @@ fn is_engine(pid: u32) -> bool {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.content) {
+        if is_at(&self.file, &self.path) {
             drop(fs::remove_file(&self.path));
         }
     }
@@ -59,5 +94,17 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("there"), std::process::id().to_string());
         drop(file);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn of_two_the_second_is_refused_and_leaves_the_file_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pid");
+        let first = Pidfile::write(&path).expect("free");
+        let refused = Pidfile::write(&path).expect_err("taken").to_string();
+        assert!(refused.contains(&format!("process with PID {} is still running", std::process::id())), "{refused}");
+        assert_eq!(read(&path), Some(std::process::id()));
+        drop(first);
+        Pidfile::write(&path).expect("free again");
     }
 }
