@@ -2,8 +2,9 @@
 
 use crate::shell::{self, Result};
 
-/// A program, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 17] = [
+/// A program or file, and the Debian package that brings it.
+const NEEDED: [(&str, &str); 20] = [
+    ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("docker", "docker.io"),
@@ -13,6 +14,8 @@ const NEEDED: [(&str, &str); 17] = [
     ("ip", "iproute2"),
     ("mkfs.ext4", "e2fsprogs"),
     ("newuidmap", "uidmap"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("openssl", "openssl"),
     ("pg_lsclusters", "postgresql"),
     ("podman", "podman"),
@@ -23,8 +26,29 @@ const NEEDED: [(&str, &str); 17] = [
     ("zsh", "zsh"),
 ];
 
+/// The client of Node programs, which no Debian package brings; pinned, so that a test means the same tomorrow.
+const DOCKERODE: &str = "dockerode@5.0.1";
+
 /// Installs what is missing; tells what to install by hand where that is not possible.
 pub(crate) fn install() -> Result {
+    install_packages()?;
+    install_dockerode()
+}
+
+/// Into the target directory, where the tests look for it.
+fn install_dockerode() -> Result {
+    let folder = shell::root().join("target/dockerode");
+    if folder.join("node_modules/dockerode/package.json").is_file() {
+        return Ok(());
+    }
+    let mut npm = shell::command("npm");
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+        .arg(&folder)
+        .arg(DOCKERODE);
+    shell::run(&mut npm).map_err(|error| format!("the tests need {DOCKERODE} in {}: {error}", folder.display()))
+}
+
+fn install_packages() -> Result {
     let missing: Vec<&str> =
         NEEDED.iter().filter(|(program, _)| !shell::installed(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {

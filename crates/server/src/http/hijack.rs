@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dhow_engine::ClientStream;
 use dhow_errdefs::{Error, Result, ResultExt};
 use hyper::StatusCode;
@@ -13,13 +13,17 @@ use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 
 use super::{Body, Prefixed, Response, respond};
 
 /// How long a client is waited for that does not read its answer.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// Bytes of a stream that are moved at once.
+const PIECE: usize = 32 * 1024;
 
 type Taken = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -38,8 +42,32 @@ impl Hijack {
         Self { content_type, take: Box::new(move |stream| Box::pin(take(stream))) }
     }
 
+    /// Answers as the client can take it: by an upgrade where it asked for one, in the body of an ordinary answer where it
+    /// goes on with a connection that has served other requests (as dockerode does).
+    pub(crate) fn answer(self, upgrade: Option<OnUpgrade>) -> Result<Response> {
+        match upgrade {
+            Some(upgrade) => Ok(self.upgrade(upgrade)),
+            None => self.in_the_body(),
+        }
+    }
+
+    /// The engine gets a socket of ours, and what it sends there becomes the body. There is no input.
+    fn in_the_body(self) -> Result<Response> {
+        let step = || "make a connection for a stream";
+        let (near, far) = UnixStream::pair().context(step)?;
+        rustix::net::shutdown(&near, rustix::net::Shutdown::Write).map_err(io::Error::from).context(step)?;
+        let fd = OwnedFd::from(far.into_std().context(step)?);
+        let (pieces, body) = Body::pieces();
+        tokio::spawn(carry(near, pieces));
+        tokio::spawn(async move { report((self.take)(ClientStream { fd, leftover: Vec::new() }).await) });
+        let mut response = respond::status_only(StatusCode::OK);
+        *response.body_mut() = body;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        Ok(response)
+    }
+
     /// Answers 101, after which the socket changes hands.
-    pub(crate) fn upgrade(self, upgrade: OnUpgrade) -> Response {
+    fn upgrade(self, upgrade: OnUpgrade) -> Response {
         let content_type = HeaderValue::from_static(self.content_type);
         tokio::spawn(async move {
             let taken = match upgrade.await {
@@ -82,6 +110,20 @@ impl Hijack {
         answer_read(&stream).await;
         let stream = stream.into_std().context(|| "take a client's socket")?;
         (self.take)(ClientStream { fd: OwnedFd::from(stream), leftover }).await
+    }
+}
+
+/// Moves a stream into a body until it ends or the client has gone. A slow client holds the stream up.
+async fn carry(mut from: UnixStream, into: mpsc::Sender<Result<Bytes>>) {
+    loop {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        let read = tokio::select! {
+            read = from.read_buf(&mut piece) => read,
+            () = into.closed() => return,
+        };
+        if !read.is_ok_and(|count| count > 0) || into.send(Ok(piece.freeze())).await.is_err() {
+            return;
+        }
     }
 }
 

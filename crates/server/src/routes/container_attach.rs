@@ -18,8 +18,10 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 async fn attach(call: Call) -> Result<Response> {
-    let hijack = prepare(&call.context, call.version, call.name, &call.query).await?;
-    Ok(hijack.upgrade(call.upgrade.ok_or_else(needs_upgrade)?))
+    if call.upgrade.is_none() && call.query.flag("stdin") {
+        return Err(needs_upgrade());
+    }
+    prepare(&call.context, call.version, call.name, &call.query).await?.answer(call.upgrade)
 }
 
 async fn attach_raw(raw: Raw) -> Result<Option<Hijack>> {
@@ -69,9 +71,9 @@ pub(crate) fn content_type(version: Version, terminal: bool) -> &'static str {
     if version.at_least(42) && !terminal { stream::MULTIPLEXED } else { stream::RAW }
 }
 
-/// A connection that has served requests before cannot become raw without an upgrade.
-pub(crate) fn needs_upgrade() -> Error {
-    Error::invalid("this connection cannot be hijacked")
+/// A connection that has served requests before carries no input without an upgrade.
+fn needs_upgrade() -> Error {
+    Error::invalid("this connection cannot be hijacked for standard input")
         .with_hint("send `Connection: Upgrade` and `Upgrade: tcp`, or use a connection of its own")
 }
 

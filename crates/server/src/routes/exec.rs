@@ -9,7 +9,7 @@ use dhow_errdefs::{Error, Result, message};
 use hyper::StatusCode;
 
 use super::container::of_the_program;
-use super::container_attach::{content_type, needs_upgrade};
+use super::container_attach::content_type;
 use super::{Raw, route};
 use crate::http::{Call, Context, Hijack, Response, Route, json, plain_json, read_json, status_only};
 use crate::wire;
@@ -37,8 +37,7 @@ async fn start(mut call: Call) -> Result<Response> {
         started.map_err(|error| of_the_program(error, &message::no_such_exec(&call.name)))?;
         return Ok(status_only(StatusCode::OK));
     }
-    let hijack = prepare(&call.context, call.version, call.name, &request).await?;
-    Ok(hijack.upgrade(call.upgrade.ok_or_else(needs_upgrade)?))
+    prepare(&call.context, call.version, call.name, &request).await?.answer(call.upgrade)
 }
 
 async fn start_raw(raw: Raw) -> Result<Option<Hijack>> {
