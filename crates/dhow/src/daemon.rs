@@ -16,6 +16,7 @@ mod user_namespace;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -135,6 +136,7 @@ impl House {
         notifier.ready();
         // Half of what the start has read it alone has needed.
         dhow_sys::program::release_text();
+        tokio::spawn(give_memory_back());
         let ended = ended()?;
         let until_end = async {
             tokio::select! {
@@ -148,6 +150,25 @@ impl House {
         engine.close().await;
         listen::remove(&addresses);
         served
+    }
+}
+
+/// How often is looked whether there is memory to be given back, and how much it has to be.
+const LOOK: Duration = Duration::from_secs(10);
+const WORTH_IT: u64 = 8 << 20;
+
+/// After a burst the allocator keeps what it has got; an engine at rest gives it back.
+async fn give_memory_back() {
+    let mut kept = dhow_sys::heap::resident();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let resident = dhow_sys::heap::resident();
+        if resident > kept + WORTH_IT {
+            // It can only fail with the runtime.
+            drop(tokio::task::spawn_blocking(dhow_sys::heap::give_back).await);
+            kept = dhow_sys::heap::resident();
+        }
+        kept = kept.min(resident);
     }
 }
 

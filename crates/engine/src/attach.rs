@@ -37,7 +37,7 @@ impl Core {
         let keys = detach_keys(options.detach_keys.as_deref())?;
         let mut announced = Some(announced);
         if options.logs {
-            let (log, tty) = (self.logs(&container, &replay(&options))?, container.view().spec.tty);
+            let (log, tty) = (self.logs(&container, &replay(&options)).await?, container.view().spec.tty);
             stream = send_log(stream, log, tty, || drop(announced.take())).await?;
         }
         if !options.stream {

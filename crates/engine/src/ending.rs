@@ -53,13 +53,15 @@ impl Core {
             }
             result => result?,
         }
-        let in_time = match u64::try_from(seconds.unwrap_or(STOP_TIMEOUT)) {
-            Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut ended).await.is_ok(),
+        let end = match u64::try_from(seconds.unwrap_or(STOP_TIMEOUT)) {
+            Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut ended).await.ok(),
             // Negative: for ever.
-            Err(_) => (&mut ended).await.is_ok(),
+            Err(_) => Some((&mut ended).await),
         };
-        if in_time {
-            return Ok(());
+        match end {
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(_)) => return Err(engine_ends(container)),
+            None => {}
         }
         self.signalled(container, signal::KILL);
         finish(container, &link, false, ended).await
@@ -104,15 +106,23 @@ impl Core {
 
 /// Signals the first process; a paused container is thawed, so that it can take notice.
 async fn send(link: &Link, signal: i32, paused: bool) -> Result<()> {
-    match link.ask(Op::Kill(Kill { signal, all: false })).await {
-        // It has just ended by itself, and perhaps its shim has, too.
-        Err(error) if matches!(error.class(), Class::Conflict | Class::Unavailable) => return Ok(()),
-        result => result?,
-    };
-    if paused {
-        link.ask(Op::Resume).await?;
+    let resume = paused.then_some(Op::Resume);
+    for op in [Op::Kill(Kill { signal, all: false })].into_iter().chain(resume) {
+        match link.ask(op).await {
+            // It has just ended by itself, and perhaps its shim has, too.
+            Err(error) if matches!(error.class(), Class::Conflict | Class::Unavailable) => return Ok(()),
+            result => result.map(drop)?,
+        }
     }
     Ok(())
+}
+
+/// The engine ends before the container: what was asked of the one goes on without the other.
+fn engine_ends(container: &Container) -> Error {
+    Error::unavailable(format!(
+        "the engine is shutting down; container {} has its signal and may still run",
+        container.id
+    ))
 }
 
 /// SIGKILL; a container whose end does not come is ended with its shim.

@@ -230,7 +230,7 @@ impl Engine {
     /// # Errors
     /// `InvalidArgument` without a stream, `NotImplemented` when its log driver keeps nothing.
     pub async fn logs(&self, reference: &str, options: LogOptions) -> Result<mpsc::Receiver<Result<LogEntry>>> {
-        self.core.logs(&self.find(reference)?, &options)
+        self.core.logs(&self.find(reference)?, &options).await
     }
 
     /// Checks that one can attach now and tells whether the container has a terminal (which decides the stream's shape).

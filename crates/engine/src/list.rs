@@ -5,7 +5,7 @@ mod filter;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dhow_errdefs::Result;
+use dhow_errdefs::{Class, Result};
 use dhow_oci::{Digest, Reference};
 
 use crate::container::{Container, View};
@@ -75,7 +75,11 @@ impl Core {
     /// Walks what the container has written.
     pub(crate) fn size(&self, container: &Container) -> Result<Size> {
         let snapshots = self.store.snapshots();
-        let rw = snapshots.usage(&container.id)?.bytes;
+        let rw = match snapshots.usage(&container.id) {
+            // Its folder was destroyed; that is no reason to say nothing of all the others.
+            Err(error) if error.class() == Class::NotFound => 0,
+            usage => usage?.bytes,
+        };
         let image = container.layer.as_ref().map_or(Ok(0), |layer| snapshots.chain_size(layer))?;
         Ok(Size { rw, root_fs: rw + image })
     }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::container::{Command, Container, State, View};
 use crate::core::Core;
+use crate::engine::blocking;
 use crate::{ExitStatus, LogEntry, LogOptions, WaitCondition};
 
 /// Entries that may wait for a slow client; then the reading waits.
@@ -41,8 +42,8 @@ pub(crate) fn open(core: &Core, container: &Container, options: &LogOptions) -> 
 
 impl Core {
     /// The entries, from a task of their own.
-    pub(crate) fn logs(
-        &self,
+    pub(crate) async fn logs(
+        self: &Arc<Self>,
         container: &Arc<Container>,
         options: &LogOptions,
     ) -> Result<mpsc::Receiver<Result<LogEntry>>> {
@@ -52,7 +53,12 @@ impl Core {
         // The log of a container that has ended is complete; one that never ran may still be waited for.
         let follows = options.follow && (state.is_alive() || matches!(state, State::Created | State::Restarting));
         let follow = LogOptions { follow: follows, ..options.clone() };
-        let Some(reader) = open(self, container, &follow)? else { return Ok(receiver) };
+        let reader = {
+            // Where it begins may have to be searched for in compressed files.
+            let (core, container, follow) = (Arc::clone(self), Arc::clone(container), follow.clone());
+            blocking(move || open(&core, &container, &follow)).await?
+        };
+        let Some(reader) = reader else { return Ok(receiver) };
         let details = options.details.then(|| details(container, &view)).transpose()?;
         let feed = Feed { sender, details };
         let (waiter, ended) = oneshot::channel();

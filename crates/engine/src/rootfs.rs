@@ -7,14 +7,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::PathBuf;
 
 use dhow_errdefs::{Result, ResultExt};
-use dhow_runtime::seccomp::KernelVersion;
 use dhow_store::Overlay;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use crate::users::Accounts;
 
@@ -28,14 +26,15 @@ pub(crate) struct Root(OwnedFd);
 impl Root {
     /// Of a container that does not run, its own changes included.
     pub(crate) fn of_overlay(overlay: &Overlay) -> Result<Self> {
-        mount(overlay).map(Self).map_err(io::Error::from).context(|| "look into the container's file system")
+        // The writable folder is the topmost layer: nothing in it changes while nobody runs.
+        let layers: Vec<PathBuf> = std::iter::once(&overlay.upper).chain(&overlay.lower).cloned().collect();
+        dhow_runtime::detached_layers(&layers, &options(overlay)).map(Self)
     }
 
     /// Of a container that does not run, to change it. Nobody else may do so at the same time.
     pub(crate) fn of_overlay_to_write(overlay: &Overlay) -> Result<Self> {
-        let Overlay { lower, upper, work, userxattr } = overlay;
-        let options = if *userxattr { vec!["userxattr".to_owned()] } else { Vec::new() };
-        dhow_runtime::detached_overlay(lower, upper, work, &options).map(Self)
+        let Overlay { lower, upper, work, .. } = overlay;
+        dhow_runtime::detached_overlay(lower, upper, work, &options(overlay)).map(Self)
     }
 
     /// An open folder as a root.
@@ -81,36 +80,14 @@ impl Root {
     }
 }
 
+fn options(overlay: &Overlay) -> Vec<String> {
+    overlay.userxattr.then(|| "userxattr".to_owned()).into_iter().collect()
+}
+
 impl AsFd for Root {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-/// The writable folder as the topmost layer and everything read-only: nothing in it changes while nobody runs.
-fn mount(overlay: &Overlay) -> rustix::io::Result<OwnedFd> {
-    let layers: Vec<&Path> =
-        std::iter::once(overlay.upper.as_path()).chain(overlay.lower.iter().map(AsRef::as_ref)).collect();
-    // Kernels before 6.8 take one list, and each attempt with another option is a line in their log.
-    mount_layers(overlay, &layers, KernelVersion::running() >= KernelVersion { major: 6, minor: 8 })
-}
-
-fn mount_layers(overlay: &Overlay, layers: &[&Path], one_by_one: bool) -> rustix::io::Result<OwnedFd> {
-    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    if one_by_one {
-        layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", *layer))?;
-    } else {
-        let list = layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>().join(":");
-        fsconfig_set_string(&context, "lowerdir", list)?;
-    }
-    if overlay.userxattr {
-        fsconfig_set_flag(&context, "userxattr")?;
-    }
-    fsconfig_create(&context)?;
-    let attributes =
-        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub fn names() -> &'static [&'static str] {
 }
 
 /// The highest capability the running kernel knows.
-pub(crate) fn last() -> u32 {
+fn last() -> u32 {
     static LAST: OnceLock<u32> = OnceLock::new();
     *LAST.get_or_init(|| {
         let file = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap");
@@ -65,8 +65,11 @@ pub(crate) fn last() -> u32 {
 }
 
 /// The five sets as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sets {
+    /// The highest capability there is. The child must not look it up: it may not allocate, and its /proc is the
+    /// container's.
+    pub(crate) last: u32,
     pub(crate) bounding: u64,
     pub(crate) effective: u64,
     pub(crate) permitted: u64,
@@ -85,7 +88,7 @@ impl Sets {
         let effective = bits(&wanted.effective) & permitted;
         // The kernel raises an ambient capability only if it is permitted and inheritable.
         let ambient = bits(&wanted.ambient) & permitted & inheritable;
-        Self { bounding, effective, permitted, inheritable, ambient }
+        Self { last: last(), bounding, effective, permitted, inheritable, ambient }
     }
 }
 

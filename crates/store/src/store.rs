@@ -1,6 +1,7 @@
 //! The store: opens a root and hands out its rooms.
 
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,16 +43,14 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let root = Root::open(root)?;
         let database = root.join("metadata.db");
-        let known = metadata::exists(&database);
+        // Before there is a new database: should this end half-way, the next start goes on with it, instead of taking what
+        // is still there for leftovers.
+        let lost = !metadata::exists(&database) && !root.is_fresh();
+        let notes = if lost { keep_lost_containers(&root)? } else { None };
         let metadata = Arc::new(Metadata::open(&database)?);
         let trash = Arc::new(Trash::open(root.join("trash"))?);
         let flight = Arc::new(InFlight::default());
-        let mut notes = Vec::new();
-        if known || root.is_fresh() {
-            drop_unknown_containers(&root, &metadata, &trash)?;
-        } else {
-            notes.extend(keep_lost_containers(&root)?);
-        }
+        drop_unknown_containers(&root, &metadata, &trash)?;
         Ok(Self {
             content: Content::open(&root.join("content"), &trash)?,
             layers: Layers::open(&root, &metadata, &trash)?,
@@ -59,7 +58,7 @@ impl Store {
             metadata,
             flight,
             trash,
-            notes,
+            notes: notes.into_iter().collect(),
             root,
         })
     }
@@ -153,9 +152,14 @@ fn keep_lost_containers(root: &Root) -> Result<Option<String>> {
     }
     let lost = root.join("lost");
     fs::create_dir_all(&lost).context(|| format!("create {}", lost.display()))?;
+    let containers = root.join("containers");
     for name in &found {
-        let (from, to) = (root.join("containers").join(name), lost.join(name));
+        let (from, to) = (containers.join(name), free_place(&lost, name));
         fs::rename(&from, &to).context(|| format!("move {} to {}", from.display(), to.display()))?;
+    }
+    for dir in [&lost, &containers] {
+        let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
+        synced.context(|| format!("write {} to disk", dir.display()))?;
     }
     Ok(Some(format!(
         "{} containers have no record any more; what they wrote is kept in {}",
@@ -164,7 +168,18 @@ fn keep_lost_containers(root: &Root) -> Result<Option<String>> {
     )))
 }
 
-fn names(dir: &PathBuf) -> Result<Vec<std::ffi::OsString>> {
+/// Where nothing is yet: containers may have been lost before, too.
+fn free_place(dir: &Path, name: &OsStr) -> PathBuf {
+    let numbered = (1..).map(|number| {
+        let mut name = name.to_owned();
+        name.push(format!(".{number}"));
+        dir.join(name)
+    });
+    let mut places = std::iter::once(dir.join(name)).chain(numbered);
+    places.find(|place| !place.exists()).expect("numbers do not end")
+}
+
+fn names(dir: &PathBuf) -> Result<Vec<OsString>> {
     let step = || format!("list {}", dir.display());
     fs::read_dir(dir).context(step)?.map(|entry| Ok(entry.context(step)?.file_name())).collect()
 }

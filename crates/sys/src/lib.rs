@@ -9,6 +9,7 @@
 //! run between `clone3` and `execve` in the child of a threaded process.
 
 pub mod atomic;
+pub mod beneath;
 pub mod bpf;
 pub mod clone;
 pub mod cwd;

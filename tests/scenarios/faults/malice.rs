@@ -231,6 +231,24 @@ fn a_path_below_a_volume_stays_below_it() {
 }
 
 /// Volumes and mounts at places that the image made links to the host of.
+/// A container that has the whole volume puts a link to the host where another has a part of it: a copy goes nowhere.
+#[test]
+fn a_copy_through_a_part_of_a_volume_stays_in_the_volume() {
+    let world = busybox();
+    let host = tempfile::tempdir().expect("a folder");
+    std::fs::write(host.path().join("secret"), "of the host").expect("written");
+    world.dhow(&["run", "--rm", "-v", "v:/v", "busybox", "mkdir", "/v/part"]).exits(0);
+    world.dhow(&["create", "--name", "victim", "--mount", "src=v,dst=/mnt,volume-subpath=part", "busybox"]).exits(0);
+    let link = format!("rmdir /v/part && ln -s {} /v/part", host.path().display());
+    world.dhow(&["run", "--rm", "-v", "v:/v", "busybox", "sh", "-c", &link]).exits(0);
+    let read = world.dhow(&["cp", "victim:/mnt/secret", "-"]);
+    assert!(read.code() != 0 && !read.stdout().contains("of the host"), "{}", read.stdout());
+    let file = world.path().join("file");
+    std::fs::write(&file, "planted").expect("written");
+    world.dhow(&["cp", &file.display().to_string(), "victim:/mnt/planted"]);
+    assert!(!host.path().join("planted").exists());
+}
+
 #[test]
 fn links_of_an_image_do_not_lead_to_the_host() {
     let world = busybox();

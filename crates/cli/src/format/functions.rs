@@ -55,17 +55,16 @@ fn title(args: &[Value]) -> Result<Value> {
     Ok(string(titled.collect::<String>()))
 }
 
+/// Most spaces on one side: nobody's terminal is wider, and memory has an end.
+const WIDEST: usize = 1 << 20;
+
 fn pad(args: &[Value]) -> Result<Value> {
     let source = text(args, 0)?;
+    let (before, after) = (number(args, 1)?, number(args, 2)?);
     match source.as_str() {
         "" => Ok(string("")),
-        _ => Ok(string(format!(
-            "{:before$}{source}{:after$}",
-            "",
-            "",
-            before = number(args, 1)?,
-            after = number(args, 2)?
-        ))),
+        _ if before.max(after) > WIDEST => Err(wrong(&format!("pad: at most {WIDEST} spaces on a side"))),
+        _ => Ok(string([&" ".repeat(before), source.as_str(), &" ".repeat(after)].concat())),
     }
 }
 

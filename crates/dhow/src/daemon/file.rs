@@ -7,45 +7,75 @@ use std::path::{Path, PathBuf};
 use dhow_errdefs::{Error, Result, ResultExt};
 use serde::Deserialize;
 
-/// Settings as a file or the flags give them; what is absent is left to the next source.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(crate) struct File {
-    pub(crate) hosts: Option<Vec<String>>,
-    pub(crate) data_root: Option<PathBuf>,
-    pub(crate) exec_root: Option<PathBuf>,
-    pub(crate) pidfile: Option<PathBuf>,
-    pub(crate) debug: Option<bool>,
-    pub(crate) log_level: Option<String>,
-    pub(crate) group: Option<String>,
-    pub(crate) tls: Option<bool>,
-    pub(crate) tlsverify: Option<bool>,
-    pub(crate) tlscacert: Option<PathBuf>,
-    pub(crate) tlscert: Option<PathBuf>,
-    pub(crate) tlskey: Option<PathBuf>,
-    pub(crate) insecure_tcp_on_loopback: Option<bool>,
-    pub(crate) cgroup_parent: Option<String>,
-    pub(crate) default_runtime: Option<String>,
-    pub(crate) runtimes: Option<BTreeMap<String, Runtime>>,
-    pub(crate) log_driver: Option<String>,
-    pub(crate) log_opts: Option<BTreeMap<String, String>>,
-    pub(crate) default_shm_size: Option<String>,
-    pub(crate) default_ulimits: Option<BTreeMap<String, Ulimit>>,
-    pub(crate) init: Option<bool>,
-    pub(crate) labels: Option<Vec<String>>,
-    pub(crate) plugin_folders: Option<Vec<PathBuf>>,
+/// Makes [`File`] of its keys: one list for what is read, what is known, what wins and what has changed.
+macro_rules! file {
+    ($($(#[$note:meta])* $key:literal $field:ident: $kind:ty,)*) => {
+        /// Settings as a file or the flags give them; what is absent is left to the next source.
+        #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+        #[serde(default)]
+        pub(crate) struct File {
+            $($(#[$note])* #[serde(rename = $key)] pub(crate) $field: Option<$kind>,)*
+            /// Ulimits as the command line writes them; not a key of the file.
+            #[serde(skip)]
+            pub(crate) ulimits: Option<Vec<String>>,
+        }
+
+        /// Every key of [`File`], to name those that are not understood.
+        const KEYS: &[&str] = &[$($key),*];
+
+        impl File {
+            /// These settings where they say something, the others elsewhere.
+            pub(crate) fn or(self, other: Self) -> Self {
+                let proxies = Proxies::of_both(self.proxies.clone(), other.proxies.clone());
+                let first = Self {
+                    $($field: self.$field.or(other.$field),)*
+                    ulimits: self.ulimits.or(other.ulimits),
+                };
+                Self { proxies, ..first }
+            }
+
+            /// The keys with which the two say different things.
+            pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+                let keys = [$(($key, self.$field != other.$field)),*];
+                keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+            }
+        }
+    };
+}
+
+file! {
+    "hosts" hosts: Vec<String>,
+    "data-root" data_root: PathBuf,
+    "exec-root" exec_root: PathBuf,
+    "pidfile" pidfile: PathBuf,
+    "debug" debug: bool,
+    "log-level" log_level: String,
+    "group" group: String,
+    "tls" tls: bool,
+    "tlsverify" tlsverify: bool,
+    "tlscacert" tlscacert: PathBuf,
+    "tlscert" tlscert: PathBuf,
+    "tlskey" tlskey: PathBuf,
+    "insecure-tcp-on-loopback" insecure_tcp_on_loopback: bool,
+    "cgroup-parent" cgroup_parent: String,
+    "default-runtime" default_runtime: String,
+    "runtimes" runtimes: BTreeMap<String, Runtime>,
+    "log-driver" log_driver: String,
+    "log-opts" log_opts: BTreeMap<String, String>,
+    "default-shm-size" default_shm_size: String,
+    "default-ulimits" default_ulimits: BTreeMap<String, Ulimit>,
+    "init" init: bool,
+    "labels" labels: Vec<String>,
+    "plugin-folders" plugin_folders: Vec<PathBuf>,
     /// Seconds.
-    pub(crate) plugin_deadline: Option<u64>,
-    pub(crate) registry_mirrors: Option<Vec<String>>,
-    pub(crate) insecure_registries: Option<Vec<String>>,
-    pub(crate) proxies: Option<Proxies>,
+    "plugin-deadline" plugin_deadline: u64,
+    "registry-mirrors" registry_mirrors: Vec<String>,
+    "insecure-registries" insecure_registries: Vec<String>,
+    "proxies" proxies: Proxies,
     /// The file about registries and which images may be used.
-    pub(crate) registry_config: Option<PathBuf>,
+    "registry-config" registry_config: PathBuf,
     /// Accepted because stock files have it: dhow always keeps containers running.
-    pub(crate) live_restore: Option<bool>,
-    /// Ulimits as the command line writes them; not a key of the file.
-    #[serde(skip)]
-    pub(crate) ulimits: Option<Vec<String>>,
+    "live-restore" live_restore: bool,
 }
 
 /// An OCI runtime by its path.
@@ -64,6 +94,13 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
+    fn of_both(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(first), Some(second)) => Some(first.or(second)),
+            (first, second) => first.or(second),
+        }
+    }
+
     /// These where they say something, the others elsewhere.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
@@ -81,37 +118,6 @@ pub(crate) struct Ulimit {
     pub(crate) soft: i64,
     pub(crate) hard: i64,
 }
-
-/// Every key of [`File`], to name those that are not understood.
-const KEYS: [&str; 27] = [
-    "hosts",
-    "data-root",
-    "exec-root",
-    "pidfile",
-    "debug",
-    "log-level",
-    "group",
-    "tls",
-    "tlsverify",
-    "tlscacert",
-    "tlscert",
-    "tlskey",
-    "insecure-tcp-on-loopback",
-    "cgroup-parent",
-    "default-runtime",
-    "runtimes",
-    "log-driver",
-    "log-opts",
-    "default-shm-size",
-    "default-ulimits",
-    "init",
-    "labels",
-    "live-restore",
-    "registry-mirrors",
-    "insecure-registries",
-    "proxies",
-    "registry-config",
-];
 
 impl File {
     /// Reads a file. A missing file is empty settings unless the person named it; unknown keys of a TOML file are an
@@ -147,45 +153,6 @@ impl File {
         let file = serde_json::from_value(value.into()).map_err(|error| Error::invalid(error.to_string()))?;
         Ok((file, unknown))
     }
-
-    /// These settings where they say something, the others elsewhere.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            hosts: self.hosts.or(other.hosts),
-            data_root: self.data_root.or(other.data_root),
-            exec_root: self.exec_root.or(other.exec_root),
-            pidfile: self.pidfile.or(other.pidfile),
-            debug: self.debug.or(other.debug),
-            log_level: self.log_level.or(other.log_level),
-            group: self.group.or(other.group),
-            tls: self.tls.or(other.tls),
-            tlsverify: self.tlsverify.or(other.tlsverify),
-            tlscacert: self.tlscacert.or(other.tlscacert),
-            tlscert: self.tlscert.or(other.tlscert),
-            tlskey: self.tlskey.or(other.tlskey),
-            insecure_tcp_on_loopback: self.insecure_tcp_on_loopback.or(other.insecure_tcp_on_loopback),
-            cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
-            default_runtime: self.default_runtime.or(other.default_runtime),
-            runtimes: self.runtimes.or(other.runtimes),
-            log_driver: self.log_driver.or(other.log_driver),
-            log_opts: self.log_opts.or(other.log_opts),
-            default_shm_size: self.default_shm_size.or(other.default_shm_size),
-            default_ulimits: self.default_ulimits.or(other.default_ulimits),
-            init: self.init.or(other.init),
-            labels: self.labels.or(other.labels),
-            live_restore: self.live_restore.or(other.live_restore),
-            plugin_folders: self.plugin_folders.or(other.plugin_folders),
-            plugin_deadline: self.plugin_deadline.or(other.plugin_deadline),
-            registry_mirrors: self.registry_mirrors.or(other.registry_mirrors),
-            registry_config: self.registry_config.or(other.registry_config),
-            insecure_registries: self.insecure_registries.or(other.insecure_registries),
-            proxies: match (self.proxies, other.proxies) {
-                (Some(own), Some(other)) => Some(own.or(other)),
-                (own, other) => own.or(other),
-            },
-            ulimits: self.ulimits.or(other.ulimits),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -205,6 +172,15 @@ mod tests {
         let error = File::from_toml("data-rot = \"/d\"").expect_err("mistyped");
         assert!(error.to_string().contains("data-rot"), "{error}");
         assert!(File::from_toml("data-root = \"/d\"\ndebug = true").is_ok());
+    }
+
+    #[test]
+    fn every_key_is_read_from_both_kinds_of_file() {
+        let json = r#"{"plugin-folders": ["/p"], "plugin-deadline": 5}"#;
+        let (file, unknown) = File::from_json(json).expect("good");
+        assert_eq!((file.plugin_deadline, unknown.len()), (Some(5), 0));
+        assert_eq!(File::from_toml("plugin-folders = [\"/p\"]\nplugin-deadline = 5").expect("good").0, file);
+        assert_eq!(file.differences(&File::default()), ["plugin-folders", "plugin-deadline"]);
     }
 
     #[test]

@@ -122,7 +122,10 @@ fn command() -> Command {
         .arg(flag("insecure-tcp-on-loopback", "Allow tcp:// without TLS on loopback: every local user is root then"))
         .arg(value("cgroup-parent", "path", "Set parent cgroup for all containers"))
         .arg(value("default-runtime", "name", "Default OCI runtime for containers"))
-        .arg(list("add-runtime", "name=path", "Register an additional OCI compatible runtime"))
+        .arg(
+            list("add-runtime", "name=path", "Register an additional OCI compatible runtime")
+                .value_parser(|word: &str| runtime(word).map(|_| word.to_owned()).ok_or("it is NAME=PATH")),
+        )
         .arg(value("log-driver", "name", "Default driver for container logs"))
         .arg(list("log-opt", "key=value", "Default log driver options for containers"))
         .arg(value("default-shm-size", "bytes", "Default shm size for containers"))

@@ -35,31 +35,12 @@ impl Reload {
     }
 }
 
+/// Keys that are read again, or that change nothing.
+const AT_ONCE: [&str; 3] = ["debug", "log-level", "live-restore"];
+
 /// The keys that differ and are not read again.
 fn needing_restart(before: &File, now: &File) -> Vec<&'static str> {
-    let keys = [
-        ("hosts", before.hosts != now.hosts),
-        ("data-root", before.data_root != now.data_root),
-        ("exec-root", before.exec_root != now.exec_root),
-        ("pidfile", before.pidfile != now.pidfile),
-        ("group", before.group != now.group),
-        ("tls", (before.tls, before.tlsverify) != (now.tls, now.tlsverify)),
-        ("tlscacert", before.tlscacert != now.tlscacert),
-        ("tlscert", before.tlscert != now.tlscert),
-        ("tlskey", before.tlskey != now.tlskey),
-        ("cgroup-parent", before.cgroup_parent != now.cgroup_parent),
-        ("default-runtime", before.default_runtime != now.default_runtime),
-        ("runtimes", before.runtimes != now.runtimes),
-        ("log-driver", before.log_driver != now.log_driver),
-        ("log-opts", before.log_opts != now.log_opts),
-        ("default-shm-size", before.default_shm_size != now.default_shm_size),
-        ("default-ulimits", before.default_ulimits != now.default_ulimits),
-        ("init", before.init != now.init),
-        ("plugin-folders", before.plugin_folders != now.plugin_folders),
-        ("plugin-deadline", before.plugin_deadline != now.plugin_deadline),
-        ("labels", before.labels != now.labels),
-    ];
-    keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    before.differences(now).into_iter().filter(|key| !AT_ONCE.contains(key)).collect()
 }
 
 #[cfg(test)]

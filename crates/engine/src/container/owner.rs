@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_shim::protocol::{Event, Op};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -293,7 +293,7 @@ impl Owner {
         // A probe is killed first: what is frozen does not die.
         let looked_after = self.care.is_some();
         self.end_care();
-        let paused = self.shim()?.ask(Op::Pause).await;
+        let paused = self.ask_shim(Op::Pause).await;
         if paused.is_err() && looked_after {
             self.resume_care();
         }
@@ -304,7 +304,7 @@ impl Owner {
 
     async fn unpause(&mut self) -> Result<()> {
         self.check(Request::Unpause)?;
-        self.shim()?.ask(Op::Resume).await?;
+        self.ask_shim(Op::Resume).await?;
         self.resume_care();
         self.settle(Fact::Resumed, "unpause");
         Ok(())
@@ -315,6 +315,16 @@ impl Owner {
         self.apply(fact);
         self.persist();
         self.tell_event(event, &[]);
+    }
+
+    /// Asks for something that needs a running container. A shim that is gone has ended with it; that event comes next.
+    async fn ask_shim(&self, op: Op) -> Result<()> {
+        match self.shim()?.ask(op).await {
+            Err(error) if error.class() == Class::Unavailable => {
+                Err(Error::conflict(format!("Container {} is not running", self.container.id)))
+            }
+            result => result.map(drop),
+        }
     }
 
     pub(super) fn shim(&self) -> Result<&Link> {
@@ -348,7 +358,7 @@ impl Owner {
             crate::update::apply(&self.container.id, &self.body.spec, resources, policy, &self.core)?;
         if self.condition.state.is_alive() {
             let limits = crate::update::live(&spec, resources);
-            self.shim()?.ask(Op::Update(Box::new(limits))).await.context(cannot)?;
+            self.ask_shim(Op::Update(Box::new(limits))).await.context(cannot)?;
         }
         let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
         let document = record::write(&body)?;

@@ -121,7 +121,10 @@ async fn identity(target: &Target) -> Result<Identity> {
     let pid = view.pid;
     let wanted = if spec.user.is_empty() { view.spec.user.clone() } else { spec.user.clone() };
     let groups = view.spec.host.group_add.clone().unwrap_or_default();
-    blocking(move || crate::start::user_of_process(pid, &wanted, &groups)).await
+    let found = blocking(move || crate::start::user_of_process(pid, &wanted, &groups)).await;
+    // It may be ending just now, before anybody knows: a process that has ended has no root any more.
+    let ended = found.is_err() && std::fs::metadata(format!("/proc/{pid}/root")).is_err();
+    if ended { Err(Error::conflict(format!("container {} is not running", target.container.id))) } else { found }
 }
 
 /// How the client is connected.

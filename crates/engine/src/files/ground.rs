@@ -58,9 +58,19 @@ pub(super) struct Parts {
 #[derive(Debug)]
 struct Volume {
     source: PathBuf,
+    /// Which part of the source; nothing for all of it.
+    subpath: String,
     target: String,
     recursive: bool,
     read_only: bool,
+}
+
+impl Volume {
+    /// Opens the source. Containers write to a volume, and could have put a link to the host in the way of a part of it.
+    fn open(&self) -> Result<OwnedFd, Errno> {
+        let source = openat(CWD, &self.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        if self.subpath.is_empty() { Ok(source) } else { dhow_sys::beneath::find(source, self.subpath.as_str()) }
+    }
 }
 
 /// The container's volumes, mounted for the moment where they have to be. They are given back by a task when this is
@@ -130,13 +140,14 @@ impl Parts {
         (borrowed, quiet): (Borrowed, OwnedMutexGuard<()>),
     ) -> Result<Self> {
         let volumes = view.body.mounts.iter().filter_map(|mount| {
-            let (source, recursive) = match &mount.source {
-                Source::Bind { path, recursive, .. } => (PathBuf::from(path), *recursive),
-                Source::Volume { name, subpath, .. } => (borrowed.places.get(name)?.join(subpath), true),
+            let (source, subpath, recursive) = match &mount.source {
+                Source::Bind { path, recursive, .. } => (PathBuf::from(path), "", *recursive),
+                Source::Volume { name, subpath, .. } => (borrowed.places.get(name)?.clone(), subpath.as_str(), true),
                 // They have files only while the container runs.
                 Source::Tmpfs { .. } | Source::Image { .. } => return None,
             };
-            Some(Volume { source, target: mount.destination.clone(), recursive, read_only: mount.read_only })
+            let (subpath, target) = (subpath.to_owned(), mount.destination.clone());
+            Some(Volume { source, subpath, target, recursive, read_only: mount.read_only })
         });
         Ok(Self {
             overlay: core.store.snapshots().overlay(&container.id, container.layer.as_ref())?,
@@ -168,8 +179,9 @@ impl Parts {
         let root = self.mounted(Root::of_overlay_to_write(&self.overlay)?)?;
         for volume in &self.volumes {
             match place(&root, volume) {
-                // Its source is gone, or its place lies behind a link: it is seen when the container runs.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                // Its source is gone, or its place lies behind a link: it is seen when the container runs. A source that leads
+                // out of its volume is never seen.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => {}
                 made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
             }
         }
@@ -191,8 +203,7 @@ impl Parts {
 fn attach(root: &Root, volumes: &[Volume]) -> Result<()> {
     for volume in volumes {
         let attached = (|| {
-            let source = openat(CWD, &volume.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-            let tree = mount::clone_tree(source, volume.recursive)?;
+            let tree = mount::clone_tree(volume.open()?, volume.recursive)?;
             if volume.read_only {
                 let change = mount::Change { set: mount::RDONLY, ..mount::Change::default() };
                 mount::set_attributes(&tree, change, true)?;
@@ -200,8 +211,9 @@ fn attach(root: &Root, volumes: &[Volume]) -> Result<()> {
             mount::attach(tree, resolve(root, &volume.target, OFlags::empty())?)
         })();
         match attached {
-            // The source has been removed: then nothing of it is seen.
+            // The source has been removed, or leads out of its volume: then nothing of it is seen.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::XDEV) => {}
             result => result.context(|| format!("mount {}", volume.target))?,
         }
     }
@@ -219,8 +231,7 @@ fn place(root: &Root, volume: &Volume) -> Result<(), Errno> {
     for component in parents.split('/').filter(|component| !component.is_empty()) {
         folder = inside(folder, component)?;
     }
-    let source = openat(CWD, &volume.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    if FileType::from_raw_mode(fstat(source)?.st_mode) == FileType::Directory {
+    if FileType::from_raw_mode(fstat(volume.open()?)?.st_mode) == FileType::Directory {
         return inside(folder, last).map(drop);
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

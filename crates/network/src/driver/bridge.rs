@@ -70,7 +70,7 @@ impl Bridges {
         for name in &names {
             match links.named(name) {
                 // A bridge that somebody has prepared and named is used, and stays.
-                Ok(link) if options.name.is_some() && link.alias.is_empty() => return Ok(link),
+                Ok(link) if options.name.is_some() && link.alias.is_empty() && link.bridge => return Ok(link),
                 Ok(link) => taken = Some(link),
                 Err(error) if error.class() == Class::NotFound => return self.make(links, network, options, name),
                 Err(error) => return Err(error),

@@ -67,6 +67,8 @@ pub(crate) struct Link {
     pub up: bool,
     /// Packets pass: it is up, and so is what it is connected to.
     pub operational: bool,
+    /// It is a bridge.
+    pub bridge: bool,
     pub mtu: u32,
 }
 

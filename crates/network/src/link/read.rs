@@ -88,6 +88,12 @@ fn link(payload: &[u8]) -> Option<Link> {
         mac: attributes.get(ifla::ADDRESS).and_then(|bytes| Some(Mac(bytes.try_into().ok()?))),
         master: number(ifla::MASTER),
         up: u32_of(&head[8..12])? & UP != 0,
+        bridge: attributes
+            .get(ifla::INFO)
+            .and_then(|info| Attributes(info).get(ifla::INFO_KIND))
+            .map(string)
+            .as_deref()
+            == Some("bridge"),
         operational: attributes.get(ifla::OPERATION) == Some(&[OPERATIONAL]),
         mtu: number(ifla::MTU).unwrap_or_default(),
     })

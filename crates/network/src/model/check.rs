@@ -60,11 +60,30 @@ fn parse_pool(texts: &PoolTexts<'_>, faults: &mut Vec<String>) -> Option<IpamPoo
     Some(pool)
 }
 
+/// Why no container can have an address of a block, if so.
+fn unusable(subnet: Subnet) -> Option<&'static str> {
+    let first = subnet.masked().address();
+    if subnet.prefix() == 0 {
+        Some("it holds every address there is")
+    } else if first.is_loopback() || matches!(first, IpAddr::V4(address) if address.octets()[0] == 127) {
+        Some("its addresses are each host's own (loopback)")
+    } else if first.is_multicast() {
+        Some("its addresses are those of groups (multicast)")
+    } else if subnet.host_bits() == 0 {
+        Some("it has no address for a container")
+    } else {
+        None
+    }
+}
+
 fn pool_faults(pool: &IpamPool) -> Vec<String> {
     let subnet = pool.subnet;
     let mut faults = Vec::new();
     if subnet != subnet.masked() {
         faults.push(format!("invalid subnet {subnet}: it should be {}", subnet.masked()));
+    }
+    if let Some(why) = unusable(subnet) {
+        faults.push(format!("invalid subnet {subnet}: {why}"));
     }
     if let Some(range) = pool.range {
         faults.extend(range_faults(range, subnet).into_iter().map(|why| format!("invalid ip-range {range}: {why}")));

@@ -76,7 +76,7 @@ pub(super) fn label(plan: &Plan<'_>) -> Outcome {
 pub(super) fn drop_all(plan: &Plan<'_>) -> Outcome {
     let sets = &plan.process.capabilities;
     // The bounding set goes while CAP_SETPCAP is still there.
-    bound(sets.bounding).at(Step::Capabilities)?;
+    bound(sets).at(Step::Capabilities)?;
     // Groups before the user: an ordinary user may change neither.
     change_user(plan)?;
     let filter = if needs_admin(plan) { CapabilitySet::SYS_ADMIN.bits() } else { 0 };
@@ -102,9 +102,9 @@ fn needs_admin(plan: &Plan<'_>) -> bool {
     plan.seccomp.is_some() && !plan.process.no_new_privileges && !has
 }
 
-fn bound(keep: u64) -> Result<(), Errno> {
-    for number in 0..=crate::capability::last() {
-        if keep & (1 << number) == 0 {
+fn bound(sets: &Sets) -> Result<(), Errno> {
+    for number in 0..=sets.last {
+        if sets.bounding & (1 << number) == 0 {
             remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number))?;
         }
     }
@@ -137,7 +137,7 @@ fn set(sets: &Sets, extra: u64) -> Result<(), Errno> {
 
 fn raise_ambient(sets: &Sets) -> Result<(), Errno> {
     clear_ambient_capability_set()?;
-    for number in 0..=crate::capability::last() {
+    for number in 0..=sets.last {
         if sets.ambient & (1 << number) != 0 {
             configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
         }

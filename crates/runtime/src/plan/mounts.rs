@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{self as oci, Spec};
 use dhow_sys::mount::{self, Change};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::Errno;
 
 use super::id_map::IdMaps;
 use super::options::Options;
 use super::{cgroup_mount, cstring};
 use crate::procfs::is_procfs;
-
-/// How often a path is looked up again that others made uncertain.
-const AGAIN: usize = 1000;
 
 /// One mount.
 #[derive(Debug)]
@@ -258,13 +255,7 @@ impl Planner<'_> {
         match &self.options.subpath {
             None => Ok(source),
             // Containers write there, and could have put a link to the host's root in the way.
-            Some(subpath) => {
-                let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-                let open = || openat2(&source, subpath, flags, Mode::empty(), resolve);
-                // Whoever renames or mounts anywhere meanwhile makes the kernel unsure about `..` (openat2(2), EAGAIN).
-                let unsure = |opened: &Result<OwnedFd, Errno>| matches!(opened, Err(Errno::AGAIN));
-                std::iter::repeat_with(open).take(AGAIN).find(|opened| !unsure(opened)).unwrap_or(Err(Errno::AGAIN))
-            }
+            Some(subpath) => dhow_sys::beneath::find(source, subpath),
         }
     }
 

@@ -18,23 +18,29 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, chdir, waitid};
 use rustix::thread::ThreadNameSpaceType as Flags;
 
+use super::rootfs::Overlay;
+
 /// The longest option string of mount(2) is a page, with its end.
 const LONGEST_OPTIONS: usize = 4095;
 
 /// Mounts the overlay; the result is detached.
-pub(crate) fn mount(lower: &[PathBuf], upper: &Path, work: &Path, options: &[String]) -> Result<OwnedFd, Errno> {
-    let base = common_ancestor(lower);
-    let data = data(&base, lower, upper, work, options);
+pub(super) fn mount(overlay: &Overlay<'_>) -> Result<OwnedFd, Errno> {
+    let base = common_ancestor(overlay.lower);
+    let data = data(&base, overlay);
     if data.len() > LONGEST_OPTIONS {
         return Err(Errno::TOOBIG);
     }
     let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
     let (base, data) = (string(base.as_os_str().as_bytes())?, string(data.as_bytes())?);
-    let directory = string(upper.as_os_str().as_bytes())?;
+    let directory = string(overlay.place().as_os_str().as_bytes())?;
+    let flags = match overlay.writable {
+        Some(_) => MountFlags::empty(),
+        None => MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV,
+    };
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let request = Request { namespaces: Flags::MOUNT, cgroup: None, sibling: false };
     match fork(&request).map_err(errno)? {
-        Fork::Child => exec::exit(match helper(&base, &directory, &data, &far) {
+        Fork::Child => exec::exit(match helper(&base, &directory, flags, &data, &far) {
             Ok(()) => 0,
             Err(errno) => errno.raw_os_error(),
         }),
@@ -53,22 +59,24 @@ pub(crate) fn mount(lower: &[PathBuf], upper: &Path, work: &Path, options: &[Str
 }
 
 /// The helper's life; async-signal-safe.
-fn helper(base: &CStr, directory: &CStr, data: &CStr, line: &OwnedFd) -> Result<(), Errno> {
+fn helper(base: &CStr, directory: &CStr, flags: MountFlags, data: &CStr, line: &OwnedFd) -> Result<(), Errno> {
     mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     // The layers' names are relative to here, which keeps the string short.
     chdir(base)?;
-    rustix::mount::mount(c"overlay", directory, c"overlay", MountFlags::empty(), data)?;
+    rustix::mount::mount(c"overlay", directory, c"overlay", flags, data)?;
     let root = openat(CWD, directory, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let tree = clone_tree(root, false).map_err(errno)?;
     fdpass::send(line, &[1], &[tree.as_fd()]).map(|_| ()).map_err(errno)
 }
 
 /// The option string, with the layers relative to `base`.
-fn data(base: &Path, lower: &[PathBuf], upper: &Path, work: &Path, options: &[String]) -> String {
-    let layers: Vec<_> =
-        lower.iter().map(|layer| layer.strip_prefix(base).unwrap_or(layer).to_string_lossy()).collect();
-    let mut data = format!("lowerdir={},upperdir={},workdir={}", layers.join(":"), upper.display(), work.display());
-    for option in options {
+fn data(base: &Path, overlay: &Overlay<'_>) -> String {
+    let short = |layer: &PathBuf| layer.strip_prefix(base).unwrap_or(layer).to_string_lossy().into_owned();
+    let mut data = format!("lowerdir={}", overlay.lower.iter().map(short).collect::<Vec<_>>().join(":"));
+    if let Some((upper, work)) = overlay.writable {
+        data.push_str(&format!(",upperdir={},workdir={}", upper.display(), work.display()));
+    }
+    for option in overlay.options {
         data.push(',');
         data.push_str(option);
     }
@@ -94,7 +102,8 @@ mod tests {
         let lower = [PathBuf::from("/var/lib/x/layers/12/diff"), PathBuf::from("/var/lib/x/layers/3/diff")];
         let base = common_ancestor(&lower);
         assert_eq!(base, Path::new("/var/lib/x/layers"));
-        let data = data(&base, &lower, Path::new("/u"), Path::new("/w"), &["volatile".into()]);
+        let writable = Some((Path::new("/u"), Path::new("/w")));
+        let data = data(&base, &Overlay { lower: &lower, writable, options: &["volatile".into()] });
         assert_eq!(data, "lowerdir=12/diff:3/diff,upperdir=/u,workdir=/w,volatile");
     }
 }

@@ -44,8 +44,7 @@ impl Root {
         let (source, shown) = match rootfs {
             Rootfs::Path(path) => (directory(path)?, path.display().to_string()),
             Rootfs::Overlay { lower, upper, work, options } => {
-                let overlay = Overlay { lower, upper, work, options };
-                (Source::Tree(overlay.mount()?), upper.display().to_string())
+                (Source::Tree(detached_overlay(lower, upper, work, options)?), upper.display().to_string())
             }
         };
         let readonly = spec.root.as_ref().is_some_and(|root| root.readonly);
@@ -71,14 +70,22 @@ fn directory(path: &Path) -> Result<Source> {
 /// # Errors
 /// What the kernel says about the layers.
 pub fn detached_overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &[String]) -> Result<OwnedFd> {
-    Overlay { lower, upper, work, options }.mount()
+    Overlay { lower, writable: Some((upper, work)), options }.mount()
 }
 
-struct Overlay<'a> {
-    lower: &'a [PathBuf],
-    upper: &'a Path,
-    work: &'a Path,
-    options: &'a [String],
+/// The same of layers that are only looked at, the topmost first: an overlay into which nothing can be written.
+///
+/// # Errors
+/// What the kernel says about the layers; it wants two at least.
+pub fn detached_layers(layers: &[PathBuf], options: &[String]) -> Result<OwnedFd> {
+    Overlay { lower: layers, writable: None, options }.mount()
+}
+
+pub(super) struct Overlay<'a> {
+    pub(super) lower: &'a [PathBuf],
+    /// The folder that takes what is written, and the one in which the kernel prepares it.
+    pub(super) writable: Option<(&'a Path, &'a Path)>,
+    pub(super) options: &'a [String],
 }
 
 /// fsconfig(2) takes no longer value.
@@ -92,7 +99,16 @@ impl Overlay<'_> {
             true => self.layer_by_layer(),
             false => self.in_one_string(),
         };
-        mounted.map_err(io::Error::from).context(|| format!("mount the overlay of {}", self.upper.display()))
+        mounted.map_err(io::Error::from).context(|| format!("mount the overlay of {}", self.place().display()))
+    }
+
+    /// The folder it is known by.
+    pub(super) fn place(&self) -> &Path {
+        match (self.writable, self.lower) {
+            (Some((upper, _)), _) => upper,
+            (None, [topmost, ..]) => topmost,
+            (None, []) => Path::new("/"),
+        }
     }
 
     fn layer_by_layer(&self) -> Result<OwnedFd, Errno> {
@@ -111,7 +127,7 @@ impl Overlay<'_> {
         let names = self.lower.iter().map(|layer| hold(layer, &mut held)).collect::<Result<Vec<_>, _>>()?;
         let joined = names.join(":");
         if joined.len() > LONGEST_VALUE {
-            return overlay_helper::mount(self.lower, self.upper, self.work, self.options);
+            return overlay_helper::mount(self);
         }
         fsconfig_set_string(&fs, c"lowerdir", joined)?;
         self.finish(fs, held)
@@ -119,8 +135,10 @@ impl Overlay<'_> {
 
     /// The writable layer and the rest; `held` keeps the layers' descriptors alive until the mount is made.
     fn finish(&self, fs: OwnedFd, mut held: Vec<OwnedFd>) -> Result<OwnedFd, Errno> {
-        set_path(&fs, "upperdir", self.upper, &mut held)?;
-        set_path(&fs, "workdir", self.work, &mut held)?;
+        if let Some((upper, work)) = self.writable {
+            set_path(&fs, "upperdir", upper, &mut held)?;
+            set_path(&fs, "workdir", work, &mut held)?;
+        }
         for option in self.options {
             match option.split_once('=') {
                 Some((key, value)) => fsconfig_set_string(&fs, key, value)?,
@@ -129,7 +147,13 @@ impl Overlay<'_> {
         }
         fsconfig_set_string(&fs, c"source", c"overlay")?;
         fsconfig_create(&fs)?;
-        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        let attributes = match self.writable {
+            Some(_) => MountAttrFlags::empty(),
+            None => {
+                MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV
+            }
+        };
+        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
     }
 }
 
@@ -164,15 +188,25 @@ mod tests {
             return;
         }
         type Way = fn(&Overlay<'_>) -> Result<OwnedFd, Errno>;
-        let helper: Way = |overlay| overlay_helper::mount(overlay.lower, overlay.upper, overlay.work, overlay.options);
-        let ways: [Way; 3] = [|overlay| overlay.layer_by_layer(), |overlay| overlay.in_one_string(), helper];
-        for way in ways {
+        let ways: [Way; 3] = [
+            |overlay| overlay.layer_by_layer(),
+            |overlay| overlay.in_one_string(),
+            |overlay| overlay_helper::mount(overlay),
+        ];
+        // With a folder to write to and without; two layers, and more than a kernel before 6.8 takes in one value.
+        for (way, writable, layers) in
+            ways.into_iter().flat_map(|way| [(way, true, 2), (way, false, 2), (way, true, 20), (way, false, 20)])
+        {
             let directory = tempfile::tempdir().unwrap();
-            let paths: Vec<PathBuf> = ["top", "bottom", "upper", "work"].map(|name| directory.path().join(name)).into();
-            paths.iter().for_each(|path| fs::create_dir(path).unwrap());
+            let paths: Vec<PathBuf> =
+                (0..layers).map(|layer| directory.path().join(format!("layer-{layer}"))).collect();
+            let (upper, work) = (directory.path().join("upper"), directory.path().join("work"));
+            paths.iter().chain([&upper, &work]).for_each(|path| fs::create_dir(path).unwrap());
             fs::write(paths[0].join("a"), "top").unwrap();
-            fs::write(paths[1].join("a"), "bottom").unwrap();
-            let overlay = Overlay { lower: &paths[..2], upper: &paths[2], work: &paths[3], options: &[] };
+            fs::write(paths[layers - 1].join("a"), "bottom").unwrap();
+            fs::write(paths[layers - 1].join("b"), "bottom").unwrap();
+            let writable = writable.then_some((&*upper, &*work));
+            let overlay = Overlay { lower: &paths, writable, options: &[] };
             let tree = match way(&overlay) {
                 Err(Errno::INVAL) if std::ptr::fn_addr_eq(way, ways[0]) => {
                     eprintln!("SKIPPED: this kernel has no lowerdir+");
@@ -184,6 +218,10 @@ mod tests {
             assert_eq!(fstatfs(&tree).unwrap().f_type as u64, OVERLAYFS);
             let file = openat(&tree, c"a", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
             assert_eq!(io::read_to_string(fs::File::from(file)).unwrap(), "top");
+            assert!(openat(&tree, c"b", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).is_ok());
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+            let made = openat(&tree, c"new", flags, Mode::RWXU).map(drop);
+            assert_eq!(made, writable.map(drop).ok_or(Errno::ROFS));
         }
     }
 }

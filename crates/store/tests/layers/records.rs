@@ -203,18 +203,38 @@ fn a_blob_without_a_record_is_collected_after_a_restart() {
 }
 
 #[test]
-fn containers_survive_the_loss_of_the_database() {
+fn containers_survive_the_loss_of_the_database_each_time() {
     let dir = tempfile::tempdir().unwrap();
-    {
+    for kept in ["lost/c1", "lost/c1.1"] {
         let store = Store::open(dir.path()).unwrap();
         let overlay = store.snapshots().prepare("c1", None).unwrap();
-        fs::write(overlay.upper.join("precious"), "x").unwrap();
+        fs::write(overlay.upper.join("precious"), kept).unwrap();
+        drop(store);
+        for name in names(dir.path()).iter().filter(|name| name.starts_with("metadata.db")) {
+            fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        let store = Store::open(dir.path()).unwrap();
+        assert!(store.notes()[0].contains("lost"), "{:?}", store.notes());
+        assert_eq!(fs::read_to_string(dir.path().join(kept).join("upper/precious")).unwrap(), kept);
     }
+}
+
+/// What cannot be moved keeps the database away, too: with it, the folders would be leftovers without a record.
+#[test]
+fn containers_that_cannot_be_kept_are_not_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let overlay = Store::open(dir.path()).unwrap().snapshots().prepare("c1", None).unwrap();
+    fs::write(overlay.upper.join("precious"), "x").unwrap();
     for name in names(dir.path()).iter().filter(|name| name.starts_with("metadata.db")) {
         fs::remove_file(dir.path().join(name)).unwrap();
     }
-    let store = Store::open(dir.path()).unwrap();
-    assert!(store.notes()[0].contains("lost"), "{:?}", store.notes());
+    fs::write(dir.path().join("lost"), "in the way").unwrap();
+    for _ in 0..2 {
+        Store::open(dir.path()).unwrap_err();
+        assert!(overlay.upper.join("precious").exists());
+    }
+    fs::remove_file(dir.path().join("lost")).unwrap();
+    Store::open(dir.path()).unwrap();
     assert!(dir.path().join("lost/c1/upper/precious").exists());
 }
 
