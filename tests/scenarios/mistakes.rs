@@ -1,5 +1,11 @@
 //! Bad input: a clear error, and nothing half-made.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Command;
+
+use dhow_testkit::finish;
+
 use crate::busybox;
 
 #[test]
@@ -64,4 +70,41 @@ fn signals_are_checked() {
     world.dhow(&["kill", "-s", "NOSUCH", "box"]).exits(1).says("nvalid signal: NOSUCH");
     world.dhow(&["stop", "-t", "0", "box"]).exits(0);
     world.dhow(&["kill", "box"]).exits(1).says("is not running");
+}
+
+/// A file takes the name of an archive when it is complete: what is there and no file must not go away for that.
+#[test]
+fn archives_replace_nothing_that_is_no_file() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
+    let place = |name: &str| world.path().join(name);
+    for args in [&["p", "fifo"][..], &["c", "device", "1", "3"]] {
+        let (kind, name) = (args[0], place(args[1]));
+        finish(Command::new("mknod").arg(&name).arg(kind).args(&args[2..])).exits(0);
+    }
+    symlink("nowhere", place("link")).expect("linked");
+    for (name, words) in [
+        ("fifo", "cannot write to a named pipe (FIFO)"),
+        ("device", "cannot write to a character device file"),
+        ("link", "cannot write to a symbolic link directly"),
+    ] {
+        let before = fs::symlink_metadata(place(name)).expect("there");
+        let path = place(name).display().to_string();
+        world.dhow(&["save", "-o", &path, "busybox"]).exits(1).says(words);
+        world.dhow(&["export", "-o", &path, "box"]).exits(1).says(words);
+        let after = fs::symlink_metadata(place(name)).expect("still there");
+        assert_eq!((before.ino(), before.file_type()), (after.ino(), after.file_type()), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_had_is_refused() {
+    let world = busybox();
+    let asked = world.dhow(&["run", "--rm", "--network", "none", "--gpus", "all", "busybox", "true"]);
+    asked.exits(125).says("could not select device driver \"\" with capabilities: [[gpu]]");
+    // Seventeen IDs: two of them begin alike.
+    let ids: Vec<String> = (0..17).map(|_| world.dhow(&["create", "busybox"]).ok()).collect();
+    let begins = |digit: &str| ids.iter().filter(|id| id.starts_with(digit)).count();
+    let several = ids.iter().map(|id| &id[..1]).find(|digit| begins(digit) > 1).expect("there are sixteen digits");
+    world.dhow(&["inspect", several]).exits(1).says(&format!("multiple IDs found with provided prefix: {several}"));
 }

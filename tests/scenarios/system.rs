@@ -69,7 +69,7 @@ fn a_prune_asks_first_and_removes_what_does_not_run() {
     world.dhow(&["run", "--name", "gone", "busybox", "sh", "-c", "head -c 3000 /dev/zero > /file"]).exits(0);
     let id = world.inspect("gone", "{{.Id}}");
     let refused = finish_with_input(&mut world.command(&["container", "prune"]), b"n\n".to_vec());
-    refused.exits(1).says("container prune has been cancelled");
+    refused.exits(0);
     assert_eq!(
         refused.stdout(),
         "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
@@ -103,7 +103,7 @@ fn a_system_prune_removes_containers_and_images() {
     }
     let world = busybox();
     let refused = finish_with_input(&mut world.command(&["system", "prune", "-a"]), b"\n".to_vec());
-    refused.exits(1).says("system prune has been cancelled");
+    refused.exits(0);
     assert!(refused.stdout().contains("  - all images without at least one container associated to them\n"));
     world.dhow(&["system", "prune", "--volumes", "--filter", "until=1h"]).exits(1).says("is not supported");
 }

@@ -165,9 +165,8 @@ fn a_prune_takes_anonymous_volumes_unless_all_are_meant_and_never_one_in_use() {
     world.crash_engine();
     world.start_engine();
     let refused = finish_with_input(&mut world.command(&["volume", "prune"]), b"n\n".to_vec());
-    refused.exits(1).says("volume prune has been cancelled");
     let stock = finish_with_input(&mut world.stock_command(&["volume", "prune"]), b"n\n".to_vec());
-    assert_eq!(refused.stdout(), stock.stdout());
+    assert_eq!((refused.code(), refused.stdout()), (stock.code(), stock.stdout()));
     let pruned = world.docker(&["volume", "prune", "-f"]).stdout();
     assert_eq!(pruned, format!("Deleted Volumes:\n{dangling}\n\nTotal reclaimed space: 3kB\n"));
     let pruned = world.dhow(&["volume", "prune", "-f", "-a", "--filter", "label!=is=kept"]).stdout();

@@ -138,7 +138,8 @@ impl<'a> Call<'a> {
 
     /// Sends; an engine that is older than our version gets the same again in its own.
     async fn send(mut self) -> Result<(Connection, Response<Incoming>)> {
-        if self.payload.again().is_none() {
+        // What can be sent only once, and a question whose refusal has no words, need a version that is taken.
+        if self.payload.again().is_none() || self.method == Method::HEAD {
             self.client.settle_version().await?;
         }
         loop {

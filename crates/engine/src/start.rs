@@ -1,5 +1,6 @@
 //! What a shim is told so that it makes a container.
 
+mod device_requests;
 mod etc;
 mod images;
 mod lookups;
@@ -31,6 +32,7 @@ const INIT: &str = "/sbin/docker-init";
 /// Computes everything the shim has to know, and makes the files a start needs. Blocks, but for no disk.
 pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result<Launch> {
     let spec = &*view.spec;
+    device_requests::refuse(&spec.host.resources.device_requests)?;
     let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
     let container_dir = core.store.snapshots().dir(&container.id);
     bind_sources(&view.body.mounts)?;

@@ -1,7 +1,7 @@
 //! `inspect`, `container inspect`, `image inspect`, `network inspect`, `volume inspect`.
 
 use dhow_client::Client;
-use dhow_errdefs::{Class, Error, Result};
+use dhow_errdefs::{Class, Error, Result, message};
 
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
@@ -155,7 +155,9 @@ async fn find(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Resul
 }
 
 fn may_be_another_kind(error: &Error) -> bool {
-    matches!(error.class(), Class::NotFound | Class::NotImplemented | Class::InvalidArgument)
+    // A name that means several things of one kind is to be said longer, not looked for elsewhere.
+    let ambiguous = error.to_string().contains(&message::ambiguous_prefix(""));
+    !ambiguous && matches!(error.class(), Class::NotFound | Class::NotImplemented | Class::InvalidArgument)
 }
 
 async fn ask(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result<Vec<u8>> {

@@ -111,7 +111,7 @@ fn tell_total(bytes: u64) -> std::io::Result<()> {
 }
 
 /// Asks, unless somebody has decided before. Only `y` is yes.
-fn confirm(flags: &Parsed, what: &str, warning: &str) -> std::result::Result<(), Failure> {
+fn confirm(flags: &Parsed, warning: &str) -> std::result::Result<(), Failure> {
     if flags.on("force") {
         return Ok(());
     }
@@ -120,7 +120,8 @@ fn confirm(flags: &Parsed, what: &str, warning: &str) -> std::result::Result<(),
     std::io::stdin().lock().read_line(&mut answer)?;
     match answer.trim().eq_ignore_ascii_case("y") {
         true => Ok(()),
-        false => Err(Failure::text(format!("{what} has been cancelled"))),
+        // As Docker: who says no has got what was wanted.
+        false => Err(Failure::Text(String::new(), 0)),
     }
 }
 
@@ -141,7 +142,7 @@ fn wanted(session: &Session, flags: &Parsed) -> Filters {
 }
 
 async fn containers(session: &Session, flags: &Parsed) -> Outcome {
-    confirm(flags, "container prune", "WARNING! This will remove all stopped containers.")?;
+    confirm(flags, "WARNING! This will remove all stopped containers.")?;
     let removed = prune_containers(session.client().await?, &wanted(session, flags)).await?;
     removed.tell()?;
     tell_total(removed.bytes)?;
@@ -159,7 +160,7 @@ async fn volumes(session: &Session, flags: &Parsed) -> Outcome {
     }
     let which = if all { "all" } else { "anonymous" };
     let warning = format!("WARNING! This will remove {which} local volumes not used by at least one container.");
-    confirm(flags, "volume prune", &warning)?;
+    confirm(flags, &warning)?;
     let removed = prune_volumes(session.client().await?, &filters).await?;
     removed.tell()?;
     tell_total(removed.bytes)?;
@@ -172,7 +173,7 @@ async fn images(session: &Session, flags: &Parsed) -> Outcome {
         true => "WARNING! This will remove all images without at least one container associated to them.",
         false => "WARNING! This will remove all dangling images.",
     };
-    confirm(flags, "image prune", warning)?;
+    confirm(flags, warning)?;
     let removed = prune_images(session.client().await?, all, &wanted(session, flags)).await?;
     removed.tell()?;
     tell_total(removed.bytes)?;
@@ -181,7 +182,7 @@ async fn images(session: &Session, flags: &Parsed) -> Outcome {
 
 async fn networks(session: &Session, flags: &Parsed) -> Outcome {
     let warning = "WARNING! This will remove all custom networks not used by at least one container.";
-    confirm(flags, "network prune", warning)?;
+    confirm(flags, warning)?;
     prune_networks(session.client().await?, &wanted(session, flags)).await?.tell()?;
     Ok(0)
 }
@@ -191,7 +192,7 @@ async fn everything(session: &Session, flags: &Parsed) -> Outcome {
     if volumes && filters.contains_key("until") {
         return Err(Error::invalid("ERROR: The \"until\" filter is not supported with \"--volumes\"").into());
     }
-    confirm(flags, "system prune", &warning(all, volumes, &filters))?;
+    confirm(flags, &warning(all, volumes, &filters))?;
     let client = session.client().await?;
     let mut bytes = 0;
     for kind in [Kind::Containers, Kind::Networks, Kind::Volumes, Kind::Images, Kind::Builds] {

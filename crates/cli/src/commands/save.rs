@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write, stdout};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use dhow_client::Bytestream;
@@ -68,6 +69,9 @@ impl Partial {
                 path.display().to_string()
             )));
         }
+        if let Some(kind) = no_plain_file(path) {
+            return Err(Error::invalid(format!("{step}: cannot write to {kind}")));
+        }
         let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput)).context(|| step)?;
         let temporary = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
         let file = File::create_new(&temporary).context(|| step)?;
@@ -76,6 +80,19 @@ impl Partial {
 
     pub(super) fn finish(&self) -> Result<()> {
         std::fs::rename(&self.temporary, &self.path).context(|| self.step)
+    }
+}
+
+/// What is at the path and must not be replaced by a file, as `/dev/null` and `/dev/stdout`; in Docker's words.
+fn no_plain_file(path: &Path) -> Option<&'static str> {
+    let kind = std::fs::symlink_metadata(path).ok()?.file_type();
+    match () {
+        () if kind.is_symlink() => Some("a symbolic link directly"),
+        () if kind.is_char_device() => Some("a character device file"),
+        () if kind.is_block_device() => Some("a block device file"),
+        () if kind.is_fifo() => Some("a named pipe (FIFO)"),
+        () if kind.is_socket() => Some("a socket"),
+        () => None,
     }
 }
 
