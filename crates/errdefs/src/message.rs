@@ -2,6 +2,13 @@
 //!
 //! Source: the answers of dockerd (20.10 and 28) on the wire.
 
+/// What everything answers that only a manager of a swarm can do.
+pub const NO_SWARM_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
+                                    connect this node to swarm and try again.";
+
+/// What leaving a swarm answers where there is none.
+pub const NO_SWARM: &str = "This node is not part of a swarm";
+
 /// `No such container: x`.
 #[must_use]
 pub fn no_such_container(reference: &str) -> String {

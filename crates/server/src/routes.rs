@@ -16,6 +16,7 @@ mod image_push;
 mod later;
 mod network;
 mod raw;
+mod swarm;
 mod system;
 mod volume;
 
@@ -46,7 +47,7 @@ macro_rules! route {
 pub(crate) use route;
 
 /// Everything; the resources of the start path come first.
-static ALL: [&[Route]; 15] = [
+static ALL: [&[Route]; 16] = [
     container::ROUTES,
     container_attach::ROUTES,
     container_logs::ROUTES,
@@ -62,10 +63,11 @@ static ALL: [&[Route]; 15] = [
     network::ROUTES,
     volume::ROUTES,
     auth::ROUTES,
+    swarm::ROUTES,
 ];
 
 /// The operation a request means and the name in its path.
 pub(crate) fn find(method: &Method, path: &str) -> Option<(&'static Route, Result<String>)> {
-    let mut routes = ALL.iter().copied().flatten().chain(later::routes());
+    let mut routes = ALL.iter().copied().flatten().chain(swarm::MANAGERS).chain(later::routes());
     routes.find_map(|route| Some((route, route.matches(method, path)?)))
 }

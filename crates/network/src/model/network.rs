@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 use serde::{Deserialize, Serialize};
 
 use super::Subnet;
@@ -67,11 +67,7 @@ impl FromStr for Driver {
         match text {
             "" | "default" => Ok(Self::Bridge),
             "none" => Ok(Self::Null),
-            "overlay" => {
-                let text = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
-                            connect this node to swarm and try again.";
-                Err(Error::denied(text))
-            }
+            "overlay" => Err(Error::denied(message::NO_SWARM_MANAGER)),
             text => all.into_iter().find(|driver| driver.as_str() == text).ok_or_else(|| {
                 Error::not_found(format!("could not find plugin {text} in v1 plugin registry: plugin not found"))
             }),

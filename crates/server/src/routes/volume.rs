@@ -2,7 +2,7 @@
 
 use dhow_api::volume::{CreateRequest, ListResponse, PruneResponse, Volume};
 use dhow_engine::{CopyKind, EventKind, VolumePrune};
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 use hyper::StatusCode;
 
 use super::route;
@@ -27,10 +27,7 @@ pub(crate) const ROUTES: &[Route] = &[
 async fn create(mut call: Call) -> Result<Response> {
     let request: CreateRequest = call.json().await?;
     if request.cluster_volume_spec.is_some() {
-        return Err(Error::unavailable(
-            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to \
-             swarm and try again.",
-        ));
+        return Err(Error::unavailable(message::NO_SWARM_MANAGER));
     }
     let made = call.engine().volume_create(volume::request(request)).await?;
     plain_json(StatusCode::CREATED, &volume::volume(made))

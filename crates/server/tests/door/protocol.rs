@@ -46,6 +46,9 @@ fn what_is_not_there_says_so() {
     assert_eq!(world.request("PUT", "/info", "").status, 404);
     let later = world.post("/v1.41/plugins/host:5000/a/b/push");
     assert_eq!((later.status, later.message().as_str()), (501, "plugins: not available yet"));
+    let (left, nodes) = (world.post("/v1.44/swarm/leave?force=True"), world.get("/nodes"));
+    assert_eq!((left.status, left.message().as_str()), (503, "This node is not part of a swarm"));
+    assert!(nodes.status == 503 && nodes.message().starts_with("This node is not a swarm manager."));
     let missing = world.get("/containers/x/json");
     assert_eq!((missing.status, missing.message().as_str()), (404, "No such container: x"));
     assert_eq!(missing.header("Content-Type"), Some("application/json"));
