@@ -105,8 +105,8 @@ pub struct NetworkSpec {
 pub struct IpamSpec {
     /// `default` or `null`; empty: default.
     pub driver: String,
-    /// Options of that driver, shown only.
-    pub options: BTreeMap<String, String>,
+    /// Options of that driver, shown only. `None`: not given (shown as null).
+    pub options: Option<BTreeMap<String, String>>,
     /// The pools as asked for; empty: what is free.
     pub pools: Vec<IpamPool>,
 }

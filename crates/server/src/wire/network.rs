@@ -40,7 +40,7 @@ fn ipam(ipam: Ipam) -> Result<IpamSpec> {
         auxiliary: &pool.auxiliary_addresses,
     });
     let pools = parse_pools(&texts.collect::<Vec<_>>())?;
-    Ok(IpamSpec { driver: ipam.driver, options: ipam.options.unwrap_or_default(), pools })
+    Ok(IpamSpec { driver: ipam.driver, options: ipam.options, pools })
 }
 
 /// A network as it is shown.
@@ -61,7 +61,7 @@ pub(crate) fn network(view: &NetworkView) -> Network {
         enable_ipv6: spec.ipv6,
         ipam: Ipam {
             driver: driver.to_owned(),
-            options: (!network.is_predefined()).then(|| spec.ipam.options.clone()),
+            options: spec.ipam.options.clone().filter(|_| !network.is_predefined()),
             config: Some(if addressed { network.pools.iter().map(pool).collect() } else { Vec::new() }),
         },
         internal: spec.internal,
@@ -125,6 +125,7 @@ mod tests {
         let shown = super::network(&NetworkView { network: Arc::new(network), members: vec![member] });
         let shown = serde_json::to_value(shown).expect("plain data");
         assert_eq!(shown["Driver"], "bridge");
+        assert_eq!(shown["IPAM"]["Options"], serde_json::Value::Null, "none were given");
         assert_eq!((&shown["EnableIPv4"], &shown["EnableIPv6"]), (&true.into(), &true.into()));
         let pool = serde_json::json!({"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.128/25", "Gateway": "10.0.0.1",
             "AuxiliaryAddresses": {"x": "10.0.0.9"}});
