@@ -97,6 +97,64 @@ fn names_are_found_in_a_network_that_somebody_made() {
 }
 
 #[test]
+fn a_link_is_a_name_that_only_one_container_has_for_another() {
+    let mut world = busybox();
+    world.dhow(&["network", "create", "n"]).exits(0);
+    // Nobody is called so yet.
+    world
+        .dhow(&["run", "-d", "--name", "one", "--network", "n", "--link", "up:base", "busybox", "sleep", "600"])
+        .exits(0);
+    world.dhow(&["run", "-d", "--name", "two", "--network", "n", "busybox", "sleep", "600"]).exits(0);
+    let look_up = |world: &World, who: &str, name: &str| {
+        let outcome = world.dhow(&["exec", who, "busybox", "nslookup", "-type=a", name]);
+        (outcome.code() == 0).then(|| outcome.stdout().to_owned())
+    };
+    assert_eq!(look_up(&world, "one", "base"), None);
+    serve(&world, "up", &["--network", "n"]);
+    let up = address(&world, "up", "n");
+    for name in ["base", "base.n", "up"] {
+        assert!(look_up(&world, "one", name).expect("an address").contains(&up), "{name}");
+    }
+    assert_eq!(look_up(&world, "two", "base"), None);
+    world.crash_engine();
+    world.start_engine();
+    assert!(look_up(&world, "one", "base").expect("an address").contains(&up));
+    world.dhow(&["network", "disconnect", "n", "one"]).exits(0);
+    world.dhow(&["network", "connect", "--link", "up", "--link", "up:other", "n", "one"]).exits(0);
+    assert_eq!(look_up(&world, "one", "base"), None);
+    assert!(look_up(&world, "one", "other").expect("an address").contains(&up));
+}
+
+#[test]
+fn a_link_of_the_default_network_is_a_name_of_the_other_container_until_it_is_removed() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "db", "busybox", "sleep", "600"]).exits(0);
+    let run = ["run", "-d", "--name", "web", "--link", "db:base", "--link", "db:store", "busybox", "sleep", "600"];
+    world.dhow(&run).exits(0);
+    assert_eq!(world.inspect("web/base", "{{.Name}}"), "/db");
+    let names = || world.dhow(&["ps", "--no-trunc", "--filter", "name=db", "--format", "{{.Names}}"]).ok();
+    assert_eq!(world.dhow(&["ps", "--filter", "name=db", "--format", "{{.Names}}"]).ok(), "db");
+    assert_eq!(names(), "db,web/base,web/store");
+    let hosts = || world.dhow(&["exec", "web", "cat", "/etc/hosts"]).ok();
+    assert!(hosts().contains("\tbase ") && hosts().contains("\tstore "), "{}", hosts());
+    for client in ["docker", "dhow"] {
+        let remove = |link: &str| match client {
+            "docker" => world.docker(&["rm", "--link", link]),
+            _ => world.dhow(&["rm", "--link", link]),
+        };
+        remove("web").exits(1).says("Conflict, cannot remove the default link name of the container");
+        remove("web/no").exits(1).says("No such container: web/no");
+        remove("no/base").exits(1).says("No such container: no/base");
+    }
+    world.docker(&["rm", "--link", "/web/base"]).exits(0);
+    world.dhow(&["rm", "--link", "/web/base"]).exits(1).says("No such container: ");
+    assert_eq!(world.inspect("web", "{{.HostConfig.Links}}"), "[/db:/web/store]");
+    assert_eq!(names(), "db,web/store");
+    assert!(!hosts().contains("\tbase ") && hosts().contains("\tstore "), "{}", hosts());
+    assert_eq!(world.dhow(&["ps", "-q"]).ok().lines().count(), 2, "the containers are still there");
+}
+
+#[test]
 fn an_engine_that_is_killed_closes_nothing_and_the_next_one_knows_everything() {
     let mut world = busybox();
     world.docker(&["network", "create", "front"]).exits(0);

@@ -1,10 +1,11 @@
 //! What a running container has of networks.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dns::Named;
+use crate::dns::{Named, Scope};
 use crate::firewall::{Member, Redirect};
 use crate::model::{Endpoint, EndpointSpec, Network, PortBinding, Published};
 
@@ -46,6 +47,8 @@ pub struct Attachment {
     pub network_name: String,
     /// What others call the container there; empty in networks without names.
     pub names: Vec<String>,
+    /// What only it calls others there: its own name for them, and the one that all know.
+    pub links: BTreeMap<String, String>,
     /// Further addresses of its link.
     pub link_local: Vec<IpAddr>,
 }
@@ -108,9 +111,13 @@ impl Connection {
     }
 
     /// The networks in which it has names, in order.
-    pub(crate) fn naming(&self) -> Vec<String> {
+    pub(crate) fn naming(&self) -> Vec<Scope> {
         let with_names = self.attachments.iter().filter(|attachment| !attachment.names.is_empty());
-        with_names.map(|attachment| attachment.endpoint.network.clone()).collect()
+        let scope = |attachment: &Attachment| Scope {
+            network: attachment.endpoint.network.clone(),
+            links: attachment.links.clone(),
+        };
+        with_names.map(scope).collect()
     }
 
     /// Whom to ask for other names: nobody, where there is no way out.

@@ -12,7 +12,7 @@ mod socket;
 
 use std::net::Ipv4Addr;
 
-pub(crate) use names::{Directory, Named};
+pub(crate) use names::{Directory, Named, Scope};
 pub(crate) use resolver::{Resolver, start};
 
 /// Where containers ask.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::forward::{forward, read_framed, write_framed};
 use super::message::{self, A, AAAA, Outcome, PTR, Question, Record};
-use super::names::Directory;
+use super::names::{Directory, Scope};
 use super::socket;
 use crate::sandbox::Sandbox;
 
@@ -38,7 +38,7 @@ pub(crate) struct Resolver {
 struct Mind {
     directory: Arc<Directory>,
     /// The networks whose names it answers, the first one first.
-    networks: RwLock<Vec<String>>,
+    networks: RwLock<Vec<Scope>>,
     /// Servers for everything else; none in a container without a way out.
     servers: Vec<IpAddr>,
     room: Semaphore,
@@ -48,7 +48,7 @@ struct Mind {
 pub(crate) fn start(
     sandbox: &Sandbox,
     directory: Arc<Directory>,
-    networks: Vec<String>,
+    networks: Vec<Scope>,
     servers: Vec<IpAddr>,
 ) -> Result<Resolver> {
     let runtime = Handle::try_current().map_err(|error| {
@@ -78,7 +78,7 @@ fn begin(
 
 impl Resolver {
     /// It is in these networks from now on.
-    pub(crate) fn set_networks(&self, networks: Vec<String>) {
+    pub(crate) fn set_networks(&self, networks: Vec<Scope>) {
         *self.mind.networks.write().unwrap_or_else(PoisonError::into_inner) = networks;
     }
 }

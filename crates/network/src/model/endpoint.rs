@@ -46,6 +46,12 @@ pub struct AddressTexts<'a> {
 }
 
 impl EndpointSpec {
+    /// What only this container calls others, in small letters as names are looked up, and the name that all know.
+    pub(crate) fn own_names(&self) -> BTreeMap<String, String> {
+        let links = self.links.iter().flatten().map(|link| link.split_once(':').unwrap_or((link, link)));
+        links.map(|(target, own)| (own.to_ascii_lowercase(), target.to_owned())).collect()
+    }
+
     /// The same with these addresses.
     ///
     /// # Errors
@@ -125,5 +131,13 @@ mod tests {
             "invalid endpoint settings:\n* invalid IPv4 address: fd00::1\n* invalid IPv6 address: 10.0.0.1\n\
              * invalid MAC address x"
         );
+    }
+
+    #[test]
+    fn links_are_own_names_for_others() {
+        let links = Some(["db:Base", "web"].map(str::to_owned).to_vec());
+        let names = EndpointSpec { links, ..EndpointSpec::default() }.own_names();
+        let expected = [("base", "db"), ("web", "web")].map(|(own, target)| (own.to_owned(), target.to_owned()));
+        assert_eq!(names, BTreeMap::from(expected));
     }
 }

@@ -82,6 +82,7 @@ impl Networks {
             priority: place.spec.gateway_priority,
             network_name: network.name().to_owned(),
             names: Vec::new(),
+            links: place.spec.own_names(),
             link_local: place.spec.link_local.clone(),
         })
     }
