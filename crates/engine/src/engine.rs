@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 use dhow_image::Images;
 use dhow_oci::Digest;
 use dhow_shim::protocol::{Op, Resize};
@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::container::{Command, Container, Request, Then};
 use crate::core::Core;
+use crate::networks::owner_and_alias;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
     AttachOptions, ClientStream, Config, CreateRequest, Created, Details, EventKind, ExecDetails, ExecStartOptions,
@@ -192,6 +193,21 @@ impl Engine {
         self.find(reference)?.ask(|reply| Command::Remove(options, reply)).await
     }
 
+    /// Removes a link, named `container/alias`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` for the name of a container.
+    pub async fn remove_link(&self, reference: &str) -> Result<()> {
+        let Some((owner, alias)) = owner_and_alias(reference) else {
+            self.find(reference)?;
+            return Err(Error::conflict("Conflict, cannot remove the default link name of the container"));
+        };
+        // A link has one name, which begins with the container's name and not with its id.
+        let owner = self.find(owner).ok().filter(|container| container.view().name == owner);
+        let owner = owner.ok_or_else(|| Error::not_found(message::no_such_container(reference)))?;
+        owner.ask(|reply| Command::Unlink(alias.to_owned(), reply)).await
+    }
+
     /// Removes the containers that do not run.
     ///
     /// # Errors
@@ -371,7 +387,8 @@ impl Engine {
     }
 
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<Container>> {
-        self.core.containers().find(reference)
+        let found = self.core.containers().find(reference);
+        found.or_else(|error| self.core.linked(reference).ok_or(error))
     }
 }
 

@@ -27,6 +27,7 @@ impl Core {
         let networks = self.networks.all();
         let networks = networks.iter().map(|network| (network.spec.name.clone(), network.id.clone()));
         let networks = Arc::new(networks.collect());
+        let links = self.link_names();
         let mut images = ImageNames { core: self, named: HashMap::new(), ids: HashMap::new() };
         found
             .into_iter()
@@ -35,7 +36,10 @@ impl Core {
             .take(limit)
             .map(|(container, view)| {
                 let networks = Arc::clone(&networks);
-                self.summary(&container, &view, options.size, (&mut images, networks))
+                let mut summary = self.summary(&container, &view, options.size, (&mut images, networks))?;
+                let own = links.iter().filter(|(id, _)| **id == *container.id);
+                summary.link_names.extend(own.map(|(_, name)| name.clone()));
+                Ok(summary)
             })
             .collect()
     }
@@ -51,6 +55,7 @@ impl Core {
         Ok(Summary {
             id: Arc::clone(&container.id),
             name: view.name.clone(),
+            link_names: Vec::new(),
             image,
             image_id,
             command: command_line(view),

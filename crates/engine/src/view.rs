@@ -92,6 +92,8 @@ pub struct Summary {
     pub id: Arc<str>,
     /// Without the slash Docker writes before it.
     pub name: String,
+    /// Names that others have for it by their links: `container/alias`.
+    pub link_names: Vec<String>,
     /// The image as asked for; its id when the name now means another image.
     pub image: Arc<str>,
     /// `sha256:…`.

@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Connect(Arc<Network>, Box<EndpointSpec>, Reply<()>),
     /// Out of the network with that name.
     Disconnect(String, Reply<()>),
+    /// Without the link of that name.
+    Unlink(String, Reply<()>),
     Wait(WaitCondition, oneshot::Sender<ExitStatus>),
     /// From the launch that is under way: the shim runs.
     ShimBorn(Link),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network};
 
 use super::owner::Owner;
 use super::{Body, Request, record};
-use crate::networks::{may_connect, may_disconnect};
+use crate::networks::{may_connect, may_disconnect, without_link};
 use crate::spec::ContainerSpec;
+use crate::start::renew_names;
 
 impl Owner {
     pub(super) async fn connect(&mut self, network: Arc<Network>, spec: EndpointSpec) -> Result<()> {
@@ -53,6 +54,20 @@ impl Owner {
         }
         self.publish();
         Ok(())
+    }
+
+    /// Forgets a link. The program loses the name; what its environment says of it is its own.
+    pub(super) async fn unlink(&mut self, alias: &str) -> Result<()> {
+        let left = without_link(&self.body.spec, alias);
+        let gone = || Error::not_found(message::no_such_container(&format!("{}/{alias}", self.name)));
+        let left = left.ok_or_else(gone)?;
+        self.rewrite(|spec| spec.host.links = Some(left))?;
+        self.publish();
+        if !self.condition.state.is_alive() {
+            return Ok(());
+        }
+        let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
+        crate::engine::blocking(move || renew_names(&core, &container, &container.view().spec)).await
     }
 
     async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Endpoint> {

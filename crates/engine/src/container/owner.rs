@@ -172,6 +172,7 @@ impl Owner {
             Command::Remove(options, reply) => return self.begin_removal(options, reply).await,
             Command::Connect(network, spec, reply) => answer(reply, self.connect(network, *spec).await),
             Command::Disconnect(network, reply) => answer(reply, self.disconnect(network).await),
+            Command::Unlink(alias, reply) => answer(reply, self.unlink(&alias).await),
             Command::Wait(condition, waiter) => self.wait(condition, waiter),
             Command::ShimBorn(link) => self.link = Some(link),
             Command::Probed(exec, result) => self.probed(&exec, result),
@@ -418,7 +419,7 @@ impl Owner {
 fn waits_for_the_launch(command: &Command) -> bool {
     match command {
         Command::BeginStop(..) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
-        Command::Update(..) | Command::Connect(..) | Command::Disconnect(..) => true,
+        Command::Update(..) | Command::Connect(..) | Command::Disconnect(..) | Command::Unlink(..) => true,
         Command::Remove(options, _) => !options.force,
         Command::Start(_)
         | Command::StayEnded

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_network::model::{DEFAULT, Port};
 
-use super::membership::is_user_defined;
+use super::membership::{is_user_defined, main_network};
 use crate::container::{Container, View};
 use crate::core::Core;
 use crate::spec::ContainerSpec;
@@ -35,9 +35,14 @@ impl<'a> LinkText<'a> {
     }
 }
 
+/// The parts of the name that a link gives: `container/alias`.
+pub(crate) fn owner_and_alias(reference: &str) -> Option<(&str, &str)> {
+    reference.strip_prefix('/').unwrap_or(reference).split_once('/')
+}
+
 /// Makes a container's links say whom they mean, by ids: names change.
 pub(crate) fn resolve(core: &Core, spec: &mut ContainerSpec) -> Result<()> {
-    if super::main_network(&spec.host.network_mode).is_none_or(is_user_defined) {
+    if main_network(&spec.host.network_mode).is_none_or(is_user_defined) {
         return Ok(());
     }
     for text in spec.host.links.iter_mut().flatten() {
@@ -59,7 +64,43 @@ pub(crate) fn resolve(core: &Core, spec: &mut ContainerSpec) -> Result<()> {
     Ok(())
 }
 
+/// The links that stay when one is taken away; `None` if there is none with that name.
+pub(crate) fn without(spec: &ContainerSpec, alias: &str) -> Option<Vec<String>> {
+    let links = of_default(spec);
+    let is_it = |text: &String| LinkText::parse(text).is_ok_and(|link| link.alias == alias);
+    links.iter().any(is_it).then(|| links.iter().filter(|text| !is_it(text)).cloned().collect())
+}
+
+/// The links of a container in the default network: in others, they are names and nothing more.
+fn of_default(spec: &ContainerSpec) -> &[String] {
+    match main_network(&spec.host.network_mode) {
+        Some(network) if !is_user_defined(network) => spec.host.links.as_deref().unwrap_or_default(),
+        _ => &[],
+    }
+}
+
 impl Core {
+    /// Whom a container means by the name it has for a link: `container/alias` is a name, too.
+    pub(crate) fn linked(&self, reference: &str) -> Option<Arc<Container>> {
+        let (owner, alias) = owner_and_alias(reference)?;
+        let view = self.containers().find(owner).ok()?.view();
+        let mut links = of_default(&view.spec).iter().filter_map(|text| LinkText::parse(text).ok());
+        let link = links.find(|link| view.name == owner && link.alias == alias)?;
+        self.containers().find(link.target).ok()
+    }
+
+    /// The names that containers have by the links of others, sorted: the id of each and `container/alias`.
+    pub(crate) fn link_names(&self) -> Vec<(String, String)> {
+        let mut names = Vec::new();
+        for container in self.containers().all() {
+            let view = container.view();
+            let links = of_default(&view.spec).iter().filter_map(|text| LinkText::parse(text).ok());
+            names.extend(links.map(|link| (link.target.to_owned(), format!("{}/{}", view.name, link.alias))));
+        }
+        names.sort_unstable();
+        names
+    }
+
     /// The links of a container as `inspect` shows them: `/container:/own/alias`. What is gone is left out.
     pub(crate) fn shown_links(&self, view: &View) -> Option<Vec<String>> {
         let links = view.spec.host.links.as_ref()?;
@@ -135,6 +176,22 @@ mod tests {
         assert_eq!(parsed("db:base").unwrap(), ("db", "base"));
         assert_eq!(parsed("/db:/web/base").unwrap(), ("db", "base"));
         assert_eq!(parsed("a:b:c").unwrap_err().to_string(), "bad format for links: a:b:c");
+    }
+
+    #[test]
+    fn one_link_is_taken_away() {
+        let mut spec = ContainerSpec::default();
+        spec.host.links = Some(["1:db", "1:base"].map(str::to_owned).to_vec());
+        assert_eq!(without(&spec, "db"), Some(vec!["1:base".to_owned()]));
+        assert_eq!(without(&spec, "1"), None);
+        spec.host.network_mode = "mine".into();
+        assert_eq!(without(&spec, "db"), None, "no link of the default network");
+    }
+
+    #[test]
+    fn names_of_links() {
+        assert_eq!(owner_and_alias("/web/db"), Some(("web", "db")));
+        assert_eq!((owner_and_alias("/web"), owner_and_alias("web")), (None, None));
     }
 
     #[test]

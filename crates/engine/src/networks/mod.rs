@@ -21,6 +21,6 @@ pub use view::{Member, NetworkView};
 
 pub(crate) use attach::kernel;
 pub(crate) use connect::{may_connect, may_disconnect};
-pub(crate) use links::resolve as resolve_links;
+pub(crate) use links::{owner_and_alias, resolve as resolve_links, without as without_link};
 pub(crate) use membership::{is_user_defined, main_network, names, normalise, ports};
 pub(crate) use table::Networks;

@@ -14,19 +14,19 @@ use crate::wire::{self, container_spec, container_view, host_spec, main_network}
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/create" => create),
-    route!(POST "/containers/{id}/start" => start),
-    route!(POST "/containers/{id}/wait" => wait),
+    route!(POST "/containers/{id..}/start" => start),
+    route!(POST "/containers/{id..}/wait" => wait),
     route!(GET "/containers/json" => list),
-    route!(GET "/containers/{id}/json" => inspect),
+    route!(GET "/containers/{id..}/json" => inspect),
     route!(DELETE "/containers/{id..}" => remove),
-    route!(POST "/containers/{id}/stop" => stop),
-    route!(POST "/containers/{id}/kill" => kill),
-    route!(POST "/containers/{id}/restart" => restart),
-    route!(POST "/containers/{id}/pause" => pause),
-    route!(POST "/containers/{id}/unpause" => unpause),
-    route!(POST "/containers/{id}/rename" => rename),
-    route!(POST "/containers/{id}/update" => update),
-    route!(GET "/containers/{id}/top" => top),
+    route!(POST "/containers/{id..}/stop" => stop),
+    route!(POST "/containers/{id..}/kill" => kill),
+    route!(POST "/containers/{id..}/restart" => restart),
+    route!(POST "/containers/{id..}/pause" => pause),
+    route!(POST "/containers/{id..}/unpause" => unpause),
+    route!(POST "/containers/{id..}/rename" => rename),
+    route!(POST "/containers/{id..}/update" => update),
+    route!(GET "/containers/{id..}/top" => top),
     route!(POST "/containers/prune" => prune),
 ];
 
@@ -111,7 +111,8 @@ async fn inspect(call: Call) -> Result<Response> {
 
 async fn remove(call: Call) -> Result<Response> {
     if call.query.flag("link") {
-        return Err(Error::not_implemented("removing links is not supported: there are no links"));
+        call.engine().remove_link(&call.name).await?;
+        return Ok(no_content());
     }
     let options = RemoveOptions { force: call.query.flag("force"), volumes: call.query.flag("v") };
     call.engine().remove(&call.name, options).await?;

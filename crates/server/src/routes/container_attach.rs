@@ -12,9 +12,9 @@ use super::{Raw, route};
 use crate::http::{Call, Context, Framing, Hijack, Response, Route, WebSocket, status_only};
 
 pub(crate) const ROUTES: &[Route] = &[
-    route!(POST "/containers/{id}/attach" => attach, hijack attach_raw),
-    route!(GET "/containers/{id}/attach/ws" => attach_websocket),
-    route!(POST "/containers/{id}/resize" => resize),
+    route!(POST "/containers/{id..}/attach" => attach, hijack attach_raw),
+    route!(GET "/containers/{id..}/attach/ws" => attach_websocket),
+    route!(POST "/containers/{id..}/resize" => resize),
 ];
 
 async fn attach(call: Call) -> Result<Response> {

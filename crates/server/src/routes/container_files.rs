@@ -16,11 +16,11 @@ use crate::http::{Body, Call, ChunkWriter, Response, Route, json, plain_json, st
 use crate::wire::{self, container_spec, time};
 
 pub(crate) const ROUTES: &[Route] = &[
-    route!(GET "/containers/{id}/changes" => changes),
-    route!(GET "/containers/{id}/export" => export),
-    route!(HEAD "/containers/{id}/archive" => stat),
-    route!(GET "/containers/{id}/archive" => copy_out),
-    route!(PUT "/containers/{id}/archive" => copy_in),
+    route!(GET "/containers/{id..}/changes" => changes),
+    route!(GET "/containers/{id..}/export" => export),
+    route!(HEAD "/containers/{id..}/archive" => stat),
+    route!(GET "/containers/{id..}/archive" => copy_out),
+    route!(PUT "/containers/{id..}/archive" => copy_in),
     route!(POST "/commit" => commit),
 ];
 

@@ -12,7 +12,7 @@ use super::route;
 use crate::http::{Body, Call, Response, Route};
 use crate::wire::time;
 
-pub(crate) const ROUTES: &[Route] = &[route!(GET "/containers/{id}/logs" => logs)];
+pub(crate) const ROUTES: &[Route] = &[route!(GET "/containers/{id..}/logs" => logs)];
 
 /// Entries that go out together when many are ready.
 const BATCH: usize = 256;

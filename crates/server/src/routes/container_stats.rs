@@ -9,7 +9,7 @@ use super::route;
 use crate::http::{Body, Call, Response, Route, json, json_stream};
 use crate::wire::stats;
 
-pub(crate) const ROUTES: &[Route] = &[route!(GET "/containers/{id}/stats" => stats)];
+pub(crate) const ROUTES: &[Route] = &[route!(GET "/containers/{id..}/stats" => stats)];
 
 async fn stats(call: Call) -> Result<Response> {
     // Whoever does not say otherwise gets a stream.

@@ -15,7 +15,7 @@ use crate::http::{Call, Context, Hijack, Response, Route, json, plain_json, read
 use crate::wire;
 
 pub(crate) const ROUTES: &[Route] = &[
-    route!(POST "/containers/{id}/exec" => create),
+    route!(POST "/containers/{id..}/exec" => create),
     route!(POST "/exec/{id}/start" => start, hijack start_raw),
     route!(POST "/exec/{id}/resize" => resize),
     route!(GET "/exec/{id}/json" => inspect),

@@ -44,6 +44,7 @@ fn fill(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
     line.names.resize_with(1, String::new);
     line.names[0].clear();
     line.names[0].extend(["/", container.name.as_str()]);
+    line.names.extend(container.link_names.iter().map(|name| format!("/{name}")));
     (*container.image).clone_into(&mut line.image);
     (*container.image_id).clone_into(&mut line.image_id);
     line.command.clone_from(&container.command);
@@ -225,6 +226,7 @@ mod tests {
         let container = |name: &str, mode: &str, mounts: usize| dhow_engine::Summary {
             id: name.repeat(64).into(),
             name: name.to_owned(),
+            link_names: (name == "a").then(|| "b/db".to_owned()).into_iter().collect(),
             image: "busybox".into(),
             image_id: "sha256:1".into(),
             command: name.repeat(3),
@@ -253,7 +255,7 @@ mod tests {
         assert_eq!(list, serde_json::to_value(alone).expect("plain data"));
         assert_eq!(list[0]["NetworkSettings"]["Networks"]["none"]["IPAddress"], "");
         assert_eq!(list[1]["NetworkSettings"]["Networks"], serde_json::json!({}));
-        assert_eq!(list[4]["Names"], serde_json::json!(["/e"]));
+        assert_eq!((&list[0]["Names"], &list[4]["Names"]), (&["/a", "/b/db"].into(), &["/e"].into()));
     }
 
     #[test]
