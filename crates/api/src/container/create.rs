@@ -29,10 +29,13 @@ impl CreateRequest {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
         struct Beside {
-            host_config: HostConfig,
+            host_config: Option<HostConfig>,
             networking_config: NetworkingConfig,
         }
         let Beside { host_config, networking_config } = crate::json::from_slice(text)?;
+        // Where that part is missing, its fields are read beside the configuration's: as the first versions of the API
+        // had them, and as docker-py still sends some (`Runtime`).
+        let host_config = host_config.map_or_else(|| crate::json::from_slice(text), Ok)?;
         Ok(Self { config: crate::json::from_slice(text)?, host_config, networking_config })
     }
 }
@@ -57,5 +60,15 @@ mod tests {
         assert!(request.host_config.auto_remove);
         let back = serde_json::to_vec(&request).expect("plain data");
         assert_eq!(CreateRequest::from_slice(&back).expect("good"), request);
+    }
+
+    #[test]
+    fn settings_of_the_host_may_stand_alone_where_their_part_is_missing() {
+        let read = |text: &[u8]| CreateRequest::from_slice(text).expect("good").host_config;
+        for text in [&br#"{"Image":"i","Runtime":"runc"}"#[..], br#"{"Image":"i","Runtime":"runc","HostConfig":null}"#]
+        {
+            assert_eq!(read(text).runtime, "runc");
+        }
+        assert_eq!(read(br#"{"Image":"i","Runtime":"runc","HostConfig":{}}"#).runtime, "");
     }
 }
