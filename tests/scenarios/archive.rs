@@ -121,6 +121,11 @@ fn export_is_the_file_system_without_mounts_running_and_stopped() {
     assert_eq!(world.dhow(&["run", "--rm", "again", "cat", "/own"]).ok(), "own");
 }
 
+const API: &str = "DOCKER_API_VERSION";
+
+/// The container, what it called its image, and the number of its labels.
+const OF_WHICH_CONTAINER: &str = "{{.Container}} {{.ContainerConfig.Image}} {{len .ContainerConfig.Labels}}";
+
 #[test]
 fn commit_makes_an_image_of_a_container() {
     let world = busybox();
@@ -140,6 +145,12 @@ fn commit_makes_an_image_of_a_container() {
             "/home:\n\n/tmp:\nx\n700\n/\n/tmp\n12"
         );
         assert_eq!(world.inspect(&name, "{{.Author}} {{.Comment}} {{.Config.Labels.x}}"), "me a word y");
+        // Of which image it was made; in older versions of the API, of which container, too.
+        assert_eq!(world.inspect(&name, "{{.Parent}}"), world.inspect("busybox", "{{.Id}}"));
+        let old =
+            world.stock_command(&["image", "inspect", "--format", OF_WHICH_CONTAINER, &name]).env(API, "1.44").output();
+        let old = String::from_utf8(old.expect("it runs").stdout).expect("text");
+        assert_eq!(old.trim(), format!("{} busybox 1", world.inspect("box", "{{.Id}}")));
         let history = world.dhow(&["history", "--format", "{{.CreatedBy}} {{.Comment}}", "--no-trunc", &name]).ok();
         assert!(history.lines().count() >= 2 && history.starts_with("sh -c echo hi"), "{history}");
         world.dhow(&["run", "--name", client, &name, "true"]).exits(0);

@@ -4,7 +4,9 @@ use std::io::{self, BufWriter, Write};
 use std::thread;
 
 use dhow_errdefs::{Error, Result, ResultExt, message};
-use dhow_oci::{Digest, Healthcheck, History, ImageConfig, MOST_LAYERS, Platform, Reference, RunConfig, media};
+use dhow_oci::{
+    ContainerConfig, Digest, Healthcheck, History, ImageConfig, MOST_LAYERS, Platform, Reference, RunConfig, media,
+};
 use dhow_store::{ImageLayer, ImageRecord, Lease, UnpackOptions};
 
 use crate::images::Images;
@@ -29,8 +31,10 @@ pub struct CommitOptions {
     pub created_by: String,
     /// The config that the changes are made to; none: the container's.
     pub config: Option<RunConfig>,
+    /// The container's id.
+    pub container_id: String,
     /// The container's config: what the other one leaves open.
-    pub container: RunConfig,
+    pub container: ContainerConfig,
 }
 
 impl Images {
@@ -87,6 +91,7 @@ impl Images {
             manifest: None,
             created: filter::created(&config).as_second(),
             platform: config.platform().to_string(),
+            parent: Some(parent.id),
             ..parent
         };
         image.blobs.clear();
@@ -174,6 +179,8 @@ fn config(parent: &ImageConfig, options: &CommitOptions, run: RunConfig, diff_id
         author: options.author.clone(),
         comment: options.message.clone(),
         config: run,
+        container: options.container_id.clone(),
+        container_config: Some(Box::new(options.container.clone())),
         created,
         docker_version: String::new(),
         history,
@@ -185,9 +192,9 @@ fn config(parent: &ImageConfig, options: &CommitOptions, run: RunConfig, diff_id
 }
 
 fn config_of(options: &CommitOptions) -> Result<RunConfig> {
-    let base = options.config.clone().unwrap_or_else(|| options.container.clone());
+    let base = options.config.clone().unwrap_or_else(|| options.container.run.clone());
     let mut run = changes::apply_to(base, &options.changes)?;
-    fill(&mut run, &options.container);
+    fill(&mut run, &options.container.run);
     Ok(run)
 }
 
@@ -274,7 +281,8 @@ mod tests {
 
     fn of(config: Option<RunConfig>, changes: &[&str]) -> RunConfig {
         let changes = changes.iter().map(|change| (*change).to_owned()).collect();
-        config_of(&CommitOptions { config, changes, container: container(), ..CommitOptions::default() }).unwrap()
+        let container = ContainerConfig { run: container(), ..ContainerConfig::default() };
+        config_of(&CommitOptions { config, changes, container, ..CommitOptions::default() }).unwrap()
     }
 
     #[test]
@@ -306,9 +314,16 @@ mod tests {
     #[test]
     fn the_history_goes_on() {
         let parent = ImageConfig { history: vec![History::default()], variant: "v8".into(), ..ImageConfig::default() };
-        let options = CommitOptions { author: "me".into(), created_by: "sh -c x".into(), ..CommitOptions::default() };
+        let options = CommitOptions {
+            author: "me".into(),
+            created_by: "sh -c x".into(),
+            container_id: "c1".into(),
+            container: ContainerConfig { image: "busybox".into(), ..ContainerConfig::default() },
+            ..CommitOptions::default()
+        };
         let made = config(&parent, &options, RunConfig::default(), None);
         assert_eq!((made.history.len(), made.history[1].empty_layer), (2, true));
+        assert_eq!((made.container.as_str(), made.container_config.unwrap().image.as_str()), ("c1", "busybox"));
         assert_eq!((made.history[1].created_by.as_str(), made.variant.as_str()), ("sh -c x", "v8"));
         assert_eq!(config(&parent, &options, RunConfig::default(), Some(Digest::of(b""))).rootfs.diff_ids.len(), 1);
     }

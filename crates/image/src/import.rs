@@ -66,6 +66,7 @@ impl Images {
         Ok(ImageRecord {
             id: self.store().content().put(lease, &config.to_bytes())?,
             manifest: None,
+            parent: None,
             created: filter::created(&config).as_second(),
             size: layer.size,
             platform: config.platform().to_string(),

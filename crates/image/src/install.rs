@@ -57,6 +57,7 @@ impl Installer<'_> {
         let mut image = ImageRecord {
             id: parts.config.digest,
             manifest: parts.manifest,
+            parent: None,
             created: filter::created(&config).as_second(),
             size: layers.iter().map(|layer| layer.record.size).sum(),
             platform: config.platform().to_string(),

@@ -19,6 +19,8 @@ pub struct Summary {
     pub tags: Vec<String>,
     /// Names with digests of manifests, as `busybox@sha256:…`.
     pub digests: Vec<String>,
+    /// The image whose container it was made of.
+    pub parent: Option<Digest>,
     /// When it was made, in seconds since 1970.
     pub created: i64,
     /// Bytes of all layers, unpacked.
@@ -49,6 +51,7 @@ impl Images {
                 id: image.id,
                 tags: familiar(&names.tags),
                 digests: familiar(&names.digests),
+                parent: image.parent,
                 created: created.as_second(),
                 size: image.size,
                 labels: config.config.labels.clone(),

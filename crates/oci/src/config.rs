@@ -32,6 +32,12 @@ pub struct ImageConfig {
     /// Defaults of its containers.
     #[serde(deserialize_with = "nullable")]
     pub config: RunConfig,
+    /// The container that it was made of, if it was made so.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// What that container was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_config: Option<Box<ContainerConfig>>,
     /// When, as RFC 3339 writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
@@ -101,6 +107,21 @@ pub struct RunConfig {
     /// The command is escaped already (Windows).
     #[serde(deserialize_with = "nullable", skip_serializing_if = "std::ops::Not::not")]
     pub args_escaped: bool,
+}
+
+/// What the container was that an image was made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ContainerConfig {
+    /// Its host name.
+    #[serde(deserialize_with = "nullable")]
+    pub hostname: String,
+    /// Its image, as its maker called it.
+    #[serde(deserialize_with = "nullable")]
+    pub image: String,
+    /// What it ran.
+    #[serde(flatten)]
+    pub run: RunConfig,
 }
 
 /// How one finds out whether a container is well. Times are nanoseconds; 0 means the default.
@@ -245,6 +266,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_container_that_an_image_was_made_of() {
+        let text =
+            br#"{"container":"c1","container_config":{"Hostname":"h","Image":"busybox","Cmd":["top"],"Tty":false}}"#;
+        let config = ImageConfig::parse(text).unwrap();
+        let container = config.container_config.as_deref().unwrap();
+        assert_eq!((config.container.as_str(), container.image.as_str()), ("c1", "busybox"));
+        assert_eq!((container.hostname.as_str(), &container.run.cmd), ("h", &Some(vec!["top".to_owned()])));
+        assert_eq!(ImageConfig::parse(&config.to_bytes()).unwrap(), config);
+        let none = ImageConfig::parse(br#"{"container":null,"container_config":null}"#).unwrap();
+        assert_eq!((none.container.as_str(), none.container_config), ("", None));
+    }
 
     #[test]
     fn a_config_as_docker_writes_it_is_read() {

@@ -21,7 +21,9 @@ mod platform;
 mod reference;
 pub mod runtime;
 
-pub use config::{Empty, Healthcheck, History, ImageConfig, LARGEST_CONFIG, MOST_LAYERS, RootFs, RunConfig};
+pub use config::{
+    ContainerConfig, Empty, Healthcheck, History, ImageConfig, LARGEST_CONFIG, MOST_LAYERS, RootFs, RunConfig,
+};
 pub use digest::{Digest, Hasher, chain_id};
 pub use manifest::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ANNOTATION_REFERENCE_TYPE, Descriptor, Index, Manifest,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
 use dhow_image::CommitOptions;
-use dhow_oci::{Digest, Empty, Healthcheck, Reference, RunConfig};
+use dhow_oci::{ContainerConfig, Digest, Empty, Healthcheck, Reference, RunConfig};
 
 use crate::Engine;
 use crate::container::{Command, Container, State};
@@ -57,7 +57,12 @@ async fn commit(core: Arc<crate::core::Core>, container: Arc<Container>, request
         message: request.message.clone(),
         created_by: view.spec.cmd.clone().unwrap_or_default().join(" "),
         config: request.config.as_ref().map(run_config),
-        container: run_config(&view.spec),
+        container_id: container.id.to_string(),
+        container: ContainerConfig {
+            hostname: view.spec.hostname.clone(),
+            image: view.spec.image.clone(),
+            run: run_config(&view.spec),
+        },
     };
     core.images.can_commit(&options)?;
     let paused = request.pause && pause(&container).await?;

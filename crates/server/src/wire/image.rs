@@ -26,7 +26,7 @@ pub(crate) fn summary(image: dhow_image::Summary, version: Version) -> Summary {
         created: image.created,
         id: image.id.to_string(),
         labels: image.labels,
-        parent_id: String::new(),
+        parent_id: image.parent.map(|parent| parent.to_string()).unwrap_or_default(),
         repo_digests: image.digests,
         repo_tags: image.tags,
         shared_size: -1,
@@ -67,11 +67,11 @@ pub(crate) fn inspect(image: &Details, version: Version) -> Inspect {
         id: image.record.id.to_string(),
         repo_tags: image.tags.clone(),
         repo_digests: image.digests.clone(),
-        parent: String::new(),
+        parent: image.record.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         comment: config.comment.clone(),
         created: config.created.clone().unwrap_or_default(),
-        container: (!version.at_least(45)).then(String::new),
-        container_config: (!version.at_least(45)).then(Config::default),
+        container: (!version.at_least(45)).then(|| config.container.clone()),
+        container_config: (!version.at_least(45)).then(|| container_config(config.container_config.as_deref())),
         docker_version: config.docker_version.clone(),
         author: config.author.clone(),
         config: if version.at_least(50) {
@@ -146,6 +146,12 @@ fn wide(config: &oci::RunConfig) -> Config {
         shell: config.shell.clone().map(StrSlice),
         ..Config::default()
     }
+}
+
+/// What the container was that an image was made of; nothing, if it was made in another way.
+fn container_config(container: Option<&oci::ContainerConfig>) -> Config {
+    let Some(container) = container else { return Config::default() };
+    Config { hostname: container.hostname.clone(), image: container.image.clone(), ..wide(&container.run) }
 }
 
 fn set<T>(names: &BTreeMap<String, T>) -> Set {

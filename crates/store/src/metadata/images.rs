@@ -16,6 +16,8 @@ pub struct ImageRecord {
     pub id: Digest,
     /// The manifest it came with, if it came with one.
     pub manifest: Option<Digest>,
+    /// The image whose container it was made of; none for what was pulled, loaded or imported.
+    pub parent: Option<Digest>,
     /// The time in its config, in seconds since 1970; 0 if there is none.
     pub created: i64,
     /// The unpacked size of all layers in bytes.
@@ -54,12 +56,13 @@ pub struct TagRecord {
     pub tagged: i64,
 }
 
-const IMAGE: &str = "SELECT id, manifest, created, size, platform FROM images";
+const IMAGE: &str = "SELECT id, manifest, created, size, platform, parent FROM images";
 
 impl Metadata {
     /// Records an image and gives it these tags, all together; on the disk when it returns.
     ///
-    /// An image recorded before under the same ID is replaced (its manifest may differ); its tags stay.
+    /// An image recorded before under the same ID is replaced (its manifest may differ); its tags stay, and so does its
+    /// parent when an archive brings it again.
     ///
     /// # Errors
     /// [`NotFound`](Class::NotFound) when a layer of it is not recorded.
@@ -167,12 +170,14 @@ impl Transaction<'_> {
     fn write_image(&self, image: &ImageRecord) -> rusqlite::Result<()> {
         let id = image.id.to_string();
         let manifest = image.manifest.as_ref().map(ToString::to_string);
+        let parent = image.parent.as_ref().map(ToString::to_string);
         self.sql
             .prepare_cached(
-                "INSERT INTO images (id, manifest, created, size, platform) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (id) DO UPDATE SET manifest = ?2, created = ?3, size = ?4, platform = ?5",
+                "INSERT INTO images (id, manifest, created, size, platform, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (id) DO UPDATE SET manifest = ?2, created = ?3, size = ?4, platform = ?5,
+                     parent = COALESCE(?6, parent)",
             )?
-            .execute(params![id, manifest, image.created, to_sql(image.size), image.platform])?;
+            .execute(params![id, manifest, image.created, to_sql(image.size), image.platform, parent])?;
         self.sql.prepare_cached("DELETE FROM image_layers WHERE image = ?")?.execute([&id])?;
         self.sql.prepare_cached("DELETE FROM image_blobs WHERE image = ?")?.execute([&id])?;
         let mut layers = self.sql.prepare_cached("INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?, ?)")?;
@@ -267,6 +272,7 @@ fn read_image(row: &Row) -> rusqlite::Result<ImageRecord> {
         created: row.get(2)?,
         size: size(row, 3)?,
         platform: row.get(4)?,
+        parent: optional_digest(row, 5)?,
         layers: Vec::new(),
         blobs: Vec::new(),
     })

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::sql::failed;
 
 /// Migration `n` makes version `n + 1`. `PRAGMA user_version` holds the version.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // 1: images, tags, layers, containers. The state of a container has a table of its own: it changes often and must
     // not rewrite the specification beside it.
     "CREATE TABLE images (
@@ -72,6 +72,8 @@ const MIGRATIONS: [&str; 2] = [
          format   INTEGER NOT NULL,
          network  TEXT NOT NULL
      );",
+    // 3: the images that images were made of. No reference: it may be removed before them.
+    "ALTER TABLE images ADD COLUMN parent TEXT;",
 ];
 
 /// Brings the tables up to the newest version, all steps in one transaction.
@@ -99,11 +101,13 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
 mod tests {
     use super::*;
 
+    const INSERT: &str = "INSERT INTO images (id, created, size, platform)";
+
     #[test]
     fn version_1_is_made_from_nothing_and_kept() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
-        connection.execute("INSERT INTO images VALUES ('i', NULL, 0, 0, '')", []).unwrap();
+        connection.execute(&format!("{INSERT} VALUES ('i', 0, 0, '')"), []).unwrap();
         migrate(&mut connection).unwrap();
         let (version, images): (u32, u32) = connection
             .query_row("SELECT user_version, (SELECT count(*) FROM images) FROM pragma_user_version", [], |row| {
@@ -119,7 +123,7 @@ mod tests {
             let mut connection = Connection::open_in_memory().unwrap();
             MIGRATIONS[..old].iter().for_each(|step| connection.execute_batch(step).unwrap());
             connection.pragma_update(None, "user_version", old as u32).unwrap();
-            connection.execute("INSERT INTO images VALUES ('i', NULL, 0, 0, '')", []).unwrap();
+            connection.execute(&format!("{INSERT} VALUES ('i', 0, 0, '')"), []).unwrap();
             migrate(&mut connection).unwrap();
             let sql = "SELECT (SELECT count(*) FROM images), (SELECT count(*) FROM networks)";
             let counts: (u32, u32) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();

@@ -72,8 +72,16 @@ fn load(store: &Store, seed: &str, out: &mut impl Write) -> ImageRecord {
             media_type: String::new(),
         })
         .collect();
-    let image =
-        ImageRecord { id, manifest: None, created: 0, size: 0, platform: String::new(), layers, blobs: Vec::new() };
+    let image = ImageRecord {
+        id,
+        manifest: None,
+        parent: None,
+        created: 0,
+        size: 0,
+        platform: String::new(),
+        layers,
+        blobs: Vec::new(),
+    };
     store.content().sync().unwrap();
     store.metadata().put_image(&image, &[&format!("{seed}:latest")]).unwrap();
     writeln!(out, "STEP loaded").unwrap();

@@ -37,6 +37,7 @@ fn image(store: &Store, tag: &str, seed: &str) -> ImageRecord {
     let record = ImageRecord {
         id: config,
         manifest: Some(manifest),
+        parent: None,
         created: 1,
         size: 16,
         platform: "linux/amd64".into(),

@@ -24,6 +24,7 @@ fn image(seed: &[u8], created: i64) -> ImageRecord {
     ImageRecord {
         id: Digest::of(seed),
         manifest: None,
+        parent: Some(Digest::of(b"parent")),
         created,
         size: 5,
         platform: "linux/amd64".into(),
