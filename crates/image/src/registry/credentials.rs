@@ -36,16 +36,16 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The fields of `X-Registry-Auth` that count.
+/// The fields of `X-Registry-Auth` that count. Clients that are not written in Go send `null` for what there is not.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Document {
-    username: String,
-    password: String,
+    username: Option<String>,
+    password: Option<String>,
     #[serde(alias = "identitytoken")]
-    identity_token: String,
+    identity_token: Option<String>,
     #[serde(alias = "registrytoken")]
-    registry_token: String,
+    registry_token: Option<String>,
 }
 
 impl Credentials {
@@ -59,14 +59,15 @@ impl Credentials {
         }
         let document: Document = serde_json::from_slice(json)
             .map_err(|cause| Error::invalid("invalid X-Registry-Auth").with_cause(cause))?;
-        Ok(if !document.registry_token.is_empty() {
-            Self::RegistryToken(document.registry_token)
-        } else if !document.identity_token.is_empty() {
-            Self::IdentityToken(document.identity_token)
-        } else if document.username.is_empty() && document.password.is_empty() {
-            Self::Anonymous
-        } else {
-            Self::Password { username: document.username, password: document.password }
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let (registry, identity) = (given(document.registry_token), given(document.identity_token));
+        Ok(match (registry, identity, given(document.username), given(document.password)) {
+            (Some(token), ..) => Self::RegistryToken(token),
+            (_, Some(token), ..) => Self::IdentityToken(token),
+            (_, _, None, None) => Self::Anonymous,
+            (_, _, username, password) => {
+                Self::Password { username: username.unwrap_or_default(), password: password.unwrap_or_default() }
+            }
         })
     }
 }
@@ -84,6 +85,9 @@ mod tests {
         assert_eq!(read(r#"{"username":"a","password":"b","serveraddress":"x","auth":""}"#), password);
         assert_eq!(read(r#"{"identitytoken":"t"}"#), Credentials::IdentityToken("t".into()));
         assert_eq!(read(r#"{"username":"a","registrytoken":"r"}"#), Credentials::RegistryToken("r".into()));
+        assert_eq!(read(r#"{"username":null,"password":null,"registrytoken":null}"#), Credentials::Anonymous);
+        let name = Credentials::Password { username: "a".into(), password: String::new() };
+        assert_eq!(read(r#"{"username":"a","password":null,"identitytoken":null}"#), name);
         assert!(Credentials::from_json(b"[").is_err());
         assert!(!format!("{password:?}").contains('b'));
     }
