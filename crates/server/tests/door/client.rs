@@ -92,7 +92,7 @@ impl Client {
         chunk
     }
 
-    fn chunks(&mut self) -> Vec<u8> {
+    pub(crate) fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             match self.chunk() {
