@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Result, ResultExt};
 use dhow_logs::{Losses, Stream, Writer};
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
@@ -315,11 +315,9 @@ impl Streams {
         }
     }
 
-    /// Changes the terminal's size.
+    /// Changes the terminal's size. Where there is none, nothing has a size, and as with Docker that is no error.
     pub(crate) fn resize(&self, rows: u16, cols: u16) -> Result<()> {
-        let Some(terminal) = &self.terminal else {
-            return Err(Error::conflict("cannot resize: the process has no terminal"));
-        };
+        let Some(terminal) = &self.terminal else { return Ok(()) };
         let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(terminal, size).map_err(io::Error::from).context(|| "resize the terminal")
     }
