@@ -106,10 +106,15 @@ impl ImageNames<'_> {
         let (name, named) = self.named.get_key_value(asked).expect("it was looked up");
         let Some(image) = image else { return Ok((Arc::clone(name), "".into())) };
         let id = self.ids.entry(image).or_insert_with(|| image.to_string().into());
-        // A name that means another image by now would mislead.
-        let same = named.is_none_or(|named| named == image);
+        // A name that means another image by now, or none, would mislead.
+        let same = named.map_or_else(|| is_id_of(asked, id), |named| named == image);
         Ok((Arc::clone(if same { name } else { id }), Arc::clone(id)))
     }
+}
+
+/// Whether the image was asked for by its ID, a part of that, or its digest, which no tag takes away.
+fn is_id_of(asked: &str, id: &str) -> bool {
+    asked.contains('@') || id.starts_with(asked) || id.strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(asked))
 }
 
 /// Program and arguments as Docker writes them in one line.

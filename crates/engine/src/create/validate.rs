@@ -64,6 +64,12 @@ fn process(spec: &ContainerSpec) -> Result<()> {
     if command(spec).next().is_none() {
         return Err(Error::invalid("no command specified"));
     }
+    // A string of the kernel's ends there.
+    let zero = |text: &&String| text.contains('\0');
+    let texts = command(spec).chain(&spec.env).chain([&spec.working_dir, &spec.user, &spec.hostname]);
+    if let Some(text) = texts.into_iter().find(zero) {
+        return Err(Error::invalid(format!("{text:?} has a zero byte")));
+    }
     if !spec.working_dir.is_empty() && !spec.working_dir.starts_with('/') {
         let text = format!("the working directory '{}' is invalid, it needs to be an absolute path", spec.working_dir);
         return Err(Error::invalid(text));

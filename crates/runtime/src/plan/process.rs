@@ -112,8 +112,11 @@ fn absolute(cwd: &str) -> Result<CString> {
 }
 
 pub(super) fn candidates(process: &oci::Process) -> Result<Vec<CString>> {
-    let program = process.args.first().filter(|program| !program.is_empty());
-    let program = program.ok_or_else(|| Error::invalid("the process has no arguments"))?;
+    let program = process.args.first().ok_or_else(|| Error::invalid("the process has no arguments"))?;
+    if program.is_empty() {
+        // Found nowhere, as a name that no directory has.
+        return Ok(Vec::new());
+    }
     if program.contains('/') {
         return Ok(vec![cstring(program)?]);
     }

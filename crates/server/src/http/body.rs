@@ -109,6 +109,16 @@ impl PieceSender {
         })
     }
 
+    /// Sends a piece if there is room for it.
+    pub(crate) fn offer(&self, piece: Bytes) {
+        drop(self.pieces.try_send(Ok(piece)));
+    }
+
+    /// The client has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pieces.is_closed()
+    }
+
     /// Sends the last piece, or the failure that cuts the body, when there is room; no thread waits for that.
     pub(crate) fn end(self, last: Result<Bytes, Error>) {
         self.runtime.spawn(async move { drop(self.pieces.send(last).await) });

@@ -36,7 +36,8 @@ impl RequestBody {
             Err(cause) if cause.is::<LengthLimitError>() => {
                 Err(Error::invalid(format!("request body too large: more than {limit} bytes")))
             }
-            Err(cause) => Err(Error::cancelled("read the request's body").with_cause(cause)),
+            // Cut off, or no chunks where chunks were announced: there is nobody, or somebody who sends nonsense.
+            Err(cause) => Err(Error::invalid("read the request's body").with_cause(cause)),
         }
     }
 

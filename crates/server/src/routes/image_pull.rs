@@ -2,17 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use dhow_api::stream::Message;
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result};
 use dhow_image::{Credentials, LayerNews, PullEvent, PullOptions};
 use dhow_oci::{Platform, Reference};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::image::reference;
 use super::image_archive::line;
-use crate::http::{Body, Call, Response, json_stream};
+use crate::http::{Body, Call, PieceSender, Response, json_stream};
 use crate::wire::image;
 
 /// Everything about one request to pull.
@@ -39,7 +38,7 @@ pub(super) async fn pull(call: Call, image: String, platform: Option<Platform>) 
     };
     let (pieces, body) = Body::pieces();
     let (began, beginning) = oneshot::channel();
-    tokio::task::spawn_blocking(move || Teller::new(pieces, began).tell(&request));
+    tokio::task::spawn_blocking(move || Teller::new(PieceSender::new(pieces), began).tell(&request));
     match beginning.await {
         Ok(Err(error)) => Err(error),
         Ok(Ok(())) => Ok(json_stream(body)),
@@ -56,13 +55,13 @@ fn pulled_name(image: &str, tag: Option<&str>) -> Result<Reference> {
 
 /// Tells a client about a pull, as long as it listens.
 struct Teller {
-    pieces: mpsc::Sender<Result<Bytes, Error>>,
+    pieces: PieceSender,
     /// Who waits for the first word, or for the failure that comes in its place.
     began: Mutex<Option<oneshot::Sender<Result<()>>>>,
 }
 
 impl Teller {
-    fn new(pieces: mpsc::Sender<Result<Bytes, Error>>, began: oneshot::Sender<Result<()>>) -> Self {
+    fn new(pieces: PieceSender, began: oneshot::Sender<Result<()>>) -> Self {
         Self { pieces, began: Mutex::new(Some(began)) }
     }
 
@@ -99,7 +98,7 @@ impl Teller {
     fn event(&self, event: &PullEvent) {
         let message = image::pulling(event);
         if matches!(event, PullEvent::Layer { news: LayerNews::Downloading(..), .. }) {
-            drop(self.pieces.try_send(Ok(line(&message))));
+            self.pieces.offer(line(&message));
         } else {
             self.say(&message);
         }
@@ -109,8 +108,9 @@ impl Teller {
         if let Some(began) = self.beginning() {
             drop(began.send(Ok(())));
         }
-        // A client that has gone is noticed by the pull.
-        drop(self.pieces.blocking_send(Ok(line(message))));
+        // A client that has gone is noticed by the pull; one that has stopped reading must not hold others up, who may
+        // wait for the same layer.
+        drop(self.pieces.send(line(message)));
     }
 
     fn beginning(&self) -> Option<oneshot::Sender<Result<()>>> {

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dhow_api::stream::Message;
 use dhow_engine::Engine;
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::Result;
 use dhow_image::{PushEvent, PushNews, PushOptions};
 use dhow_oci::Reference;
-use tokio::sync::mpsc;
 
 use super::image_archive::{line, platform};
 use super::route;
-use crate::http::{Body, Call, Response, Route, json_stream};
+use crate::http::{Body, Call, PieceSender, Response, Route, json_stream};
 use crate::wire::image;
 
 pub(crate) const ROUTES: &[Route] = &[route!(POST "/images/{name..}/push" => push)];
@@ -31,7 +29,7 @@ async fn push(call: Call) -> Result<Response> {
     let engine = Arc::clone(&call.context.engine);
     let (pieces, body) = Body::pieces();
     tokio::task::spawn_blocking(move || {
-        let teller = Teller { pieces };
+        let teller = Teller { pieces: PieceSender::new(pieces) };
         let cancelled = || teller.pieces.is_closed();
         let options = PushOptions { platform, compression, credentials, cancelled: &cancelled };
         teller.say(&image::push_begins(&name));
@@ -44,7 +42,7 @@ async fn push(call: Call) -> Result<Response> {
 
 /// Tells a client about a push, as long as it listens.
 struct Teller {
-    pieces: mpsc::Sender<Result<Bytes, Error>>,
+    pieces: PieceSender,
 }
 
 impl Teller {
@@ -57,7 +55,7 @@ impl Teller {
     fn event(&self, event: &PushEvent) {
         for message in image::pushing(event) {
             if matches!(event, PushEvent::Layer { news: PushNews::Pushing(..), .. }) {
-                drop(self.pieces.try_send(Ok(line(&message))));
+                self.pieces.offer(line(&message));
             } else {
                 self.say(&message);
             }
@@ -65,7 +63,8 @@ impl Teller {
     }
 
     fn say(&self, message: &Message) {
-        // A client that has gone is noticed by the push.
-        drop(self.pieces.blocking_send(Ok(line(message))));
+        // A client that has gone is noticed by the push; one that has stopped reading must not hold others up, who may
+        // wait for the same layer.
+        drop(self.pieces.send(line(message)));
     }
 }
