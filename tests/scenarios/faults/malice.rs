@@ -237,10 +237,12 @@ fn a_copy_through_a_part_of_a_volume_stays_in_the_volume() {
     let world = busybox();
     let host = tempfile::tempdir().expect("a folder");
     std::fs::write(host.path().join("secret"), "of the host").expect("written");
-    world.dhow(&["run", "--rm", "-v", "v:/v", "busybox", "mkdir", "/v/part"]).exits(0);
-    world.dhow(&["create", "--name", "victim", "--mount", "src=v,dst=/mnt,volume-subpath=part", "busybox"]).exits(0);
+    world.dhow(&["run", "--rm", "-v", "shared:/v", "busybox", "mkdir", "/v/part"]).exits(0);
+    world
+        .dhow(&["create", "--name", "victim", "--mount", "src=shared,dst=/mnt,volume-subpath=part", "busybox"])
+        .exits(0);
     let link = format!("rmdir /v/part && ln -s {} /v/part", host.path().display());
-    world.dhow(&["run", "--rm", "-v", "v:/v", "busybox", "sh", "-c", &link]).exits(0);
+    world.dhow(&["run", "--rm", "-v", "shared:/v", "busybox", "sh", "-c", &link]).exits(0);
     let read = world.dhow(&["cp", "victim:/mnt/secret", "-"]);
     assert!(read.code() != 0 && !read.stdout().contains("of the host"), "{}", read.stdout());
     let file = world.path().join("file");
