@@ -102,6 +102,8 @@ fn what_cannot_be_had_is_refused() {
     let world = busybox();
     let asked = world.dhow(&["run", "--rm", "--network", "none", "--gpus", "all", "busybox", "true"]);
     asked.exits(125).says("could not select device driver \"\" with capabilities: [[gpu]]");
+    let nameless = world.dhow(&["run", "--rm", "--network", "none", "busybox", ""]);
+    nameless.exits(127).says("exec: \"\": executable file not found in $PATH");
     // Seventeen IDs: two of them begin alike.
     let ids: Vec<String> = (0..17).map(|_| world.dhow(&["create", "busybox"]).ok()).collect();
     let begins = |digit: &str| ids.iter().filter(|id| id.starts_with(digit)).count();
