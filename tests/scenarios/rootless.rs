@@ -197,6 +197,13 @@ fn containers_survive_the_engine_without_root() {
 }
 
 #[test]
+fn ports_that_cannot_be_published_are_said() {
+    let home = Home::with_busybox();
+    let outcome = home.dhow(&["run", "--rm", "-p", "8099:80", "busybox", "true"]);
+    outcome.exits(0).says("Published ports are discarded: an engine without root has no bridges");
+}
+
+#[test]
 fn namespaces_are_shared_without_root() {
     let home = Home::with_busybox();
     home.dhow(&["run", "-d", "--name", "first", "--ipc", "shareable", "busybox", "sleep", "1000"]).exits(0);
