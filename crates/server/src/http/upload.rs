@@ -17,8 +17,8 @@ const PIECES_IN_FLIGHT: usize = 8;
 
 /// Bytes that are still read of a body nobody wants. Closing earlier would break the pipe under a client that is still
 /// writing, which then would not see the answer; a client that goes on beyond this does not look for it. (Go's server
-/// takes as many.)
-const UNWANTED: usize = 256 * 1024;
+/// takes 256 kB; an archive that a full disk refuses is longer, and reading costs little.)
+const UNWANTED: usize = 128 << 20;
 
 /// The body of a request. What nobody has read of it when it is dropped is read in the background, within limits.
 pub(crate) struct RequestBody(Option<Incoming>);
@@ -61,9 +61,14 @@ impl Drop for RequestBody {
         let unread = self.0.take().filter(|body| !body.is_end_stream());
         if let (Some(body), Ok(runtime)) = (unread, Handle::try_current()) {
             // It ends with the body, the limit or the connection.
-            drop(runtime.spawn(Limited::new(body, UNWANTED).collect()));
+            drop(runtime.spawn(read_away(body)));
         }
     }
+}
+
+async fn read_away(body: Incoming) {
+    let mut body = Limited::new(body, UNWANTED);
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// An upload, as a blocking reader. Reading an upload that was cut off is an error, never an early end.
