@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use dhow_testkit::{eventually, finish};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
 
 use crate::DHOW;
 
@@ -17,6 +18,27 @@ fn client(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// A folder for an engine that nobody else knows. A test that fails before it has ended the engine leaves none.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.path().join("exec/dhow.pid").exists() {
+            end_engine(self.path());
+        }
+    }
+}
+
 fn end_engine(folder: &Path) {
     let text = fs::read_to_string(folder.join("exec/dhow.pid")).expect("an engine runs");
     let pid = Pid::from_raw(text.trim().parse().expect("a pid")).expect("not 0");
@@ -26,7 +48,7 @@ fn end_engine(folder: &Path) {
 
 #[test]
 fn the_first_command_starts_the_engine_and_the_second_finds_it() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::new();
     assert!(finish(&mut client(folder.path(), &["run", "--rm", "hello-world"])).ok().contains("Hello from dhow!"));
     let pid = fs::read_to_string(folder.path().join("exec/dhow.pid")).expect("it runs");
     finish(&mut client(folder.path(), &["ps"])).exits(0);
@@ -37,7 +59,7 @@ fn the_first_command_starts_the_engine_and_the_second_finds_it() {
 
 #[test]
 fn many_first_commands_at_once_get_one_engine() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::new();
     let children: Vec<_> = (0..8)
         .map(|_| {
             client(folder.path(), &["ps", "-q"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
@@ -52,7 +74,7 @@ fn many_first_commands_at_once_get_one_engine() {
 
 #[test]
 fn what_keeps_the_engine_from_starting_is_told() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::new();
     fs::create_dir_all(folder.path().join("data")).expect("made");
     fs::write(folder.path().join("data/format"), "99\n").expect("written");
     finish(&mut client(folder.path(), &["ps"])).exits(1).says("has format 99");
@@ -61,7 +83,7 @@ fn what_keeps_the_engine_from_starting_is_told() {
 /// As on a full disk: no line of the log can be written, and the engine must not die of it.
 #[test]
 fn a_log_that_cannot_be_written_is_no_reason_to_end() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::new();
     fs::create_dir_all(folder.path().join("data")).expect("made");
     std::os::unix::fs::symlink("/dev/full", folder.path().join("data/engine.log")).expect("linked");
     finish(&mut client(folder.path(), &["ps"])).exits(0);
@@ -72,7 +94,7 @@ fn a_log_that_cannot_be_written_is_no_reason_to_end() {
 
 #[test]
 fn relative_roots_are_those_of_the_client() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::new();
     let relative = |args| {
         let mut command = client(folder.path(), args);
         command.current_dir(folder.path()).env("DHOW_DATA_ROOT", "data").env("DHOW_EXEC_ROOT", "exec");
@@ -85,7 +107,7 @@ fn relative_roots_are_those_of_the_client() {
 /// So that neither Ctrl-C nor the end of the terminal reaches it.
 #[test]
 fn the_engine_has_left_the_terminal_of_the_command() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Folder::new();
     finish(client(folder.path(), &["ps"]).current_dir(folder.path())).exits(0);
     let pid = fs::read_to_string(folder.path().join("exec/dhow.pid")).expect("it runs").trim().to_owned();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");

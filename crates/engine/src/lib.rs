@@ -59,7 +59,7 @@ pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
 pub use health::{Health, HealthResult, HealthStatus};
 pub use labels::has_label;
 pub use networks::{Member, NetworkView};
-pub use prune::{PruneOptions, Pruned};
+pub use prune::{PruneOptions, Pruned, none_left};
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,
     WaitCondition,

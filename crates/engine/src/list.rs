@@ -27,7 +27,7 @@ impl Core {
         let networks = self.networks.all();
         let networks = networks.iter().map(|network| (network.spec.name.clone(), network.id.clone()));
         let networks = Arc::new(networks.collect());
-        let links = self.link_names();
+        let mut links = self.link_names();
         let mut images = ImageNames { core: self, named: HashMap::new(), ids: HashMap::new() };
         found
             .into_iter()
@@ -36,10 +36,9 @@ impl Core {
             .take(limit)
             .map(|(container, view)| {
                 let networks = Arc::clone(&networks);
-                let mut summary = self.summary(&container, &view, options.size, (&mut images, networks))?;
-                let own = links.iter().filter(|(id, _)| **id == *container.id);
-                summary.link_names.extend(own.map(|(_, name)| name.clone()));
-                Ok(summary)
+                let link_names = links.remove(&*container.id).unwrap_or_default();
+                let summary = self.summary(&container, &view, options.size, (&mut images, networks))?;
+                Ok(Summary { link_names, ..summary })
             })
             .collect()
     }

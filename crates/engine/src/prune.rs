@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::container::{Command, Container};
 use crate::core::Core;
 use crate::labels::has_label;
-use crate::{RemoveOptions, Status};
+use crate::{Filters, RemoveOptions, Status};
 
 /// Which of the things that nobody needs (containers that do not run, networks that nobody is in) are to be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,14 @@ pub struct Pruned {
     pub containers: Vec<String>,
     /// Bytes they had written.
     pub reclaimed: u64,
+}
+
+/// Refuses the filters that nobody has taken out: they mean nothing here.
+///
+/// # Errors
+/// `InvalidArgument` in Docker's words.
+pub fn none_left(filters: &Filters) -> Result<()> {
+    filters.keys().next().map_or(Ok(()), |key| Err(Error::invalid(format!("invalid filter '{key}'"))))
 }
 
 impl PruneOptions {

@@ -5,6 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use tempfile::TempDir;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -20,10 +22,14 @@ type Answer = Box<dyn Fn(&Fake, &Request, &mut UnixStream) -> io::Result<()> + S
 
 /// The engine.
 #[derive(Clone)]
-pub(crate) struct Fake(Arc<Inner>);
+pub(crate) struct Fake {
+    inner: Arc<Inner>,
+    /// Only tests keep the folder: the engine's threads outlive them, and it must not.
+    _folder: Option<Arc<TempDir>>,
+}
 
 struct Inner {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
     /// Newest version it speaks.
     newest: &'static str,
     answers: Vec<(&'static str, Answer)>,
@@ -35,30 +41,31 @@ struct Inner {
 impl Fake {
     /// Starts to listen. An answer is found by the beginning of the request's line.
     pub(crate) fn start(newest: &'static str, answers: Vec<(&'static str, Answer)>) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let listener = UnixListener::bind(dir.path().join("engine.sock")).expect("a socket");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = folder.path().to_owned();
+        let listener = UnixListener::bind(dir.join("engine.sock")).expect("a socket");
         let (seen, connections) = (Mutex::default(), Mutex::default());
-        let fake = Self(Arc::new(Inner { dir, newest, answers, seen, connections, news: Condvar::new() }));
-        let server = fake.clone();
+        let inner = Arc::new(Inner { dir, newest, answers, seen, connections, news: Condvar::new() });
+        let server = Self { inner: Arc::clone(&inner), _folder: None };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
                 std::thread::spawn(move || server.serve(stream));
             }
         });
-        fake
+        Self { inner, _folder: Some(Arc::new(folder)) }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.0.dir.path().join("engine.sock")
+        self.inner.dir.join("engine.sock")
     }
 
     pub(crate) fn dir(&self) -> &Path {
-        self.0.dir.path()
+        &self.inner.dir
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<Request>> {
-        self.0.seen.lock().expect("no test panics with it")
+        self.inner.seen.lock().expect("no test panics with it")
     }
 
     /// The requests so far.
@@ -73,37 +80,37 @@ impl Fake {
 
     /// How many connections were made.
     pub(crate) fn connections(&self) -> usize {
-        *self.0.connections.lock().expect("no test panics with it")
+        *self.inner.connections.lock().expect("no test panics with it")
     }
 
     /// Waits until a request whose line begins so has come.
     pub(crate) fn until(&self, line: &str) {
         let mut seen = self.seen();
         while !seen.iter().any(|request| request.line.starts_with(line)) {
-            seen = self.0.news.wait(seen).expect("no test panics with it");
+            seen = self.inner.news.wait(seen).expect("no test panics with it");
         }
     }
 
     fn serve(&self, mut stream: UnixStream) {
-        *self.0.connections.lock().expect("no test panics with it") += 1;
+        *self.inner.connections.lock().expect("no test panics with it") += 1;
         let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
         while let Ok(Some(request)) = read(&mut reader) {
-            let refused = !request.version.is_empty() && minor(&request.version) > minor(self.0.newest);
+            let refused = !request.version.is_empty() && minor(&request.version) > minor(self.inner.newest);
             if !refused {
                 self.seen().push(request.clone());
-                self.0.news.notify_all();
+                self.inner.news.notify_all();
             }
-            let answer = self.0.answers.iter().find(|(line, _)| request.line.starts_with(line));
+            let answer = self.inner.answers.iter().find(|(line, _)| request.line.starts_with(line));
             let done = match answer {
                 _ if refused => {
                     let text = format!(
                         "client version {} is too new. Maximum supported API version is {}",
-                        request.version, self.0.newest
+                        request.version, self.inner.newest
                     );
                     json(&mut stream, 400, &format!("{{\"message\":\"{text}\"}}"))
                 }
                 _ if request.line == "HEAD /_ping" => {
-                    write!(stream, "HTTP/1.1 200 OK\r\nApi-Version: {}\r\nContent-Length: 0\r\n\r\n", self.0.newest)
+                    write!(stream, "HTTP/1.1 200 OK\r\nApi-Version: {}\r\nContent-Length: 0\r\n\r\n", self.inner.newest)
                 }
                 Some((_, answer)) => answer(self, &request, &mut stream),
                 None => json(&mut stream, 404, &format!("{{\"message\":\"page not found: {}\"}}", request.line)),

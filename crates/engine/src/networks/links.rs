@@ -2,6 +2,7 @@
 //!
 //! In networks that somebody made there are names, and links are only further ones.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
@@ -89,15 +90,17 @@ impl Core {
         self.containers().find(link.target).ok()
     }
 
-    /// The names that containers have by the links of others, sorted: the id of each and `container/alias`.
-    pub(crate) fn link_names(&self) -> Vec<(String, String)> {
-        let mut names = Vec::new();
+    /// The names that containers have by the links of others, by their ids: `container/alias`, sorted.
+    pub(crate) fn link_names(&self) -> HashMap<String, Vec<String>> {
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
         for container in self.containers().all() {
             let view = container.view();
             let links = of_default(&view.spec).iter().filter_map(|text| LinkText::parse(text).ok());
-            names.extend(links.map(|link| (link.target.to_owned(), format!("{}/{}", view.name, link.alias))));
+            for link in links {
+                names.entry(link.target.to_owned()).or_default().push(format!("{}/{}", view.name, link.alias));
+            }
         }
-        names.sort_unstable();
+        names.values_mut().for_each(|names| names.sort_unstable());
         names
     }
 

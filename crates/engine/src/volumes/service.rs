@@ -14,7 +14,7 @@ use super::{ANONYMOUS, LOCAL, Record, Volumes};
 use crate::core::Core;
 use crate::create::{Mount, Source, random_id};
 use crate::engine::blocking;
-use crate::{Engine, Filters};
+use crate::{Engine, Filters, none_left};
 
 /// A volume that is to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -373,10 +373,7 @@ impl VolumePrune {
         let wrong = || Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")));
         let all = said.ok_or_else(wrong)?;
         let options = Self { all, labels: take("label"), not_labels: take("label!") };
-        match filters.keys().next() {
-            Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
-            None => Ok(options),
-        }
+        none_left(&filters).map(|()| options)
     }
 }
 

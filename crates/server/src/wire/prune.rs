@@ -1,6 +1,6 @@
 //! The filters of a prune: wire → engine.
 
-use dhow_engine::{Filters, PruneOptions};
+use dhow_engine::{Filters, PruneOptions, none_left};
 use dhow_errdefs::{Error, Result};
 use jiff::Timestamp;
 
@@ -16,10 +16,7 @@ pub(crate) fn options(mut filters: Filters) -> Result<PruneOptions> {
         _ => return Err(Error::invalid("more than one until filter specified")),
     };
     let options = PruneOptions { until, labels: take("label"), not_labels: take("label!") };
-    match filters.keys().next() {
-        Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
-        None => Ok(options),
-    }
+    none_left(&filters).map(|()| options)
 }
 
 #[cfg(test)]

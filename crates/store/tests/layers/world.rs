@@ -8,9 +8,10 @@ use tar::{EntryType, Header};
 
 /// A store in a folder that goes away with the test, with something beside it that no archive may reach.
 pub(crate) struct World {
-    pub(crate) dir: tempfile::TempDir,
     pub(crate) store: Store,
     pub(crate) lease: Lease,
+    /// Goes last: the store still deletes in the background, and a folder that changes cannot be removed.
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl World {
@@ -19,7 +20,7 @@ impl World {
         std::fs::write(dir.path().join("secret"), "outside").unwrap();
         let store = Store::open(&dir.path().join("root")).unwrap();
         let lease = store.lease();
-        Self { dir, store, lease }
+        Self { store, lease, dir }
     }
 
     /// A folder beside the data root.
