@@ -77,6 +77,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_said_in_plain_words() {
+        for (text, said) in [
+            (r#"{"masts":"three"}"#, "field Masts: invalid type: string \"three\", expected a whole number at line 1"),
+            (r#"{"Masts":1e30}"#, "field Masts: invalid value: floating point `1e+30`, expected a whole number"),
+            (r#"{"Name":7}"#, "field Name: invalid type: integer `7`, expected a string"),
+            (r#"{"Crew":{}}"#, "field Crew: invalid type: map, expected a list"),
+            (r#"{"Cargo":{"a":{"Afloat":"yes"}}}"#, "field Cargo.Afloat: invalid type: string"),
+            ("[]", "invalid type: sequence, expected an object"),
+        ] {
+            let error = from_slice::<Ship>(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_ignored_whatever_they_hold() {
         let ship: Ship = from_slice(br#"{"Later":{"a":[1,null,{"b":2.5}]},"Masts":3}"#).expect("good");
         assert_eq!(ship.masts, 3);

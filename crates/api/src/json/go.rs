@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 
 use super::nothing::Nothing;
 
@@ -11,7 +13,7 @@ use super::nothing::Nothing;
 pub struct Go<D>(pub D);
 
 macro_rules! null_or {
-    ($($method:ident),* $(,)?) => {
+    ($($method:ident: $expected:literal),* $(,)?) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
             struct NullOr<V>(V);
             impl<'de, V: Visitor<'de>> Visitor<'de> for NullOr<V> {
@@ -26,7 +28,7 @@ macro_rules! null_or {
                     Nothing::new().$method(self.0)
                 }
                 fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<V::Value, D::Error> {
-                    some.$method(Inside(self.0))
+                    some.$method(Inside { visitor: self.0, expected: Some($expected) })
                 }
             }
             self.0.deserialize_option(NullOr(visitor))
@@ -37,7 +39,7 @@ macro_rules! null_or {
 macro_rules! forward {
     ($($method:ident($($argument:ident: $kind:ty),*)),* $(,)?) => {
         $(fn $method<V: Visitor<'de>>(self, $($argument: $kind,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($($argument,)* Inside(visitor))
+            self.0.$method($($argument,)* Inside { visitor, expected: None })
         })*
     };
 }
@@ -46,9 +48,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Go<D> {
     type Error = D::Error;
 
     null_or! {
-        deserialize_bool, deserialize_i8, deserialize_i16, deserialize_i32, deserialize_i64, deserialize_u8, deserialize_u16,
-        deserialize_u32, deserialize_u64, deserialize_f32, deserialize_f64, deserialize_str, deserialize_string,
-        deserialize_seq, deserialize_map,
+        deserialize_bool: "true or false", deserialize_i8: "a whole number", deserialize_i16: "a whole number",
+        deserialize_i32: "a whole number", deserialize_i64: "a whole number", deserialize_u8: "a whole number",
+        deserialize_u16: "a whole number", deserialize_u32: "a whole number", deserialize_u64: "a whole number",
+        deserialize_f32: "a number", deserialize_f64: "a number", deserialize_str: "a string",
+        deserialize_string: "a string", deserialize_seq: "a list", deserialize_map: "an object",
     }
 
     forward! {
@@ -73,12 +77,27 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Go<D> {
     }
 }
 
-/// A visitor that sees what is below it with Go's rules, too.
-struct Inside<V>(V);
+/// A visitor that sees what is below it with Go's rules, too, and says in plain words what it expects.
+struct Inside<V> {
+    visitor: V,
+    expected: Option<&'static str>,
+}
 
 macro_rules! visit_plain {
     ($($method:ident($kind:ty)),* $(,)?) => {
-        $(fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> { self.0.$method(value) })*
+        $(fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> { self.visitor.$method(value) })*
+    };
+}
+
+macro_rules! visit_number {
+    ($($method:ident($kind:ty): $unexpected:ident),* $(,)?) => {
+        $(fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> {
+            let expected = self.expected;
+            self.visitor.$method(value).map_err(|error: E| match expected {
+                Some(words) => E::invalid_value(Unexpected::$unexpected(value), &words),
+                None => error,
+            })
+        })*
     };
 }
 
@@ -86,40 +105,45 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Inside<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
+        match self.expected {
+            Some(words) => f.write_str(words),
+            None => self.visitor.expecting(f),
+        }
     }
 
+    visit_number! { visit_i64(i64): Signed, visit_u64(u64): Unsigned, visit_f64(f64): Float }
+
     visit_plain! {
-        visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str), visit_borrowed_str(&'de str),
+        visit_bool(bool), visit_str(&str), visit_borrowed_str(&'de str),
         visit_string(String), visit_bytes(&[u8]), visit_borrowed_bytes(&'de [u8]), visit_byte_buf(Vec<u8>),
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
-        self.0.visit_none()
+        self.visitor.visit_none()
     }
 
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
-        self.0.visit_unit()
+        self.visitor.visit_unit()
     }
 
     fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Go(some))
+        self.visitor.visit_some(Go(some))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Go(inner))
+        self.visitor.visit_newtype_struct(Go(inner))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Items(items))
+        self.visitor.visit_seq(Items(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Items(entries))
+        self.visitor.visit_map(Items(entries))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(variant)
+        self.visitor.visit_enum(variant)
     }
 }
 
@@ -177,7 +201,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tuple<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<V::Value, D::Error> {
-        some.deserialize_tuple(self.length, Inside(self.visitor))
+        some.deserialize_tuple(self.length, Inside { visitor: self.visitor, expected: None })
     }
 }
 
@@ -190,7 +214,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Struct<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.visitor.expecting(f)
+        f.write_str("an object")
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
@@ -202,7 +226,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Struct<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Fields { entries, fields: self.fields })
+        self.visitor.visit_map(Fields { entries, fields: self.fields, name: "" })
     }
 }
 
@@ -210,6 +234,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Struct<V> {
 struct Fields<A> {
     entries: A,
     fields: &'static [&'static str],
+    /// The one that is being read.
+    name: &'static str,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
@@ -217,15 +243,31 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         match self.entries.next_key_seed(FieldName(self.fields))? {
-            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
+            Some(name) => {
+                self.name = name;
+                seed.deserialize(name.into_deserializer()).map(Some)
+            }
             None => Ok(None),
         }
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.entries.next_value_seed(Below(seed))
+        self.entries.next_value_seed(Below(seed)).map_err(|error| A::Error::custom(within(self.name, &error)))
     }
 }
+
+/// What is wrong in a field, with its name: a field of a field has both.
+fn within(name: &str, error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    match text.strip_prefix(FIELD) {
+        _ if name.is_empty() => text,
+        Some(inner) => format!("{FIELD}{name}.{inner}"),
+        None => format!("{FIELD}{name}: {text}"),
+    }
+}
+
+/// How what is wrong in a field begins.
+const FIELD: &str = "field ";
 
 /// Finds the field a key means: the one written so, else one that differs in case only, else none (the empty name).
 struct FieldName(&'static [&'static str]);
