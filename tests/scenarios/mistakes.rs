@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Command;
 
-use dhow_testkit::finish;
+use dhow_testkit::{World, finish};
 
 use crate::busybox;
 
@@ -19,6 +19,23 @@ fn names_are_checked_and_unique() {
         .exits(1)
         .says("The container name \"/twin\" is already in use by container");
     assert_eq!(world.dhow(&["ps", "-aq"]).ok().lines().count(), 1);
+}
+
+/// Clients fetch an image when a create request answers that something was not found; another container is no image.
+#[test]
+fn other_containers_are_not_taken_for_images() {
+    let world = busybox();
+    let flags =
+        ["--volumes-from=nobody", "--network=container:nobody", "--ipc=container:nobody", "--pid=container:nobody"];
+    for flag in flags {
+        for client in [World::dhow, World::docker] {
+            let refused = client(&world, &["create", flag, "busybox"]);
+            assert!(refused.code() != 0, "{flag}");
+            refused.says("No such container: nobody");
+            assert!(!refused.stderr().contains("Unable to find image"), "{}", refused.stderr());
+        }
+    }
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
 }
 
 #[test]
@@ -46,6 +63,8 @@ fn flags_are_checked_before_anything_happens() {
         (&["--mount", "type=nonsense,target=/x"][..], "nonsense"),
         (&["--ulimit", "nofile=2:1"][..], "soft limit"),
         (&["--ulimit", "nosuch=1"][..], "invalid ulimit type: nosuch"),
+        (&["--hostname", &"h".repeat(65)][..], "invalid hostname format"),
+        (&["--cgroup-parent", "/a\nb"][..], "invalid cgroup parent"),
         (&["--cap-add", "CAP_NONSENSE"][..], "CAP_NONSENSE"),
         (&["--network", "no-such-network"][..], "no-such-network"),
         (&["--security-opt", "nonsense"][..], "nvalid --security-opt"),

@@ -40,6 +40,34 @@ fn run_pulls_what_is_missing() {
     world.dhow(&["run", "--pull", "never", "--rm", &registry.name("app:2"), "true"]).exits(125);
 }
 
+/// The image that is here is for another processor: what was asked for is fetched, or the difference is said.
+#[test]
+fn a_platform_that_is_asked_for_counts() {
+    let registry = registry_with_an_image();
+    let name = registry.name("app:1");
+    let world = busybox();
+    let tree = world.path().join("tree.tar");
+    finish(Command::new("tar").args(["-c", "-f"]).arg(&tree).args(["-C", "/etc", "hostname"])).exits(0);
+    let import = ["import", "--platform", "linux/arm64", "-c", "CMD [\"sh\"]", &tree.display().to_string(), &name];
+    for client in [World::dhow, World::docker] {
+        world.dhow(&import).exits(0);
+        let create = |flags: &[&str]| client(&world, &[&["create", "--network", "none"], flags, &[&name]].concat());
+        create(&[]).exits(0).says(
+            "The requested image's platform (linux/arm64) does not match the detected host platform (linux/amd64) and \
+             no specific platform was requested",
+        );
+        assert!(!create(&["--platform", "linux/arm64"]).stderr().contains("does not match"));
+        let other = format!(
+            "image with reference {name} was found but its platform (linux/arm64) does not match the specified platform \
+             (linux/amd64)"
+        );
+        let refused = create(&["--platform", "linux/amd64", "--pull", "never"]);
+        assert!(refused.code() != 0 && refused.stderr().contains(&other), "{}", refused.stderr());
+        create(&["--platform", "linux/amd64"]).exits(0).says("Unable to find image");
+        assert_eq!(world.inspect(&name, "{{.Architecture}}"), "amd64");
+    }
+}
+
 #[test]
 fn all_tags_and_what_is_not_there() {
     let registry = registry_with_an_image();

@@ -98,3 +98,20 @@ fn only_the_three_standard_descriptors_are_open() {
     // The fourth is the folder that ls itself reads.
     assert_eq!(listed, "0\n1\n2\n3");
 }
+
+/// Nobody is to believe that a container is confined which is not. Without AppArmor on the host only; with it, the profile
+/// has to be loaded.
+#[test]
+fn confinement_that_the_host_cannot_give_is_said() {
+    let world = busybox();
+    if std::path::Path::new("/sys/module/apparmor").exists() || std::path::Path::new("/sys/fs/selinux").exists() {
+        return;
+    }
+    let created = world.dhow(&["create", "--security-opt", "apparmor=mine", "busybox"]);
+    created.exits(0).says("WARNING: AppArmor is not enabled on this host: the profile mine confines nothing.");
+    let created = world.docker(&["create", "--security-opt", "label=type:t", "busybox"]);
+    created.exits(0).says("WARNING: SELinux is not enabled on this host: label=type:t confines nothing.");
+    for left_alone in ["apparmor=unconfined", "label=disable"] {
+        assert_eq!(world.dhow(&["create", "--security-opt", left_alone, "busybox"]).stderr(), "");
+    }
+}

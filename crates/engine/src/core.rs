@@ -212,7 +212,13 @@ impl Core {
         runtimes.extend(["dhow".to_owned(), self.config.default_runtime.clone()]);
         // Clients that name Docker's runtime mean the engine's own.
         runtimes.extend(["runc", "io.containerd.runc.v2"].map(str::to_owned));
-        Facts { cpus: self.host.cpus, limits: self.host.limits, runtimes, rootless: self.config.rootless }
+        Facts {
+            cpus: self.host.cpus,
+            limits: self.host.limits,
+            modules: self.host.platform.modules,
+            runtimes,
+            rootless: self.config.rootless,
+        }
     }
 
     pub(crate) fn defaults(&self) -> Defaults {

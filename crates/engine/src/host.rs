@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_cgroups::{Controllers, Hierarchy, Mode};
 use dhow_errdefs::{Result, ResultExt};
+use dhow_runtime::SecurityModules;
 
 use crate::launch::{Platform, capabilities_of_mask};
 use crate::{Config, Limits};
@@ -54,9 +55,22 @@ impl Host {
     /// The cgroup of a container, if it can have one.
     pub(crate) fn cgroup(&self, parent: &str, id: &str) -> Option<String> {
         self.cgroups.as_ref()?;
-        let parent = parent.trim_matches('/');
+        let parent = inside(parent);
         Some(if parent.is_empty() { format!("{}/{id}", self.cgroup_parent) } else { format!("/{parent}/{id}") })
     }
+}
+
+/// A path without its outer slashes and without ways out: above the root there is the root, as in Docker.
+fn inside(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 fn limits(trees: &Hierarchy, controllers: Controllers) -> Limits {
@@ -85,6 +99,7 @@ fn platform(config: &Config, unified: bool) -> Platform {
         mqueue: Path::new("/dev/mqueue").is_dir(),
         chooses_groups: !fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny"),
         tty_group: maps_group(5),
+        modules: SecurityModules::of_this_host(),
         network_sysctls: ["ip_unprivileged_port_start", "ping_group_range"].iter().all(|name| ipv4.join(name).exists()),
     }
 }
@@ -127,4 +142,16 @@ fn distribution() -> (String, String) {
         value.map(|value| value.trim_matches(['"', '\'']).to_owned())
     };
     (field("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()), field("VERSION_ID").unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_leads_nowhere_else() {
+        for (given, meant) in [("/a//b/", "a/b"), ("../x", "x"), ("a/../../b/.", "b"), ("/..", "")] {
+            assert_eq!(inside(given), meant, "{given}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
+use dhow_oci::Platform;
 use jiff::Timestamp;
 
 use crate::spec::ContainerSpec;
@@ -14,8 +15,8 @@ pub struct CreateRequest {
     pub name: Option<String>,
     /// What to make.
     pub spec: ContainerSpec,
-    /// `os/arch[/variant]`; `None`: the host's.
-    pub platform: Option<String>,
+    /// What the image has to be for; `None`: whatever it is for.
+    pub platform: Option<Platform>,
 }
 
 /// Filters of a list: key → values, any of which may match; all keys must match.

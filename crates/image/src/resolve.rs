@@ -29,7 +29,7 @@ impl Images {
         let image = self.resolve(text)?;
         let own = self.config_or_empty(&image.id).platform();
         match platform {
-            Some(wanted) if !own.matches(wanted) => Err(Error::not_found(format!(
+            Some(wanted) if !own.serves(wanted) => Err(Error::not_found(format!(
                 "image with reference {text} was found but its platform ({own}) does not match the specified platform \
                  ({wanted})"
             ))),

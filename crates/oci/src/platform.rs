@@ -46,6 +46,28 @@ impl Platform {
         Self { os: os.to_lowercase(), architecture, variant, ..Self::default() }
     }
 
+    /// Whether an image for this platform is what somebody gets who asks for `wanted`: the same, or what such a processor
+    /// runs, too (older variants; 386 on amd64). An image often does not say its variant. As containerd's `platforms.Only`
+    /// decides.
+    #[must_use]
+    pub fn serves(&self, wanted: &Self) -> bool {
+        let parts = |platform: &Self| normalised(&platform.architecture, platform.variant.as_deref());
+        let ((own, variant), (wanted_name, wanted_variant)) = (parts(self), parts(wanted));
+        let unsaid = if own == "arm64" { 8 } else { 1 };
+        let level = |variant: &Option<String>| {
+            variant.as_deref().map_or(Some(unsaid), |text| text.trim_start_matches('v').parse::<u8>().ok())
+        };
+        let fits = match (own.as_str(), wanted_name.as_str()) {
+            ("386", "amd64") | ("arm", "arm64") => true,
+            (own, wanted) if own == wanted => match (level(&variant), level(&wanted_variant)) {
+                (Some(level), Some(wanted)) => level <= wanted,
+                _ => variant == wanted_variant,
+            },
+            _ => false,
+        };
+        fits && self.os.eq_ignore_ascii_case(&wanted.os)
+    }
+
     /// Whether both mean the same processor and system; versions and features of the system are not compared.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
@@ -55,6 +77,10 @@ impl Platform {
         parts(self) == parts(other)
     }
 }
+
+/// Words that mean a system, and those that mean a processor, where one stands alone.
+const OPERATING_SYSTEMS: [&str; 4] = ["linux", "windows", "darwin", "freebsd"];
+const ARCHITECTURES: [&str; 9] = ["amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le"];
 
 /// Names of one processor made equal, as containerd's `platforms` does.
 fn normalised(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
@@ -78,7 +104,7 @@ fn normalised(architecture: &str, variant: Option<&str>) -> (String, Option<Stri
 impl FromStr for Platform {
     type Err = Error;
 
-    /// `os/architecture[/variant]`.
+    /// `os/architecture[/variant]`, or one of the two words alone: the other one is this host's then, or Linux.
     fn from_str(text: &str) -> Result<Self> {
         let word = |part: &&str| {
             !part.is_empty()
@@ -87,6 +113,12 @@ impl FromStr for Platform {
         };
         let parts: Vec<&str> = text.split('/').collect();
         match parts.as_slice() {
+            [os] if OPERATING_SYSTEMS.contains(&os.to_lowercase().as_str()) => {
+                Ok(Self { os: os.to_lowercase(), ..Self::host() })
+            }
+            [architecture] if ARCHITECTURES.contains(&normalised(architecture, None).0.as_str()) => {
+                Ok(Self::new("linux", architecture, None))
+            }
             [os, architecture, variant @ ..] if variant.len() < 2 && parts.iter().all(word) => {
                 Ok(Self::new(os, architecture, variant.first().copied()))
             }
@@ -125,8 +157,36 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for bad in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/a b", "linux/../x"] {
+        assert_eq!("linux".parse::<Platform>().expect("a system"), Platform::host());
+        assert_eq!("aarch64".parse::<Platform>().expect("a processor").to_string(), "linux/arm64");
+        for bad in ["", "nonsense", "linux/", "/amd64", "linux/arm/v7/x", "linux/a b", "linux/../x"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_serves_those_who_ask_for_what_can_run_it() {
+        let serves = |own: &str, wanted: &str| {
+            let own: Platform = own.parse().expect("good");
+            own.serves(&wanted.parse().expect("good"))
+        };
+        for (own, wanted) in [
+            ("linux/amd64", "linux/amd64/v3"),
+            ("linux/386", "linux/amd64"),
+            ("linux/arm/v6", "linux/arm/v7"),
+            ("linux/arm/v7", "linux/arm64"),
+            ("linux/riscv64", "linux/riscv64"),
+        ] {
+            assert!(serves(own, wanted), "{own} for {wanted}");
+        }
+        for (own, wanted) in [
+            ("linux/amd64", "linux/386"),
+            ("linux/amd64/v3", "linux/amd64"),
+            ("linux/arm/v7", "linux/arm/v6"),
+            ("linux/arm64", "linux/amd64"),
+            ("windows/amd64", "linux/amd64"),
+        ] {
+            assert!(!serves(own, wanted), "{own} for {wanted}");
         }
     }
 

@@ -44,9 +44,10 @@ fn is_id(image: &str) -> bool {
     digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether it is the image that is not there, and not a container whose namespace is wanted.
+/// Whether it is the image that is not there, or is for another platform, and not a container whose namespace is wanted.
 fn is_missing_image(error: &Error) -> bool {
-    error.class() == Class::NotFound && error.to_string().contains("No such image")
+    let text = error.to_string();
+    error.class() == Class::NotFound && (text.contains("No such image") || text.contains("image with reference "))
 }
 
 /// Creates the container, after pulling its image where that is wanted; prints warnings, writes the ID file.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result, message};
-use dhow_oci::Digest;
+use dhow_oci::{Digest, Platform, RunConfig};
 use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
@@ -32,7 +32,7 @@ impl Core {
         let name = request.name.as_deref().filter(|name| !name.is_empty()).map(container_name).transpose()?;
         // Nobody may take the image away until the container is recorded, which keeps it from then on.
         let lease = self.store.lease();
-        let draft = self.draft(request.spec, &lease)?;
+        let draft = self.draft(request.spec, request.platform.as_ref(), &lease)?;
         let name = self.reserve(name, &draft.id)?;
         match self.make(&draft, &name) {
             Ok(()) => Ok(Created { id: draft.id.to_string(), warnings: draft.warnings }),
@@ -47,8 +47,8 @@ impl Core {
     }
 
     /// Everything that can be refused is refused here.
-    fn draft(&self, mut spec: ContainerSpec, lease: &Lease) -> Result<Draft> {
-        let image = self.images.resolve(&spec.image)?;
+    fn draft(&self, spec: ContainerSpec, platform: Option<&Platform>, lease: &Lease) -> Result<Draft> {
+        let image = self.images.resolve_for(&spec.image, platform)?;
         self.images.allow_run(&spec.image, &image)?;
         let layer = image.layers.last().map(|layer| layer.chain_id);
         let mut held = self.store.content().hold(lease, &image.id)?.is_some();
@@ -59,8 +59,21 @@ impl Core {
             return Err(Error::not_found(message::no_such_image(&spec.image)));
         }
         let config = self.images.config(&image.id)?;
+        let mut draft = self.of_image(spec, (image.id, layer), &config.config).map_err(not_the_image)?;
+        if platform.is_none() {
+            draft.warnings.extend(another_platform(&config.platform()));
+        }
+        Ok(draft)
+    }
+
+    fn of_image(
+        &self,
+        mut spec: ContainerSpec,
+        (image, layer): (Digest, Option<Digest>),
+        config: &RunConfig,
+    ) -> Result<Draft> {
         let id: Arc<str> = random_id().into();
-        with_image(&mut spec, &config.config);
+        with_image(&mut spec, config);
         self.resolve_references(&mut spec)?;
         with_defaults(&mut spec, &id, &self.defaults());
         normalise(&mut spec, &self.networks)?;
@@ -75,18 +88,11 @@ impl Core {
         let mut mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
         for mount in &mut mounts {
             if let Source::Image { name, id, .. } = &mut mount.source {
-                *id = self.images.resolve(name).map_err(not_the_image)?.id.to_string();
+                *id = self.images.resolve(name)?.id.to_string();
             }
         }
         crate::start::bind_sources(&mounts)?;
-        Ok(Draft {
-            id,
-            created: Timestamp::now(),
-            image: image.id,
-            layer,
-            body: Body { spec: Arc::new(spec), mounts },
-            warnings,
-        })
+        Ok(Draft { id, created: Timestamp::now(), image, layer, body: Body { spec: Arc::new(spec), mounts }, warnings })
     }
 
     /// Other containers are remembered by their ids, because names change.
@@ -180,6 +186,18 @@ impl Core {
 /// Clients fetch the container's image when they hear that something was not found; this is not it.
 fn not_the_image(error: Error) -> Error {
     if error.class() == Class::NotFound { error.with_class(Class::InvalidArgument) } else { error }
+}
+
+/// What Docker says of an image that is for another processor, where nobody has asked for that.
+fn another_platform(platform: &Platform) -> Option<String> {
+    let host = Platform::host();
+    let text = || {
+        format!(
+            "The requested image's platform ({platform}) does not match the detected host platform ({host}) and no \
+             specific platform was requested"
+        )
+    };
+    (!platform.serves(&host)).then(text)
 }
 
 fn host_name() -> String {

@@ -2,6 +2,7 @@
 
 use dhow_errdefs::{Error, Result};
 use dhow_network::model::ExtraHost;
+use dhow_runtime::SecurityModules;
 
 use crate::Limits;
 use crate::health::{Check, unknown_kind};
@@ -19,6 +20,8 @@ pub(crate) struct Facts {
     pub cpus: usize,
     /// What its cgroups offer.
     pub limits: Limits,
+    /// Its security modules.
+    pub modules: SecurityModules,
     /// Runtimes that may be named.
     pub runtimes: Vec<String>,
     /// The engine runs without root.
@@ -31,13 +34,16 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     modes(spec)?;
     policies(&spec.host)?;
     lines(spec)?;
+    lengths(spec)?;
     check_health(spec)?;
     crate::launch::capabilities(&spec.host, &[])?;
-    SecurityOptions::parse(spec.host.security_opt.as_deref().unwrap_or_default())?;
+    let security = SecurityOptions::parse(spec.host.security_opt.as_deref().unwrap_or_default())?;
+    let unconfined = security.missing(facts.modules)?;
     if !spec.host.runtime.is_empty() && !facts.runtimes.contains(&spec.host.runtime) {
         return Err(Error::invalid(format!("unknown or invalid runtime name: {}", spec.host.runtime)));
     }
     let mut warnings = limits::check(&mut spec.host, facts)?;
+    warnings.extend(unconfined);
     if let Some(kind) = spec.healthcheck.as_ref().and_then(unknown_kind) {
         warnings.push(format!("Unknown probe type '{kind}' (expected 'CMD' or 'NONE') in healthcheck: there is none"));
     }
@@ -180,6 +186,27 @@ fn lines(spec: &ContainerSpec) -> Result<()> {
     Ok(())
 }
 
+/// What the kernel would refuse when the container is started.
+fn lengths(spec: &ContainerSpec) -> Result<()> {
+    for (what, name) in [("hostname", &spec.hostname), ("domainname", &spec.domainname)] {
+        if name.len() > LONGEST_NAME {
+            let hint = format!("the kernel takes at most {LONGEST_NAME} bytes");
+            return Err(Error::invalid(format!("invalid {what} format: {name}")).with_hint(hint));
+        }
+    }
+    let parent = &spec.host.resources.cgroup_parent;
+    if parent.contains(char::is_control) || parent.split('/').any(|part| part.len() > LONGEST_PART) {
+        return Err(Error::invalid(format!("invalid cgroup parent: {parent:?}")));
+    }
+    Ok(())
+}
+
+/// `__NEW_UTS_LEN` (sethostname(2)).
+const LONGEST_NAME: usize = 64;
+
+/// `NAME_MAX` (limits.h).
+const LONGEST_PART: usize = 255;
+
 fn policies(host: &HostSpec) -> Result<()> {
     restart_policy(&host.restart_policy)?;
     if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
@@ -226,6 +253,7 @@ pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Ulimit;
 
     fn spec() -> ContainerSpec {
         ContainerSpec { cmd: Some(vec!["true".into()]), ..ContainerSpec::default() }
@@ -264,6 +292,15 @@ mod tests {
             "the working directory 'x' is invalid, it needs to be an absolute path"
         );
         assert_eq!(refusal(|spec| spec.host.ipc_mode = "x".into()), "invalid IPC mode: x");
+        let long = "h".repeat(65);
+        assert_eq!(refusal(|spec| spec.hostname.clone_from(&long)), format!("invalid hostname format: {long}"));
+        assert_eq!(refusal(|spec| spec.domainname.clone_from(&long)), format!("invalid domainname format: {long}"));
+        assert_eq!(
+            refusal(|spec| spec.host.resources.cgroup_parent = "/a\nb".into()),
+            "invalid cgroup parent: \"/a\\nb\""
+        );
+        let ulimit = Ulimit { name: "nosuch".into(), soft: 1, hard: 2 };
+        assert_eq!(refusal(|spec| spec.host.resources.ulimits = vec![ulimit]), "invalid ulimit type: nosuch");
         assert_eq!(refusal(|spec| spec.host.runtime = "x".into()), "unknown or invalid runtime name: x");
         assert_eq!(
             refusal(|spec| {

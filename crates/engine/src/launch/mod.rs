@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_errdefs::Result;
 use dhow_oci::runtime::{self, Linux, Spec};
+use dhow_runtime::SecurityModules;
 
 use crate::create::Mount;
 use crate::spec::ContainerSpec;
@@ -27,7 +28,7 @@ pub(crate) use devices::{HostDevice, HostDevices};
 pub(crate) use environment::{hostname, merge as merge_environment};
 pub(crate) use namespaces::{Peers, Sharing};
 pub(crate) use paths::{masked as default_masked_paths, read_only as default_readonly_paths};
-pub(crate) use process::exec as exec_process;
+pub(crate) use process::{exec as exec_process, rlimit};
 pub(crate) use resources::linux as linux_resources;
 pub(crate) use security::{SeccompChoice, SecurityOptions};
 
@@ -76,6 +77,8 @@ pub(crate) struct Platform {
     pub tty_group: bool,
     /// Soft and hard limit of open files for containers that do not say, where it differs from the engine's own.
     pub open_files: Option<(u64, u64)>,
+    /// Security modules that enforce something.
+    pub modules: SecurityModules,
     /// The kernel knows `net.ipv4.ip_unprivileged_port_start` and `net.ipv4.ping_group_range`.
     pub network_sysctls: bool,
 }

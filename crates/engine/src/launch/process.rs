@@ -69,6 +69,7 @@ fn common(spec: &ContainerSpec, platform: &Platform, user: &Identity, privileged
             ..LinuxCapabilities::default()
         }),
         no_new_privileges: security.no_new_privileges,
+        apparmor_profile: Some(security.apparmor).filter(|name| platform.modules.apparmor && !name.is_empty()),
         ..Process::default()
     })
 }
@@ -90,7 +91,11 @@ fn rlimits(spec: &ContainerSpec, platform: &Platform) -> Result<Vec<PosixRlimit>
     Ok(limits)
 }
 
-fn rlimit(limit: &Ulimit) -> Result<PosixRlimit> {
+/// The limit as the runtime-spec names it.
+///
+/// # Errors
+/// One that does not exist.
+pub(crate) fn rlimit(limit: &Ulimit) -> Result<PosixRlimit> {
     const KNOWN: [&str; 16] = [
         "as",
         "core",

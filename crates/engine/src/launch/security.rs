@@ -1,12 +1,17 @@
 //! `--security-opt`.
 
 use dhow_errdefs::{Error, Result};
+use dhow_runtime::SecurityModules;
 
 /// What the options together say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SecurityOptions {
     pub no_new_privileges: bool,
     pub seccomp: SeccompChoice,
+    /// The AppArmor profile that was asked for; empty: none.
+    pub apparmor: String,
+    /// What was asked of SELinux, apart from being left alone.
+    pub labels: Vec<String>,
     /// Nothing below /proc and /sys is masked or read-only.
     pub system_paths_unconfined: bool,
 }
@@ -35,6 +40,27 @@ impl SecurityOptions {
         Ok(parsed)
     }
 
+    /// What of it this host cannot give, as warnings, where Docker says nothing: nobody is to believe that a container is
+    /// confined which is not.
+    ///
+    /// # Errors
+    /// Labels, where SELinux is on: they are not set up.
+    pub(crate) fn missing(&self, modules: SecurityModules) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        if !self.apparmor.is_empty() && !modules.apparmor {
+            let profile = &self.apparmor;
+            warnings.push(format!("AppArmor is not enabled on this host: the profile {profile} confines nothing."));
+        }
+        let Some(label) = self.labels.first() else { return Ok(warnings) };
+        if modules.selinux {
+            let text =
+                format!("invalid --security-opt: \"label={label}\": SELinux labels are not set up by this engine");
+            return Err(Error::not_implemented(text));
+        }
+        warnings.push(format!("SELinux is not enabled on this host: label={label} confines nothing."));
+        Ok(warnings)
+    }
+
     fn take(&mut self, option: &str) -> Result<()> {
         match option {
             "no-new-privileges" => {
@@ -57,8 +83,10 @@ impl SecurityOptions {
             ("seccomp", "builtin" | "default" | "") => self.seccomp = SeccompChoice::Default,
             ("seccomp", profile) => self.seccomp = SeccompChoice::Profile(profile.to_owned()),
             ("systempaths", "unconfined") => self.system_paths_unconfined = true,
-            // Confinement by AppArmor and SELinux is not set up, so every choice of theirs is the same.
-            ("apparmor" | "label", _) => {}
+            ("apparmor", "unconfined") => self.apparmor.clear(),
+            ("apparmor", profile) => profile.clone_into(&mut self.apparmor),
+            ("label", "disable") => self.labels.clear(),
+            ("label", label) => self.labels.push(label.to_owned()),
             ("no-new-privileges", _) => return Err(Error::invalid(format!("invalid --security-opt: \"{option}\""))),
             _ => return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\""))),
         }
@@ -68,6 +96,8 @@ impl SecurityOptions {
 
 #[cfg(test)]
 mod tests {
+    use dhow_errdefs::Class;
+
     use super::*;
 
     fn parse(options: &[&str]) -> Result<SecurityOptions> {
@@ -81,6 +111,27 @@ mod tests {
         assert_eq!(options.seccomp, SeccompChoice::Unconfined);
         assert_eq!(parse(&["seccomp=unconfined", "seccomp=builtin"]).unwrap().seccomp, SeccompChoice::Default);
         assert_eq!(parse(&["seccomp={}"]).unwrap().seccomp, SeccompChoice::Profile("{}".into()));
+    }
+
+    #[test]
+    fn confinement_that_the_host_does_not_have_is_never_passed_over() {
+        let none = SecurityModules::default();
+        let both = SecurityModules { apparmor: true, selinux: true };
+        for left_alone in
+            [&["apparmor=unconfined", "label=disable", "disable"][..], &["apparmor=x", "apparmor=unconfined"]]
+        {
+            assert_eq!(parse(left_alone).unwrap().missing(none).unwrap(), Vec::<String>::new());
+        }
+        let wanted = parse(&["apparmor=mine", "label=type:t"]).unwrap();
+        assert_eq!(
+            wanted.missing(none).unwrap(),
+            [
+                "AppArmor is not enabled on this host: the profile mine confines nothing.",
+                "SELinux is not enabled on this host: label=type:t confines nothing.",
+            ]
+        );
+        assert_eq!(wanted.missing(both).unwrap_err().class(), Class::NotImplemented);
+        assert!(parse(&["apparmor=mine"]).unwrap().missing(both).unwrap().is_empty());
     }
 
     #[test]

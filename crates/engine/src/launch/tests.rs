@@ -17,6 +17,7 @@ fn platform() -> Platform {
         mqueue: true,
         chooses_groups: true,
         rootless: false,
+        modules: SecurityModules::default(),
     }
 }
 

@@ -48,8 +48,25 @@ impl Label {
     }
 }
 
+/// Security modules of the kernel that enforce something on this host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SecurityModules {
+    /// AppArmor enforces profiles.
+    pub apparmor: bool,
+    /// SELinux is on.
+    pub selinux: bool,
+}
+
+impl SecurityModules {
+    /// Asks the kernel.
+    #[must_use]
+    pub fn of_this_host() -> Self {
+        Self { apparmor: has_apparmor(), selinux: has_selinux() }
+    }
+}
+
 /// Whether AppArmor enforces profiles on this host.
-pub(crate) fn has_apparmor() -> bool {
+fn has_apparmor() -> bool {
     std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|value| value.starts_with(b"Y"))
 }
 

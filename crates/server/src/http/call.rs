@@ -113,5 +113,10 @@ pub(crate) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
-    dhow_api::json::from_slice(text).map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))
+    dhow_api::json::from_slice(text).map_err(not_the_json)
+}
+
+/// What is wrong with a body, which says where.
+pub(crate) fn not_the_json(cause: serde_json::Error) -> Error {
+    Error::invalid("invalid JSON").with_cause(cause)
 }

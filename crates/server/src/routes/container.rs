@@ -8,8 +8,9 @@ use dhow_engine::{EventKind, ListOptions, RemoveOptions, WaitCondition, WaitHand
 use dhow_errdefs::{Class, Error, Result, ResultExt, message};
 use hyper::StatusCode;
 
+use super::image_archive::platform;
 use super::route;
-use crate::http::{Body, Call, Response, Route, json, json_list, json_stream, no_content, plain_json};
+use crate::http::{Body, Call, Response, Route, json, json_list, json_stream, no_content, not_the_json, plain_json};
 use crate::wire::{self, container_spec, container_view, host_spec, main_network};
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -35,12 +36,12 @@ async fn create(mut call: Call) -> Result<Response> {
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
-    let request = CreateRequest::from_slice(&text);
-    let mut request = request.map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))?;
+    let mut request = CreateRequest::from_slice(&text).map_err(not_the_json)?;
     let warning = main_network::bring_up(&mut request, call.version)?;
     let request = dhow_engine::CreateRequest {
         name: call.query.text("name").map(str::to_owned),
-        platform: call.query.text("platform").map(str::to_owned),
+        // Before, clients sent it for nothing.
+        platform: if call.version.at_least(41) { platform(&call)? } else { None },
         spec: container_spec::spec(request)?,
     };
     let mut created = call.engine().create(request).await?;

@@ -90,6 +90,17 @@ fn refusals_have_dockers_words() {
     let world = World::new();
     let missing = world.request("POST", "/containers/create", r#"{"Image":"nope","Cmd":["true"]}"#);
     assert_eq!((missing.status, missing.message().as_str()), (404, "No such image: nope:latest"));
+    for part in [r#""VolumesFrom":["nope"]"#, r#""NetworkMode":"container:nope""#, r#""PidMode":"container:nope""#] {
+        let body = format!(r#"{{"Image":"busybox","Cmd":["true"],"HostConfig":{{{part}}}}}"#);
+        let refused = world.request("POST", "/containers/create", &body);
+        // Not 404: clients would pull the image.
+        assert_eq!((refused.status, refused.message().as_str()), (400, "No such container: nope"), "{part}");
+    }
+    let wrong = world.request("POST", "/containers/create", r#"{"HostConfig":{"Memory":"much"}}"#);
+    let text = "invalid JSON: field HostConfig.Memory: invalid type: string \"much\", expected a whole number";
+    assert!(wrong.status == 400 && wrong.message().starts_with(text), "{}", wrong.message());
+    let elsewhere = r#"{"Image":"busybox","Cmd":["true"]}"#;
+    assert_eq!(world.request("POST", "/containers/create?platform=linux/arm64", elsewhere).status, 404);
     let named = world.request("POST", "/containers/create?name=web", r#"{"Image":"busybox","Cmd":["true"]}"#);
     assert_eq!((named.status, named.json()["Warnings"].to_string().as_str()), (201, "[]"));
     let again = world.request("POST", "/containers/create?name=web", r#"{"Image":"busybox","Cmd":["true"]}"#);

@@ -3,6 +3,7 @@
 use dhow_errdefs::{Error, Result};
 
 use super::Facts;
+use crate::launch::rlimit;
 use crate::spec::{HostSpec, Resources};
 
 /// The least memory a container may be given.
@@ -19,6 +20,7 @@ pub(crate) fn check(host: &mut HostSpec, facts: &Facts) -> Result<Vec<String>> {
         return Err(Error::invalid("Range of blkio weight is from 10 to 1000"));
     }
     for limit in &resources.ulimits {
+        rlimit(limit)?;
         if limit.hard != -1 && (limit.soft == -1 || limit.soft > limit.hard) {
             let text =
                 format!("ulimit soft limit must be less than or equal to hard limit: {} > {}", limit.soft, limit.hard);
