@@ -84,6 +84,15 @@ impl Client {
         Ok(())
     }
 
+    /// Connects to an engine that went away, once more: what is left of the one before is forgotten.
+    ///
+    /// # Errors
+    /// Nobody listens at the address.
+    pub async fn reconnect(&self) -> Result<()> {
+        self.lock().free.clear();
+        self.connect(1).await
+    }
+
     /// A connection on which nothing was said yet, for somebody else to speak on.
     ///
     /// # Errors

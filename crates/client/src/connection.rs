@@ -42,7 +42,7 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => Pin::new(stream).poll_write(cx, bytes))
+        unheard(either!(self, stream => Pin::new(stream).poll_write(cx, bytes)), bytes.len())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -62,8 +62,18 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices))
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        unheard(either!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices)), length)
     }
+}
+
+/// An engine that has answered already may have closed its ear, and its answer says why. So what cannot be written counts
+/// as written: it is the reading side that tells whether there is an answer or only a broken connection.
+fn unheard(written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+    written.map(|written| match written {
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(length),
+        other => other,
+    })
 }
 
 impl Transport {
@@ -129,5 +139,36 @@ impl Connection {
             Err(broken) => Err(broken),
         };
         sent.map_err(|broken| self.helper.explain(error::broken(broken)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
+    use crate::{Client, Upload};
+
+    #[test]
+    fn an_engine_that_refuses_a_long_upload_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let engine = std::thread::spawn(move || {
+            let (mut ping, _) = listener.accept().unwrap();
+            ping.read_exact(&mut [0; 16]).unwrap();
+            ping.write_all(b"HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            drop(ping);
+            let (mut load, _) = listener.accept().unwrap();
+            load.read_exact(&mut [0; 16]).unwrap();
+            load.write_all(b"HTTP/1.1 400 X\r\nContent-Length: 16\r\n\r\n{\"message\":\"no\"}").unwrap();
+        });
+        let client = Client::new(format!("unix://{}", path.display()).parse().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let endless = Upload::from_reader(std::io::repeat(7));
+        let refused = runtime.block_on(client.image_load(true, "", endless)).err().unwrap();
+        assert_eq!(refused.to_string(), "Error response from daemon: no");
+        engine.join().unwrap();
     }
 }

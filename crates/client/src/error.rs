@@ -16,7 +16,7 @@ struct Refusal {
 /// The engine's own words, from the JSON it sends with a refusal or, from proxies and old engines, from plain text.
 pub(crate) fn message(status: StatusCode, body: &[u8]) -> String {
     if let Ok(refusal) = serde_json::from_slice::<Refusal>(body) {
-        return refusal.message;
+        return refusal.message.trim().to_owned();
     }
     match String::from_utf8_lossy(body).trim() {
         "" => format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or("")).trim().to_owned(),

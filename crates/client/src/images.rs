@@ -108,8 +108,15 @@ impl Client {
     }
 
     /// Takes a name off an image, and the image away with its last name.
-    pub async fn image_remove(&self, name: &str, force: bool, no_prune: bool) -> Result<Vec<Deleted>> {
+    pub async fn image_remove(
+        &self,
+        name: &str,
+        force: bool,
+        no_prune: bool,
+        platforms: &[String],
+    ) -> Result<Vec<Deleted>> {
         let query = Query::default().with_flag("force", force).with_flag("noprune", no_prune);
+        let query = platforms.iter().fold(query, |query, platform| query.with("platforms", platform.as_str()));
         self.delete(of(name, "")).query(query).document().await
     }
 
