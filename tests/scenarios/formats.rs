@@ -126,6 +126,87 @@ fn objects() {
     }
 }
 
+/// An address of Go's heap is nobody's business.
+fn without_addresses(text: &str) -> String {
+    let mut parts = text.split("0xc0");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "0x" + part.trim_start_matches(|digit: char| digit.is_ascii_hexdigit()))
+}
+
+/// What templates print of structures, and what they find in them under the names of Go or of the API.
+#[test]
+fn structures() {
+    let world = prepared();
+    world
+        .dhow(&[
+            "create",
+            "--name",
+            "three",
+            "-p",
+            "8080:80",
+            "-v",
+            "/tmp:/host:ro",
+            "--ulimit",
+            "nofile=1:2",
+            "--memory",
+            "64m",
+            "--health-cmd",
+            "true",
+            "--health-interval",
+            "90s",
+            "--device",
+            "/dev/null",
+            "busybox",
+            "sleep",
+            "7",
+        ])
+        .exits(0);
+    let check = |args: &[&str]| {
+        let (ours, stock) = (world.dhow(args), world.docker(args));
+        let text = |outcome: &Outcome| {
+            (outcome.code(), without_addresses(&outcome.stdout()), outcome.stderr().replace("docker", "dhow"))
+        };
+        assert_eq!(text(&ours), text(&stock), "{args:?}");
+    };
+    for template in [
+        "{{.}}",
+        "{{.State}}",
+        "{{.Config}} {{.Config.Healthcheck}} {{.Config.ExposedPorts}}",
+        "{{.HostConfig}}",
+        "{{.HostConfig.Resources}} {{.HostConfig.Resources.Memory}} {{.HostConfig.DNS}}",
+        "{{.NetworkSettings}} {{.NetworkSettings.Networks}}",
+        "{{.Mounts}} {{range .Mounts}}{{.}}{{end}} {{index .Mounts 0}}",
+        "{{.HostConfig.PortBindings}} {{.HostConfig.Ulimits}} {{.HostConfig.Devices}} {{.HostConfig.LogConfig}}",
+        "{{range $port, $bindings := .HostConfig.PortBindings}}{{$port}} {{(index $bindings 0).HostPort}}{{end}}",
+        "{{(index (index .HostConfig.PortBindings \"80/tcp\") 0).HostPort}}",
+        "{{printf \"%v\" .State}} {{println .Mounts}} {{.State | print}}",
+        "{{json .Config.Healthcheck}} {{.Config.Healthcheck.Interval}} {{.Config.StopTimeout}}",
+        "{{.State.Health}} {{.State.Health.Status}}",
+        "{{range .State}}{{.}},{{end}} {{index .State \"Status\"}}",
+        "{{.Config.Labels.nope}} {{.NetworkSettings.Networks.nope}} {{.GraphDriver.Name}}",
+        "{{index .Config.Cmd 9}}",
+        "{{.Config.Foo.Bar}}",
+        "{{$x := .State}}{{$x.Foo}}",
+        "{{if false}}{{foo}}{{end}}",
+        "{{end}}",
+        "{{if .Name}}",
+        "{{break}}",
+        "{{.ID}}\\t{{slice .ID 0 4}}",
+    ] {
+        for name in ["one", "three"] {
+            check(&["inspect", "--format", template, name]);
+        }
+    }
+    check(&["inspect", "--format", "{{.}} {{.Config}} {{.RootFS}} {{.Metadata}} {{.ID}} {{.Variant}}", "busybox"]);
+    check(&["network", "inspect", "--format", "{{.}} {{.IPAM}} {{.Containers}}", "bridge"]);
+    world.dhow(&["volume", "create", "kept"]).exits(0);
+    check(&["volume", "inspect", "--format", "{{.}} {{.Labels.x}} {{.Status}}", "kept"]);
+    check(&["volume", "inspect", "--format", "{{.Foo}}", "kept"]);
+    check(&["info", "--format", "{{.Swarm}} {{.Plugins}} {{.Runtimes}} {{.ClientErrors}}"]);
+    check(&["version", "--format", "{{.Server}}"]);
+    check(&["context", "inspect", "--format", "{{.Endpoints}} {{.Metadata}} {{.Storage}}"]);
+}
+
 /// Formats of `config.json`, which are in force when no flag says otherwise.
 #[test]
 fn usual_formats() {

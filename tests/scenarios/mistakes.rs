@@ -71,6 +71,13 @@ fn flags_are_checked_before_anything_happens() {
         (&["--security-opt", "seccomp=/no/such/file"][..], "no such file or directory"),
         (&["--stop-signal", "NOSUCH"][..], "nvalid signal: NOSUCH"),
         (&["--env-file", "/no/such/file"][..], "no such file or directory"),
+        (&["--env-file", "/tmp"][..], "invalid env file (/tmp): read /tmp: is a directory"),
+        (&["--dns", "1.2.3"][..], "IP address is not correctly formatted: 1.2.3"),
+        (&["--dns-search", "a b"][..], "a b is not a valid domain"),
+        (&["--device-cgroup-rule", "c 1 r"][..], "invalid device cgroup format 'c 1 r'"),
+        (&["--platform", "foo"][..], "\"foo\": unknown operating system or architecture"),
+        (&["--storage-opt", "size"][..], "invalid storage option"),
+        (&["-p", "target=80,protocol=foo"][..], "invalid proto: foo"),
         (&["--rm", "--detach", "--runtime", "nosuch"][..], "nosuch"),
     ] {
         world.dhow(&[&["run"], flags, &["busybox", "true"]].concat()).exits(125).says(words);
@@ -80,6 +87,37 @@ fn flags_are_checked_before_anything_happens() {
     device.exits(127).says("adding custom device \"/dev/no-such-device\": no such file or directory");
     let left = world.dhow(&["ps", "-a", "--format", "{{.Status}}"]).ok();
     assert!(left.lines().all(|status| status == "Created"), "nothing ran: {left}");
+}
+
+/// What only other engines know is refused, and not passed over in silence.
+#[test]
+fn flags_of_other_engines_are_refused_in_dockers_words() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "box", "busybox", "true"]).exits(0);
+    for args in [
+        &["run", "--cpu-count", "2", "busybox", "true"][..],
+        &["create", "--cpu-percent", "2", "busybox"],
+        &["run", "--io-maxbandwidth", "1m", "--io-maxiops", "9", "busybox"],
+        &["start", "--checkpoint", "x", "box"],
+        &["start", "--checkpoint-dir", "/x", "box"],
+        &["rmi", "--platform", "foo", "busybox"],
+        &["help", "foo"],
+        &["help", "container", "foo"],
+        &["-l", "loud", "ps"],
+        &["container", "-x"],
+        &["tag", "", "x"],
+        &["import", "-", "Upper"],
+        &["save", "-o", "/no/such/place", "busybox"],
+        &["save", "-o", "/tmp", "busybox"],
+        &["network", "connect", "--driver-opt", "x", "bridge", "box"],
+        &["context", "create", "x", "--docker", "host=foo"],
+    ] {
+        let (ours, stock) = (world.dhow(args), world.docker(args));
+        let text = |outcome: &dhow_testkit::Outcome| (outcome.code(), outcome.stderr().replace("docker", "dhow"));
+        assert_eq!(text(&ours), text(&stock), "{args:?}");
+    }
+    world.dhow(&["rmi", "--platform", "linux/riscv64", "busybox"]).exits(1).says("platform");
+    world.dhow(&["rmi", "--platform", "linux", "busybox"]).exits(1).says("is using its referenced image");
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use dhow_api::version::Version;
 use dhow_client::{Client, Host, Tls, TlsMaterial};
-use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result};
 
 use crate::config::Config;
 use crate::context::{DEFAULT, DOCKER, Store};
 use crate::entry::Hooks;
 use crate::flags::{Parsed, parse_bool};
+use crate::options::open_failed;
 
 /// Everything that was settled before the command.
 pub(crate) struct Global {
@@ -81,7 +82,7 @@ fn usual_folder() -> PathBuf {
 
 /// The address of flags or environment.
 fn given(flags: &Parsed) -> Option<String> {
-    let flag = flags.list("host").next().map(str::to_owned);
+    let flag = flags.list("host").next().filter(|host| !host.is_empty()).map(str::to_owned);
     flag.or_else(|| variable("DOCKER_HOST"))
 }
 
@@ -89,7 +90,10 @@ fn given(flags: &Parsed) -> Option<String> {
 fn choose(flags: &Parsed, config: &Config) -> Result<String> {
     let hosts = flags.list("host").count();
     let name = match (hosts, flags.some("context")) {
-        (2.., _) => return Err(Error::invalid("specify only one -H")),
+        (2.., _) => {
+            let frame = "Failed to initialize: unable to resolve docker endpoint";
+            return Err(Error::invalid(format!("{frame}: Specify only one -H")));
+        }
         (1, Some(_)) => return Err(Error::invalid("conflicting options: cannot specify both --host and --context")),
         (1, None) => None,
         (_, Some(name)) => Some(name.to_owned()),
@@ -161,7 +165,7 @@ impl TlsWish {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).context(|| format!("could not read TLS file {}", path.display()))
+    std::fs::read(path).map_err(|cause| open_failed(&path.display().to_string(), &cause))
 }
 
 #[cfg(test)]
@@ -178,7 +182,9 @@ mod tests {
     #[test]
     fn one_address_at_most() {
         let config = Config::default();
-        assert_eq!(choose(&flags("-H a -H b"), &config).unwrap_err().to_string(), "specify only one -H");
+        let twice = choose(&flags("-H a -H b"), &config).unwrap_err().to_string();
+        assert_eq!(twice, "Failed to initialize: unable to resolve docker endpoint: Specify only one -H");
+        assert_eq!(given(&flags("-H=")), variable("DOCKER_HOST"));
         assert!(choose(&flags("-H a -c b"), &config).is_err());
         assert_eq!(choose(&flags("-c b"), &config).unwrap(), "b");
         assert_eq!(choose(&flags("-H tcp://a"), &config).unwrap(), "default");

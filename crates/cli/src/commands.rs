@@ -71,7 +71,7 @@ mod wait;
 use crate::command::Command;
 
 /// What `--version` calls the build.
-pub(crate) const BUILD: &str = match option_env!("DHOW_BUILD") {
+pub const BUILD: &str = match option_env!("DHOW_BUILD") {
     Some(build) => build,
     None => "unknown",
 };

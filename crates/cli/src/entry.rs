@@ -9,7 +9,7 @@ use dhow_errdefs::{Error, Result};
 use crate::address::Global;
 use crate::command::{Command, Found, find};
 use crate::completion;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{Fault, Flag, Tables, parse};
 use crate::help;
 use crate::session::Session;
@@ -47,6 +47,9 @@ pub(crate) const GLOBAL: Tables = &[&[
     Flag::bool("version", "Print the version and leave").short(b'v'),
 ]];
 
+/// What Docker knows for `--log-level`.
+const LEVELS: [&str; 9] = ["", "panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"];
+
 /// Runs the command line `args` (the program's name first) and says how the process is to end.
 #[must_use]
 pub fn main(args: Vec<OsString>, hooks: Hooks) -> ExitCode {
@@ -77,6 +80,10 @@ fn dispatch(program: &'static str, words: &[String], hooks: Hooks) -> Outcome {
         crate::output::line(&format!("{program} version {}, build {}", hooks.version, crate::commands::BUILD))?;
         return Ok(0);
     }
+    let level = global.text("log-level");
+    if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+        return Err(Failure::text(format!("Unable to parse logging level: {level}")));
+    }
     let rest = match (global.args.first().map(String::as_str), &global.args[..]) {
         (None, _) => return help::of_program(program, false),
         (Some("help"), [_]) => return help::of_program(program, true),
@@ -92,11 +99,17 @@ fn dispatch(program: &'static str, words: &[String], hooks: Hooks) -> Outcome {
     }
 }
 
+/// `help` about something that is not there.
+fn unknown(words: &[String]) -> Failure {
+    Failure::text(format!("unknown help topic: {}", words.join(" ")))
+}
+
 fn help_for(program: &'static str, words: &[String]) -> Outcome {
     match find(words) {
-        Found::Command { command, name, .. } => help::of_command(program, command, name),
-        Found::Group { group, .. } => help::of_group(program, group, &[]),
-        Found::Nothing => Err(help::unknown_command(program, &words.join(" "))),
+        Found::Command { command, name, rest: [] } => help::of_command(program, command, name),
+        Found::Group { group, rest: [] } => help::of_group(program, group, &["--help".to_owned()]),
+        Found::Command { rest, .. } | Found::Group { rest, .. } => Err(unknown(rest)),
+        Found::Nothing => Err(unknown(words)),
     }
 }
 
@@ -114,6 +127,9 @@ fn run(
     };
     if let Some(why) = command.arguments.refuse(parsed.args.len()) {
         return Err(help::wrong_arguments(program, command, name, &why));
+    }
+    if let Some(why) = parsed.refused() {
+        return Err(Failure::text(why));
     }
     let session = Session::new(program, name, global);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -41,10 +41,14 @@ impl Failure {
         Self::Text(format!("{program}: {text}\n\nRun '{program} {name} --help' for more information"), code)
     }
 
-    /// An error of a template: one that cannot be read ends with 64, as in Docker's `info` and `version`.
-    pub(crate) fn of_template(error: Error) -> Self {
-        let text = error.to_string();
-        if text.contains("executing") { Self::Error(error) } else { Self::Text(text, 64) }
+    /// An error of the template of `info` or `version`, which Docker calls by a name: one that cannot be read ends with 64,
+    /// one that does not fit with 1 and without the words about parsing.
+    pub(crate) fn of_template(error: &Error, name: &str) -> Self {
+        let text = error.to_string().replace("template: :", &format!("template: {name}:"));
+        match text.strip_prefix("template parsing error: ").filter(|rest| rest.contains("executing \"\"")) {
+            Some(rest) => Self::text(rest.replace("executing \"\"", &format!("executing {name:?}"))),
+            None => Self::Text(text, 64),
+        }
     }
 
     /// Tells the person; returns the exit code.

@@ -47,12 +47,35 @@ pub(crate) struct Flag {
     pub(crate) shown: Option<&'static str>,
     pub(crate) check: Option<Check>,
     pub(crate) hidden: bool,
+    /// Where alone it means something; elsewhere it is refused.
+    pub(crate) elsewhere: Option<Elsewhere>,
+}
+
+/// Engines that are not ours.
+#[derive(Clone, Copy)]
+pub(crate) enum Elsewhere {
+    Windows,
+    Experimental,
+    /// What Docker's client does itself and ours does not.
+    Docker,
+}
+
+impl Elsewhere {
+    /// Docker's words about a flag.
+    pub(crate) fn refuse(self, flag: &str) -> String {
+        let where_alone = match self {
+            Self::Windows => "running on windows, but the Docker daemon is running on linux",
+            Self::Experimental => "with experimental features enabled",
+            Self::Docker => return format!("\"--{flag}\" is only supported by Docker's own client"),
+        };
+        format!("\"--{flag}\" is only supported on a Docker daemon {where_alone}")
+    }
 }
 
 impl Flag {
     const fn new(long: &'static str, kind: Kind, placeholder: &'static str, help: &'static str) -> Self {
-        let (short, default, shown, check, hidden) = (None, "", None, None, false);
-        Self { long, short, kind, placeholder, help, default, shown, check, hidden }
+        let (short, default, shown, check, hidden, elsewhere) = (None, "", None, None, false, None);
+        Self { long, short, kind, placeholder, help, default, shown, check, hidden, elsewhere }
     }
 
     pub(crate) const fn bool(long: &'static str, help: &'static str) -> Self {
@@ -115,6 +138,12 @@ impl Flag {
 
     pub(crate) const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    /// Known and refused: it means something to other engines only.
+    pub(crate) const fn elsewhere(mut self, place: Elsewhere) -> Self {
+        (self.hidden, self.elsewhere) = (true, Some(place));
         self
     }
 

@@ -57,16 +57,17 @@ pub(crate) fn of_command(program: &str, command: &Command, name: &str) -> Outcom
     Ok(0)
 }
 
-/// `dhow container`: its commands; with a word that is none of them, an error.
+/// `dhow container`: its commands, as an answer to `--help` and as a hint else; with a word that is none of them, an error.
 pub(crate) fn of_group(program: &str, group: &str, rest: &[String]) -> Outcome {
     match rest.first().map(String::as_str) {
         None | Some("--help" | "-h" | "help") => {}
         Some(flag) if flag.starts_with('-') => {
-            let why = if flag.starts_with("--") { "unknown flag: " } else { "unknown shorthand flag: " };
+            let why = match flag.strip_prefix("--") {
+                Some(name) => format!("unknown flag: --{}", name.split('=').next().unwrap_or_default()),
+                None => format!("unknown shorthand flag: '{}' in {flag}", flag.chars().nth(1).unwrap_or('-')),
+            };
             return Err(Failure::Text(
-                format!(
-                    "{why}{flag}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"
-                ),
+                format!("{why}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"),
                 125,
             ));
         }
@@ -80,9 +81,14 @@ pub(crate) fn of_group(program: &str, group: &str, rest: &[String]) -> Outcome {
     let prefix = format!("{group} ");
     let rows = ALL.iter().filter_map(|command| Some((command.names[0].strip_prefix(&prefix)?, command.summary)));
     let list = section(rows.collect());
-    output::text(&format!(
-        "Usage:  {program} {group} COMMAND\n\n{summary}\n\nCommands:\n{list}\nRun '{program} {group} COMMAND --help' for more information on a command.\n"
-    ))?;
+    let text = format!(
+        "Usage:  {program} {group} COMMAND\n\n{summary}\n\nCommands:\n{list}\nRun '{program} {group} COMMAND --help' for more information on a command."
+    );
+    if rest.is_empty() {
+        output::note(&text);
+    } else {
+        output::line(&text)?;
+    }
     Ok(0)
 }
 

@@ -43,4 +43,5 @@ mod session;
 mod streams;
 mod terminal;
 
+pub use commands::BUILD;
 pub use entry::{Hooks, main};

@@ -1,13 +1,22 @@
 //! What a command works with: the client, the configuration, the name it was called by.
 
+use std::time::{Duration, Instant};
+
 use dhow_api::version::Version;
-use dhow_client::Client;
+use dhow_client::{Client, Host};
 use dhow_errdefs::{Class, Error, Result};
 
 use crate::address::{Endpoint, Global};
 use crate::config::Config;
 use crate::credentials;
 use crate::flags::Parsed;
+
+/// How long an engine that went away may take to come back.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it is left to others to start it again.
+const OTHERS_FIRST: Duration = Duration::from_secs(2);
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -34,6 +43,32 @@ impl Session {
             other => other?,
         }
         Ok(&endpoint.client)
+    }
+
+    /// The client, once there is an engine again where one went away while it was needed: containers outlive their engine,
+    /// and the next one knows about them. Whoever looks after the engine goes first; one that crashed (it leaves its
+    /// socket behind) and is started on demand is started here when nobody else does.
+    pub(crate) async fn client_again(&self) -> Result<&Client> {
+        let endpoint = self.endpoint()?;
+        let gone = Instant::now();
+        loop {
+            match endpoint.client.reconnect().await {
+                Err(error) if error.class() == Class::Unavailable && gone.elapsed() < PATIENCE => {}
+                other => return other.map(|()| &endpoint.client),
+            }
+            let crashed = matches!(endpoint.client.host(), Host::Unix(path) if path.exists());
+            if endpoint.on_demand && crashed && gone.elapsed() >= OTHERS_FIRST {
+                (self.global.hooks.start_engine)()?;
+            } else {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Whether the engine is on this machine: then it hands our connections over to a container's keeper, so that attached
+    /// streams outlive it.
+    pub(crate) fn is_local(&self) -> bool {
+        self.endpoint().is_ok_and(|endpoint| matches!(endpoint.client.host(), Host::Unix(_)))
     }
 
     /// The client if an engine is there already; none is started.

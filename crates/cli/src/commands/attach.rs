@@ -56,7 +56,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         if live.until_end(client, Target::Container(id)).await? {
             return Err(detached());
         }
-        exit_code(waiting).await
+        exit_code(session, id, false, waiting).await
     };
     with_signals(forward, client, id, work).await
 }

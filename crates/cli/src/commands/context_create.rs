@@ -109,6 +109,10 @@ pub(super) fn described(session: &Session, store: &Store, words: &[&str]) -> Res
     let skip = skip.ok_or_else(|| Error::invalid("skip-tls-verify: not a boolean"))?;
     let host = keys.get("host").copied().unwrap_or_default();
     if !host.is_empty() {
+        if !host.contains("://") {
+            let text = format!("unable to apply docker endpoint options: unable to parse docker host `{host}`");
+            return Err(Error::invalid(text));
+        }
         // Better now than at each use.
         host.parse::<Host>().context(|| "invalid docker endpoint options")?;
     }

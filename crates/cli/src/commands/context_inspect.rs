@@ -10,6 +10,7 @@ use crate::command::{Arguments, Command};
 use crate::context::{DEFAULT, Endpoint, Meta, Store};
 use crate::failure::{Failure, Outcome};
 use crate::flags::Parsed;
+use crate::format::Document;
 use crate::output;
 use crate::session::Session;
 
@@ -48,7 +49,9 @@ fn run(session: &Session, flags: &Parsed) -> Outcome {
     let names = if flags.args.is_empty() { &current[..] } else { &flags.args[..] };
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
     for name in names {
-        match inspect(session, &store, name).and_then(|text| show(&text, format)) {
+        match inspect(session, &store, name)
+            .and_then(|text| show(&Document::new(text, "context.contextWithTLSListing"), format))
+        {
             Ok(text) => shown.push(text),
             Err(error) => failures.push(error.to_string()),
         }

@@ -50,44 +50,8 @@ fn show(event: &Event, format: &str) -> Result<String> {
     match format {
         "" => Ok(line(event)),
         "json" | "{{json .}}" => Ok(json),
-        template => {
-            let (json, attributes) = (go_names(&json), mentioned(template));
-            let optional = ["Status", "ID", "From"].into_iter().chain(attributes.iter().map(String::as_str));
-            // A field that no event has is a mistake; an attribute that this event lacks is none.
-            Document::parse(&json, &optional.collect::<Vec<_>>())?.execute(template)?;
-            Document::parse(&json, &["Status", "ID", "From"])?.with_gaps().execute(template)
-        }
+        template => Document::new(json, "*events.Message").execute(template),
     }
-}
-
-/// The attributes that a template speaks of. An event that lacks one prints `<no value>` for it, as Go does.
-fn mentioned(template: &str) -> Vec<String> {
-    const PLACE: &str = ".Actor.Attributes.";
-    let name = |(at, _): (usize, &str)| {
-        let rest = &template[at + PLACE.len()..];
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        format!("{}{}", &PLACE[1..], &rest[..end])
-    };
-    template.match_indices(PLACE).map(name).collect()
-}
-
-/// Templates speak of the names in Go's code, which differ from those on the wire.
-fn go_names(json: &str) -> String {
-    let names = [
-        ("status", "Status"),
-        ("id", "ID"),
-        ("from", "From"),
-        ("scope", "Scope"),
-        ("time", "Time"),
-        ("timeNano", "TimeNano"),
-    ];
-    names.iter().fold(json.to_owned(), |json, (wire, go)| {
-        json.replacen(&format!("{{\"{wire}\":"), &format!("{{\"{go}\":"), 1).replacen(
-            &format!(",\"{wire}\":"),
-            &format!(",\"{go}\":"),
-            1,
-        )
-    })
 }
 
 fn line(event: &Event) -> String {

@@ -2,6 +2,7 @@
 
 use dhow_api::exec::{CreateRequest, StartRequest};
 use dhow_client::Client;
+use dhow_errdefs::Class;
 
 use super::interact::{Live, Target, code, detached};
 use crate::command::{Arguments, Command};
@@ -75,6 +76,11 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, id: &str, 
     if live.until_end(client, Target::Exec(id)).await? {
         return Err(detached());
     }
-    let exec = client.exec_inspect(id).await?;
+    let exec = match client.exec_inspect(id).await {
+        Err(gone) if gone.class() == Class::Unavailable && session.is_local() => {
+            session.client_again().await.map_err(|_| gone)?.exec_inspect(id).await?
+        }
+        exec => exec?,
+    };
     Ok(code(exec.exit_code.unwrap_or(0)))
 }

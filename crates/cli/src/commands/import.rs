@@ -3,6 +3,7 @@
 use dhow_api::stream::Message;
 use dhow_client::{Import, Messages, Upload};
 use dhow_errdefs::Result;
+use dhow_oci::Reference;
 
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
@@ -27,6 +28,9 @@ pub(super) static IMPORT: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    if let Some(name) = flags.args.get(1).filter(|name| !name.is_empty()) {
+        Reference::parse(name)?;
+    }
     let from = flags.args[0].as_str();
     let (source, body) = match from {
         "-" => ("-", Some(Upload::from_reader(std::io::stdin()))),

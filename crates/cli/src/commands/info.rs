@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use dhow_api::system::Info;
 use dhow_errdefs::{Error, Result};
+use serde::Serialize;
 
-use super::version::go_arch;
+use super::version::Client;
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
@@ -38,8 +39,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let info = match ask(session).await {
         Ok(info) => info,
         Err(error) if format.is_empty() => {
-            output::note(&error.to_string());
-            return Err(Failure::text("errors pretty printing info"));
+            return Err(error.into());
         }
         Err(error) => return Err(error.into()),
     };
@@ -50,10 +50,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         }
         "json" => output::line(&json(session, &info)?)?,
         template => {
-            let optional = ["KernelMemoryTCP", "CgroupVersion", "ProductLicense", "Warnings"];
-            let names = [("Runtimes.*.path", "Path"), ("Runtimes.*.runtimeArgs", "Args")];
-            let document = Document::parse_as(&json(session, &info)?, &optional, &names)?;
-            output::line(&document.execute(template).map_err(Failure::of_template)?)?;
+            let document = Document::new(json(session, &info)?, "system.dockerInfo");
+            output::line(&document.execute(template).map_err(|error| Failure::of_template(&error, ""))?)?;
         }
     }
     Ok(0)
@@ -67,18 +65,22 @@ async fn ask(session: &Session) -> Result<Info> {
 fn json(session: &Session, info: &Info) -> Result<String> {
     let failed = |cause| Error::internal("encode the information").with_cause(cause);
     let engine = serde_json::to_string(info).map_err(failed)?;
-    let client = serde_json::json!({
-        "Arch": go_arch(std::env::consts::ARCH),
-        "Context": session.context(),
-        "Debug": session.debug(),
-        "DefaultAPIVersion": dhow_api::version::Version::MAX.to_string(),
-        "Os": std::env::consts::OS,
-        "Plugins": [],
-        "Version": session.program_version(),
-        "Warnings": null,
-    });
+    let client =
+        ClientInfo { debug: session.debug(), version: Client::new(session, None), plugins: [], warnings: None };
+    let client = serde_json::to_string(&client).map_err(failed)?;
     let open = engine.strip_suffix('}').unwrap_or(&engine);
     Ok(format!("{open},\"ClientInfo\":{client}}}"))
+}
+
+/// What is known without the engine.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClientInfo {
+    debug: bool,
+    #[serde(flatten)]
+    version: Client,
+    plugins: [(); 0],
+    warnings: Option<()>,
 }
 
 /// Lines of `name: value`, deeper ones with more blanks before them.

@@ -73,35 +73,6 @@ const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 /// Kinds Docker has and this client does not show.
 const OTHER_KINDS: [&str; 6] = ["config", "node", "plugin", "secret", "service", "task"];
 
-/// Fields that engines leave out when they are empty, and that templates may ask for all the same.
-const OPTIONAL: &[&str] = &[
-    "State.Health",
-    "SizeRw",
-    "SizeRootFs",
-    "Config.ExposedPorts",
-    "Config.Healthcheck",
-    "Config.MacAddress",
-    "Config.NetworkDisabled",
-    "Config.OnBuild",
-    "Config.Shell",
-    "Config.StopSignal",
-    "Config.StopTimeout",
-    "Config.Labels",
-    "Config.Volumes",
-    "Config.Entrypoint",
-    "Config.Cmd",
-    "Config.Env",
-    "Config.User",
-    "Config.WorkingDir",
-    "HostConfig.Annotations",
-    "HostConfig.Init",
-    "HostConfig.Mounts",
-    "HostConfig.Runtime",
-    "HostConfig.StorageOpt",
-    "HostConfig.Sysctls",
-    "HostConfig.Tmpfs",
-];
-
 async fn run(session: &Session, flags: &Parsed, kind: &str, platform: &str) -> Outcome {
     if !kind.is_empty() && !KINDS.contains(&kind) {
         let mut known = [&KINDS[..], &OTHER_KINDS[..]].concat();
@@ -115,7 +86,7 @@ async fn run(session: &Session, flags: &Parsed, kind: &str, platform: &str) -> O
     let client = session.client().await?;
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
     for name in &flags.args {
-        match find(client, kind, name, &wanted).await.and_then(|text| show(&text, format)) {
+        match find(client, kind, name, &wanted).await.and_then(|(kind, text)| show(&document(kind, text), format)) {
             Ok(text) => shown.push(text),
             Err(error) => failures.push(error.to_string()),
         }
@@ -129,10 +100,7 @@ fn check_template(format: &str) -> Result<(), Failure> {
     if matches!(format, "" | "json") {
         return Ok(());
     }
-    match Document::parse("{}", &[])?.execute(format) {
-        Err(error) if !error.to_string().contains("executing") => Err(Failure::Text(error.to_string(), 64)),
-        _ => Ok(()),
-    }
+    Document::check(format).map_err(|error| Failure::Text(error.to_string(), 64))
 }
 
 /// What is asked about a thing, beside its name.
@@ -143,10 +111,11 @@ struct Wanted {
     platform: String,
 }
 
-async fn find(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result<String> {
+/// Finds out which kind of thing it is, and everything about it.
+async fn find(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result<(&'static str, String)> {
     for one in KINDS.iter().filter(|one| kind.is_empty() || kind == **one) {
         match ask(client, one, name, wanted).await {
-            Ok(text) => return Ok(String::from_utf8_lossy(&text).into_owned()),
+            Ok(text) => return Ok((one, String::from_utf8_lossy(&text).into_owned())),
             Err(error) if kind.is_empty() && may_be_another_kind(&error) => {}
             Err(error) => return Err(error),
         }
@@ -169,11 +138,21 @@ async fn ask(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result
     }
 }
 
-pub(super) fn show(text: &str, format: &str) -> Result<String> {
+/// A thing as Docker's client has it.
+fn document(kind: &str, text: String) -> Document {
+    match kind {
+        "container" => Document::new(text, "container.InspectResponse").or_plain(),
+        "image" => Document::new(text, "image.InspectResponse").or_plain(),
+        "network" => Document::new(text, "network.Inspect").or_plain(),
+        _ => Document::new(text, "volume.Volume"),
+    }
+}
+
+pub(super) fn show(document: &Document, format: &str) -> Result<String> {
     match format {
-        "" => Ok(indent(text, "    ")),
-        "json" => Ok(compact(text).0),
-        template => Document::parse(text, OPTIONAL)?.execute(template),
+        "" => Ok(indent(document.text(), "    ")),
+        "json" => Ok(compact(document.text()).0),
+        template => document.execute(template),
     }
 }
 
@@ -196,7 +175,8 @@ mod tests {
 
     #[test]
     fn several_things_are_one_list() {
-        let shown: Vec<String> = ["{\"a\":1}", "{}"].iter().map(|text| show(text, "").unwrap()).collect();
+        let shown: Vec<String> =
+            ["{\"a\":1}", "{}"].iter().map(|text| show(&document("volume", (*text).to_owned()), "").unwrap()).collect();
         assert_eq!(joined(&shown, ""), "[\n    {\n        \"a\": 1\n    },\n    {}\n]\n");
         assert_eq!(joined(&[], ""), "[]\n");
         assert_eq!(joined(&["{}".into(), "{}".into()], "json"), "[{},{}]\n");

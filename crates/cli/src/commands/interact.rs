@@ -3,11 +3,14 @@
 use std::future::pending;
 
 use dhow_api::container::WaitResponse;
+use dhow_api::event::Event;
 use dhow_client::{Client, Hijacked, Waiting};
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
+use crate::format::timestamp;
+use crate::session::Session;
 use crate::streams::{End, Plan, Pump};
 use crate::terminal::{Forward, Raw, follow_size};
 
@@ -94,14 +97,56 @@ pub(super) async fn with_signals(
     }
 }
 
-/// The exit code of a container that is waited for.
-pub(super) async fn exit_code(waiting: Waiting) -> Outcome {
+/// The exit code of a container that is waited for: with `removed`, until it is gone, too.
+pub(super) async fn exit_code(session: &Session, id: &str, removed: bool, waiting: Waiting) -> Outcome {
     let lost = |why: String| Failure::Text(format!("error waiting for container: {why}"), 125);
-    let WaitResponse { error, status_code } = waiting.exit().await.map_err(|error| lost(error.to_string()))?;
+    let ended = match waiting.exit().await {
+        // Through the network the streams ended with the engine, and what was printed since would be missing.
+        Err(error) if error.class() == Class::Unavailable && session.is_local() => {
+            let condition = if removed { "removed" } else { "not-running" };
+            of_the_next_engine(session, id, condition, error).await
+        }
+        ended => ended,
+    };
+    let WaitResponse { error, status_code } = ended.map_err(|error| lost(error.to_string()))?;
     match error.filter(|error| !error.message.is_empty()) {
         Some(error) => Err(lost(error.message)),
         None => Ok(code(status_code)),
     }
+}
+
+/// How a container ends whose engine went away with an error: the next one is asked.
+pub(super) async fn of_the_next_engine(
+    session: &Session,
+    container: &str,
+    condition: &str,
+    mut gone: Error,
+) -> Result<WaitResponse> {
+    loop {
+        let Ok(client) = session.client_again().await else { return Err(gone) };
+        let ended = match client.container_wait(container, condition).await {
+            Ok(waiting) => waiting.exit().await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Err(error) if error.class() == Class::Unavailable => gone = error,
+            // It ended, and was removed, before anybody could ask.
+            Err(error) if error.class() == Class::NotFound => return remembered(client, container).await.ok_or(error),
+            ended => return ended,
+        }
+    }
+}
+
+/// The end of a container that is no more, from what the engine remembers of the past.
+async fn remembered(client: &Client, container: &str) -> Option<WaitResponse> {
+    let only = |key: &str, value: &str| (key.to_owned(), vec![value.to_owned()]);
+    let filters = [only("type", "container"), only("event", "die"), only("container", container)].into();
+    let mut events = client.events("1", &timestamp("0s").ok()?, &filters).await.ok()?;
+    let mut last = None;
+    while let Ok(Some(event)) = events.next::<Event>().await {
+        last = event.actor.attributes.get("exitCode").and_then(|code| code.parse().ok());
+    }
+    last.map(|status_code| WaitResponse { status_code, error: None })
 }
 
 /// An exit status as our own: only its lowest byte leaves a process.

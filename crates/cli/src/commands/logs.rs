@@ -1,5 +1,7 @@
 //! `logs`.
 
+mod follow;
+
 use std::io::{Write, stderr, stdout};
 
 use dhow_api::stream::{MULTIPLEXED, RAW};
@@ -44,6 +46,9 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         until: moment(flags, "until")?,
     };
     let (client, name) = (session.client().await?, &flags.args[0]);
+    if logs.follow {
+        return follow::follow(session, name, logs).await;
+    }
     let mut stream = client.container_logs(name, &logs).await?;
     let tty = match stream.content_type() {
         RAW => true,

@@ -1,7 +1,7 @@
 //! `network connect` and `network disconnect`.
 
 use dhow_api::network::{ConnectRequest, DisconnectRequest, EndpointIpam, EndpointSettings};
-use dhow_errdefs::Result;
+use dhow_errdefs::{Error, Result};
 
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
@@ -45,6 +45,9 @@ async fn connect(session: &Session, flags: &Parsed) -> Outcome {
 
 fn request(flags: &Parsed) -> Result<ConnectRequest> {
     let given = |flag: &str| Some(flags.strings(flag)).filter(|words| !words.is_empty());
+    if flags.list("driver-opt").any(|text| !text.contains('=')) {
+        return Err(Error::invalid("invalid key/value pair format in driver options"));
+    }
     let options: std::collections::BTreeMap<_, _> = flags.list("driver-opt").map(pair).collect();
     let settings = EndpointSettings {
         ipam_config: Some(EndpointIpam {

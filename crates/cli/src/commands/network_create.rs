@@ -29,12 +29,10 @@ const FLAGS: &[Flag] = &[
     Flag::text("config-from", "The network to take the configuration from"),
     Flag::bool("config-only", "Only keep the configuration"),
     Flag::text("driver", "What makes it").short(b'd').default("bridge"),
-    Flag::list("gateway", "IPv4 or IPv6 gateway of a subnet").placeholder("ipSlice").check(check_address),
+    Flag::list("gateway", "IPv4 or IPv6 gateway of a subnet").placeholder("strings"),
     Flag::bool("ingress", "Make the routing mesh of a cluster"),
     Flag::bool("internal", "Without a way to the outside"),
-    Flag::list("ip-range", "Give out addresses of this part of a subnet only")
-        .placeholder("ipNetSlice")
-        .check(check_block),
+    Flag::list("ip-range", "Give out addresses of this part of a subnet only").placeholder("strings"),
     Flag::text("ipam-driver", "Who gives out addresses").default("default"),
     Flag::list("ipam-opt", "Options of that driver (name=value)").placeholder("map").shown("map[]"),
     Flag::bool("ipv4", "With IPv4 addresses").default("true"),
@@ -42,7 +40,7 @@ const FLAGS: &[Flag] = &[
     Flag::list("label", "Put a label on it").check(check_label),
     Flag::list("opt", "Options of the driver (name=value)").short(b'o').placeholder("map").shown("map[]"),
     Flag::text("scope", "How far it reaches"),
-    Flag::list("subnet", "Its addresses, as address and prefix (CIDR)").placeholder("ipNetSlice").check(check_block),
+    Flag::list("subnet", "Its addresses, as address and prefix (CIDR)").placeholder("strings"),
 ];
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
@@ -154,16 +152,6 @@ fn block(text: &str) -> Option<(IpAddr, u32)> {
     prefix.parse().ok().filter(|prefix| *prefix <= width).map(|prefix| (address, prefix))
 }
 
-fn check_block(text: &str) -> Result<(), String> {
-    let bad = text.split(',').find(|word| block(word.trim()).is_none());
-    bad.map_or(Ok(()), |word| Err(format!("invalid string being converted to CIDRs: {word}")))
-}
-
-fn check_address(text: &str) -> Result<(), String> {
-    let bad = text.split(',').find(|word| word.trim().parse::<IpAddr>().is_err());
-    bad.map_or(Ok(()), |word| Err(format!("invalid string being converted to IP address: {word}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +198,7 @@ mod tests {
         ] {
             assert_eq!(asked(line).unwrap_err().to_string(), words, "{line}");
         }
-        assert!(check_block("10.0.0.0/33").is_err() && check_block("10.0.0.0/8, fd00::/64").is_ok());
-        assert!(check_address("10.0.0").is_err() && check_address("::1").is_ok());
+        // What is no block, the engine says.
+        assert_eq!(asked("--subnet 10.0.0.0/33 n").unwrap().ipam.unwrap().config.unwrap()[0].subnet, "10.0.0.0/33");
     }
 }

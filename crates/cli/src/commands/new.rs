@@ -23,6 +23,11 @@ pub(super) fn prepare(session: &Session, flags: &Parsed) -> Result<Wanted> {
             flags.text("pull")
         )));
     }
+    if let Some(typed) = flags.some("platform") {
+        let wrong = |why| Error::invalid(format!("error parsing specified platform: {why}"));
+        let platform = crate::platform::parse(typed).map_err(wrong)?;
+        wanted.platform = platform.to_string();
+    }
     if !is_id(&flags.args[0]) {
         Reference::parse(&flags.args[0])?;
     }

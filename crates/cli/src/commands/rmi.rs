@@ -1,11 +1,12 @@
 //! `rmi`.
 
-use dhow_errdefs::Class;
+use dhow_errdefs::{Class, Error};
 
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
 use crate::output;
+use crate::platform;
 use crate::session::Session;
 
 pub(super) static RMI: Command = Command {
@@ -15,6 +16,7 @@ pub(super) static RMI: Command = Command {
     flags: &[&[
         Flag::bool("force", "Remove it even if it has several names or is in use by stopped containers").short(b'f'),
         Flag::bool("no-prune", "Leave the images it was made from"),
+        Flag::list("platform", "Remove it only if it is for this platform").placeholder("strings"),
     ]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
@@ -22,10 +24,13 @@ pub(super) static RMI: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    let platforms: Result<Vec<String>, String> =
+        flags.list("platform").flat_map(|text| text.split(',')).map(platform::written).collect();
+    let platforms = platforms.map_err(Error::invalid)?;
     let client = session.client().await?;
     let (force, mut code) = (flags.on("force"), 0);
     for name in &flags.args {
-        match client.image_remove(name, force, flags.on("no-prune")).await {
+        match client.image_remove(name, force, flags.on("no-prune"), &platforms).await {
             Ok(steps) => {
                 for step in steps {
                     match step.deleted.is_empty() {

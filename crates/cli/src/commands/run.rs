@@ -75,7 +75,7 @@ async fn in_background(session: &Session, client: &Client, flags: &Parsed, wante
     if !flags.on("detach") {
         let waiting = client.container_wait(id, condition(wanted)).await?;
         start(session, client, id).await?;
-        return exit_code(waiting).await;
+        return exit_code(session, id, wanted.request.host_config.auto_remove, waiting).await;
     }
     start(session, client, id).await?;
     Ok(0)
@@ -115,7 +115,7 @@ async fn in_front(session: &Session, client: &Client, flags: &Parsed, wanted: &W
     if live.until_end(client, Target::Container(id)).await? {
         return Ok(0);
     }
-    exit_code(waiting).await
+    exit_code(session, id, wanted.request.host_config.auto_remove, waiting).await
 }
 
 fn condition(wanted: &Wanted) -> &'static str {

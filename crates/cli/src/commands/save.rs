@@ -64,10 +64,13 @@ pub(super) struct Partial {
 impl Partial {
     pub(super) fn create(path: &Path, step: &'static str) -> Result<Self> {
         if path.is_dir() {
-            return Err(Error::invalid(format!(
-                "{step}: invalid output path: {:?} is a directory",
-                path.display().to_string()
-            )));
+            return Err(Error::invalid(format!("{step}: cannot write to a directory")));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.exists() {
+            let folder = folder.display();
+            let text = format!("{step}: invalid output path: stat {folder}: no such file or directory");
+            return Err(Error::not_found(text));
         }
         if let Some(kind) = no_plain_file(path) {
             return Err(Error::invalid(format!("{step}: cannot write to {kind}")));

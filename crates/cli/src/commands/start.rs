@@ -6,7 +6,7 @@ use dhow_errdefs::Error;
 use super::interact::{Live, Target, exit_code, with_signals};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
-use crate::flags::{Flag, Parsed};
+use crate::flags::{Elsewhere, Flag, Parsed};
 use crate::output;
 use crate::session::Session;
 use crate::streams::Plan;
@@ -18,8 +18,8 @@ pub(super) static START: Command = Command {
     summary: "Start stopped containers",
     flags: &[&[
         Flag::bool("attach", "Attach to its output and pass signals on").short(b'a'),
-        Flag::text("checkpoint", "Restore from this checkpoint").hidden(),
-        Flag::text("checkpoint-dir", "Folder of checkpoints").hidden(),
+        Flag::text("checkpoint", "Restore from this checkpoint").elsewhere(Elsewhere::Experimental),
+        Flag::text("checkpoint-dir", "Folder of checkpoints").elsewhere(Elsewhere::Experimental),
         Flag::text("detach-keys", "Keys that detach from it"),
         Flag::bool("interactive", "Attach to its standard input").short(b'i'),
     ]],
@@ -61,7 +61,8 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
     let forward = (!config.tty).then(terminal::proxy);
     let detach_keys = session.detach_keys(flags);
     let attach = Attach { stdin, stdout: true, stderr: true, logs: false, detach_keys: detach_keys.clone() };
-    let condition = if container.host_config.auto_remove { "removed" } else { "next-exit" };
+    let removed = container.host_config.auto_remove;
+    let condition = if removed { "removed" } else { "next-exit" };
     let work = async {
         let (hijacked, waiting) =
             tokio::try_join!(client.container_attach(id, &attach), client.container_wait(id, condition))?;
@@ -70,7 +71,7 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
         if live.until_end(client, Target::Container(id)).await? {
             return Ok(0);
         }
-        exit_code(waiting).await
+        exit_code(session, id, removed, waiting).await
     };
     with_signals(forward, client, id, work).await
 }

@@ -112,9 +112,7 @@ impl<'a> View<'a> {
 
     async fn show_all(&self, mut collectors: Collectors<'a>, mut events: Option<Messages>) -> Outcome {
         if !self.stream {
-            if !self.board.is_empty() {
-                output::text(&self.table()?)?;
-            }
+            output::text(&self.table()?)?;
             return Ok(0);
         }
         let mut ticks = interval(REFRESH);

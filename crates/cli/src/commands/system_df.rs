@@ -30,7 +30,8 @@ pub(super) static SYSTEM_DF: Command = Command {
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let usage = session.client().await?.disk_usage().await?;
     if flags.on("verbose") {
-        output::text(&Details::of(usage).show(flags.text("format"))?)?;
+        let format = flags.text("format");
+        output::text(&Details::of(usage, !matches!(format, "" | "table")).show(format)?)?;
         return Ok(0);
     }
     let rows = [images(&usage), containers(&usage), volumes(&usage), build_cache(&usage)];
@@ -141,22 +142,24 @@ struct Details {
     containers: Vec<Container>,
     volumes: Vec<dhow_api::volume::Volume>,
     build_cache_size: String,
+    /// With whole IDs.
+    full: bool,
 }
 
 impl Details {
-    fn of(usage: DiskUsage) -> Self {
+    fn of(usage: DiskUsage, full: bool) -> Self {
         let build_cache_size = build_cache(&usage).field("Size");
         let mut seen = HashSet::new();
         let mut images = usage.images;
         images.retain(|image| seen.insert(image.id.clone()));
-        let container = |summary| Container { summary: without_image(summary), full: false };
+        let container = |summary| Container { summary: without_image(summary), full };
         let containers = usage.containers.into_iter().map(container).collect();
-        Self { images, containers, volumes: usage.volumes, build_cache_size }
+        Self { images, containers, volumes: usage.volumes, build_cache_size, full }
     }
 
     /// One row for each image, under the first of its names.
     fn images(&self) -> Vec<Image<'_>> {
-        self.images.iter().filter_map(|image| rows(image, false, false).into_iter().next()).collect()
+        self.images.iter().filter_map(|image| rows(image, false, self.full).into_iter().next()).collect()
     }
 
     fn volumes(&self) -> Vec<Volume<'_>> {
@@ -167,7 +170,10 @@ impl Details {
         match format {
             "" | "table" => self.tables(),
             "json" => Ok(self.json() + "\n"),
-            template => Document::parse(&self.json(), &[])?.execute(template),
+            template => {
+                let template = template.replace("\\t", "\t").replace("\\n", "\n");
+                Document::new(self.json(), "*formatter.diskUsageContext").execute(&template)
+            }
         }
     }
 

@@ -20,6 +20,10 @@ pub(super) static TAG: Command = Command {
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let (source, target) = (&flags.args[0], &flags.args[1]);
+    if source.is_empty() {
+        let text = "Error parsing reference: \"\" is not a valid repository/tag: invalid reference format";
+        return Err(Error::invalid(text).into());
+    }
     let named = Reference::parse(target).map_err(|why| {
         Error::invalid(format!("Error parsing reference: {target:?} is not a valid repository/tag: {why}"))
     })?;

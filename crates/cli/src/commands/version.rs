@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::BUILD;
 use crate::command::{Arguments, Command};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
 use crate::format::{Document, spelled};
 use crate::output;
@@ -38,9 +38,11 @@ struct Both {
 /// The client's half.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Client {
+pub(super) struct Client {
     version: String,
-    api_version: String,
+    /// The version that was agreed on, where somebody has asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_version: Option<String>,
     #[serde(rename = "DefaultAPIVersion")]
     default_api_version: String,
     git_commit: String,
@@ -52,10 +54,10 @@ struct Client {
 }
 
 impl Client {
-    fn new(session: &Session, api: ApiVersion) -> Self {
+    pub(super) fn new(session: &Session, api: Option<ApiVersion>) -> Self {
         Self {
             version: session.program_version().to_owned(),
-            api_version: api.to_string(),
+            api_version: api.map(|version| version.to_string()),
             default_api_version: ApiVersion::MAX.to_string(),
             git_commit: BUILD.to_owned(),
             go_version: String::new(),
@@ -67,9 +69,9 @@ impl Client {
     }
 
     fn text(&self) -> String {
-        let api = match self.api_version == self.default_api_version {
-            true => self.api_version.clone(),
-            false => format!("{} (downgraded from {})", self.api_version, self.default_api_version),
+        let api = match self.api_version.as_deref().unwrap_or_default() {
+            usual if usual == self.default_api_version => usual.to_owned(),
+            agreed => format!("{agreed} (downgraded from {})", self.default_api_version),
         };
         let mut text = String::from("Client:\n");
         let lines = [
@@ -87,7 +89,7 @@ impl Client {
 }
 
 /// A machine's name as Go spells it.
-pub(super) fn go_arch(arch: &str) -> &str {
+fn go_arch(arch: &str) -> &str {
     match arch {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -170,7 +172,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         Ok(server) => (Some(with_components(server)), None),
         Err(error) => (None, Some(error)),
     };
-    let both = Both { client: Client::new(session, session.api_version()), server };
+    let both = Both { client: Client::new(session, Some(session.api_version())), server };
     output::text(&text(&both, flags.text("format"))?)?;
     match failed {
         None => Ok(0),
@@ -178,16 +180,11 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     }
 }
 
-/// Fields that templates may ask for though they are not there.
-const OPTIONAL: [&str; 4] = ["Client.Platform", "Server", "Server.BuildTime", "Server.Experimental"];
-/// Templates say APIVersion where the wire says ApiVersion.
-const NAMES: [(&str, &str); 2] = [("Client.ApiVersion", "APIVersion"), ("Server.ApiVersion", "APIVersion")];
-
 async fn ask(session: &Session) -> Result<system::Version> {
     session.client().await?.version().await
 }
 
-fn text(both: &Both, format: &str) -> Result<String> {
+fn text(both: &Both, format: &str) -> Result<String, Failure> {
     if format.is_empty() {
         let server = both.server.as_ref().map(|server| format!("\n{}", server_text(server)));
         return Ok(both.client.text() + &server.unwrap_or_default());
@@ -195,7 +192,10 @@ fn text(both: &Both, format: &str) -> Result<String> {
     let json = serde_json::to_string(both).map_err(|cause| Error::internal("encode versions").with_cause(cause))?;
     match format {
         "json" => Ok(json + "\n"),
-        template => Ok(Document::parse_as(&json, &OPTIONAL, &NAMES)?.execute(template)? + "\n"),
+        template => {
+            let text = Document::new(json, "system.versionInfo").execute(template);
+            Ok(text.map_err(|error| Failure::of_template(&error, "version"))? + "\n")
+        }
     }
 }
 

@@ -30,6 +30,13 @@ impl Parsed {
         self.given.iter().rev().find(|(given, _)| given.long == flag.long).map(|(_, value)| value.as_str())
     }
 
+    /// Docker's words about the flags that were given and mean nothing to our engines.
+    pub(crate) fn refused(&self) -> Option<String> {
+        let refuse = |(flag, _): &(&Flag, String)| flag.elsewhere.map(|place| place.refuse(flag.long));
+        let lines: Vec<String> = self.given.iter().filter_map(refuse).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
     /// Whether the flag was given at all.
     pub(crate) fn has(&self, long: &str) -> bool {
         self.last(long).is_some()

@@ -31,7 +31,7 @@ fn join(args: &[Value]) -> Result<Value> {
     match &args[0] {
         Value::List(items) => Ok(string(items.iter().map(ToString::to_string).collect::<Vec<_>>().join(&separator))),
         Value::Nil => Ok(string("")),
-        _ => Err(wrong("wrong type for value; expected []string")),
+        other => Err(wrong(&format!("wrong type for value; expected []string; got {}", other.type_name()))),
     }
 }
 
@@ -76,30 +76,15 @@ fn first(args: &[Value]) -> Result<Value> {
     args.first().cloned().ok_or_else(|| wrong("wrong number of args"))
 }
 
-/// Go's `index`, which gives an empty string for a key that a map of strings has not.
-fn index(args: &[Value]) -> Result<Value> {
-    let [start, keys @ ..] = args else { return Err(wrong("wrong number of args for index")) };
-    keys.iter().try_fold(start.clone(), |value, key| match &value {
-        Value::Nil => Ok(string("")),
-        Value::Map(map) => Ok(match map.get(key.to_string().as_str()) {
-            Some(found) => found.clone(),
-            None if map.values().all(|value| matches!(value, Value::String(_))) => string(""),
-            None => Value::Nil,
-        }),
-        other => other.index(key),
-    })
-}
-
 /// The functions for values; `json` is the caller's, who knows the order of fields.
 pub(super) fn for_values(encode: Encode) -> FuncMap {
     let mut functions = FuncMap::new();
-    let plain: [(&str, Function); 8] = [
+    let plain: [(&str, Function); 7] = [
         ("join", join),
         ("split", split),
         ("title", title),
         ("pad", pad),
         ("truncate", truncate),
-        ("index", index),
         ("lower", |args| Ok(string(text(args, 0)?.to_lowercase()))),
         ("upper", |args| Ok(string(text(args, 0)?.to_uppercase()))),
     ];

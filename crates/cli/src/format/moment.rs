@@ -78,6 +78,32 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     Ok((sign * total) as i64)
 }
 
+/// A duration in nanoseconds as Go prints it: `0s`, `1m30s`, `1.5ms`.
+pub(super) fn go_duration(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let whole = nanoseconds.unsigned_abs();
+    let decimal = |unit: u64, digits: usize, name: &str| {
+        let text = format!("{}.{:0digits$}", whole / unit, whole % unit);
+        format!("{sign}{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
+    };
+    match whole {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{sign}{whole}ns"),
+        1_000..1_000_000 => decimal(1_000, 3, "µs"),
+        1_000_000..1_000_000_000 => decimal(1_000_000, 6, "ms"),
+        _ => {
+            let (minutes, rest) = (whole / 60_000_000_000, whole % 60_000_000_000);
+            let seconds = format!("{}.{:09}", rest / 1_000_000_000, rest % 1_000_000_000);
+            let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => format!("{sign}{seconds}s"),
+                (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
+                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
+            }
+        }
+    }
+}
+
 fn nanoseconds(unit: &str) -> Option<f64> {
     Some(match unit {
         "ns" => 1.0,
@@ -154,6 +180,22 @@ mod tests {
         assert_eq!(parse_duration("5d").unwrap_err(), "time: unknown unit \"d\" in duration \"5d\"");
         assert_eq!(parse_duration("x").unwrap_err(), "time: invalid duration \"x\"");
         assert!(parse_duration("").is_err() && parse_duration("9999999999h").is_err());
+    }
+
+    #[test]
+    fn durations_as_go_prints_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (7, "7ns"),
+            (1_500, "1.5µs"),
+            (30_000_000, "30ms"),
+            (-1_050_000_000, "-1.05s"),
+            (10_000_000_000, "10s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(nanoseconds), text);
+        }
     }
 
     #[test]

@@ -45,6 +45,19 @@ pub(super) fn parse(text: &str) -> Result<Device> {
     }))
 }
 
+/// Checks a value of `--device-cgroup-rule`: `c 1:3 rwm`.
+pub(super) fn check_rule(text: &str) -> Result<(), String> {
+    let number = |text: &str| text == "*" || !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let good = match text.split(' ').collect::<Vec<_>>()[..] {
+        ["a" | "b" | "c", numbers, access] => {
+            let numbers = numbers.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor));
+            numbers && access.len() <= 3 && is_mode(access)
+        }
+        _ => false,
+    };
+    if good { Ok(()) } else { Err(format!("invalid device cgroup format '{text}'")) }
+}
+
 /// Checks a value of `--gpus`.
 pub(super) fn check_gpus(text: &str) -> Result<(), String> {
     gpus(text).map(drop)
@@ -100,6 +113,14 @@ mod tests {
         assert_eq!(parse("acme.com/gpu=all").unwrap(), Device::Described("acme.com/gpu=all".into()));
         assert_eq!(parse("a:b:c:d").unwrap_err().to_string(), "bad format for path: a:b:c:d");
         assert_eq!(parse("x:y:q").unwrap_err().to_string(), "bad mode specified: q");
+    }
+
+    #[test]
+    fn rules_have_three_parts() {
+        assert!(check_rule("c 1:3 rwm").is_ok() && check_rule("a *:* r").is_ok());
+        for bad in ["foo", "c 1 r", "d 1:3 r", "c 1:3 rwmr", "c 1:3"] {
+            assert_eq!(check_rule(bad).unwrap_err(), format!("invalid device cgroup format '{bad}'"));
+        }
     }
 
     #[test]

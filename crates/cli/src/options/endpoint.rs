@@ -105,9 +105,9 @@ fn only(own: &mut String, flag: &str, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks a value of `--network`.
+/// Checks a value of `--network`; that there is one is looked at later, as Docker does.
 pub(super) fn check(text: &str) -> Result<(), String> {
-    parse(text).map(drop)
+    if text.is_empty() { Ok(()) } else { parse(text).map(drop) }
 }
 
 /// Checks a value of `--link`: `container[:alias]`.

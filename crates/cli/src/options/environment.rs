@@ -20,7 +20,13 @@ pub(crate) fn check_variable(text: &str) -> Result<(), String> {
 pub(crate) fn variables(flags: &Parsed) -> Result<Vec<String>> {
     let mut variables = Vec::new();
     for path in flags.list("env-file") {
-        variables.extend(parse_file(path, &read(path)?, |name| env::var(name).ok())?);
+        let text = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return Err(wrong(format!("invalid env file ({path}): read {path}: is a directory")));
+            }
+            _ => read(path)?,
+        };
+        variables.extend(parse_file(path, &text, |name| env::var(name).ok())?);
     }
     variables.extend(flags.list("env").map(|text| match (text.contains('='), env::var(text)) {
         (false, Ok(value)) => format!("{text}={value}"),

@@ -15,7 +15,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 /// Reads a value: fields of CSV, each a key, or a key and a value. The error is Docker's text.
 pub(super) fn parse(text: &str) -> Result<Mount, String> {
     if text.trim().is_empty() {
-        return Err("value is empty".into());
+        return Err("EOF".into());
     }
     let mut mount = Mount { kind: "volume".into(), ..Mount::default() };
     for field in fields(text)? {
@@ -209,7 +209,7 @@ mod tests {
             ("type=bind,dst=/x,readonly=maybe", "invalid value for readonly: maybe"),
             ("type=bind,dst=/x,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
             ("type=tmpfs,dst=/x,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
-            ("", "value is empty"),
+            ("", "EOF"),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");
         }

@@ -18,6 +18,9 @@ pub(super) struct Ports {
 impl Ports {
     /// Adds a value of `-p`: `[[address:][host]:]container[/protocol]`, with ranges of equal length.
     pub(super) fn publish(&mut self, text: &str) -> Result<()> {
+        if text.contains('=') {
+            return self.publish(&short(text)?);
+        }
         let (address, host, container) = split(text);
         let (container, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
         if container.is_empty() {
@@ -61,15 +64,45 @@ impl Ports {
             return Err(wrong(format!("invalid port format for --expose: {text}")));
         }
         let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let (first, last) = range(port).ok_or_else(|| {
-            wrong(format!(
-                "invalid range format for --expose: {text}, error: strconv.ParseUint: parsing {port:?}: invalid syntax"
-            ))
-        })?;
-        let protocol = check_protocol(protocol)?;
+        let (first, last) = range(port)
+            .ok_or_else(|| wrong(format!("invalid range format for --expose: {text}, error: {}", no_range(port))))?;
+        let protocol = protocol.to_lowercase();
         self.exposed.extend((first..=last).map(|port| (format!("{port}/{protocol}"), Empty {})));
         Ok(())
     }
+}
+
+/// `published=8080,target=80,protocol=tcp` in the other notation; what else is said is left out, as Docker does.
+fn short(text: &str) -> Result<String> {
+    let (mut host, mut container, mut protocol) = ("", "", "tcp");
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some(("published", value)) => host = value,
+            Some(("target", value)) => container = value,
+            Some(("protocol", value)) => protocol = value,
+            Some((key, _)) if !key.is_empty() => {}
+            _ => return Err(wrong(format!("invalid publish opts format (should be name=value but got '{field}')"))),
+        }
+    }
+    // A value with `=` in it would be taken for this notation again.
+    Ok(format!("{host}:{container}/{protocol}").replace('=', ""))
+}
+
+/// Go's words for what is no range of ports.
+fn no_range(text: &str) -> String {
+    if text.is_empty() {
+        return "empty string specified for ports".to_owned();
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let bad = [first, last].into_iter().find(|port| range(port).is_none());
+    bad.map_or_else(
+        || format!("invalid range specified for port: {text}"),
+        |port| {
+            let number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            let why = if number { "value out of range" } else { "invalid syntax" };
+            format!("strconv.ParseUint: parsing {port:?}: {why}")
+        },
+    )
 }
 
 /// Address, host port and container port; the address may be in brackets.
@@ -135,6 +168,7 @@ mod tests {
         assert_eq!(published("[::1]:8080:80"), ["80/tcp=::1:8080"]);
         assert_eq!(published("8000-8001:80-81"), ["80/tcp=:8000", "81/tcp=:8001"]);
         assert_eq!(published("8000-8010:80"), ["80/tcp=:8000-8010"]);
+        assert_eq!(published("published=8080,target=80,protocol=udp,mode=host"), ["80/udp=:8080"]);
     }
 
     #[test]
@@ -153,6 +187,10 @@ mod tests {
         let mut ports = Ports::default();
         ports.expose("80-82/udp").unwrap();
         assert_eq!(ports.exposed.len(), 3);
+        let refused = |text| Ports::default().expose(text).unwrap_err().to_string();
+        assert!(refused("90-80").ends_with("error: invalid range specified for port: 90-80"));
+        assert!(refused("99999").ends_with("strconv.ParseUint: parsing \"99999\": value out of range"));
+        assert!(refused("").ends_with("error: empty string specified for ports"));
         assert!(ports.bindings.is_empty() && ports.expose("1:2").is_err() && ports.expose("x").is_err());
     }
 

@@ -106,6 +106,9 @@ fn host(flags: &Parsed) -> Result<HostConfig> {
         let (path, options) = text.split_once(':').unwrap_or((text, ""));
         (path.to_owned(), options.to_owned())
     };
+    if flags.list("storage-opt").any(|text| !text.contains('=')) {
+        return Err(wrong("invalid storage option"));
+    }
     let mounts: Result<Vec<_>, String> = flags.list("mount").map(mount::parse).collect();
     let extra_hosts = flags.list("add-host").map(|text| text.replacen('=', ":", 1)).collect();
     Ok(HostConfig {

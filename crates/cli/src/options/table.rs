@@ -2,7 +2,7 @@
 
 use super::environment::check_variable;
 use super::{device, endpoint, health, label, limits, mount};
-use crate::flags::Flag;
+use crate::flags::{Elsewhere, Flag};
 
 /// Checks a value of `--attach`.
 fn check_stream(text: &str) -> Result<(), String> {
@@ -26,7 +26,7 @@ pub(crate) fn check_weight(text: &str) -> Result<(), String> {
 fn check_host(text: &str) -> Result<(), String> {
     let bad = || format!("bad format for add-host: {text:?}");
     let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
-    if name.is_empty() || address.is_empty() {
+    if name.is_empty() {
         return Err(bad());
     }
     let plain = address.trim_start_matches('[').trim_end_matches(']');
@@ -34,6 +34,24 @@ fn check_host(text: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("invalid IP address in add-host: {plain:?}")),
     }
+}
+
+/// Checks a name server of `--dns`.
+fn check_server(text: &str) -> Result<(), String> {
+    let address = text.trim().parse::<std::net::IpAddr>();
+    address.map(drop).map_err(|_| format!("IP address is not correctly formatted: {text}"))
+}
+
+/// Checks a domain of `--dns-search`; a dot alone stands for none.
+fn check_domain(text: &str) -> Result<(), String> {
+    let domain = text.trim_matches(' ');
+    let label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let named = domain.bytes().any(|byte| byte.is_ascii_alphabetic()) && domain.len() < 255;
+    let good = named && domain.strip_suffix('.').unwrap_or(domain).split('.').all(label);
+    if domain == "." || good { Ok(()) } else { Err(format!("{domain} is not a valid domain")) }
 }
 
 /// Every flag about the container itself.
@@ -55,8 +73,8 @@ pub(crate) const CONTAINER: &[Flag] = &[
         "Cgroup namespace (host|private)\n'host':    that of the host\n'private': one of its own\n'':        what the engine is set to (default)",
     ),
     Flag::text("cidfile", "Write the container's ID into this file"),
-    Flag::int("cpu-count", "Number of processors (Windows only)").hidden(),
-    Flag::int("cpu-percent", "Share of the processors (Windows only)").hidden(),
+    Flag::int("cpu-count", "Number of processors").elsewhere(Elsewhere::Windows),
+    Flag::int("cpu-percent", "Share of the processors").elsewhere(Elsewhere::Windows),
     Flag::int("cpu-period", "Period of the CFS quota in microseconds"),
     Flag::int("cpu-quota", "Processor time per period in microseconds"),
     Flag::int("cpu-rt-period", "Real-time period in microseconds"),
@@ -66,7 +84,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::text("cpuset-cpus", "Which processors it may use (0-3, 0,1)"),
     Flag::text("cpuset-mems", "Which memory nodes it may use (0-3, 0,1)"),
     Flag::list("device", "Show a device of the host in the container"),
-    Flag::list("device-cgroup-rule", "Add a rule to the devices it may use"),
+    Flag::list("device-cgroup-rule", "Add a rule to the devices it may use").check(device::check_rule),
     Flag::list("device-read-bps", "Limit reads from a device, bytes per second").shown("[]").check(limits::check_rate),
     Flag::list("device-read-iops", "Limit reads from a device, operations per second")
         .shown("[]")
@@ -76,10 +94,10 @@ pub(crate) const CONTAINER: &[Flag] = &[
         .shown("[]")
         .check(limits::check_iops),
     Flag::bool("disable-content-trust", "Do not verify the image").default("true").hidden(),
-    Flag::list("dns", "Name servers to ask"),
+    Flag::list("dns", "Name servers to ask").check(check_server),
     Flag::list("dns-opt", "Options of the resolver").hidden(),
     Flag::list("dns-option", "Options of the resolver"),
-    Flag::list("dns-search", "Domains to search"),
+    Flag::list("dns-search", "Domains to search").check(check_domain),
     Flag::text("domainname", "NIS domain name of the container"),
     Flag::text("entrypoint", "Run this in place of the image's entry point"),
     Flag::list("env", "Set an environment variable").short(b'e').check(check_variable),
@@ -113,6 +131,9 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::text("hostname", "Host name of the container").short(b'h'),
     Flag::bool("init", "Run an init inside that forwards signals and reaps processes"),
     Flag::bool("interactive", "Keep standard input open even if nobody is attached").short(b'i'),
+    Flag::checked("io-maxbandwidth", "bytes", limits::check_bytes, "Limit of I/O on the system drive")
+        .elsewhere(Elsewhere::Windows),
+    Flag::uint("io-maxiops", "uint", "Limit of I/O operations on the system drive").elsewhere(Elsewhere::Windows),
     Flag::text("ip", "IPv4 address (172.30.100.104)"),
     Flag::text("ip6", "IPv6 address (2001:db8::33)"),
     Flag::text("ipc", "IPC mode"),
@@ -164,7 +185,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::list("tmpfs", "Mount a tmpfs"),
     Flag::bool("tty", "Give it a terminal").short(b't'),
     Flag::list("ulimit", "Limit of a resource").placeholder("ulimit").shown("[]").check(limits::check_ulimit),
-    Flag::bool("use-api-socket", "Show it the engine's socket").hidden(),
+    Flag::bool("use-api-socket", "Show it the engine's socket").elsewhere(Elsewhere::Docker),
     Flag::text("user", "User name or ID (<name|uid>[:<group|gid>])").short(b'u'),
     Flag::text("userns", "User namespace to use"),
     Flag::text("uts", "UTS namespace to use"),
@@ -173,3 +194,20 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::list("volumes-from", "Mount the volumes of another container"),
     Flag::text("workdir", "Working directory inside the container").short(b'w'),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_servers_and_domains_are_checked_before_anything_is_sent() {
+        assert_eq!(check_server("1.2.3").unwrap_err(), "IP address is not correctly formatted: 1.2.3");
+        assert!(check_server("::1").is_ok() && check_server(" 1.1.1.1").is_ok());
+        for good in [".", "a.example", "example.org.", "x1-y"] {
+            assert_eq!(check_domain(good), Ok(()), "{good}");
+        }
+        for bad in ["a b", "", "1.2", "-a.b", "a..b"] {
+            assert_eq!(check_domain(bad).unwrap_err(), format!("{bad} is not a valid domain"));
+        }
+    }
+}

@@ -21,7 +21,14 @@ pub(super) fn parse(text: &str) -> Result<Volume> {
     if text.is_empty() {
         return Err(wrong("invalid empty volume spec"));
     }
-    let sections: Vec<&str> = text.split(':').collect();
+    // Docker does not look for the sections of so short a text.
+    if text.len() <= 2 {
+        return Ok(Volume::Anonymous(text.to_owned()));
+    }
+    let sections = sections(text);
+    if sections.len() > 4 || sections.len() == 4 && !sections[3].is_empty() {
+        return Err(wrong(format!("invalid spec: {text}: too many colons")));
+    }
     if sections.iter().any(|section| section.is_empty()) {
         return Err(wrong(format!("invalid spec: {text}: empty section between colons")));
     }
@@ -33,6 +40,20 @@ pub(super) fn parse(text: &str) -> Result<Volume> {
         }
         _ => Ok(Volume::Bind(text.to_owned())),
     }
+}
+
+/// What is between the colons. One letter and a colon begin a path of Windows, as they do for Docker's client.
+fn sections(text: &str) -> Vec<&str> {
+    let (mut sections, mut start) = (Vec::new(), 0);
+    for (at, _) in text.match_indices(':') {
+        let is_drive = at == start + 1 && text.as_bytes()[start].is_ascii_alphabetic();
+        if !is_drive {
+            sections.push(&text[start..at]);
+            start = at + 1;
+        }
+    }
+    sections.push(&text[start..]);
+    sections
 }
 
 /// A path made absolute from the current folder, `.` and `..` resolved by name as Go's `filepath.Abs` does.
@@ -68,6 +89,9 @@ mod tests {
         assert_eq!(parse("./x/../y:/d").unwrap(), Volume::Bind(format!("{here}/y:/d")));
         assert_eq!(parse(":/x").unwrap_err().to_string(), "invalid spec: :/x: empty section between colons");
         assert_eq!(parse("").unwrap_err().to_string(), "invalid empty volume spec");
+        assert_eq!(parse("/a:/b:/c:/d").unwrap_err().to_string(), "invalid spec: /a:/b:/c:/d: too many colons");
+        assert_eq!(parse("a:b").unwrap(), Volume::Anonymous("a:b".into()));
+        assert_eq!(parse("ab:/c").unwrap(), Volume::Bind("ab:/c".into()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use dhow_image::{Filters, Images, RemoveOptions};
 use dhow_oci::Reference;
 use hyper::StatusCode;
 
-use super::image_archive::platform;
+use super::image_archive::{platform, platform_of};
 use super::{route, system};
 use crate::http::{Call, Response, Route, json, status_only};
 use crate::wire::{self, image};
@@ -92,7 +92,13 @@ pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference
 
 async fn remove(call: Call) -> Result<Response> {
     let (name, options) = (call.name.clone(), RemoveOptions { force: call.query.flag("force") });
-    let removed = engine_blocking(&call, move |engine| engine.remove_image(&name, options)).await?;
+    let platforms = call.query.all("platforms").map(platform_of).collect::<Result<Vec<_>>>()?;
+    let remove = move |engine: &Engine| {
+        // Each image is for one platform here: it is that, or there is nothing to remove.
+        platforms.iter().try_for_each(|platform| engine.images().resolve_for(&name, Some(platform)).map(drop))?;
+        engine.remove_image(&name, options)
+    };
+    let removed = engine_blocking(&call, remove).await?;
     json(&removed.into_iter().map(image::removed).collect::<Vec<_>>())
 }
 

@@ -69,12 +69,15 @@ fn of_the_upload(error: Error) -> Error {
 
 /// `os/arch[/variant]`, or the JSON of a platform which clients send from 1.48 on.
 pub(super) fn platform(call: &Call) -> Result<Option<Platform>> {
-    let Some(text) = call.query.text("platform") else { return Ok(None) };
+    call.query.text("platform").map(platform_of).transpose()
+}
+
+/// The same of a text.
+pub(super) fn platform_of(text: &str) -> Result<Platform> {
     if text.starts_with('{') {
-        let platform = serde_json::from_str(text);
-        return platform.map(Some).map_err(|cause| Error::invalid("invalid platform").with_cause(cause));
+        return serde_json::from_str(text).map_err(|cause| Error::invalid("invalid platform").with_cause(cause));
     }
-    text.parse().map(Some)
+    text.parse()
 }
 
 fn status(text: String) -> Message {

@@ -26,7 +26,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let name = named(&flags.args[0])?;
     let list = List::of(session.config(), &name);
     if !list.exists() {
-        return Err(Error::not_found(format!("{} not found", name.canonical())).into());
+        return Err(Error::not_found(format!("No such manifest: {}", name.canonical())).into());
     }
     let entries = list.entries()?;
     let mut sources = Vec::new();

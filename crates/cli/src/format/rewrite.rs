@@ -1,0 +1,192 @@
+//! Templates prepared for [views](super::view::View): reading a field, indexing, walking and printing become calls of our
+//! own functions, because the template engine knows neither structures nor pointers, nor where in the source it is.
+
+use gotmpl::Value;
+use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, Number, Parser, PipeNode, Pos};
+
+/// Names of the functions that a person cannot type.
+pub(super) const FIELD: &str = "field of";
+pub(super) const INDEX: &str = "index of";
+pub(super) const ITERABLE: &str = "iterable";
+pub(super) const PRINTABLE: &str = "printable";
+pub(super) const SHOWN: &str = "shown";
+
+/// Functions that print what they get.
+const PRINTING: [&str; 6] = ["print", "println", "printf", "html", "js", "urlquery"];
+/// Functions of Go's templates.
+const BUILTIN: [&str; 20] = [
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf",
+    "println", "slice", "urlquery", "break",
+];
+
+/// What nobody has in a template.
+const LAST: &str = "\u{1}the end\u{1}";
+
+/// What the parser does not find out: ends that end nothing, and beginnings without an end. A text behind the template has
+/// to be the last thing at the top of its tree.
+pub(super) fn unbalanced(source: &str) -> Option<&'static str> {
+    let (tree, defines) = Parser::new(&format!("{source}{LAST}"), "{{", "}}").and_then(Parser::parse).ok()?;
+    let is_last = |node: &Node| matches!(node, Node::Text(text) if text.text.ends_with(LAST));
+    match tree.nodes.last().is_some_and(is_last) {
+        true => None,
+        false if format!("{tree:?}{defines:?}").contains("the end") => Some("unexpected EOF"),
+        false => Some("unexpected {{end}}"),
+    }
+}
+
+/// Rewrites the tree of a template.
+pub(super) struct Rewriter<'a> {
+    pub(super) source: &'a str,
+    /// Whether there is a function of that name beside Go's own.
+    pub(super) known: &'a dyn Fn(&str) -> bool,
+}
+
+impl Rewriter<'_> {
+    /// The error is Go's, about what it would not have parsed.
+    pub(super) fn list(&self, list: &mut ListNode, in_range: bool) -> Result<(), String> {
+        list.nodes.iter_mut().try_for_each(|node| self.node(node, in_range))
+    }
+
+    fn node(&self, node: &mut Node, in_range: bool) -> Result<(), String> {
+        match node {
+            Node::List(list) => self.list(list, in_range),
+            Node::Action(action) => {
+                self.pipe(&mut action.pipe)?;
+                if action.pipe.decl.is_empty() {
+                    action.pipe.commands.push(call(action.pos, SHOWN));
+                }
+                Ok(())
+            }
+            Node::If(branch) | Node::With(branch) => self.branch(branch, in_range, in_range),
+            Node::Range(branch) => {
+                self.branch(branch, true, in_range)?;
+                branch.pipe.commands.push(call(branch.pos, ITERABLE));
+                Ok(())
+            }
+            Node::Template(template) => template.pipe.as_mut().map_or(Ok(()), |pipe| self.pipe(pipe)),
+            Node::Define(define) => self.list(&mut define.body, false),
+            Node::Break(_) if !in_range => Err("{{break}} outside {{range}}".to_owned()),
+            Node::Continue(_) if !in_range => Err("{{continue}} outside {{range}}".to_owned()),
+            Node::Text(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
+        }
+    }
+
+    fn branch(&self, branch: &mut BranchNode, body_in_range: bool, in_range: bool) -> Result<(), String> {
+        self.pipe(&mut branch.pipe)?;
+        self.list(&mut branch.body, body_in_range)?;
+        branch.else_body.as_mut().map_or(Ok(()), |body| self.list(body, in_range))
+    }
+
+    fn pipe(&self, pipe: &mut PipeNode) -> Result<(), String> {
+        for mut command in std::mem::take(&mut pipe.commands) {
+            let prints = matches!(&command.args[0], Expr::Identifier(_, name) if PRINTING.contains(&name.as_str()));
+            if prints && !pipe.commands.is_empty() {
+                pipe.commands.push(call(command.pos, PRINTABLE));
+            }
+            self.command(&mut command, prints)?;
+            pipe.commands.push(command);
+        }
+        Ok(())
+    }
+
+    fn command(&self, command: &mut CommandNode, prints: bool) -> Result<(), String> {
+        let node =
+            matches!(&command.args[0], Expr::Identifier(_, name) if name == "index").then(|| spell(&command.args));
+        for arg in &mut command.args {
+            self.expr(arg)?;
+        }
+        for arg in command.args.iter_mut().skip(1).filter(|_| prints) {
+            let args = vec![Expr::Identifier(command.pos, PRINTABLE.into()), arg.clone()];
+            *arg = calling(command.pos, args);
+        }
+        if let Some(node) = node {
+            command.args[0] = Expr::Identifier(command.pos, INDEX.into());
+            command.args.splice(1..1, self.place(command.pos, command.pos.offset, &node));
+        }
+        Ok(())
+    }
+
+    fn expr(&self, expr: &mut Expr) -> Result<(), String> {
+        let (pos, inner, fields, node) = match &mut *expr {
+            Expr::Pipe(_, pipe) => return self.pipe(pipe),
+            Expr::Identifier(_, name) if !BUILTIN.contains(&name.as_str()) && !(self.known)(name) => {
+                return Err(format!("function {:?} not defined", name.as_str()));
+            }
+            Expr::Field(pos, fields) => (*pos, Expr::Dot(*pos), fields, String::new()),
+            Expr::Variable(pos, name, fields) if !fields.is_empty() => {
+                (*pos, Expr::Variable(*pos, name.clone(), Vec::new()), fields, name.to_string())
+            }
+            Expr::Chain(pos, inner, fields) => {
+                let node = spell(std::slice::from_ref(&**inner));
+                self.expr(inner)?;
+                (*pos, (**inner).clone(), fields, node)
+            }
+            _ => return Ok(()),
+        };
+        let node = fields.iter().fold(node, |node, field| format!("{node}.{field}"));
+        let at = self.place_of(pos, &inner, fields);
+        let mut args = vec![Expr::Identifier(pos, FIELD.into())];
+        args.extend(self.place(pos, at, &node));
+        args.push(inner);
+        args.extend(fields.iter().map(|field| Expr::String(pos, field.as_str().into())));
+        *expr = calling(pos, args);
+        Ok(())
+    }
+
+    /// Where Go says that a chain of fields is: at the second part of it, if there is one.
+    fn place_of(&self, pos: Pos, inner: &Expr, fields: &[gotmpl::parse::SmolStr]) -> usize {
+        match inner {
+            Expr::Dot(_) if fields.len() > 1 => pos.offset + 1 + fields[0].len(),
+            Expr::Variable(_, name, _) => pos.offset + name.len(),
+            Expr::Pipe(..) => {
+                let end = format!(").{}", fields[0]);
+                let after = self.source.get(pos.offset..).and_then(|rest| rest.find(&end));
+                after.map_or(pos.offset, |after| pos.offset + after + 1)
+            }
+            _ => pos.offset,
+        }
+    }
+
+    /// What a function has to know to say where it failed: line, column, and the part of the template.
+    fn place(&self, pos: Pos, offset: usize, node: &str) -> [Expr; 2] {
+        let before = self.source.get(..offset).unwrap_or_default();
+        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+        let place = format!("{}:{column}", 1 + before.matches('\n').count());
+        [Expr::String(pos, place.into()), Expr::String(pos, node.into())]
+    }
+}
+
+fn call(pos: Pos, name: &str) -> CommandNode {
+    CommandNode { pos, args: vec![Expr::Identifier(pos, name.into())] }
+}
+
+fn calling(pos: Pos, args: Vec<Expr>) -> Expr {
+    let commands = vec![CommandNode { pos, args }];
+    Expr::Pipe(pos, PipeNode { pos, decl: Vec::new(), commands, is_assign: false })
+}
+
+/// A command as Go writes it into errors.
+fn spell(args: &[Expr]) -> String {
+    let words = args.iter().map(|arg| match arg {
+        Expr::Dot(_) => ".".to_owned(),
+        Expr::Field(_, fields) => dotted(fields),
+        Expr::Variable(_, name, fields) => format!("{name}{}", dotted(fields)),
+        Expr::Identifier(_, name) => name.to_string(),
+        Expr::String(_, text) => format!("{text:?}"),
+        Expr::Number(_, Number::Int(number)) => number.to_string(),
+        Expr::Number(_, Number::Uint(number)) => number.to_string(),
+        Expr::Number(_, Number::Float(number)) => number.to_string(),
+        Expr::Bool(_, value) => value.to_string(),
+        Expr::Nil(_) => Value::Nil.to_string().trim_matches(['<', '>']).to_owned(),
+        Expr::Pipe(_, pipe) => {
+            let commands: Vec<String> = pipe.commands.iter().map(|command| spell(&command.args)).collect();
+            format!("({})", commands.join(" | "))
+        }
+        Expr::Chain(_, inner, fields) => format!("{}{}", spell(std::slice::from_ref(&**inner)), dotted(fields)),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn dotted(fields: &[gotmpl::parse::SmolStr]) -> String {
+    fields.iter().map(|field| format!(".{field}")).collect()
+}
