@@ -110,12 +110,19 @@ impl Plan<'_> {
             }
             (_, Step::Cwd) => format!("chdir to {}", self.process.cwd.to_string_lossy()),
             (_, Step::User) => {
-                format!("become user {}:{}", self.process.uid.as_raw(), self.process.gid.as_raw())
+                // Only a user namespace has ids that mean nobody (user_namespaces(7)).
+                let unknown = Errno::from_raw_os_error(failure.errno) == Errno::INVAL;
+                let advice = if unknown { WITHOUT_IDS } else { "" };
+                format!("become user {}:{}{advice}", self.process.uid.as_raw(), self.process.gid.as_raw())
             }
             (_, step) => phrase(step).to_owned(),
         }
     }
 }
+
+/// In the text and not beside it: clients of the API are told nothing but texts.
+const WITHOUT_IDS: &str = ", whom this engine does not have (it runs without root; for all ids install newuidmap and \
+                           newgidmap, give its user a range in /etc/subuid and /etc/subgid, and start it again)";
 
 /// An error with the kernel's answer as its cause.
 fn because(failure: Failure, message: String) -> Error {
