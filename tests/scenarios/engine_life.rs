@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use dhow_testkit::eventually;
+use dhow_testkit::{World, eventually};
 
 use crate::busybox;
 
@@ -86,6 +86,52 @@ fn an_attached_client_keeps_its_stream_over_a_crash() {
     assert_eq!(world.dhow(&["wait", "cat"]).ok(), "0");
 }
 
+/// Who waits for a container, or reads its log, asks the next engine when one is killed: nothing is lost, nothing comes
+/// twice, and the exit codes are those of the containers.
+#[test]
+fn clients_go_on_with_the_next_engine() {
+    let mut world = busybox();
+    let gate = world.path().join("gate");
+    std::fs::create_dir(&gate).expect("made");
+    let volume = format!("{}:/gate", gate.display());
+    let script = |code: u8| {
+        format!("echo one; echo two; while [ ! -e /gate/open ]; do sleep 0.02; done; echo three; exit {code}")
+    };
+    let started = |world: &World, args: &[&str]| {
+        world.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().expect("starts")
+    };
+    let run = started(&world, &["run", "--name", "box", "-v", &volume, "busybox", "sh", "-c", &script(23)]);
+    let gone = started(&world, &["run", "--rm", "--name", "gone", "-v", &volume, "busybox", "sh", "-c", &script(24)]);
+    for name in ["box", "gone"] {
+        eventually("it has begun", || world.dhow(&["logs", name]).stdout() == "one\ntwo\n");
+    }
+    let exit = world.data_root().join("containers").join(world.inspect("gone", "{{.Id}}")).join("exit.json");
+    let wait = started(&world, &["wait", "box"]);
+    let mut logs = started(&world, &["logs", "-f", "box"]);
+    let stamped = started(&world, &["logs", "-f", "-t", "--tail", "1", "box"]);
+    // Both have got what there was.
+    let mut begun = [0; 8];
+    logs.stdout.as_mut().expect("piped").read_exact(&mut begun).expect("two lines");
+    world.crash_engine();
+    std::fs::write(gate.join("open"), "").expect("written");
+    eventually("the shim wrote the exit status", || exit.exists());
+    world.start_engine();
+    let ended = |child: std::process::Child| {
+        let output = child.wait_with_output().expect("ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let all = "one\ntwo\nthree\n".to_owned();
+    assert_eq!(ended(run), (Some(23), all.clone(), String::new()));
+    assert_eq!(ended(gone), (Some(24), all, String::new()));
+    assert_eq!(ended(wait), (Some(0), "23\n".to_owned(), String::new()));
+    assert_eq!(ended(logs), (Some(0), "three\n".to_owned(), String::new()));
+    let (code, lines, _) = ended(stamped);
+    let words: Vec<&str> = lines.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!((code, words), (Some(0), vec!["two", "three"]), "{lines}");
+    assert_eq!(world.dhow(&["ps", "-aq", "--filter", "name=gone"]).ok(), "");
+}
+
 #[test]
 fn names_images_and_stopped_containers_are_kept() {
     let mut world = busybox();
@@ -114,8 +160,9 @@ fn crashes_at_random_moments_leave_nothing_that_cannot_be_removed() {
         // The moment is set by how far the work got, not by the clock.
         children.remove(0).wait().expect("ends");
         world.crash_engine();
-        children.into_iter().for_each(|mut child| drop(child.wait()));
         world.start_engine();
+        // Those that wait for a container ask the new engine.
+        children.into_iter().for_each(|mut child| drop(child.wait()));
         for id in world.dhow(&["ps", "-aq"]).ok().lines() {
             world.dhow(&["inspect", id]).exits(0);
             world.dhow(&["rm", "-f", id]).exits(0);

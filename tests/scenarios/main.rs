@@ -6,6 +6,7 @@ mod certificates;
 mod check;
 mod completion;
 mod context;
+mod daemon_flags;
 mod engine_life;
 mod events;
 mod exec;

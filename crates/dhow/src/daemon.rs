@@ -12,6 +12,7 @@ mod registry_file;
 mod reload;
 mod settings;
 mod user_namespace;
+mod usual;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -30,6 +31,7 @@ use notify::Notifier;
 use pidfile::Pidfile;
 use reload::{Reload, SetFilter};
 use settings::Settings;
+use user_namespace::Entered;
 
 /// Heaps of the engine's threads: enough that two rarely wait for each other, few enough that an idle engine is small.
 const ARENAS: u16 = 2;
@@ -37,21 +39,41 @@ const ARENAS: u16 = 2;
 /// How the line begins that says why the engine could not go on.
 pub(crate) const FAILED: &str = "dhow daemon: ";
 
+/// How a line begins that the client is to show to the person for whom it starts an engine.
+pub(crate) const NOTE: &str = "note: ";
+
 /// Runs the engine until SIGTERM or SIGINT. Containers go on when it ends.
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let flags = match Flags::parse(args) {
         Ok(flags) => flags,
         Err(error) => error.exit(),
     };
+    if flags.version {
+        return said(&format!("dhow version {}, build {}", crate::VERSION, dhow_cli::BUILD));
+    }
+    if flags.validate {
+        return match Settings::gather(flags, &Paths::of_this_user()) {
+            Ok(_) => said("configuration OK"),
+            Err(error) => failed(&error),
+        };
+    }
     match run(flags) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Not `eprintln!`, which panics when the log is on a full disk.
-            let hint = error.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-            drop(write!(std::io::stderr(), "{FAILED}{error}\n{hint}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn said(line: &str) -> ExitCode {
+    // That nobody reads it is no failure.
+    drop(writeln!(std::io::stdout(), "{line}"));
+    ExitCode::SUCCESS
+}
+
+fn failed(error: &Error) -> ExitCode {
+    // Not `eprintln!`, which panics when the log is on a full disk.
+    let hint = error.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    drop(write!(std::io::stderr(), "{FAILED}{error}\n{hint}"));
+    ExitCode::FAILURE
 }
 
 fn run(flags: Flags) -> Result<()> {
@@ -77,12 +99,12 @@ fn run(flags: Flags) -> Result<()> {
     };
     doors.check()?;
     // Before any thread: a user namespace can be entered only by a process with one thread (unshare(2)).
-    let rootless = user_namespace::enter_unless_root(settings.exec_root())?;
+    let entered = user_namespace::enter_unless_root(settings.exec_root())?;
     let pidfile = Pidfile::write(&settings.pidfile)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context(|| "start the engine's threads")?;
     let reload = Reload { flags, written: settings.written.clone(), set_filter, tls };
-    let house = House { settings, rootless, doors, reload, notifier, announce };
+    let house = House { settings, entered, doors, reload, notifier, announce };
     let served = runtime.block_on(house.serve());
     // Blocking work of abandoned requests must not keep the process.
     runtime.shutdown_background();
@@ -115,7 +137,7 @@ fn left_for_us() -> activation::Surroundings {
 /// Everything an engine needs to open.
 struct House {
     settings: Settings,
-    rootless: bool,
+    entered: Entered,
     doors: Doors,
     reload: Reload,
     notifier: Notifier,
@@ -124,14 +146,14 @@ struct House {
 
 impl House {
     async fn serve(self) -> Result<()> {
-        let Self { settings, rootless, doors, reload, notifier, announce } = self;
+        let Self { settings, entered, doors, reload, notifier, announce } = self;
         let hangup = signal(SignalKind::hangup()).context(|| "listen to SIGHUP")?;
-        let engine = Engine::open(settings.engine_config(rootless)?).await?;
+        let engine = Engine::open(settings.engine_config(entered.rootless)?).await?;
         let addresses = doors.addresses.clone();
         let listeners = doors.open()?;
         addresses.iter().for_each(|address| tracing::info!("listening on {address}"));
         if announce {
-            say_ready();
+            say_ready(entered.note);
         }
         notifier.ready();
         // Half of what the start has read it alone has needed.
@@ -198,9 +220,10 @@ fn ended() -> Result<impl Future<Output = ()>> {
 }
 
 /// Tells the client that started us; it may have gone away meanwhile, which is no fault.
-fn say_ready() {
+fn say_ready(note: Option<&str>) {
     let mut out = std::io::stdout();
-    drop(out.write_all(b"ready\n").and_then(|()| out.flush()));
+    let note = note.map(|note| format!("{NOTE}{note}\n")).unwrap_or_default();
+    drop(writeln!(out, "{note}ready").and_then(|()| out.flush()));
     let null = std::fs::File::options().write(true).open("/dev/null");
     drop(null.map(|null| rustix::stdio::dup2_stdout(&null)));
 }

@@ -1,7 +1,7 @@
 //! Starting the engine when the client finds nobody at the default socket.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::process::{Command, Stdio};
 
@@ -40,11 +40,8 @@ fn start(paths: &Paths) -> Result<()> {
         .current_dir("/")
         .spawn()
         .context(step)?;
-    let mut said = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut said).context(step)?;
-    }
-    if said.trim() == "ready" || answers(paths) {
+    let said = child.stdout.take().map(|stdout| last_line(BufReader::new(stdout))).transpose().context(step)?;
+    if said.is_some_and(|said| said == "ready") || answers(paths) {
         return Ok(());
     }
     let status = child.wait().context(step)?;
@@ -52,6 +49,19 @@ fn start(paths: &Paths) -> Result<()> {
     let told = last_words(&String::from_utf8_lossy(&log));
     Err(Error::unavailable(format!("the engine could not be started ({status}): {told}"))
         .with_hint(format!("its log is {}", log_path.display())))
+}
+
+/// What an engine that starts says last; what it says for the person goes there before.
+fn last_line(out: impl BufRead) -> std::io::Result<String> {
+    for line in out.lines() {
+        let line = line?;
+        if !line.starts_with(super::daemon::NOTE) {
+            return Ok(line);
+        }
+        // That nobody reads it is no failure.
+        drop(writeln!(std::io::stderr(), "{line}"));
+    }
+    Ok(String::new())
 }
 
 /// What an engine said before it gave up, with its hint; its last line when it did not come to say that.
@@ -82,7 +92,13 @@ fn holds_roots(paths: &Paths) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use super::{last_line, last_words};
+
+    #[test]
+    fn notes_come_before_the_last_line() {
+        assert_eq!(last_line(&b"note: one id\nready\nmore\n"[..]).unwrap(), "ready");
+        assert_eq!(last_line(&b"note: one id\n"[..]).unwrap(), "");
+    }
 
     #[test]
     fn the_error_is_told_and_not_only_its_hint() {

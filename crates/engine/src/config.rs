@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use dhow_image::{Policy, RegistrySettings};
 
-use crate::PluginSettings;
 use crate::spec::LogSpec;
+use crate::{PluginSettings, Usual};
 
 /// Everything an engine has to know. It reads no environment variables and no configuration files.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Config {
     pub registries: RegistrySettings,
     /// Which images may be used.
     pub policy: Arc<Policy>,
+    /// What containers and networks get that do not say.
+    pub usual: Usual,
     /// Version of the product, shown by `info` and in logs.
     pub version: String,
 }

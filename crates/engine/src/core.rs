@@ -123,7 +123,7 @@ impl Core {
             images: Images::open(Arc::clone(&store)).under(Arc::clone(&config.policy)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config)?,
-            networks: Networks::open(store.metadata())?,
+            networks: Networks::open(store.metadata(), &config.usual.bridge)?,
             kernel: Arc::new(crate::networks::kernel(&config)),
             events: Events::open(&config.data_root)?,
             store,
@@ -230,6 +230,7 @@ impl Core {
             ulimits: config.default_ulimits.clone(),
             init: config.init,
             private_cgroup_namespace: self.host.platform.unified_cgroups,
+            usual: config.usual.clone(),
         }
     }
 

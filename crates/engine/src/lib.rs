@@ -44,6 +44,7 @@ mod stats;
 mod top;
 mod update;
 mod users;
+mod usual;
 mod view;
 mod volumes;
 
@@ -65,6 +66,7 @@ pub use request::{
     WaitCondition,
 };
 pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
+pub use usual::{Usual, UsualBridge};
 pub use view::{
     Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Joined, Limits, LogEntry, LogLosses, MountPoint,
     ProcessTable, Size, StateView, Status, Summary,

@@ -202,6 +202,8 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let id: Arc<str> = record.id.into();
     let created = Timestamp::from_nanosecond(i128::from(record.created)).unwrap_or_default();
     let (state, auto_remove) = (condition.state, body.spec.host.auto_remove);
+    let died = shim.is_none() && !state.is_alive() && record::read::<Condition>(&record.state)?.state.is_alive();
+    let end = [("exitCode", condition.exit_code.to_string()), ("execDuration", condition.seconds().to_string())];
     let learned = record::write(&condition)?;
     if learned != record.state
         && let Err(error) = core.record(|metadata| metadata.set_container_state(&id, &learned))
@@ -239,6 +241,10 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let owner = Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events);
     owner.end_orphaned_probes(&orphans);
     tokio::spawn(owner.run());
+    if died {
+        // Nobody was there to tell it, and nothing else is left of one that removes itself.
+        core.container_event(&container, "die", &end);
+    }
     let half_removed = matches!(state, State::Removing | State::Dead);
     if half_removed || (auto_remove && state == State::Exited && orphan) {
         let (reply, _) = oneshot::channel();

@@ -58,6 +58,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
         policy: Arc::default(),
+        usual: dhow_engine::Usual::default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let engine = Engine::open(config).await?;

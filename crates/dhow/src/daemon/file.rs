@@ -18,6 +18,9 @@ macro_rules! file {
             /// Ulimits as the command line writes them; not a key of the file.
             #[serde(skip)]
             pub(crate) ulimits: Option<Vec<String>>,
+            /// Pools of addresses as the command line writes them.
+            #[serde(skip)]
+            pub(crate) address_pools: Option<Vec<String>>,
         }
 
         /// Every key of [`File`], to name those that are not understood.
@@ -30,6 +33,7 @@ macro_rules! file {
                 let first = Self {
                     $($field: self.$field.or(other.$field),)*
                     ulimits: self.ulimits.or(other.ulimits),
+                    address_pools: self.address_pools.or(other.address_pools),
                 };
                 Self { proxies, ..first }
             }
@@ -76,6 +80,32 @@ file! {
     "registry-config" registry_config: PathBuf,
     /// Accepted because stock files have it: dhow always keeps containers running.
     "live-restore" live_restore: bool,
+    "dns" dns: Vec<String>,
+    "dns-opts" dns_opts: Vec<String>,
+    "dns-search" dns_search: Vec<String>,
+    "default-ipc-mode" default_ipc_mode: String,
+    "no-new-privileges" no_new_privileges: bool,
+    "default-address-pools" default_address_pools: Vec<AddressPool>,
+    /// Bytes; 0: what is usual.
+    "mtu" mtu: u32,
+    "icc" icc: bool,
+    "ip" ip: String,
+    "ip-masq" ip_masq: bool,
+    "bip" bip: String,
+    "fixed-cidr" fixed_cidr: String,
+    /// These are known in order to be refused.
+    "userns-remap" userns_remap: String,
+    "seccomp-profile" seccomp_profile: String,
+    "authorization-plugins" authorization_plugins: Vec<String>,
+    "selinux-enabled" selinux_enabled: bool,
+    "bridge" bridge: String,
+}
+
+/// Where blocks for networks are cut from, as `daemon.json` writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct AddressPool {
+    pub(crate) base: String,
+    pub(crate) size: u8,
 }
 
 /// An OCI runtime by its path.
@@ -120,6 +150,11 @@ pub(crate) struct Ulimit {
 }
 
 impl File {
+    /// Keys of a stock `daemon.json` that mean nothing here: to be named, and no mistake.
+    pub(crate) fn is_of_dockerd(key: &str) -> bool {
+        super::flags::OF_DOCKERD.iter().any(|(name, _)| key == *name || key.strip_suffix('s') == Some(name))
+    }
+
     /// Reads a file. A missing file is empty settings unless the person named it; unknown keys of a TOML file are an
     /// error, those of a stock JSON file come back beside the settings, to be warned about.
     pub(crate) fn read(path: &Path, named: bool) -> Result<(Self, Vec<String>)> {
@@ -161,10 +196,11 @@ mod tests {
 
     #[test]
     fn a_stock_daemon_json_is_understood_and_strange_keys_are_named() {
-        let text = r#"{"data-root": "/d", "log-opts": {"max-size": "1m"}, "runtimes": {"x": {"path": "/x"}}, "dns": ["1.1.1.1"]}"#;
+        let text = r#"{"data-root": "/d", "log-opts": {"max-size": "1m"}, "runtimes": {"x": {"path": "/x"}}, "strange": ["1.1.1.1"]}"#;
         let (file, unknown) = File::from_json(text).expect("good");
         assert_eq!(file.data_root, Some("/d".into()));
-        assert_eq!(unknown, ["dns"]);
+        assert_eq!(unknown, ["strange"]);
+        assert!(File::is_of_dockerd("exec-opts") && File::is_of_dockerd("iptables") && !File::is_of_dockerd("strange"));
     }
 
     #[test]

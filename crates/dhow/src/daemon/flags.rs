@@ -14,7 +14,58 @@ pub(crate) struct Flags {
     pub(crate) config_file: Option<PathBuf>,
     /// Say `ready` on standard output once the engine listens; for whoever starts it on demand.
     pub(crate) announce: bool,
+    /// Say the version, and nothing else.
+    pub(crate) version: bool,
+    /// Say whether the configuration is good, and nothing else.
+    pub(crate) validate: bool,
+    /// Flags of dockerd that were given and mean nothing here.
+    pub(crate) left_out: Vec<&'static str>,
 }
+
+/// Flags of dockerd that stand in its users' unit files and mean nothing here; whether they take a value.
+pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
+    ("allow-direct-routing", false),
+    ("api-cors-header", true),
+    ("cdi-spec-dir", true),
+    ("containerd", true),
+    ("containerd-namespace", true),
+    ("containerd-plugins-namespace", true),
+    ("cpu-rt-period", true),
+    ("cpu-rt-runtime", true),
+    ("cri-containerd", false),
+    ("default-cgroupns-mode", true),
+    ("default-gateway", true),
+    ("default-gateway-v6", true),
+    ("default-network-opt", true),
+    ("exec-opt", true),
+    ("experimental", false),
+    ("feature", true),
+    ("firewall-backend", true),
+    ("fixed-cidr-v6", true),
+    ("host-gateway-ip", true),
+    ("init-path", true),
+    ("ip-forward", false),
+    ("ip-forward-no-drop", false),
+    ("ip6tables", false),
+    ("iptables", false),
+    ("ipv6", false),
+    ("log-format", true),
+    ("max-concurrent-downloads", true),
+    ("max-concurrent-uploads", true),
+    ("max-download-attempts", true),
+    ("metrics-addr", true),
+    ("network-control-plane-mtu", true),
+    ("node-generic-resource", true),
+    ("oom-score-adjust", true),
+    ("raw-logs", false),
+    ("rootless", false),
+    ("shutdown-timeout", true),
+    ("storage-driver", true),
+    ("storage-opt", true),
+    ("swarm-default-advertise-addr", true),
+    ("userland-proxy", false),
+    ("userland-proxy-path", true),
+];
 
 impl Flags {
     /// Parses the arguments behind `dhow`; an error has clap's text and exit code.
@@ -52,7 +103,25 @@ impl Flags {
                 ulimits: many("default-ulimit"),
                 init: flag("init"),
                 labels: many("label"),
-                live_restore: None,
+                live_restore: flag("live-restore"),
+                address_pools: many("default-address-pool"),
+                default_address_pools: None,
+                dns: many("dns"),
+                dns_opts: many("dns-opt"),
+                dns_search: many("dns-search"),
+                default_ipc_mode: text("default-ipc-mode"),
+                no_new_privileges: flag("no-new-privileges"),
+                mtu: matches.get_one::<u32>("mtu").copied(),
+                icc: flag("icc"),
+                ip: text("ip"),
+                ip_masq: flag("ip-masq"),
+                bip: text("bip"),
+                fixed_cidr: text("fixed-cidr"),
+                userns_remap: text("userns-remap"),
+                seccomp_profile: text("seccomp-profile"),
+                authorization_plugins: many("authorization-plugin"),
+                selinux_enabled: flag("selinux-enabled"),
+                bridge: text("bridge"),
                 plugin_folders: many("plugin-folder").map(|paths| paths.into_iter().map(PathBuf::from).collect()),
                 plugin_deadline: matches.get_one::<u64>("plugin-deadline").copied(),
                 registry_mirrors: many("registry-mirror"),
@@ -62,6 +131,9 @@ impl Flags {
             },
             config_file: path("config-file"),
             announce: matches.get_flag("announce"),
+            version: matches.get_flag("version"),
+            validate: matches.get_flag("validate"),
+            left_out: OF_DOCKERD.iter().map(|(name, _)| *name).filter(|name| matches.contains_id(name)).collect(),
         }
     }
 }
@@ -94,7 +166,12 @@ fn command() -> Command {
     };
     let switch =
         |name: &'static str, help: &'static str| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue);
+    let of_dockerd = OF_DOCKERD.iter().map(|(name, valued)| {
+        let given = Arg::new(*name).long(*name).hide(true).action(ArgAction::Append);
+        if *valued { given } else { given.num_args(0..=1).require_equals(true).default_missing_value("true") }
+    });
     Command::new("dhow daemon")
+        .args(of_dockerd.map(|arg| if arg.get_id() == "storage-driver" { arg.short('s') } else { arg }))
         .about("The engine: serves the Docker Engine API")
         .override_usage("dhow daemon [OPTIONS]")
         // As dockerd: of a flag that is given twice the last one counts.
@@ -143,6 +220,26 @@ fn command() -> Command {
         .arg(value("http-proxy", "address", "HTTP proxy for pulls and pushes"))
         .arg(value("https-proxy", "address", "HTTPS proxy for pulls and pushes"))
         .arg(value("no-proxy", "hosts", "Hosts to which no proxy leads, by comma"))
+        .arg(list("dns", "address", "Name servers of containers"))
+        .arg(list("dns-opt", "option", "Options of the containers' resolver"))
+        .arg(list("dns-search", "domain", "Domains that containers search"))
+        .arg(value("default-ipc-mode", "mode", "IPC mode of containers (private, shareable)"))
+        .arg(flag("no-new-privileges", "Give programs in containers no more rights than they begin with"))
+        .arg(list("default-address-pool", "base=CIDR,size=BITS", "Where blocks for networks come from"))
+        .arg(value("mtu", "bytes", "MTU of the default network").value_parser(clap::value_parser!(u32)))
+        .arg(flag("icc", "Let containers in the default network reach each other"))
+        .arg(value("ip", "address", "Address of the host at which ports are published"))
+        .arg(flag("ip-masq", "Let containers in the default network go out with the host's address"))
+        .arg(value("bip", "CIDR", "Address and block of the default network's bridge"))
+        .arg(value("fixed-cidr", "CIDR", "Part of that block from which containers get addresses"))
+        .arg(flag("live-restore", "Containers outlive their engine: always").hide(true))
+        .arg(value("userns-remap", "user", "Refused").hide(true))
+        .arg(value("seccomp-profile", "path", "Refused").hide(true))
+        .arg(list("authorization-plugin", "name", "Refused").hide(true))
+        .arg(flag("selinux-enabled", "Refused").hide(true))
+        .arg(value("bridge", "name", "Refused").short('b').hide(true))
+        .arg(switch("validate", "Only say whether the configuration is good"))
+        .arg(switch("version", "Print the version and leave").short('v'))
         .arg(switch("announce", "Say `ready` on standard output once the engine listens").hide(true))
 }
 
@@ -172,6 +269,25 @@ mod tests {
     #[test]
     fn what_was_not_typed_is_left_open() {
         assert_eq!(parse(&[]), Flags::default());
+    }
+
+    #[test]
+    fn dockerds_unit_files_are_understood() {
+        let flags = parse(&[
+            "--containerd=/run/c.sock",
+            "--exec-opt",
+            "native.cgroupdriver=systemd",
+            "--iptables=false",
+            "-s",
+            "overlay2",
+        ]);
+        assert_eq!(flags.left_out, ["containerd", "exec-opt", "iptables", "storage-driver"]);
+        let flags =
+            parse(&["--bip", "172.26.0.1/16", "--icc=false", "--dns", "1.1.1.1", "--userns-remap=default"]).settings;
+        assert_eq!(
+            (flags.bip.as_deref(), flags.icc, flags.userns_remap.as_deref()),
+            (Some("172.26.0.1/16"), Some(false), Some("default"))
+        );
     }
 
     #[test]

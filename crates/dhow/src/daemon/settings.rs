@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_engine::spec::{LogSpec, Ulimit};
-use dhow_engine::{Config, PluginSettings, Policy, RegistrySettings};
+use dhow_engine::{Config, PluginSettings, Policy, RegistrySettings, Usual};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
@@ -46,6 +46,7 @@ pub(crate) struct Settings {
     policy: Arc<Policy>,
     labels: Vec<String>,
     plugins: PluginSettings,
+    usual: Usual,
 }
 
 impl Settings {
@@ -55,8 +56,16 @@ impl Settings {
         let path = flags.config_file.unwrap_or_else(|| paths.config_file.clone());
         let (file, unknown) = File::read(&path, named)?;
         let mut settings = Self::decide(flags.settings.or(file), paths, path.parent().unwrap_or(Path::new("/")))?;
-        let warn = |key| format!("configuration file {}: {key:?} is not understood and left out", path.display());
+        let warn = |key: String| {
+            let why = if File::is_of_dockerd(&key) { "means nothing to dhow" } else { "is not understood" };
+            format!("configuration file {}: {key:?} {why} and is left out", path.display())
+        };
         settings.warnings.extend(unknown.into_iter().map(warn));
+        let warn = |flag| format!("--{flag} means nothing to dhow and is left out");
+        settings.warnings.extend(flags.left_out.into_iter().map(warn));
+        if settings.written.live_restore == Some(false) {
+            settings.warnings.push("live-restore cannot be turned off: containers outlive their engine".to_owned());
+        }
         Ok(settings)
     }
 
@@ -64,6 +73,7 @@ impl Settings {
         let written = file.clone();
         let (registry_file, policy) = registry_file(&file, folder)?;
         let tls = tls(&file, folder)?;
+        let usual = super::usual::usual(&file)?;
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
         let hosts = file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
@@ -102,6 +112,7 @@ impl Settings {
             policy: Arc::new(policy),
             labels: file.labels.unwrap_or_default(),
             plugins: plugins(file.plugin_folders, file.plugin_deadline),
+            usual,
         })
     }
 
@@ -129,6 +140,7 @@ impl Settings {
             plugins: self.plugins,
             registries: self.registries,
             policy: self.policy,
+            usual: self.usual,
             embedded: BTreeMap::from([(crate::hello::NAME.to_owned(), crate::hello::image as fn() -> _)]),
             version: crate::VERSION.to_owned(),
         })

@@ -15,23 +15,43 @@ use rustix::thread::{set_thread_gid, set_thread_uid};
 /// One line of an id map: first id inside, first outside, how many.
 type Range = (u32, u32, u32);
 
-/// Enters a user namespace if this process is not root; returns whether it did.
+/// What a person without root should know who has only one user id.
+const ONE_ID: &str = "containers have only one user id: install newuidmap and newgidmap (Debian: uidmap), and give this user \
+                      a range in /etc/subuid and /etc/subgid, to have all";
+
+/// Where the engine came to live.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entered {
+    /// In a user namespace of its own, because it is not root.
+    pub(crate) rootless: bool,
+    /// What is missing there, for whoever starts the engine.
+    pub(crate) note: Option<&'static str>,
+}
+
+/// Enters a user namespace if this process is not root.
 ///
 /// Containers of an engine that ended live on in its namespace; only there has a successor any right over them, so it
 /// goes into theirs instead of making one.
-pub(crate) fn enter_unless_root(exec_root: &Path) -> Result<bool> {
+pub(crate) fn enter_unless_root(exec_root: &Path) -> Result<Entered> {
     if geteuid().is_root() {
-        return Ok(false);
+        return Ok(Entered::default());
     }
+    let mut entered = Entered { rootless: true, note: None };
     if join_predecessor(exec_root) {
-        return become_root().map(|()| true);
+        become_root()?;
+        return Ok(entered);
     }
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     match subordinate_ranges(uid) {
         Some((uids, gids)) => enter_with_ranges(&[(0, uid, 1), uids], &[(0, gid, 1), gids])?,
-        None => enter_with_one_id(uid, gid)?,
+        None => {
+            enter_with_one_id(uid, gid)?;
+            tracing::warn!("{ONE_ID}");
+            entered.note = Some(ONE_ID);
+        }
     }
-    become_root().map(|()| true)
+    become_root()?;
+    Ok(entered)
 }
 
 fn become_root() -> Result<()> {
@@ -87,12 +107,7 @@ fn enter_with_one_id(uid: u32, gid: u32) -> Result<()> {
     // Dropping groups would allow what a negative permission forbids (CVE-2014-8989), so it has to be given up first.
     fs::write("/proc/self/setgroups", "deny").context(|| "write /proc/self/setgroups")?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).context(|| "write /proc/self/gid_map")?;
-    fs::write("/proc/self/uid_map", format!("0 {uid} 1")).context(|| "write /proc/self/uid_map")?;
-    tracing::warn!(
-        "containers have only one user id: install newuidmap and newgidmap (Debian: uidmap), and give this user a range \
-         in /etc/subuid and /etc/subgid, to have all"
-    );
-    Ok(())
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1")).context(|| "write /proc/self/uid_map")
 }
 
 fn enter_with_ranges(uids: &[Range], gids: &[Range]) -> Result<()> {

@@ -29,7 +29,10 @@ impl Owner {
         self.apply(if again { Fact::EndedToRestart } else { Fact::Ended });
         self.core.execs_ended(&self.container.id);
         self.set_overdue(PATIENCE);
-        self.tell_event("die", &[("exitCode", exit.code.to_string()), ("execDuration", self.seconds())]);
+        self.tell_event(
+            "die",
+            &[("exitCode", exit.code.to_string()), ("execDuration", self.condition.seconds().to_string())],
+        );
         self.tell_left();
         // Also where it is started again: Docker's `wait` returns at the end of a run.
         self.wake(&[WaitCondition::NextExit, WaitCondition::NotRunning]);
@@ -37,15 +40,6 @@ impl Owner {
         if again || !self.removes_itself() {
             self.persist();
         }
-    }
-
-    /// How many seconds the last run took.
-    fn seconds(&self) -> String {
-        let nanos = match (self.condition.started_at, self.condition.finished_at) {
-            (Some(start), Some(end)) => end.0.saturating_sub(start.0),
-            _ => 0,
-        };
-        (nanos / 1_000_000_000).to_string()
     }
 
     /// Whether it is started again after this end.

@@ -51,6 +51,16 @@ pub(crate) struct Condition {
     pub attached: Option<Arc<Attached>>,
 }
 
+impl Condition {
+    /// How many seconds the last run took.
+    pub(crate) fn seconds(&self) -> i64 {
+        match (self.started_at, self.finished_at) {
+            (Some(start), Some(end)) => end.0.saturating_sub(start.0) / 1_000_000_000,
+            _ => 0,
+        }
+    }
+}
+
 impl Default for Condition {
     fn default() -> Self {
         Self {

@@ -3,6 +3,7 @@
 use dhow_network::model::DEFAULT;
 use dhow_oci::RunConfig;
 
+use crate::Usual;
 use crate::launch::{default_masked_paths, default_readonly_paths};
 use crate::spec::{ContainerSpec, Healthcheck, HostSpec, LogSpec, Ulimit};
 
@@ -16,6 +17,7 @@ pub(crate) struct Defaults {
     pub init: bool,
     /// Containers get a cgroup namespace of their own (cgroup v2).
     pub private_cgroup_namespace: bool,
+    pub usual: Usual,
 }
 
 /// Fills in from the image, as Docker does.
@@ -94,6 +96,7 @@ fn log(own: &mut LogSpec, default: &LogSpec) {
 /// Fills in what Docker shows in `inspect` although nobody said it.
 pub(crate) fn with_defaults(spec: &mut ContainerSpec, id: &str, defaults: &Defaults) {
     let host = &mut spec.host;
+    defaults.usual.complete(host);
     modes(host, defaults);
     log(&mut host.log, &defaults.log);
     if host.shm_size == 0 {

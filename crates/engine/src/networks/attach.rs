@@ -195,7 +195,7 @@ pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
     let root = config.data_root.canonicalize().unwrap_or_else(|_| config.data_root.clone());
     let mut engine = Digest::of(root.as_os_str().as_bytes()).hex();
     engine.truncate(8);
-    let mut pools = dhow_network::ipam::default_pools();
+    let mut pools = config.usual.pools();
     pools.extend(dhow_network::ipam::private_ipv6(&engine));
     dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools })
 }

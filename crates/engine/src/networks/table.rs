@@ -1,14 +1,15 @@
 //! The list of networks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_network::model::{Driver, Network, NetworkSpec, PREDEFINED, option_name};
+use dhow_network::model::{DEFAULT, Driver, Network, NetworkSpec, PREDEFINED, option_name};
 use dhow_oci::Digest;
 use dhow_store::{Metadata, NetworkRecord};
 use jiff::Timestamp;
 
+use crate::UsualBridge;
 use crate::container::record;
 
 /// The networks there are, oldest first.
@@ -28,7 +29,7 @@ struct Entry {
 
 impl Networks {
     /// Reads the records; makes those of the predefined networks where there are none.
-    pub(crate) fn open(metadata: &Metadata) -> Result<Self> {
+    pub(crate) fn open(metadata: &Metadata, bridge: &UsualBridge) -> Result<Self> {
         let mut networks = Vec::new();
         for record in metadata.networks()? {
             match record::read::<Network>(&record.network) {
@@ -41,6 +42,14 @@ impl Networks {
                 let network = predefined(name, driver);
                 metadata.insert_network(&record_of(&network)?).context(|| format!("make network {name}"))?;
                 networks.push(network);
+            }
+        }
+        if let Some(network) = networks.iter_mut().find(|network| network.spec.name == DEFAULT) {
+            let before = network.clone();
+            bridge.change(network, built_in());
+            if *network != before {
+                let record = record_of(network)?;
+                metadata.set_network(&record.id, &record.network).context(|| format!("change network {DEFAULT}"))?;
             }
         }
         let entry = |network| Entry { network: Arc::new(network), users: BTreeSet::new() };
@@ -169,16 +178,20 @@ pub(super) fn now() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
 }
 
-/// One of the networks every engine has. Its id is made of the name, so that it is the same everywhere.
-fn predefined(name: &str, driver: Driver) -> Network {
+/// The options of the default network where nobody says otherwise.
+fn built_in() -> BTreeMap<String, String> {
     let options = [
         (option_name::DEFAULT_BRIDGE, "true"),
         (option_name::ICC, "true"),
         (option_name::MASQUERADE, "true"),
         (option_name::HOST_BINDING, "0.0.0.0"),
     ];
-    let options = options.iter().filter(|_| driver == Driver::Bridge);
-    let options = options.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    options.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// One of the networks every engine has. Its id is made of the name, so that it is the same everywhere.
+fn predefined(name: &str, driver: Driver) -> Network {
+    let options = if driver == Driver::Bridge { built_in() } else { BTreeMap::new() };
     Network {
         id: Digest::of(format!("network {name}").as_bytes()).hex(),
         spec: NetworkSpec { name: name.to_owned(), driver, ipv4: true, options, ..NetworkSpec::default() },

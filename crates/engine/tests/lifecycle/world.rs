@@ -197,6 +197,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
         policy: Arc::default(),
+        usual: dhow_engine::Usual::default(),
         version: "test".to_owned(),
     };
     let engine = runtime.block_on(Engine::open(config)).unwrap();

@@ -164,6 +164,7 @@ fn config(folder: &TempDir) -> Config {
         embedded: BTreeMap::new(),
         registries: dhow_engine::RegistrySettings::default(),
         policy: Arc::default(),
+        usual: dhow_engine::Usual::default(),
         version: "1.2.3".to_owned(),
     }
 }
