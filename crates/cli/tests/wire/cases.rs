@@ -24,6 +24,7 @@ pub(crate) const ALL: &[Case] = &[
     ("starting_what_runs_is_no_failure", starting_what_runs_is_no_failure),
     ("several_are_stopped_at_once_and_told_in_order", several_are_stopped_at_once_and_told_in_order),
     ("detached_prints_the_id_even_if_the_start_fails", detached_prints_the_id_even_if_the_start_fails),
+    ("a_wait_is_asked_again_after_the_engine", a_wait_is_asked_again_after_the_engine),
 ];
 
 const CREATED: &str = r#"{"Id":"abc123","Warnings":[]}"#;
@@ -265,4 +266,25 @@ fn detached_prints_the_id_even_if_the_start_fails() {
     let ended = run(&fake, &["run", "-d", "busybox"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(125), "abc123\n"));
     assert_eq!(fake.lines(), ["POST /containers/create", "POST /containers/abc123/start"]);
+}
+
+/// The engine goes away in the middle of its answer, and another one is there at once.
+fn a_wait_is_asked_again_after_the_engine() {
+    let fake = Fake::start(
+        "1.51",
+        vec![(
+            "POST /containers/c/wait",
+            Box::new(|fake, _, stream| {
+                let body = "{\"StatusCode\":23}";
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                match fake.lines().len() {
+                    1 => Err(std::io::ErrorKind::ConnectionAborted.into()),
+                    _ => stream.write_all(body.as_bytes()),
+                }
+            }),
+        )],
+    );
+    let ended = run(&fake, &["wait", "c"]);
+    assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (Some(0), "23\n", ""));
+    assert_eq!(fake.lines(), ["POST /containers/c/wait?condition=not-running"; 2]);
 }
