@@ -2,7 +2,7 @@
 //! namespace of its own, in which its engine is, too.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use dhow_testkit::{World, eventually};
@@ -173,6 +173,41 @@ fn an_engine_that_is_killed_closes_nothing_and_the_next_one_knows_everything() {
     world.dhow(&["rm", "--force", "web"]).exits(0);
     world.docker(&["network", "rm", "front"]).exits(0);
     assert_eq!(ask("127.0.0.1:8080"), None);
+}
+
+#[test]
+fn ports_of_a_container_that_runs_are_published_and_taken_back() {
+    let mut world = busybox();
+    serve(&world, "web", &["-p", "8080:80"]);
+    answers("127.0.0.1:8080", "web");
+    world.dhow(&["update", "--publish-add", "8081:80", "--publish-add", "127.0.0.1:8082:80", "web"]).exits(0);
+    answers("127.0.0.1:8081", "web");
+    answers("127.0.0.1:8082", "web");
+    let ports = |world: &World, wanted: &[&str]| {
+        assert_eq!(world.dhow(&["port", "web"]).ok().lines().collect::<Vec<_>>(), wanted);
+    };
+    ports(&world, &["80/tcp -> 0.0.0.0:8080", "80/tcp -> 0.0.0.0:8081", "80/tcp -> 127.0.0.1:8082"]);
+    world.dhow(&["update", "--publish-rm", "8080:80", "web"]).exits(0);
+    assert_eq!(ask("127.0.0.1:8080"), None, "taken back");
+    answers("127.0.0.1:8081", "web");
+    // Kept over the engine's death and for every start to come.
+    world.crash_engine();
+    world.start_engine();
+    answers("127.0.0.1:8082", "web");
+    world.dhow(&["restart", "-t", "0", "web"]).exits(0);
+    answers("127.0.0.1:8081", "web");
+    ports(&world, &["80/tcp -> 0.0.0.0:8081", "80/tcp -> 127.0.0.1:8082"]);
+    // All or nothing.
+    let taken = TcpListener::bind("0.0.0.0:8083").expect("free");
+    let refused = world.dhow(&["update", "--publish-rm", "80", "--publish-add", "8083:80", "web"]);
+    refused.exits(1).says("failed to bind host port 0.0.0.0:8083/tcp: address already in use");
+    drop(taken);
+    answers("127.0.0.1:8081", "web");
+    world.dhow(&["update", "--publish-rm", "81", "web"]).exits(1).says("port 81/tcp is not published like that");
+    world.dhow(&["update", "--publish-rm", "80", "web"]).exits(0);
+    assert_eq!(world.inspect("web", "{{json .HostConfig.PortBindings}}"), "{}");
+    assert_eq!(ask("127.0.0.1:8081"), None, "taken back");
+    world.dhow(&["update", "web"]).exits(1).says("you must provide one or more flags when using this command");
 }
 
 #[test]

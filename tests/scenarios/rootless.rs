@@ -3,14 +3,20 @@
 //! As root the tests become a user without name and rights of any kind; as an ordinary user they stay that user.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
-use dhow_testkit::{Outcome, busybox_tar, eventually, finish, finish_with_input};
+use dhow_testkit::{Outcome, busybox_tar, eventually, finish, finish_with_input, isolate};
+use rustix::net::{self, AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 /// No machine has a user of that number.
@@ -24,13 +30,19 @@ const RANGE: (u32, u32) = (500_000, 65_536);
 const IN_AN_ETC_OF_ITS_OWN: &str = "mount --bind \"$HOME/etc\" /etc && \
      exec setpriv --reuid \"$0\" --regid \"$0\" --clear-groups -- \"$@\"";
 
+/// The same with a device for links of programs that everybody may use, as distributions have it.
+const WITH_A_TUN_DEVICE: &str = "mknod \"$HOME/tun\" c 10 200 2>/dev/null; chmod 666 \"$HOME/tun\" && \
+     mount --bind \"$HOME/tun\" /dev/net/tun && exec setpriv --reuid \"$0\" --regid \"$0\" --clear-groups -- \"$@\"";
+
 /// The home of an ordinary user, with the XDG folders in it. Its path is longer than that of most: the sockets in it are
 /// beyond what fits into an address (unix(7)).
 struct Home {
     folder: TempDir,
     /// A copy of the binary: the build's own folder may be closed to others.
     binary: PathBuf,
-    ranges: bool,
+    /// How root becomes the user in a mount namespace of its own, if that is needed.
+    becomes: Option<&'static str>,
+    path: PathBuf,
 }
 
 impl Home {
@@ -47,7 +59,7 @@ impl Home {
                 chown(path, Some(NOBODY_IN_PARTICULAR), Some(NOBODY_IN_PARTICULAR)).expect("given away");
             }
         }
-        Self { folder, binary, ranges: false }
+        Self { folder, binary, becomes: None, path: "/usr/bin:/bin".into() }
     }
 
     /// Of a user who may map a range of ids. Only root can make one up.
@@ -57,7 +69,7 @@ impl Home {
             return None;
         }
         let mut home = Self::new();
-        home.ranges = true;
+        home.becomes = Some(IN_AN_ETC_OF_ITS_OWN);
         let etc = home.folder.path().join("etc");
         fs::create_dir(&etc).expect("made");
         let (first, count) = RANGE;
@@ -75,18 +87,48 @@ impl Home {
         Some(home)
     }
 
+    /// Of a user whose engine connects networks with that program.
+    fn with_outlet(program: &str) -> Option<Self> {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a user a device for links of programs");
+            return None;
+        }
+        let mut home = Self::new();
+        home.becomes = Some(WITH_A_TUN_DEVICE);
+        let programs = home.folder.path().join("programs");
+        fs::create_dir(&programs).expect("made");
+        for tool in [program, "sh", "setpriv", "mknod", "chmod", "mount"] {
+            let found = ["/usr/bin", "/bin"].map(|folder| PathBuf::from(folder).join(tool));
+            let found = found.into_iter().find(|path| path.exists()).expect("installed");
+            std::os::unix::fs::symlink(found, programs.join(tool)).expect("linked");
+        }
+        home.path = programs;
+        home.import_busybox();
+        Some(home)
+    }
+
+    /// Processes of the holder of this home's networks and of what connects them.
+    fn holders(&self) -> Vec<String> {
+        let folder = self.folder.path().join("run/dhow/network").display().to_string();
+        let lines = fs::read_dir("/proc").expect("there").flatten().filter_map(|process| {
+            let line = fs::read_to_string(process.path().join("cmdline")).ok()?.replace('\0', " ");
+            line.contains(&folder).then_some(line)
+        });
+        lines.collect()
+    }
+
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = if self.ranges {
+        let mut command = if let Some(script) = self.becomes {
             let mut command = Command::new("/usr/bin/unshare");
-            command.args(["--mount", "sh", "-c", IN_AN_ETC_OF_ITS_OWN]).arg(NOBODY_IN_PARTICULAR.to_string());
+            command.args(["--mount", "/bin/sh", "-c", script]).arg(NOBODY_IN_PARTICULAR.to_string());
             command.arg(&self.binary);
             command
         } else {
             Command::new(&self.binary)
         };
-        command.args(args).current_dir(self.folder.path()).env_clear().env("PATH", "/usr/bin:/bin");
+        command.args(args).current_dir(self.folder.path()).env_clear().env("PATH", &self.path);
         command.env("HOME", self.folder.path()).env("XDG_RUNTIME_DIR", self.folder.path().join("run"));
-        if geteuid().is_root() && !self.ranges {
+        if geteuid().is_root() && self.becomes.is_none() {
             command.uid(NOBODY_IN_PARTICULAR).gid(NOBODY_IN_PARTICULAR);
         }
         command
@@ -128,6 +170,7 @@ impl Drop for Home {
             kill_process(engine, Signal::TERM).expect("the pid file names the engine of this home");
             eventually("the engine ended", || test_kill_process(engine).is_err());
         }
+        eventually("nothing is left of its networks", || self.holders().is_empty());
     }
 }
 
@@ -198,9 +241,136 @@ fn containers_survive_the_engine_without_root() {
 
 #[test]
 fn ports_that_cannot_be_published_are_said() {
-    let home = Home::with_busybox();
+    let mut home = Home::new();
+    home.path = PathBuf::from("/nowhere");
+    home.import_busybox();
     let outcome = home.dhow(&["run", "--rm", "-p", "8099:80", "busybox", "true"]);
-    outcome.exits(0).says("Published ports are discarded: an engine without root has no bridges");
+    outcome.exits(0).says("Published ports are discarded: an engine without root has no bridges without pasta");
+    home.dhow(&["network", "create", "mine"])
+        .exits(1)
+        .says("an engine without root has no networks of its own without pasta");
+}
+
+/// Serves its own name, and tells whoever asks who that is.
+const SERVE: &str = "mkdir -p /www/cgi-bin; hostname > /www/name
+printf '#!/bin/sh\necho; echo $REMOTE_ADDR\n' > /www/cgi-bin/who; chmod 755 /www/cgi-bin/who
+exec busybox httpd -f -h /www -p 80";
+
+/// A host that is connected with another one at [`ELSEWHERE`].
+fn connected_host() {
+    isolate();
+    for command in [
+        "link add eth9 type veth peer name eth8",
+        "link set eth8 up",
+        "address add 10.77.0.1/24 dev eth9",
+        "link set eth9 up",
+        "route add default via 10.77.0.254",
+        "address add 10.88.0.5/32 dev lo",
+    ] {
+        finish(Command::new("ip").args(command.split(' '))).exits(0);
+    }
+}
+
+/// An address that no network of an engine's has: no program copies it.
+const ELSEWHERE: [u8; 4] = [10, 88, 0, 5];
+
+/// What a server at a published port says to whoever has that address.
+fn page(from: [u8; 4], port: u16, path: &str) -> Option<String> {
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    net::bind(&socket, &SocketAddr::from((from, 0))).expect("an address of ours");
+    let to = if from[0] == 127 { [127, 0, 0, 1] } else { [10, 77, 0, 1] };
+    net::connect(&socket, &SocketAddr::from((to, port))).ok()?;
+    let mut stream = TcpStream::from(socket);
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    // The server takes both families at one socket, and writes an address of the older one accordingly.
+    let line = answer.lines().last()?;
+    Some(line.trim_matches(['[', ']']).trim_start_matches("::ffff:").to_owned())
+}
+
+fn networks_without_root(outlet: &str) {
+    connected_host();
+    let Some(home) = Home::with_outlet(outlet) else { return };
+    home.dhow(&["network", "create", "mine"]).exits(0);
+    let web = ["run", "-d", "--name", "web", "--hostname", "web", "--network", "mine", "-p", "18431:80"];
+    home.dhow(&[&web[..], &["busybox", "sh", "-c", SERVE]].concat()).exits(0);
+    let answers = |from, path, wanted: &str| {
+        eventually(&format!("{path} tells {wanted}"), || page(from, 18431, path).as_deref() == Some(wanted));
+    };
+    let inside =
+        |network: &str, script: &str| home.dhow(&["run", "--rm", "--network", network, "busybox", "sh", "-c", script]);
+    answers([127, 0, 0, 1], "/name", "web");
+    answers(ELSEWHERE, "/cgi-bin/who", "10.88.0.5");
+    assert_eq!(inside("mine", "busybox wget -q -O - http://web/name").ok(), "web");
+    let web_address = home.dhow(&["inspect", "-f", "{{.NetworkSettings.Networks.mine.IPAddress}}", "web"]).ok();
+    let other = format!("busybox wget -T 1 -q -O - http://{web_address}/name");
+    assert_ne!(inside("bridge", &other).code(), 0, "another network");
+    // Out, and to a port that is published.
+    let server = TcpListener::bind(SocketAddr::from((ELSEWHERE, 18432))).expect("free");
+    let greeting = thread::spawn(move || server.accept().and_then(|(mut client, _)| client.write_all(b"hello\n")));
+    assert_eq!(inside("bridge", "busybox nc 10.88.0.5 18432 < /dev/null").ok(), "hello");
+    greeting.join().expect("it ended").expect("somebody came");
+    // The engine goes, what it has made stays, and the next one knows it.
+    home.crash_engine();
+    answers(ELSEWHERE, "/cgi-bin/who", "10.88.0.5");
+    assert_eq!(home.dhow(&["port", "web"]).ok(), "80/tcp -> 0.0.0.0:18431");
+    assert_eq!(inside("mine", "busybox wget -q -O - http://web/name").ok(), "web");
+    home.dhow(&["restart", "-t", "0", "web"]).exits(0);
+    answers(ELSEWHERE, "/cgi-bin/who", "10.88.0.5");
+    let taken = home.dhow(&["run", "--rm", "-p", "18431:80", "busybox", "true"]);
+    taken.exits(125).says("Bind for 0.0.0.0:18431 failed: port is already allocated");
+    home.dhow(&["rm", "-f", "web"]).exits(0);
+    assert_eq!(page([127, 0, 0, 1], 18431, "/name"), None, "the port is given back");
+}
+
+#[test]
+fn networks_without_root_by_pasta() {
+    networks_without_root("pasta");
+}
+
+#[test]
+fn networks_without_root_by_slirp4netns() {
+    networks_without_root("slirp4netns");
+}
+
+/// Serves in a container's network namespace: busybox has no server for datagrams.
+fn tell_datagrams_where_they_come_from(home: &Home, container: &str) {
+    let pid = home.dhow(&["inspect", "-f", "{{.State.Pid}}", container]).ok();
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
+    let inside = thread::spawn(move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
+        UdpSocket::bind("0.0.0.0:53").expect("free")
+    });
+    let socket = inside.join().expect("bound");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    thread::spawn(move || {
+        while let Ok((_, client)) = socket.recv_from(&mut [0; 100]) {
+            drop(socket.send_to(client.to_string().as_bytes(), client));
+        }
+    });
+}
+
+#[test]
+fn datagrams_are_passed_on_without_root_under_the_clients_address() {
+    connected_host();
+    let Some(home) = Home::with_outlet("pasta") else { return };
+    home.dhow(&["run", "-d", "--name", "tell", "-p", "18453:53/udp", "busybox", "sleep", "1000"]).exits(0);
+    tell_datagrams_where_they_come_from(&home, "tell");
+    let client = UdpSocket::bind(SocketAddr::from((ELSEWHERE, 0))).expect("an address of ours");
+    client.set_read_timeout(Some(Duration::from_millis(300))).expect("set");
+    let asks = || {
+        let mut buffer = [0; 100];
+        client.send_to(b"x", "10.77.0.1:18453").ok()?;
+        let length = client.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    let from = client.local_addr().expect("bound").to_string();
+    eventually("it answers", || asks().is_some_and(|answer| answer.trim() == from));
+    // The same flow, to the next life of the container.
+    home.dhow(&["restart", "-t", "0", "tell"]).exits(0);
+    tell_datagrams_where_they_come_from(&home, "tell");
+    eventually("it answers again", || asks().is_some_and(|answer| answer.trim() == from));
 }
 
 #[test]

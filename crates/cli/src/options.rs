@@ -20,7 +20,7 @@ mod volume;
 pub(crate) use endpoint::check_link;
 pub(crate) use environment::{check_variable, open_failed, variables};
 pub(crate) use label::{check as check_label, pair};
-pub(crate) use port::in_order;
+pub(crate) use port::{check_published, in_order, published};
 pub(crate) use request::{Wanted, wanted};
 pub(crate) use restart::parse as restart_policy;
 pub(crate) use table::{CONTAINER, check_weight};

@@ -1,7 +1,8 @@
 //! `/containers`.
 
 use dhow_api::container::{
-    CreateRequest, CreateResponse, Inspect, Port, Summary, TopResponse, UpdateRequest, UpdateResponse, WaitResponse,
+    CreateRequest, CreateResponse, Inspect, Port, PublishRequest, Summary, TopResponse, UpdateRequest, UpdateResponse,
+    WaitResponse,
 };
 use dhow_api::query::{Filters, Query};
 use dhow_errdefs::Result;
@@ -225,6 +226,11 @@ impl Client {
     /// Changes limits and restart policy; zero fields stay as they are.
     pub async fn container_update(&self, id: &str, request: &UpdateRequest) -> Result<UpdateResponse> {
         self.post(of(id, "/update")).json(request)?.document().await
+    }
+
+    /// Publishes ports of a container, and takes others back.
+    pub async fn container_publish(&self, id: &str, request: &PublishRequest) -> Result<()> {
+        self.post(of(id, "/publish")).json(request)?.done().await
     }
 
     /// Tells a container's terminal its size.

@@ -6,6 +6,7 @@ mod file;
 mod flags;
 mod listen;
 mod notify;
+mod outlet;
 mod pidfile;
 mod registries;
 mod registry_file;

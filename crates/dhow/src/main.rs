@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     }
     match args.get(1).and_then(|role| role.to_str()) {
         Some("shim") => dhow_shim::main(&args[2..]),
+        Some(dhow_network::HOLDER_ROLE) => dhow_network::holder_main(&args[2..]),
         Some("init") => dhow_shim::init::main(&args[2..]),
         Some("runtime") => dhow_runtime::cli::main(&args[1..]),
         Some("daemon") => daemon::main(&args[1..]),

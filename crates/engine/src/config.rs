@@ -29,6 +29,9 @@ pub struct Config {
     pub cgroup_parent: String,
     /// The engine runs as an ordinary user, inside a user namespace of its own.
     pub rootless: bool,
+    /// What connects the networks of an engine without root with the outside: `pasta` or `slirp4netns`. Without, it has no
+    /// bridges.
+    pub outlet: Option<PathBuf>,
     /// Run an init process in containers that do not say.
     pub init: bool,
     /// Limits of containers that name none.
@@ -49,4 +52,12 @@ pub struct Config {
     pub usual: Usual,
     /// Version of the product, shown by `info` and in logs.
     pub version: String,
+}
+
+impl Config {
+    /// Containers can be in networks of bridges.
+    #[must_use]
+    pub fn has_bridges(&self) -> bool {
+        !self.rootless || self.outlet.is_some()
+    }
 }

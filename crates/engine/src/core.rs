@@ -217,7 +217,7 @@ impl Core {
             limits: self.host.limits,
             modules: self.host.platform.modules,
             runtimes,
-            rootless: self.config.rootless,
+            bridges: self.config.has_bridges(),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::container::{Command, Container, Request, Then};
 use crate::core::Core;
-use crate::networks::owner_and_alias;
+use crate::networks::{PublishChange, owner_and_alias};
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::{
     AttachOptions, ClientStream, Config, CreateRequest, Created, Details, EventKind, ExecDetails, ExecStartOptions,
@@ -173,6 +173,15 @@ impl Engine {
         restart: Option<RestartPolicy>,
     ) -> Result<Vec<String>> {
         self.find(reference)?.ask(|reply| Command::Update(Box::new(resources), restart, reply)).await
+    }
+
+    /// Publishes ports of a container, and takes others back, whether it runs or not.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no port; `NotFound` for what is not published; as a start where a port is taken.
+    /// Nothing changes then.
+    pub async fn publish(&self, reference: &str, change: PublishChange) -> Result<()> {
+        self.find(reference)?.ask(|reply| Command::Publish(Box::new(change), reply)).await
     }
 
     /// Registers a wait; the answer comes from [`WaitHandle::status`].

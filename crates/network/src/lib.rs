@@ -9,6 +9,7 @@ mod connection;
 pub mod dns;
 mod driver;
 mod firewall;
+mod home;
 pub mod ipam;
 mod link;
 mod netlink;
@@ -17,5 +18,7 @@ mod ports;
 mod sandbox;
 
 pub use connection::{Attachment, Connection, Place, Request};
+pub use home::holder::main as holder_main;
+pub use home::{HomeSettings, ROLE as HOLDER_ROLE, connect as connect_holder};
 pub use networks::{Networks, Settings, usual_gateway};
 pub use sandbox::Sandbox;

@@ -7,17 +7,21 @@ mod restore;
 mod watch;
 
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dhow_errdefs::Result;
 
 use crate::dns::Directory;
 use crate::driver::Bridges;
-use crate::firewall::Firewall;
+use crate::firewall::{Changes, Firewall, Redirect};
+use crate::home::{Home, HomeSettings, LazyHome, host_side};
 use crate::ipam::{BlockPool, free_block};
 use crate::link::Links;
 use crate::model::{Driver, IpamPool, Network, Subnet};
+use crate::ports::Reservation;
 use live::{Held, Live};
+use tokio::runtime::Handle;
 use watch::Watch;
 
 /// What an engine decides about its networks.
@@ -30,12 +34,15 @@ pub struct Settings {
     pub default_bridge: String,
     /// Where blocks of addresses come from.
     pub pools: Vec<BlockPool>,
+    /// For an engine without root: its networks are in a namespace of their own.
+    pub home: Option<HomeSettings>,
 }
 
 /// The networks of one engine. All methods block, but only for the kernel's own work.
 #[derive(Debug)]
 pub struct Networks {
     settings: Settings,
+    home: Option<LazyHome>,
     bridges: Bridges,
     firewall: Firewall,
     directory: Arc<Directory>,
@@ -50,7 +57,8 @@ impl Networks {
     pub fn new(settings: Settings) -> Self {
         Self {
             bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone()),
-            firewall: Firewall::new(format!("dhow-{}", settings.engine)),
+            firewall: Firewall::new(format!("dhow-{}", settings.engine), settings.home.is_some()),
+            home: settings.home.clone().map(LazyHome::new),
             directory: Arc::default(),
             settings,
             live: Mutex::default(),
@@ -64,9 +72,10 @@ impl Networks {
     /// # Errors
     /// `ResourceExhausted`; an error of the kernel.
     pub fn choose_block(&self, ipv6: bool, others: impl Iterator<Item = Subnet>) -> Result<Subnet> {
-        let links = Links::open()?;
-        let mut taken = links.routes()?;
-        taken.extend(links.addresses()?.iter().map(|address| address.subnet));
+        let mut taken = self.at_home(taken_blocks)?;
+        if self.home.is_some() {
+            taken.extend(taken_blocks()?);
+        }
         taken.extend(others);
         free_block(&self.settings.pools, ipv6, &taken)
     }
@@ -76,8 +85,10 @@ impl Networks {
     /// # Errors
     /// What the kernel refuses.
     pub fn raise(self: &Arc<Self>, network: &Network) -> Result<()> {
-        self.watch();
-        self.raised(network).map(drop)
+        self.at_home(|| {
+            self.watch();
+            self.raised(network).map(drop)
+        })
     }
 
     /// Removes a network that nobody uses from the kernel.
@@ -86,7 +97,30 @@ impl Networks {
     /// What the kernel refuses; the rest is removed all the same.
     pub fn remove(&self, network: &Network) -> Result<()> {
         lock(&self.live).remove(&network.id);
-        if network.spec.driver == Driver::Bridge { self.bridges.remove(network, &self.firewall) } else { Ok(()) }
+        if network.spec.driver != Driver::Bridge {
+            return Ok(());
+        }
+        self.at_home(|| self.bridges.remove(network, &self.firewall))
+    }
+
+    /// Does something where the networks are.
+    fn at_home<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let Some(home) = &self.home else { return work() };
+        let home = home.get()?;
+        let runtime = Handle::try_current();
+        home.inside(|| {
+            let _entered = runtime.as_ref().map(Handle::enter);
+            work()
+        })
+    }
+
+    /// Changes the firewall, and which ports are passed on.
+    fn apply(&self, changes: Changes, reservations: &[Reservation]) -> Result<()> {
+        let home = self.home.as_ref().and_then(LazyHome::opened);
+        let (closed, opened) =
+            if home.is_some() { (changes.closed.clone(), changes.opened.clone()) } else { Default::default() };
+        self.firewall.apply(changes)?;
+        home.map_or(Ok(()), |home| pass_on(&home, &closed, &opened, reservations))
     }
 
     /// What is known about a network that is in use.
@@ -115,6 +149,28 @@ pub fn usual_gateway(pool: &IpamPool) -> std::net::IpAddr {
     pool.subnet.at(1)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Blocks that somebody has, in the calling thread's namespace.
+fn taken_blocks() -> Result<Vec<Subnet>> {
+    let links = Links::open()?;
+    let mut taken = links.routes()?;
+    taken.extend(links.addresses()?.iter().map(|address| address.subnet));
+    Ok(taken)
+}
+
+/// A port that leads somewhere else is not shut in between.
+fn pass_on(home: &Home, closed: &[Redirect], opened: &[Redirect], reservations: &[Reservation]) -> Result<()> {
+    let stays = |gone: &Redirect| opened.iter().any(|redirect| redirect.published == gone.published);
+    for Redirect { published, .. } in closed.iter().filter(|gone| !stays(gone)) {
+        home.shut(published.port.protocol, host_side(published))?;
+    }
+    for redirect in opened {
+        let reservation = reservations.iter().find(|reservation| reservation.published == redirect.published);
+        let socket = reservation.and_then(|reservation| reservation.socket.as_ref()).map(AsFd::as_fd);
+        home.pass_on(redirect, socket)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

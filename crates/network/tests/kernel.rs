@@ -46,7 +46,8 @@ fn main() {
 }
 
 fn networks() -> Arc<Networks> {
-    let settings = Settings { engine: "test".into(), default_bridge: "dhow0".into(), pools: ipam::default_pools() };
+    let settings =
+        Settings { engine: "test".into(), default_bridge: "dhow0".into(), pools: ipam::default_pools(), home: None };
     Arc::new(Networks::new(settings))
 }
 

@@ -50,6 +50,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         log: LogSpec { driver: "local".to_owned(), ..LogSpec::default() },
         cgroup_parent: format!("/dhow-{name}"),
         rootless: false,
+        outlet: None,
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,

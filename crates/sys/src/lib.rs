@@ -28,5 +28,6 @@ pub mod program;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
+pub mod transparent;
 pub mod unread;
 pub mod userns;

@@ -3,7 +3,7 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 20] = [
+const NEEDED: [(&str, &str); 22] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
@@ -17,12 +17,14 @@ const NEEDED: [(&str, &str); 20] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
+    ("pasta", "passt"),
     ("pg_lsclusters", "postgresql"),
     ("podman", "podman"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("rclone", "rclone"),
     ("runc", "runc"),
     ("skopeo", "skopeo"),
+    ("slirp4netns", "slirp4netns"),
     ("zsh", "zsh"),
 ];
 

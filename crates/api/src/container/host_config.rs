@@ -106,6 +106,15 @@ pub struct HostConfig {
 /// Body of `POST /containers/{id}/update`: limits and restart policy, a part of [`HostConfig`].
 pub type UpdateRequest = HostConfig;
 
+/// Body of `POST /containers/{id}/publish`, which Docker does not have: ports to publish as in
+/// [`HostConfig::port_bindings`], and those to take back, where what is empty stands for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PublishRequest {
+    pub add: PortMap,
+    pub remove: PortMap,
+}
+
 /// Log driver and its options.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -1,12 +1,13 @@
 //! `update`.
 
-use dhow_api::container::{RestartPolicy, UpdateRequest};
+use dhow_api::container::{PublishRequest, RestartPolicy, UpdateRequest, UpdateResponse};
+use dhow_client::Client;
 use dhow_errdefs::{Error, Result};
 
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
-use crate::options::{check_weight, limits, restart_policy};
+use crate::options::{check_published, check_weight, limits, published, restart_policy};
 use crate::output;
 use crate::session::Session;
 
@@ -14,7 +15,7 @@ pub(super) static UPDATE: Command = Command {
     names: &["container update", "update"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Change limits and restart policies of containers",
-    flags: &[LIMITS],
+    flags: &[LIMITS, PORTS],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags)),
@@ -45,15 +46,24 @@ const LIMITS: &[Flag] = &[
     Flag::text("restart", "When to start it again by itself"),
 ];
 
+/// Not Docker's.
+const PORTS: &[Flag] = &[
+    Flag::list("publish-add", "Publish another port, as --publish of run does").check(check_published),
+    Flag::list("publish-rm", "Publish a port no more (PORT for all of it, HOST_PORT:PORT for one)")
+        .check(check_published),
+];
+
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
-    if !LIMITS.iter().any(|flag| flags.has(flag.long)) {
+    let asked = |list: &[Flag]| list.iter().any(|flag| flags.has(flag.long));
+    let ports = asked(PORTS).then(|| ports(flags)).transpose()?;
+    if !asked(LIMITS) && ports.is_none() {
         return Err(Error::invalid("you must provide one or more flags when using this command").into());
     }
     let request = request(flags)?;
     let client = session.client().await?;
     let (mut warnings, mut failures) = (Vec::new(), Vec::new());
     for name in &flags.args {
-        match client.container_update(name, &request).await {
+        match change(client, name, asked(LIMITS).then_some(&request), ports.as_ref()).await {
             Ok(answer) => {
                 output::line(name)?;
                 warnings.extend(answer.warnings.unwrap_or_default());
@@ -65,6 +75,25 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         output::line(&warnings.join("\n"))?;
     }
     if failures.is_empty() { Ok(0) } else { Err(Failure::text(failures.join("\n"))) }
+}
+
+async fn change(
+    client: &Client,
+    name: &str,
+    limits: Option<&UpdateRequest>,
+    ports: Option<&PublishRequest>,
+) -> Result<UpdateResponse> {
+    if let Some(ports) = ports {
+        client.container_publish(name, ports).await?;
+    }
+    match limits {
+        Some(limits) => client.container_update(name, limits).await,
+        None => Ok(UpdateResponse::default()),
+    }
+}
+
+fn ports(flags: &Parsed) -> Result<PublishRequest> {
+    Ok(PublishRequest { add: published(flags.list("publish-add"))?, remove: published(flags.list("publish-rm"))? })
 }
 
 fn request(flags: &Parsed) -> Result<UpdateRequest> {

@@ -131,6 +131,20 @@ fn check_protocol(protocol: &str) -> Result<String> {
     }
 }
 
+/// What several values of `-p` publish.
+pub(crate) fn published<'a>(texts: impl Iterator<Item = &'a str>) -> Result<PortMap> {
+    let mut ports = Ports::default();
+    for text in texts {
+        ports.publish(text)?;
+    }
+    Ok(ports.bindings)
+}
+
+/// Whether it is a value of `-p`.
+pub(crate) fn check_published(text: &str) -> std::result::Result<(), String> {
+    Ports::default().publish(text).map_err(|error| error.to_string())
+}
+
 /// Ports in the order of `docker port`: by number, then by protocol.
 pub(crate) fn in_order(ports: &PortMap) -> BTreeMap<(u16, &str), &[PortBinding]> {
     let parsed = ports.iter().filter_map(|(key, bindings)| {

@@ -133,6 +133,7 @@ impl Settings {
             log: self.log,
             cgroup_parent: self.cgroup_parent,
             rootless,
+            outlet: rootless.then(super::outlet::find).flatten(),
             init: self.init,
             default_ulimits: self.default_ulimits,
             default_shm_size: self.default_shm_size,

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -59,16 +60,23 @@ fn become_root() -> Result<()> {
     set_thread_uid(Uid::ROOT).map_err(io::Error::from).context(|| "become user 0 in the user namespace")
 }
 
-/// Goes into the namespace of a shim that lives; the kernel tells who listens at its socket (unix(7), SO_PEERCRED).
+/// Goes into the namespace of the networks' holder or of a shim that lives; the kernel tells who listens at its socket (unix(7), SO_PEERCRED).
 fn join_predecessor(exec_root: &Path) -> bool {
+    let holder = dhow_network::connect_holder(&exec_root.join(dhow_engine::NETWORK_HOLDER));
+    if holder.is_ok_and(|connection| join(&connection)) {
+        return true;
+    }
     let Ok(containers) = fs::read_dir(exec_root.join("containers")) else { return false };
-    containers.flatten().any(|container| {
-        let Ok(connection) = dhow_shim::connect(&container.path()) else { return false };
-        let Ok(peer) = rustix::net::sockopt::socket_peercred(&connection) else { return false };
-        let namespace = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", peer.pid.as_raw_nonzero()));
-        let (Ok(user), Ok(mount)) = (namespace("user"), namespace("mnt")) else { return false };
-        dhow_sys::userns::enter(user, mount).is_ok()
-    })
+    containers
+        .flatten()
+        .any(|container| dhow_shim::connect(&container.path()).is_ok_and(|connection| join(&connection)))
+}
+
+fn join(connection: &UnixStream) -> bool {
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(connection) else { return false };
+    let namespace = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", peer.pid.as_raw_nonzero()));
+    let (Ok(user), Ok(mount)) = (namespace("user"), namespace("mnt")) else { return false };
+    dhow_sys::userns::enter(user, mount).is_ok()
 }
 
 /// The ids given to a user beside the own one, as far as the programs that map them are installed.

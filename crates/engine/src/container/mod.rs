@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::health::HealthResult;
 use crate::link::Link;
 use crate::spec::{ContainerSpec, Resources, RestartPolicy};
-use crate::{ExitStatus, MountPoint, RemoveOptions, StateView, WaitCondition};
+use crate::{ExitStatus, MountPoint, PublishChange, RemoveOptions, StateView, WaitCondition};
 
 pub(crate) use attachment::Attachment;
 pub(crate) use launching::{Launched, shareable};
@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Attach(Attachment, Reply<()>),
     Rename(String, Reply<()>),
     Update(Box<Resources>, Option<RestartPolicy>, Reply<Vec<String>>),
+    Publish(Box<PublishChange>, Reply<()>),
     Remove(RemoveOptions, Reply<()>),
     Connect(Arc<Network>, Box<EndpointSpec>, Reply<()>),
     /// Out of the network with that name.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, message};
-use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network};
+use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network, Published};
 
 use super::owner::Owner;
 use super::{Body, Request, record};
-use crate::networks::{may_connect, may_disconnect, without_link};
+use crate::networks::{PublishChange, may_connect, may_disconnect, with_published, without_link};
 use crate::spec::ContainerSpec;
 use crate::start::renew_names;
 
@@ -54,6 +54,29 @@ impl Owner {
         }
         self.publish();
         Ok(())
+    }
+
+    /// Publishes ports, and takes others back, now and for every start to come.
+    pub(super) async fn publish_change(&mut self, change: &PublishChange) -> Result<()> {
+        self.check(Request::Network)?;
+        let spec = with_published(&self.body.spec, change)?;
+        let published =
+            if self.condition.state.is_alive() { Some(self.republish(change.clone()).await?) } else { None };
+        self.rewrite(|body| {
+            body.host.port_bindings = spec.host.port_bindings;
+            body.exposed_ports = spec.exposed_ports;
+        })?;
+        if let Some(published) = published {
+            self.attached(|attached| attached.published = published);
+        }
+        self.publish();
+        self.tell_event("update", &[]);
+        Ok(())
+    }
+
+    async fn republish(&self, change: PublishChange) -> Result<Vec<Published>> {
+        let (core, id) = (Arc::clone(&self.core), Arc::clone(&self.container.id));
+        crate::engine::blocking(move || core.republish(&id, &change)).await
     }
 
     /// Forgets a link. The program loses the name; what its environment says of it is its own.

@@ -170,6 +170,7 @@ impl Owner {
             Command::Rename(name, reply) => answer(reply, self.rename(name)),
             Command::Update(resources, policy, reply) => answer(reply, self.update(&resources, policy).await),
             Command::Remove(options, reply) => return self.begin_removal(options, reply).await,
+            Command::Publish(change, reply) => answer(reply, self.publish_change(&change).await),
             Command::Connect(network, spec, reply) => answer(reply, self.connect(network, *spec).await),
             Command::Disconnect(network, reply) => answer(reply, self.disconnect(network).await),
             Command::Unlink(alias, reply) => answer(reply, self.unlink(&alias).await),
@@ -419,7 +420,11 @@ impl Owner {
 fn waits_for_the_launch(command: &Command) -> bool {
     match command {
         Command::BeginStop(..) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
-        Command::Update(..) | Command::Connect(..) | Command::Disconnect(..) | Command::Unlink(..) => true,
+        Command::Update(..)
+        | Command::Publish(..)
+        | Command::Connect(..)
+        | Command::Disconnect(..)
+        | Command::Unlink(..) => true,
         Command::Remove(options, _) => !options.force,
         Command::Start(_)
         | Command::StayEnded

@@ -1,11 +1,13 @@
 //! Where records meet the kernel: networks are made, and containers get their places in them.
 
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_network::model::{Attached, DEFAULT, Driver, Endpoint, EndpointSpec, IpamPool, Network, NetworkSpec, Subnet};
-use dhow_network::{Connection, Place, Request, Settings};
+use dhow_network::{Connection, HomeSettings, Place, Request, Settings};
 use dhow_oci::Digest;
 
 use super::{facts, main_network, ports};
@@ -20,14 +22,18 @@ use crate::start::name_servers;
 /// The bridge of the default network.
 const DEFAULT_BRIDGE: &str = "dhow0";
 
+/// The folder of the holder of an engine without root, in the exec root.
+pub const HOLDER: &str = "network";
+
 /// What Docker puts before whatever goes wrong here.
 const SETUP: &str = "failed to set up container networking";
 
 impl Core {
     /// Makes a network on this host. Blocks.
     pub(super) fn make_network(&self, id: String, spec: NetworkSpec, created: i64) -> Result<Network> {
-        if self.config.rootless {
-            return Err(Error::not_implemented("networks of an engine without root are not available yet"));
+        if !self.config.has_bridges() {
+            return Err(Error::not_implemented("an engine without root has no networks of its own without pasta")
+                .with_hint("install pasta (Debian: passt) or slirp4netns, and start the engine again"));
         }
         let pools = self.pools(&spec)?;
         let network = Network { id, spec, pools, created };
@@ -96,11 +102,11 @@ impl Core {
         let mut places = Vec::new();
         let mut attached = Attached::default();
         for (name, endpoint) in in_order(spec) {
-            if name == DEFAULT && !self.config.rootless {
+            if name == DEFAULT && self.config.has_bridges() {
                 self.make_default_usable()?;
             }
             let network = self.networks.enter(name, &container.id)?;
-            if network.spec.driver.has_addresses() && !self.config.rootless {
+            if network.spec.driver.has_addresses() && self.config.has_bridges() {
                 places.push(Place { network: Network::clone(&network), spec: endpoint.clone() });
             } else {
                 let place = Endpoint { id: random_id(), network: network.id.clone(), ..Endpoint::default() };
@@ -177,10 +183,12 @@ impl Core {
 
     /// Removes what an engine before this one has left in the kernel. Blocks.
     pub(crate) fn settle_networks(&self) {
-        if self.config.rootless {
+        if !self.config.has_bridges() {
             return;
         }
-        if let Err(error) = self.make_default_usable() {
+        // Without root the default network gets its addresses when it is first used.
+        let usable = if self.config.rootless { Ok(()) } else { self.make_default_usable() };
+        if let Err(error) = usable {
             tracing::warn!(%error, "the default network has no addresses yet");
         }
         let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
@@ -197,7 +205,12 @@ pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
     engine.truncate(8);
     let mut pools = config.usual.pools();
     pools.extend(dhow_network::ipam::private_ipv6(&engine));
-    dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools })
+    let home = config.outlet.as_ref().filter(|_| config.rootless).map(|outlet| HomeSettings {
+        folder: config.exec_root.join(HOLDER),
+        program: PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), config.executable.as_raw_fd())),
+        outlet: outlet.clone(),
+    });
+    dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools, home })
 }
 
 /// The main network first: its link is the first one.

@@ -189,6 +189,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         log: LogSpec { driver: "local".to_owned(), ..LogSpec::default() },
         cgroup_parent: parent(folder),
         rootless: false,
+        outlet: None,
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,

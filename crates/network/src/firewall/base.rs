@@ -5,6 +5,7 @@ use super::elements::{
 };
 use super::nft::{self, Data, Element, Expressions, Field, Hook, Key, SetKind, Transaction, Verdict};
 use super::state::{State, Zone};
+use crate::home::{BACK, OUTWARD};
 
 /// Bits of `ct state` and `ct status` (linux/netfilter/nf_conntrack_common.h).
 const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
@@ -55,6 +56,19 @@ pub(super) fn fill(transaction: &mut Transaction<'_>, state: &State) {
     }
     let redirects: Vec<_> = state.redirects.iter().copied().collect();
     elements::add_redirects(transaction, &redirects);
+}
+
+/// Answers to those for whom a socket of ours has spoken under their address come back to that socket.
+pub(super) fn bring_back(transaction: &mut Transaction<'_>) {
+    for (chain, number) in [("mark-out", OUTPUT), ("mark-back", BEFORE_ROUTING)] {
+        transaction.chain(chain, Some(Hook { kind: "filter", number, priority: -150 }));
+    }
+    transaction.rule("mark-out", |rule| {
+        rule.is(Field::MARK, &OUTWARD.to_ne_bytes()).set_connection_mark(OUTWARD);
+    });
+    transaction.rule("mark-back", |rule| {
+        rule.is(Field::CT_MARK, &OUTWARD.to_ne_bytes()).is(Field::CT_DIRECTION, &[1]).set_mark(BACK);
+    });
 }
 
 fn sets(transaction: &mut Transaction<'_>) {

@@ -28,13 +28,15 @@ pub(crate) const NEWS: u32 = 1 << 6;
 #[derive(Debug)]
 pub(crate) struct Firewall {
     table: String,
+    /// Ports are passed on by a program of ours, too.
+    relayed: bool,
     state: Mutex<State>,
 }
 
 impl Firewall {
     /// Tables of that name. Nothing is done to the kernel yet.
-    pub(crate) fn new(table: String) -> Self {
-        Self { table, state: Mutex::default() }
+    pub(crate) fn new(table: String, relayed: bool) -> Self {
+        Self { table, relayed, state: Mutex::default() }
     }
 
     /// Guards a network from now on.
@@ -140,6 +142,9 @@ impl Firewall {
         base::clear(&mut transaction);
         if wanted {
             base::fill(&mut transaction, state);
+            if self.relayed {
+                base::bring_back(&mut transaction);
+            }
         }
         transaction.commit(state.socket()?).map_err(|error| self.explained(error))?;
         state.in_kernel = wanted;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 
-use super::{DELETE_LINK, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, family, ifla, link_header};
+use super::{DELETE_LINK, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE, family, ifla, link_header};
 use crate::model::{Mac, MacvlanMode, Subnet};
 use crate::netlink::{Batch, Message, flags};
 
@@ -156,6 +156,21 @@ impl Links {
         });
         drop(message);
         self.0.send(&batch).context(|| format!("network link {}", link.name))
+    }
+
+    /// Takes what has a mark for what is sent to this host, by a table of routes of its own.
+    pub(crate) fn come_back(&self, ipv6: bool, mark: u32, table: u8) -> Result<()> {
+        let family = if ipv6 { INET6 } else { INET };
+        let mut batch = Batch::default();
+        // `struct rtmsg`: that table, set at boot (3), on this host (254), local (2); RTA_OIF: the loopback.
+        let header = [family, 0, 0, 0, table, 3, 254, 2, 0, 0, 0, 0];
+        let create = flags::CREATE | flags::REPLACE;
+        batch.message("add the route to this host", NEW_ROUTE, create, &header).put_u32(4, 1);
+        // `struct fib_rule_hdr`: look into that table (1); FRA_FWMARK.
+        let header = [family, 0, 0, 0, table, 0, 0, 1, 0, 0, 0, 0];
+        let create = flags::CREATE | flags::EXCLUSIVE;
+        batch.message("add the rule for routes", NEW_RULE, create, &header).put_u32(10, mark);
+        self.0.send(&batch)
     }
 
     /// Removes a link; one that is gone already is no error.

@@ -176,6 +176,15 @@ pub struct Published {
     pub host_port: u16,
 }
 
+impl Published {
+    /// What asks for exactly this.
+    #[must_use]
+    pub fn as_binding(&self) -> PortBinding {
+        let Self { port, host_address, host_port } = *self;
+        PortBinding { port, host_address: Some(host_address), host_ports: HostPorts::Among(host_port..=host_port) }
+    }
+}
+
 fn numbers_of(text: &str) -> Result<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (number(first), number(last)) {

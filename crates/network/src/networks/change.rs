@@ -10,6 +10,7 @@ use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place};
 use crate::link::Links;
 use crate::model::{Network, PortBinding, Published};
+use crate::ports::Reservation;
 use crate::sandbox::Sandbox;
 
 impl Networks {
@@ -19,6 +20,10 @@ impl Networks {
     /// # Errors
     /// As [`connect`](Self::connect). Nothing stays of it.
     pub fn join(self: &Arc<Self>, container: &str, pid: i32, place: &Place, called: &[String]) -> Result<Connection> {
+        self.at_home(|| self.join_here(container, pid, place, called))
+    }
+
+    fn join_here(self: &Arc<Self>, container: &str, pid: i32, place: &Place, called: &[String]) -> Result<Connection> {
         self.watch();
         if self.connection(container).is_none() {
             // It was started without any network.
@@ -31,7 +36,7 @@ impl Networks {
             attachment.names = names(place, called);
             let joined = self.place_attached(held, attachment, place).and_then(|()| {
                 self.set_routes(held)?;
-                self.redirect(&before, &held.connection)?;
+                self.redirect(&before, &held.connection, &held.reservations)?;
                 self.answer(held, container)?;
                 self.wait_for_links(held)
             });
@@ -62,7 +67,7 @@ impl Networks {
             let before = held.connection.clone();
             let reservations = self.reserve(held, bindings)?;
             held.connection.published.extend(reservations.iter().map(|reservation| reservation.published));
-            match self.redirect(&before, &held.connection) {
+            match self.redirect(&before, &held.connection, &reservations) {
                 Ok(()) => held.reservations.extend(reservations),
                 Err(error) => {
                     held.connection = before;
@@ -81,17 +86,18 @@ impl Networks {
         self.change(container, |held| {
             let before = held.connection.clone();
             held.connection.published.retain(|published| !gone.contains(published));
+            let closed = self.redirect(&before, &held.connection, &[]);
             held.reservations.retain(|reservation| !gone.contains(&reservation.published));
-            self.redirect(&before, &held.connection)
+            closed
         })
     }
 
     /// Works on what a container has. One container is worked on by one at a time.
-    fn change(&self, container: &str, work: impl FnOnce(&mut Held) -> Result<()>) -> Result<Connection> {
+    fn change(&self, container: &str, work: impl FnOnce(&mut Held) -> Result<()> + Send) -> Result<Connection> {
         let held = lock(&self.containers).remove(container);
         let mut held =
             held.ok_or_else(|| Error::conflict(format!("container {container} has no network of its own")))?;
-        let done = work(&mut held);
+        let done = self.at_home(|| work(&mut held));
         let connection = held.connection.clone();
         lock(&self.containers).insert(container.to_owned(), held);
         done.map(|()| connection)
@@ -104,7 +110,7 @@ impl Networks {
             .into_iter()
             .partition::<Vec<Attachment>, _>(|attachment| attachment.endpoint.network == network.id);
         held.connection.attachments = rest;
-        if let Err(error) = self.redirect(&before, &held.connection) {
+        if let Err(error) = self.redirect(&before, &held.connection, &held.reservations) {
             tracing::warn!(%error, container, "lead published ports another way");
         }
         for attachment in &gone {
@@ -120,7 +126,7 @@ impl Networks {
     }
 
     /// Members and published ports as they are now instead of as they were.
-    fn redirect(&self, before: &Connection, after: &Connection) -> Result<()> {
+    fn redirect(&self, before: &Connection, after: &Connection, reservations: &[Reservation]) -> Result<()> {
         let (old, new) = (before.redirects(), after.redirects());
         let is_in = |connection: &Connection, port: &str| {
             connection.attachments.iter().any(|attachment| attachment.port == port)
@@ -135,7 +141,7 @@ impl Networks {
             closed: old.iter().filter(|redirect| !new.contains(redirect)).copied().collect(),
             opened: new.iter().filter(|redirect| !old.contains(redirect)).copied().collect(),
         };
-        self.firewall.apply(changes)
+        self.apply(changes, reservations)
     }
 }
 

@@ -11,9 +11,10 @@ use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place, Request};
 use crate::driver::{Bridges, Raised, attach_macvlan, random_mac};
 use crate::firewall::Changes;
+use crate::home::LazyHome;
 use crate::link::{Links, Settings};
 use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Published, Subnet};
-use crate::ports::{Families, Reservation, reserve};
+use crate::ports::{Families, Reservation, bind, reserve};
 use crate::sandbox::Sandbox;
 
 impl Networks {
@@ -24,6 +25,10 @@ impl Networks {
     /// In Docker's words where an address or a port is taken; what the kernel refuses. Nothing stays of it.
     pub fn connect(self: &Arc<Self>, request: &Request<'_>) -> Result<Connection> {
         self.disconnect(request.container);
+        self.at_home(|| self.connect_here(request))
+    }
+
+    fn connect_here(self: &Arc<Self>, request: &Request<'_>) -> Result<Connection> {
         self.watch();
         let mut held = Held {
             sandbox: Some(Sandbox::create()?),
@@ -52,7 +57,7 @@ impl Networks {
         self.set_routes(held)?;
         held.name = request.names.first().cloned().unwrap_or_default();
         self.publish(held, &request.bindings)?;
-        self.firewall.apply(opened(&held.connection))?;
+        self.apply(opened(&held.connection), &held.reservations)?;
         self.answer(held, request.container)?;
         self.wait_for_links(held)
     }
@@ -140,7 +145,12 @@ impl Networks {
 
     /// Takes ports of the host for a container.
     pub(super) fn reserve(&self, held: &Held, bindings: &[PortBinding]) -> Result<Vec<Reservation>> {
-        reserve(bindings, self.families(&held.connection), |published| self.owner(published))
+        let outside = self.home.as_ref().and_then(LazyHome::opened);
+        let take = |protocol, address| match &outside {
+            Some(home) => home.bind(protocol, address),
+            None => bind(protocol, address),
+        };
+        reserve(bindings, self.families(&held.connection), &take, |published| self.owner(published))
             .map_err(|error| refused_port(error, held))
     }
 
@@ -204,8 +214,13 @@ impl Networks {
     /// Takes everything back that a container has. Its namespace goes with its last process.
     pub fn disconnect(&self, container: &str) {
         let held = lock(&self.containers).remove(container);
-        if let Some(held) = held {
+        let Some(held) = held else { return };
+        let released = self.at_home(|| {
             self.release(container, held);
+            Ok(())
+        });
+        if let Err(error) = released {
+            tracing::warn!(%error, container, "take back what a container has of networks");
         }
     }
 
@@ -229,7 +244,7 @@ impl Networks {
         drop(resolver);
         let opened = opened(&connection);
         let closed = Changes { gone: opened.come, closed: opened.opened, ..Changes::default() };
-        if let Err(error) = self.firewall.apply(closed) {
+        if let Err(error) = self.apply(closed, &[]) {
             tracing::warn!(%error, container, "close the firewall behind a container");
         }
         let ports = connection.attachments.iter().map(|attachment| &attachment.port);

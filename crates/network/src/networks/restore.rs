@@ -7,15 +7,26 @@ use super::live::Held;
 use super::{Networks, lock};
 use crate::connection::{Attachment, Connection};
 use crate::driver::Bridges;
+use crate::home::{Home, LazyHome, host_side};
 use crate::link::Links;
-use crate::model::{Driver, HostPorts, Network, PortBinding};
-use crate::ports::{Families, reserve};
+use crate::model::{Driver, Network, Published};
+use crate::ports::{Families, Reservation, bind, reserve};
 use crate::sandbox::Sandbox;
 
 impl Networks {
     /// Takes over what a container has that runs, with that process, since before this engine was started. To be followed
     /// by [`settle`](Self::settle).
     pub fn adopt(&self, container: &str, pid: i32, connection: Connection, networks: &[Network]) {
+        let adopted = self.at_home(|| {
+            self.adopt_here(container, pid, connection, networks);
+            Ok(())
+        });
+        if let Err(error) = adopted {
+            tracing::warn!(%error, container, "find the networks of a container");
+        }
+    }
+
+    fn adopt_here(&self, container: &str, pid: i32, connection: Connection, networks: &[Network]) {
         for attachment in &connection.attachments {
             if let Some(network) = networks.iter().find(|network| network.id == attachment.endpoint.network) {
                 lock(&self.live(network)).adopt(attachment);
@@ -24,29 +35,50 @@ impl Networks {
                 }
             }
         }
-        if let Err(error) = self.firewall.apply(opened(&connection)) {
+        let reservations = self.take_again(&connection);
+        if let Err(error) = self.apply(opened(&connection), &reservations) {
             tracing::warn!(%error, container, "restore the ports of a container");
         }
-        // Somebody may have taken one meanwhile; the packets go to the container all the same.
-        let reservations = connection.published.iter().filter_map(|published| {
-            let number = published.host_port;
-            let binding = PortBinding {
-                port: published.port,
-                host_address: Some(published.host_address),
-                host_ports: HostPorts::Among(number..=number),
-            };
-            let families = Families { ipv4: true, ipv6: true, binding: None };
-            reserve(&[binding], families, |_| None)
-                .inspect_err(|error| tracing::warn!(%error, "hold a published port"))
-                .ok()
-        });
-        let reservations = reservations.flatten().collect();
         let sandbox = Sandbox::of_process(pid).inspect_err(|error| tracing::warn!(%error, "find a network namespace"));
         let mut held = Held { sandbox: sandbox.ok(), connection, reservations, ..Held::default() };
         if let Err(error) = self.answer(&mut held, container) {
             tracing::warn!(%error, container, "answer questions for names again");
         }
         lock(&self.containers).insert(container.to_owned(), held);
+    }
+
+    /// Takes the ports of a container again that nobody holds for it. Somebody may have taken one meanwhile; the kernel
+    /// sends the packets to the container all the same.
+    fn take_again(&self, connection: &Connection) -> Vec<Reservation> {
+        let home = self.home.as_ref().and_then(LazyHome::opened);
+        let passed_on = home.as_ref().map(|home| home.passed_on()).transpose();
+        let passed_on = passed_on.inspect_err(|error| tracing::warn!(%error, "ask for the ports that are passed on"));
+        let passed_on = passed_on.unwrap_or_default().unwrap_or_default();
+        let take = |protocol, address| match &home {
+            Some(home) => home.bind(protocol, address),
+            None => bind(protocol, address),
+        };
+        let again = |published: &Published| {
+            let families = Families { ipv4: true, ipv6: true, binding: None };
+            reserve(&[published.as_binding()], families, &take, |_| None)
+                .inspect_err(|error| tracing::warn!(%error, "hold a published port"))
+                .ok()
+        };
+        let held = |published: &&Published| passed_on.contains(&(published.port.protocol, host_side(published)));
+        connection.published.iter().filter(|published| !held(published)).filter_map(again).flatten().collect()
+    }
+
+    /// Shuts ports that are passed on for a container that is gone.
+    fn shut_leftovers(&self, home: &Home) -> Result<()> {
+        let wanted: Vec<_> = lock(&self.containers)
+            .values()
+            .flat_map(|held| held.connection.published.clone())
+            .map(|published| (published.port.protocol, host_side(&published)))
+            .collect();
+        home.passed_on()?
+            .into_iter()
+            .filter(|port| !wanted.contains(port))
+            .try_for_each(|(protocol, host)| home.shut(protocol, host))
     }
 
     /// Bridges that are gone are made again, and links that were in them put back.
@@ -96,12 +128,14 @@ impl Networks {
         if network.pools.is_empty() {
             return Ok(false);
         }
+        self.at_home(|| self.is_usable_here(network))
+    }
+
+    fn is_usable_here(&self, network: &Network) -> Result<bool> {
         if lock(&self.live(network)).raised.is_some() || self.bridges.is_there(network)? {
             return Ok(true);
         }
-        let links = Links::open()?;
-        let mut taken = links.routes()?;
-        taken.extend(links.addresses()?.iter().map(|address| address.subnet));
+        let taken = super::taken_blocks()?;
         Ok(!network.pools.iter().any(|pool| taken.iter().any(|other| other.overlaps(pool.subnet))))
     }
 
@@ -110,6 +144,20 @@ impl Networks {
     /// # Errors
     /// What the kernel refuses.
     pub fn settle(&self, networks: &[Network]) -> Result<()> {
+        let home = self.home.as_ref().map(LazyHome::opened);
+        match home {
+            // Nobody has needed it: there is nothing in it.
+            Some(None) => return Ok(()),
+            Some(Some(home)) => {
+                self.shut_leftovers(&home)?;
+                self.at_home(|| self.restore_links())?;
+            }
+            None => {}
+        }
+        self.at_home(|| self.settle_here(networks))
+    }
+
+    fn settle_here(&self, networks: &[Network]) -> Result<()> {
         let bridges: Vec<&Network> = networks.iter().filter(|network| network.spec.driver == Driver::Bridge).collect();
         self.bridges.sweep(&bridges)?;
         if lock(&self.live).is_empty() { self.firewall.remove_leftovers() } else { self.firewall.restore() }

@@ -46,8 +46,10 @@ impl Networks {
     /// # Errors
     /// What the kernel refuses; the rest is repaired all the same.
     pub fn restore(&self) -> Result<()> {
-        let links = self.restore_links();
-        self.firewall.restore().and(links)
+        self.at_home(|| {
+            let links = self.restore_links();
+            self.firewall.restore().and(links)
+        })
     }
 
     fn undo(&self, noticed: Noticed) {

@@ -5,4 +5,4 @@
 
 mod reservation;
 
-pub(crate) use reservation::{Families, Reservation, reserve};
+pub(crate) use reservation::{Families, Reservation, bind, bind_to_listen, reserve};

@@ -13,12 +13,15 @@ use crate::model::{HostPorts, Port, PortBinding, Protocol, Published};
 /// How often the kernel is asked for a free port that has to be free in two families.
 const ATTEMPTS: usize = 64;
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+
 /// A port that is taken as long as this is kept.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub published: Published,
     /// `None` where the kernel has no such sockets, only such packets (SCTP).
-    _socket: Option<OwnedFd>,
+    pub socket: Option<OwnedFd>,
 }
 
 /// Of which families the container has addresses, and the host's address for ports that name none.
@@ -29,16 +32,20 @@ pub(crate) struct Families {
     pub binding: Option<IpAddr>,
 }
 
+/// How a port is taken: by [`bind`], or somewhere else.
+pub(crate) type Bind<'a> = &'a dyn Fn(Protocol, SocketAddr) -> rustix::io::Result<OwnedFd>;
+
 /// Takes the ports of all bindings, or none. `owner` tells which container has a port already.
 pub(crate) fn reserve(
     bindings: &[PortBinding],
     families: Families,
+    bind: Bind<'_>,
     owner: impl Fn(Published) -> Option<String>,
 ) -> Result<Vec<Reservation>> {
     let mut taken = Vec::new();
     for binding in bindings {
         let addresses = addresses(binding, families);
-        taken.extend(one(binding, &addresses).map_err(|(published, error)| refusal(published, error, &owner))?);
+        taken.extend(one(binding, &addresses, bind).map_err(|(published, error)| refusal(published, error, &owner))?);
     }
     Ok(taken)
 }
@@ -56,14 +63,14 @@ fn addresses(binding: &PortBinding, families: Families) -> Vec<IpAddr> {
 type Refused = (Published, io::Error);
 
 /// The same port of the host at all addresses.
-fn one(binding: &PortBinding, addresses: &[IpAddr]) -> std::result::Result<Vec<Reservation>, Refused> {
+fn one(binding: &PortBinding, addresses: &[IpAddr], bind: Bind<'_>) -> std::result::Result<Vec<Reservation>, Refused> {
     let candidates: Vec<u16> = match &binding.host_ports {
         HostPorts::Any => vec![0; ATTEMPTS],
         HostPorts::Among(range) => range.clone().collect(),
     };
     let mut refused = None;
     for port in candidates {
-        match at(binding.port, addresses, port) {
+        match at(binding.port, addresses, port, bind) {
             Ok(reservations) => return Ok(reservations),
             Err(error) => refused = Some(error),
         }
@@ -71,7 +78,12 @@ fn one(binding: &PortBinding, addresses: &[IpAddr]) -> std::result::Result<Vec<R
     refused.map_or(Ok(Vec::new()), Err)
 }
 
-fn at(port: Port, addresses: &[IpAddr], mut host_port: u16) -> std::result::Result<Vec<Reservation>, Refused> {
+fn at(
+    port: Port,
+    addresses: &[IpAddr],
+    mut host_port: u16,
+    bind: Bind<'_>,
+) -> std::result::Result<Vec<Reservation>, Refused> {
     let mut reservations = Vec::new();
     for &host_address in addresses {
         let mut published = Published { port, host_address, host_port };
@@ -86,12 +98,19 @@ fn at(port: Port, addresses: &[IpAddr], mut host_port: u16) -> std::result::Resu
             published.host_port = local_port(socket).map_err(|errno| (published, errno.into()))?;
             host_port = published.host_port;
         }
-        reservations.push(Reservation { published, _socket: socket });
+        reservations.push(Reservation { published, socket });
     }
     Ok(reservations)
 }
 
-fn bind(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+/// Takes a port in the calling thread's namespace.
+pub(crate) fn bind(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let socket = open(protocol, address)?;
+    net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+fn open(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let (kind, protocol) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
@@ -102,7 +121,19 @@ fn bind(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> 
     if address.is_ipv6() {
         net::sockopt::set_ipv6_v6only(&socket, true)?;
     }
+    Ok(socket)
+}
+
+/// The same for a socket that connections are accepted at. Those that have ended there lately do not matter; it listens at
+/// once, so that nobody else can take the port in the same manner.
+pub(crate) fn bind_to_listen(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    if protocol != Protocol::Tcp {
+        return bind(protocol, address);
+    }
+    let socket = open(protocol, address)?;
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
     net::bind(&socket, &address)?;
+    net::listen(&socket, BACKLOG)?;
     Ok(socket)
 }
 
@@ -142,16 +173,16 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = other.local_addr().unwrap().port();
         let bindings = [local(HostPorts::Among(port..=port))];
-        let error = reserve(&bindings, BOTH, |_| None).unwrap_err();
+        let error = reserve(&bindings, BOTH, &bind, |_| None).unwrap_err();
         assert_eq!(error.to_string(), format!("failed to bind host port 127.0.0.1:{port}/tcp: address already in use"));
-        let error = reserve(&bindings, BOTH, |_| Some("web".into())).unwrap_err();
+        let error = reserve(&bindings, BOTH, &bind, |_| Some("web".into())).unwrap_err();
         assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         assert_eq!(error.hint(), Some("container web has it"));
     }
 
     #[test]
     fn any_port_is_a_free_one_and_is_kept() {
-        let taken = reserve(&[local(HostPorts::Any)], BOTH, |_| None).unwrap();
+        let taken = reserve(&[local(HostPorts::Any)], BOTH, &bind, |_| None).unwrap();
         let published = taken[0].published;
         assert!(TcpListener::bind((published.host_address, published.host_port)).is_err());
     }

@@ -83,7 +83,7 @@ fn current() -> Result<OwnedFd> {
     Ok(File::open(path).context(|| format!("open {path}"))?.into())
 }
 
-fn inside<T: Send>(namespace: BorrowedFd<'_>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn inside<T: Send>(namespace: BorrowedFd<'_>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     visit(|| {
         rustix::thread::move_into_link_name_space(namespace, Some(rustix::thread::LinkNameSpaceType::Network))
             .map_err(std::io::Error::from)

@@ -1,10 +1,11 @@
 //! Containers, without their streams.
 
 use dhow_api::container::{
-    CreateRequest, CreateResponse, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
+    CreateRequest, CreateResponse, PruneResponse, PublishRequest, TopResponse, UpdateRequest, UpdateResponse,
+    WaitError, WaitResponse,
 };
 use dhow_engine::spec::Resources;
-use dhow_engine::{EventKind, ListOptions, RemoveOptions, WaitCondition, WaitHandle};
+use dhow_engine::{EventKind, ListOptions, PublishChange, RemoveOptions, WaitCondition, WaitHandle};
 use dhow_errdefs::{Class, Error, Result, ResultExt, message};
 use hyper::StatusCode;
 
@@ -27,6 +28,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/{id..}/unpause" => unpause),
     route!(POST "/containers/{id..}/rename" => rename),
     route!(POST "/containers/{id..}/update" => update),
+    route!(POST "/containers/{id..}/publish" => publish),
     route!(GET "/containers/{id..}/top" => top),
     route!(POST "/containers/prune" => prune),
 ];
@@ -167,6 +169,13 @@ async fn update(mut call: Call) -> Result<Response> {
     let restart = (!request.restart_policy.name.is_empty()).then(|| host_spec::restart_policy(request.restart_policy));
     let warnings = call.engine().update(&call.name, limits, restart).await?;
     json(&UpdateResponse { warnings: wire::null_if_empty(warnings) })
+}
+
+async fn publish(mut call: Call) -> Result<Response> {
+    let PublishRequest { add, remove } = call.json().await?;
+    let change = PublishChange { add: host_spec::ports(add), remove: host_spec::ports(remove) };
+    call.engine().publish(&call.name, change).await?;
+    Ok(no_content())
 }
 
 async fn top(call: Call) -> Result<Response> {

@@ -1,5 +1,7 @@
 //! What a container is asked to be: wire → engine, the half that depends on the host.
 
+use std::collections::BTreeMap;
+
 use dhow_api::container as wire;
 use dhow_engine::spec::{
     BindOptions, DeviceMapping, DeviceRate, HostSpec, ImageOptions, LogSpec, MountSpec, PortBinding, Resources,
@@ -48,7 +50,7 @@ pub(crate) fn host(host: wire::HostConfig) -> HostSpec {
         dns_search: host.dns_search.unwrap_or_default(),
         extra_hosts: host.extra_hosts,
         links: host.links,
-        port_bindings: host.port_bindings.unwrap_or_default().into_iter().map(port).collect(),
+        port_bindings: ports(host.port_bindings.unwrap_or_default()),
         publish_all_ports: host.publish_all_ports,
     }
 }
@@ -111,6 +113,11 @@ fn device(device: &wire::DeviceMapping) -> DeviceMapping {
 
 fn ulimit(limit: &wire::Ulimit) -> Ulimit {
     Ulimit { name: limit.name.clone(), soft: limit.soft, hard: limit.hard }
+}
+
+/// Ports and where they are published.
+pub(crate) fn ports(map: wire::PortMap) -> BTreeMap<String, Vec<PortBinding>> {
+    map.into_iter().map(port).collect()
 }
 
 fn port((port, bindings): (String, Option<Vec<wire::PortBinding>>)) -> (String, Vec<PortBinding>) {

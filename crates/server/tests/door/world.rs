@@ -156,6 +156,7 @@ fn config(folder: &TempDir) -> Config {
         log: LogSpec { driver: "local".to_owned(), ..LogSpec::default() },
         cgroup_parent: parent(folder),
         rootless: false,
+        outlet: None,
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,

@@ -26,6 +26,9 @@ impl Field {
     pub(crate) const PROTOCOL: Self = Self::Meta(16);
     pub(crate) const ETHER_TYPE: Self = Self::Meta(1);
     pub(crate) const ETHER_SOURCE: Self = Self::Payload(0, 6, 6);
+    pub(crate) const MARK: Self = Self::Meta(3);
+    pub(crate) const CT_DIRECTION: Self = Self::Tracking(1);
+    pub(crate) const CT_MARK: Self = Self::Tracking(3);
     pub(crate) const CT_STATE: Self = Self::Tracking(0);
     pub(crate) const CT_STATUS: Self = Self::Tracking(2);
     pub(crate) const SOURCE4: Self = Self::Payload(1, 12, 4);
@@ -68,6 +71,20 @@ impl Expressions<'_, '_> {
             data.put_be32(1, FIRST + register).nest(2, |nested| {
                 nested.put(DATA_VALUE, value);
             });
+        })
+    }
+
+    /// Gives the packet a mark.
+    pub(crate) fn set_mark(&mut self, mark: u32) -> &mut Self {
+        self.set(0, &mark.to_ne_bytes()).add("meta", |data| {
+            data.put_be32(2, 3).put_be32(3, FIRST);
+        })
+    }
+
+    /// Gives the connection a mark.
+    pub(crate) fn set_connection_mark(&mut self, mark: u32) -> &mut Self {
+        self.set(0, &mark.to_ne_bytes()).add("ct", |data| {
+            data.put_be32(2, 3).put_be32(4, FIRST);
         })
     }
 

@@ -1,0 +1,150 @@
+//! The engine's connection to the holder: one line of text there, one back, with a descriptor along where one is needed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::{HomeSettings, OUTLET_LOG, ROLE, broken};
+use crate::model::Protocol;
+
+/// The holder's socket in its folder.
+pub(super) const SOCKET: &str = "holder.sock";
+
+/// How long a holder that was started may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BEAT: Duration = Duration::from_millis(4);
+
+/// Longer than any answer but that about all ports, which is read to its end.
+const ANSWER: usize = 4096;
+
+/// The connection. While it is open, the holder stays.
+#[derive(Debug)]
+pub(super) struct Gate {
+    connection: UnixStream,
+    /// The holder, if this engine has started it.
+    holder: Option<Child>,
+}
+
+impl Gate {
+    /// Finds the holder, or starts one.
+    pub(super) fn open(settings: &HomeSettings) -> Result<Self> {
+        if let Ok(connection) = connect(&settings.folder) {
+            let mut gate = Self { connection, holder: None };
+            // One that is just about to end does not answer.
+            if gate.list().is_ok() {
+                return Ok(gate);
+            }
+        }
+        Self::start(settings)
+    }
+
+    fn start(settings: &HomeSettings) -> Result<Self> {
+        let HomeSettings { folder, program, outlet } = settings;
+        std::fs::create_dir_all(folder).context(|| format!("create {}", folder.display()))?;
+        let mut command = Command::new(program);
+        command.arg0("dhow").arg(ROLE).arg(folder).arg(outlet);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut holder = command.spawn().context(|| "start the holder of the networks")?;
+        let begin = Instant::now();
+        let connection = loop {
+            if let Ok(connection) = connect(folder) {
+                break connection;
+            }
+            let ended = holder.try_wait().map_err(broken)?;
+            if ended.is_some() || begin.elapsed() > PATIENCE {
+                return Err(Error::unavailable("the holder of the networks has not started")
+                    .with_hint("the kernel must let this user make network namespaces (user.max_net_namespaces)"));
+            }
+            thread::sleep(BEAT);
+        };
+        let mut gate = Self { connection, holder: Some(holder) };
+        gate.list()?;
+        if gate.ask("outlet", None)? != "open" {
+            let log = folder.join(OUTLET_LOG);
+            tracing::warn!("containers have no way out: {} failed; see {}", outlet.display(), log.display());
+        }
+        Ok(gate)
+    }
+
+    /// The ports that are passed on.
+    pub(super) fn list(&mut self) -> Result<Vec<(Protocol, SocketAddr)>> {
+        let answer = self.ask("list", None)?;
+        let port = |word: &str| {
+            let (protocol, address) = word.split_once('/')?;
+            Some((protocol.parse().ok()?, address.parse().ok()?))
+        };
+        Ok(answer.split(' ').filter_map(port).collect())
+    }
+
+    pub(super) fn open_port(
+        &mut self,
+        protocol: Protocol,
+        host: SocketAddr,
+        target: SocketAddr,
+        socket: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
+        self.ask(&format!("open {protocol} {host} {target}"), socket).map(drop)
+    }
+
+    pub(super) fn close_port(&mut self, protocol: Protocol, host: SocketAddr) -> Result<()> {
+        self.ask(&format!("close {protocol} {host}"), None).map(drop)
+    }
+
+    fn ask(&mut self, request: &str, socket: Option<BorrowedFd<'_>>) -> Result<String> {
+        let line = format!("{request}\n");
+        let sent = dhow_sys::fdpass::send(&self.connection, line.as_bytes(), socket.as_slice()).map_err(broken)?;
+        debug_assert_eq!(sent, line.len(), "a line is shorter than a socket's buffer");
+        let answer = read_line(&self.connection).map_err(broken)?;
+        match answer.split_once(' ').unwrap_or((&answer, "")) {
+            ("ok", rest) => Ok(rest.to_owned()),
+            (_, reason) => Err(Error::internal(format!("{request}: {reason}"))),
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if let Some(holder) = &mut self.holder {
+            // If it has ended it is reaped; if not, it belongs to process 1 when we have ended.
+            drop(holder.try_wait());
+        }
+    }
+}
+
+fn read_line(connection: &UnixStream) -> io::Result<String> {
+    let mut line = Vec::new();
+    let mut buffer = [0; ANSWER];
+    while !line.ends_with(b"\n") {
+        let length = io::Read::read(&mut &*connection, &mut buffer)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        line.extend_from_slice(&buffer[..length]);
+    }
+    line.pop();
+    String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Connects to the holder that lives in a folder. The kernel knows who that is (unix(7), `SO_PEERCRED`).
+///
+/// # Errors
+/// When there is none.
+pub fn connect(folder: &Path) -> io::Result<UnixStream> {
+    through_descriptor(folder, |path| UnixStream::connect(path))
+}
+
+/// Calls with a path to the socket that is short enough for an address (unix(7)): through the folder's descriptor.
+pub(super) fn through_descriptor<T>(folder: &Path, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(CWD, folder, flags, Mode::empty())?;
+    call(&PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd())))
+}

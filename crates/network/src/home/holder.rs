@@ -1,0 +1,224 @@
+//! The holder: a process that keeps the namespace, and what connects it with the outside, while engines come and go.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
+use tokio::runtime::Handle;
+
+use super::gate::{SOCKET, through_descriptor};
+use super::outlet::{LINK, Outlet};
+use super::relay::Relay;
+use super::{BACK, NAMESPACE, TABLE, is_namespace};
+use crate::link::Links;
+use crate::model::Protocol;
+use crate::networks::lock;
+
+/// How often is looked whether anybody needs the namespace, and how long the engine that starts it may take to come.
+const LOOK: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the connecting program has for its link.
+const OUTLET: Duration = Duration::from_secs(3);
+const BEAT: Duration = Duration::from_millis(2);
+
+/// Longer than any request.
+const REQUEST: usize = 512;
+
+type Ports = HashMap<(Protocol, SocketAddr), Relay>;
+
+/// What all threads of the holder share.
+struct Holder {
+    ports: Mutex<Ports>,
+    engines: AtomicUsize,
+    /// An engine has been here.
+    met: AtomicBool,
+    runtime: Handle,
+    way_out: bool,
+}
+
+/// `dhow network-holder FOLDER OUTLET`: started by an engine without root, in its user namespace.
+#[must_use]
+pub fn main(args: &[OsString]) -> ExitCode {
+    let [folder, outlet] = args else { return ExitCode::FAILURE };
+    match run(Path::new(folder), Path::new(outlet)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(folder: &Path, program: &Path) -> io::Result<()> {
+    // A holder that was started by hand may lead a group already.
+    let _ = rustix::process::setsid();
+    // The outlet's thread stays outside; this one and all that it starts later are inside.
+    let (ready, wait) = mpsc::channel::<()>();
+    let (started, outlet) = mpsc::channel();
+    let place = (folder.to_owned(), program.to_owned());
+    thread::Builder::new().name("outside".to_owned()).spawn(move || {
+        let (folder, program): (PathBuf, PathBuf) = place;
+        if wait.recv().is_ok() {
+            drop(started.send(Outlet::start(&folder, &program)));
+        }
+    })?;
+    enter(folder)?;
+    let _ = ready.send(());
+    let outlet = outlet.recv().map_err(|_| io::ErrorKind::BrokenPipe)?.ok();
+    let links = Links::open().map_err(io::Error::other)?;
+    let way_out = outlet.is_some() && wait_for_way_out(&links);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let holder = Arc::new(Holder {
+        ports: Mutex::default(),
+        engines: AtomicUsize::new(0),
+        met: AtomicBool::new(false),
+        runtime: runtime.handle().clone(),
+        way_out,
+    });
+    let listener = listen(folder)?;
+    let door = Arc::clone(&holder);
+    thread::Builder::new().name("door".to_owned()).spawn(move || door.receive(&listener))?;
+    holder.wait_for_end(&links);
+    if let Some(outlet) = outlet {
+        outlet.stop();
+    }
+    let _ = unmount(folder.join(NAMESPACE), UnmountFlags::DETACH);
+    drop(fs::remove_file(folder.join(NAMESPACE)));
+    // Last: whoever finds no socket finds nothing else of us either.
+    drop(fs::remove_file(folder.join(SOCKET)));
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// Goes into the namespace that a holder before this one has left, or makes one.
+fn enter(folder: &Path) -> io::Result<()> {
+    let path = folder.join(NAMESPACE);
+    if is_namespace(&path) {
+        return Ok(move_into_link_name_space(
+            std::os::fd::AsFd::as_fd(&File::open(&path)?),
+            Some(LinkNameSpaceType::Network),
+        )?);
+    }
+    dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK)?;
+    dhow_sys::loopback::up()?;
+    let links = Links::open().map_err(io::Error::other)?;
+    links.come_back(false, BACK, TABLE).map_err(io::Error::other)?;
+    // A host without IPv6 has none to come back.
+    drop(links.come_back(true, BACK, TABLE));
+    File::create(&path)?;
+    Ok(mount_bind("/proc/thread-self/ns/net", &path)?)
+}
+
+fn wait_for_way_out(links: &Links) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < OUTLET {
+        if links.named(LINK).is_ok() && links.routes().is_ok_and(|routes| !routes.is_empty()) {
+            return true;
+        }
+        thread::sleep(BEAT);
+    }
+    false
+}
+
+fn listen(folder: &Path) -> io::Result<UnixListener> {
+    drop(fs::remove_file(folder.join(SOCKET)));
+    through_descriptor(folder, |path| UnixListener::bind(path))
+}
+
+impl Holder {
+    fn receive(self: Arc<Self>, listener: &UnixListener) {
+        for connection in listener.incoming().flatten() {
+            self.engines.fetch_add(1, Ordering::SeqCst);
+            self.met.store(true, Ordering::SeqCst);
+            let holder = Arc::clone(&self);
+            let serve = move || {
+                // It ends when the engine does.
+                drop(holder.serve(&connection));
+                holder.engines.fetch_sub(1, Ordering::SeqCst);
+            };
+            if thread::Builder::new().name("engine".to_owned()).spawn(serve).is_err() {
+                self.engines.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn serve(&self, connection: &UnixStream) -> io::Result<()> {
+        let mut buffer = [0; REQUEST];
+        loop {
+            let mut descriptors = Vec::new();
+            let length = dhow_sys::fdpass::receive(connection, &mut buffer, &mut descriptors)?;
+            if length == 0 {
+                return Ok(());
+            }
+            let request = String::from_utf8_lossy(&buffer[..length]);
+            let answer = match self.answer(request.trim_end(), descriptors.pop()) {
+                Ok(text) => format!("ok {text}\n"),
+                Err(error) => format!("error {error}\n"),
+            };
+            io::Write::write_all(&mut &*connection, answer.as_bytes())?;
+        }
+    }
+
+    fn answer(&self, request: &str, socket: Option<OwnedFd>) -> io::Result<String> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        let words: Vec<&str> = request.split(' ').collect();
+        let port = |protocol: &str, host: &str| {
+            let protocol: Protocol = protocol.parse().map_err(|_| invalid())?;
+            Ok::<_, io::Error>((protocol, host.parse::<SocketAddr>().map_err(|_| invalid())?))
+        };
+        match words[..] {
+            ["list"] => {
+                let list: Vec<String> =
+                    lock(&self.ports).keys().map(|(protocol, host)| format!("{protocol}/{host}")).collect();
+                Ok(list.join(" "))
+            }
+            ["outlet"] => Ok(if self.way_out { "open" } else { "shut" }.to_owned()),
+            ["open", protocol, host, target] => {
+                self.open(port(protocol, host)?, target.parse().map_err(|_| invalid())?, socket)?;
+                Ok(String::new())
+            }
+            ["close", protocol, host] => {
+                let gone = lock(&self.ports).remove(&port(protocol, host)?);
+                gone.into_iter().for_each(|relay| relay.stop(&self.runtime));
+                Ok(String::new())
+            }
+            _ => Err(invalid()),
+        }
+    }
+
+    fn open(&self, port: (Protocol, SocketAddr), target: SocketAddr, socket: Option<OwnedFd>) -> io::Result<()> {
+        let mut ports = lock(&self.ports);
+        match (ports.get(&port), socket) {
+            (Some(relay), _) => relay.lead_to(target),
+            (None, Some(socket)) => {
+                let _entered = self.runtime.enter();
+                ports.insert(port, Relay::start(port.0, socket, target)?);
+            }
+            (None, None) => return Err(io::ErrorKind::NotFound.into()),
+        }
+        Ok(())
+    }
+
+    /// Returns when there is neither an engine nor a container's link.
+    fn wait_for_end(&self, links: &Links) {
+        let begin = Instant::now();
+        loop {
+            thread::sleep(LOOK);
+            let needed = || links.all().is_ok_and(|all| all.iter().any(|link| link.name.starts_with("veth")));
+            let young = begin.elapsed() < GRACE && !self.met.load(Ordering::SeqCst);
+            if self.engines.load(Ordering::SeqCst) == 0 && !needed() && !young {
+                return;
+            }
+        }
+    }
+}
