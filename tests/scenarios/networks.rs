@@ -2,10 +2,13 @@
 //! namespace of its own, in which its engine is, too.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::thread;
 use std::time::Duration;
 
 use dhow_testkit::{World, eventually};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::busybox;
 
@@ -210,6 +213,91 @@ fn ports_of_a_container_that_runs_are_published_and_taken_back() {
     world.dhow(&["update", "web"]).exits(1).says("you must provide one or more flags when using this command");
 }
 
+/// Does something in a container's network namespace.
+fn inside<T: Send + 'static>(world: &World, container: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let pid = world.inspect(container, "{{.State.Pid}}");
+    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
+    let visit = thread::spawn(move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
+        work()
+    });
+    visit.join().expect("it ended")
+}
+
+/// Answers each datagram in a container with its name, as long as somebody asks.
+fn answer_datagrams(world: &World, container: &'static str) {
+    let socket = inside(world, container, || UdpSocket::bind("0.0.0.0:53").expect("free"));
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    thread::spawn(move || {
+        while let Ok((_, client)) = socket.recv_from(&mut [0; 100]) {
+            drop(socket.send_to(container.as_bytes(), client));
+        }
+    });
+}
+
+#[test]
+fn a_flow_of_datagrams_follows_its_port_to_the_next_container() {
+    let world = busybox();
+    let publish = ["run", "-d", "-p", "5353:53/udp", "--name"];
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    client.set_read_timeout(Some(Duration::from_millis(200))).expect("set");
+    let asks = || {
+        let mut buffer = [0; 100];
+        client.send_to(b"x", "127.0.0.1:5353").ok()?;
+        let length = client.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    // A client that was there first: what it sends goes to the host, and the kernel remembers that.
+    assert_eq!(asks(), None);
+    for name in ["first", "second"] {
+        world.dhow(&[&publish[..], &[name, "busybox", "sleep", "1000"]].concat()).exits(0);
+        answer_datagrams(&world, name);
+        eventually(name, || asks().as_deref() == Some(name));
+        // Whoever takes its address next is not to get what was for it.
+        world.dhow(&["rm", "-f", name]).exits(0);
+        world.dhow(&["run", "-d", "busybox", "sleep", "1000"]).exits(0);
+    }
+}
+
+#[test]
+fn a_container_that_is_renamed_answers_to_its_new_name() {
+    let mut world = busybox();
+    world.dhow(&["network", "create", "front"]).exits(0);
+    serve(&world, "web", &["--network", "front", "--network-alias", "shop"]);
+    eventually("web answers", || fetch(&world, "front", "http://web/name").as_deref() == Some("web"));
+    world.dhow(&["rename", "web", "www"]).exits(0);
+    let known = |world: &World| {
+        assert_eq!(fetch(world, "front", "http://www/name").as_deref(), Some("web"));
+        assert_eq!(fetch(world, "front", "http://shop/name").as_deref(), Some("web"));
+        assert_eq!(fetch(world, "front", "http://web/name"), None, "the old name");
+    };
+    known(&world);
+    world.crash_engine();
+    world.start_engine();
+    known(&world);
+}
+
+#[test]
+fn names_are_answered_over_streams_too() {
+    let world = busybox();
+    world.dhow(&["network", "create", "front"]).exits(0);
+    serve(&world, "web", &["--network", "front"]);
+    let wanted = address(&world, "web", "front").parse::<Ipv4Addr>().expect("an address").octets();
+    let answer = inside(&world, "web", || {
+        let mut stream = TcpStream::connect("127.0.0.11:53").expect("somebody listens");
+        let question = b"\x00\x15\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03web\x00\x00\x01\x00\x01";
+        // Two questions, in pieces, on one connection.
+        for part in [&question[..5], &question[5..], question] {
+            stream.write_all(part).expect("sent");
+        }
+        let mut answers = [[0; 39]; 2];
+        answers.iter_mut().for_each(|answer| stream.read_exact(answer).expect("an answer"));
+        assert_eq!(answers[0], answers[1]);
+        answers[0]
+    });
+    assert_eq!((&answer[..4], &answer[35..]), (&[0, 37, 0x12, 0x34][..], &wanted[..]));
+}
+
 #[test]
 fn starts_that_are_cut_off_leave_no_port_and_no_link() {
     let mut world = busybox();
@@ -218,7 +306,7 @@ fn starts_that_are_cut_off_leave_no_port_and_no_link() {
         let run = ["run", "-d", "--name", &name, "-p", "8080:80", "busybox", "sleep", "1000"];
         let mut client =
             world.command(&run).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
-        std::thread::sleep(Duration::from_millis(round * 7));
+        thread::sleep(Duration::from_millis(round * 7));
         world.crash_engine();
         drop(client.as_mut().map(std::process::Child::wait));
         world.start_engine();

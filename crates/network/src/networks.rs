@@ -117,9 +117,9 @@ impl Networks {
     /// Changes the firewall, and which ports are passed on.
     fn apply(&self, changes: Changes, reservations: &[Reservation]) -> Result<()> {
         let home = self.home.as_ref().and_then(LazyHome::opened);
-        let (closed, opened) =
-            if home.is_some() { (changes.closed.clone(), changes.opened.clone()) } else { Default::default() };
+        let (closed, opened) = (changes.closed.clone(), changes.opened.clone());
         self.firewall.apply(changes)?;
+        Firewall::forget_flows(&closed, &opened);
         home.map_or(Ok(()), |home| pass_on(&home, &closed, &opened, reservations))
     }
 

@@ -348,6 +348,7 @@ impl Owner {
         self.check(Request::Rename)?;
         self.core.rename(&self.container.id, &self.name, &name)?;
         let old = std::mem::replace(&mut self.name, name);
+        tokio::task::block_in_place(|| self.core.renamed(&self.container.id, &old, &self.name));
         self.publish();
         self.tell_event("rename", &[("oldName", format!("/{old}"))]);
         Ok(())

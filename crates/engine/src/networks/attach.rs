@@ -164,6 +164,18 @@ impl Core {
         crate::start::renew_names(self, container, &view.spec)
     }
 
+    /// Others find a container that runs by its new name. Blocks.
+    pub(crate) fn renamed(&self, container: &str, old: &str, new: &str) {
+        if self.kernel.connection(container).is_none() {
+            return;
+        }
+        let renamed = self.kernel.rename(container, old, new);
+        let known = renamed.and_then(|connection| facts::remember(&self.run_dir(container), &connection));
+        if let Err(error) = known {
+            tracing::warn!(container, %error, "the new name of a container is not known in its networks");
+        }
+    }
+
     /// Takes all places of a container away, also those of a start that did not come to its end. Blocks.
     pub(crate) fn leave_networks(&self, container: &str) {
         self.kernel.disconnect(container);

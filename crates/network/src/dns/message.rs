@@ -89,6 +89,60 @@ pub(super) fn outcome_of(answer: &[u8], query: &[u8]) -> Option<u8> {
     (same && name == asked.name && kind == asked.kind).then(|| answer[3] & 0x0f)
 }
 
+/// How long the records of an answer live.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Lifetimes {
+    /// Where each is written, and what it is, in seconds.
+    pub places: Vec<(usize, u32)>,
+    /// The shortest of them; `None` where the answer is not to be remembered at all: it failed, was cut off, or says
+    /// nothing. That a name or a record does not exist lives as long as the authority's record (RFC 2308, section 5).
+    pub shortest: Option<u32>,
+}
+
+/// Types of records whose lifetime is none (`OPT`, RFC 6891), or counts together with a field of theirs (`SOA`).
+const OPTIONS: u16 = 41;
+const AUTHORITY: u16 = 6;
+
+/// Reads them; `None` if this is no whole answer.
+pub(super) fn lifetimes(answer: &[u8]) -> Option<Lifetimes> {
+    let field = |at: usize| Some(u16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?));
+    let long = |at: usize| Some(u32::from_be_bytes(answer.get(at..at + 4)?.try_into().ok()?));
+    let mut at = HEADER;
+    for _ in 0..field(4)? {
+        at = after_name(answer, at)? + 4;
+    }
+    let mut found = Lifetimes::default();
+    for _ in 0..usize::from(field(6)?) + usize::from(field(8)?) + usize::from(field(10)?) {
+        at = after_name(answer, at)?;
+        let (kind, lifetime, length) = (field(at)?, long(at + 4)?, usize::from(field(at + 8)?));
+        let end = at + 10 + length;
+        if kind != OPTIONS {
+            found.places.push((at + 4, lifetime));
+            let least = if kind == AUTHORITY { lifetime.min(long(end.checked_sub(4)?)?) } else { lifetime };
+            found.shortest = Some(found.shortest.unwrap_or(u32::MAX).min(least));
+        }
+        at = end;
+    }
+    let cut_off = answer.get(2)? & 0x02 != 0;
+    let (found_out, no_such_name) = (0, 3);
+    if cut_off || ![found_out, no_such_name].contains(&(answer.get(3)? & 0x0f)) {
+        found.shortest = None;
+    }
+    (at <= answer.len()).then_some(found)
+}
+
+/// Where a name ends that may end with a pointer.
+fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match usize::from(*message.get(at)?) {
+            0 => return Some(at + 1),
+            length @ 1..=63 => at += 1 + length,
+            0xc0.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
 /// Labels without pointers, which questions do not have.
 fn read_name(message: &[u8], mut at: usize) -> Option<(String, usize)> {
     let mut name = String::new();

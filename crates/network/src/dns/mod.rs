@@ -4,6 +4,7 @@
 //! namespace sends what goes to port 53 there, so that a name server in a container can have that port. What is no name of
 //! a container's is asked of the servers of the host.
 
+mod cache;
 mod forward;
 mod message;
 mod names;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 
+use super::cache::Cache;
+
 /// A container's names and addresses in one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
@@ -21,9 +23,13 @@ pub(crate) struct Scope {
     pub links: BTreeMap<String, String>,
 }
 
-/// All names. A container is in here as long as it runs.
+/// All names, and what is remembered of others. A container is in here as long as it runs.
 #[derive(Debug, Default)]
-pub(crate) struct Directory(RwLock<HashMap<String, Zone>>);
+pub(crate) struct Directory {
+    zones: RwLock<HashMap<String, Zone>>,
+    /// What other servers have answered, for whichever container.
+    pub(super) cache: Cache,
+}
 
 #[derive(Debug, Default)]
 struct Zone {
@@ -55,7 +61,7 @@ impl Zone {
 impl Directory {
     /// A container has come into a network.
     pub(crate) fn add(&self, network: &str, network_name: &str, named: &Named) {
-        let mut zones = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
         let zone = zones.entry(network.to_owned()).or_default();
         network_name.clone_into(&mut zone.name);
         for name in &named.names {
@@ -72,7 +78,7 @@ impl Directory {
 
     /// A container has left a network.
     pub(crate) fn remove(&self, network: &str, container: &str, addresses: &[IpAddr]) {
-        let mut zones = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
         let Some(zone) = zones.get_mut(network) else { return };
         zone.names.retain(|_, entry| {
             entry.retain(|(owner, _)| owner != container);
@@ -87,7 +93,7 @@ impl Directory {
     /// The addresses of a name in these networks, `name` or `name.network`; `None` if there is no such name. Those of the
     /// first network that knows it: in an order that is another one each time. Links go before what all know.
     pub(super) fn find(&self, scopes: &[Scope], name: &str) -> Option<Vec<IpAddr>> {
-        let zones = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
         let known = || scopes.iter().filter_map(|scope| Some((scope, zones.get(&scope.network)?)));
         let linked = known().find_map(|(scope, zone)| zone.linked(&scope.links, name));
         let entry = linked.or_else(|| known().find_map(|(_, zone)| zone.named(name)))?;
@@ -98,7 +104,7 @@ impl Directory {
 
     /// The name of an address in these networks, with the network's behind it, as Docker has it.
     pub(super) fn find_address(&self, scopes: &[Scope], address: IpAddr) -> Option<String> {
-        let zones = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
         scopes.iter().filter_map(|scope| zones.get(&scope.network)).find_map(|zone| {
             let name = zone.addresses.get(&address)?;
             Some(format!("{name}.{}", zone.name))

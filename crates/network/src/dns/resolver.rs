@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener, UdpSocket as StdSocket};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Result, ResultExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -155,8 +155,15 @@ impl Mind {
     /// The answer of other servers, or that there is none.
     async fn ask_others(&self, query: &[u8], stream: bool) -> Option<Vec<u8>> {
         let question = Question::read(query)?;
+        let cache = &self.directory.cache;
+        if let Some(answer) = cache.find(&self.servers, query, Instant::now()) {
+            return Some(answer);
+        }
         let Ok(_place) = self.room.try_acquire() else { return Some(question.answer(Outcome::Failed, &[])) };
         let answer = forward(&self.servers, query, stream).await;
+        if let Some(answer) = &answer {
+            cache.keep(&self.servers, query, answer, Instant::now());
+        }
         Some(answer.unwrap_or_else(|| question.answer(Outcome::Failed, &[])))
     }
 }

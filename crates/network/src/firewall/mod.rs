@@ -9,6 +9,7 @@ mod elements;
 mod names;
 mod nft;
 mod state;
+mod tracking;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -94,6 +95,13 @@ impl Firewall {
             }
         });
         done.inspect_err(|_| state.apply(&changes.reversed()))
+    }
+
+    /// Lets flows of datagrams go where their ports lead now.
+    pub(crate) fn forget_flows(closed: &[Redirect], opened: &[Redirect]) {
+        if let Err(error) = tracking::forget(closed, opened) {
+            tracing::warn!(%error, "forget where datagrams have gone before");
+        }
     }
 
     /// Makes the kernel's tables what they are to be, whatever they are now.

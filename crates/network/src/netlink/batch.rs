@@ -68,6 +68,13 @@ impl Message<'_> {
         self
     }
 
+    /// Adds attributes as the kernel has sent them.
+    pub(crate) fn append(&mut self, attributes: &[u8]) -> &mut Self {
+        self.bytes.extend_from_slice(attributes);
+        self.pad();
+        self
+    }
+
     /// A number in the host's byte order, as rtnetlink has them.
     pub(crate) fn put_u32(&mut self, number: u16, value: u32) -> &mut Self {
         self.put(number, &value.to_ne_bytes())

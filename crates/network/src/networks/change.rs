@@ -92,6 +92,25 @@ impl Networks {
         })
     }
 
+    /// A container that runs is called something else from now on.
+    ///
+    /// # Errors
+    /// `Conflict` if it has no network of its own.
+    pub fn rename(&self, container: &str, old: &str, new: &str) -> Result<Connection> {
+        self.change(container, |held| {
+            new.clone_into(&mut held.name);
+            for attachment in &mut held.connection.attachments {
+                attachment.names.iter_mut().filter(|name| *name == old).for_each(|name| new.clone_into(name));
+                let network = &attachment.endpoint.network;
+                self.directory.remove(network, container, &attachment.addresses());
+                if let Some(named) = attachment.named(container) {
+                    self.directory.add(network, &attachment.network_name, &named);
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Works on what a container has. One container is worked on by one at a time.
     fn change(&self, container: &str, work: impl FnOnce(&mut Held) -> Result<()> + Send) -> Result<Connection> {
         let held = lock(&self.containers).remove(container);
