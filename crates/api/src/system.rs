@@ -139,9 +139,9 @@ pub struct Plugins {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RegistryConfig {
+    pub index_configs: BTreeMap<String, serde_json::Value>,
     #[serde(rename = "InsecureRegistryCIDRs")]
     pub insecure_registry_cidrs: Vec<String>,
-    pub index_configs: BTreeMap<String, serde_json::Value>,
     pub mirrors: Option<Vec<String>>,
 }
 

@@ -35,7 +35,9 @@ pub(super) async fn run(session: &Session, copy: &Copy<'_>) -> Outcome {
     let (folder, name) = paths::arrange(&source, &destination)?;
     let own = || source.name.clone().unwrap_or_else(|| paths::split(&source.path).1);
     let (packing, report) = Packing::start(source.path.clone(), name.unwrap_or_else(own))?;
-    let sent = client.container_copy_in(copy.container, &folder, how, Upload::from_reader(packing)).await;
+    // Docker names a folder without a slash at its end, in errors above all.
+    let folder = if folder.len() > 1 { folder.trim_end_matches('/') } else { &folder };
+    let sent = client.container_copy_in(copy.container, folder, how, Upload::from_reader(packing)).await;
     if let Some(error) = report.failure() {
         return Err(error.into());
     }

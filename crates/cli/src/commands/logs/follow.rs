@@ -95,26 +95,29 @@ struct Lines {
 }
 
 impl Lines {
-    fn line(&mut self, channel: Channel, line: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
+    /// What is to be seen of a line; nothing if it was seen before.
+    fn fresh<'l>(&mut self, line: &'l [u8]) -> &'l [u8] {
         let time = line.get(..TIME).filter(|time| line.get(TIME) == Some(&b' ') && time.ends_with(b"Z"));
-        let text = if let Some(time) = time {
-            if time == self.last && self.again > 0 {
-                self.again -= 1;
-                return Ok(());
-            }
-            self.count = if time == self.last { self.count + 1 } else { 1 };
-            self.again = 0;
-            time.clone_into(&mut self.last);
-            if self.times { line } else { &line[TIME + 1..] }
-        } else {
-            line
-        };
-        match channel {
-            Channel::Stderr => err.write_all(text),
-            Channel::Stdout | Channel::Stdin => out.write_all(text),
-            Channel::System => {
-                Err(io::Error::other(format!("error from daemon in stream: {}", String::from_utf8_lossy(text))))
-            }
+        let Some(time) = time else { return line };
+        if time == self.last && self.again > 0 {
+            self.again -= 1;
+            return &[];
+        }
+        self.count = if time == self.last { self.count + 1 } else { 1 };
+        self.again = 0;
+        time.clone_into(&mut self.last);
+        if self.times { line } else { &line[TIME + 1..] }
+    }
+}
+
+/// Writes what came on a channel.
+fn emit(channel: Channel, text: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
+    match channel {
+        _ if text.is_empty() => Ok(()),
+        Channel::Stderr => err.write_all(text),
+        Channel::Stdout | Channel::Stdin => out.write_all(text),
+        Channel::System => {
+            Err(io::Error::other(format!("error from daemon in stream: {}", String::from_utf8_lossy(text))))
         }
     }
 }
@@ -124,15 +127,23 @@ impl Printer for Lines {
         self.buffer.extend_from_slice(piece);
         let buffer = std::mem::take(&mut self.buffer);
         let mut rest = buffer.as_slice();
+        // Lines of one channel go out together: each write is a call of the kernel.
+        let (mut together, mut of) = (Vec::new(), Channel::Stdout);
         while let Some((header, body)) = rest.split_first_chunk::<HEADER>() {
             let unknown = || io::Error::other(format!("unrecognized stream: {}", header[0]));
             let (channel, length) = Channel::from_header(*header).ok_or_else(unknown)?;
             let Some((line, behind)) = body.split_at_checked(usize::try_from(length).unwrap_or(usize::MAX)) else {
                 break;
             };
-            self.line(channel, line, out, err)?;
+            if channel != of {
+                emit(of, &together, out, err)?;
+                together.clear();
+                of = channel;
+            }
+            together.extend_from_slice(self.fresh(line));
             rest = behind;
         }
+        emit(of, &together, out, err)?;
         rest.clone_into(&mut self.buffer);
         Ok(())
     }
