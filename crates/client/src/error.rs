@@ -67,6 +67,11 @@ pub(crate) fn broken(error: hyper::Error) -> Error {
     }
 }
 
+/// The engine went away in the middle of what it had to say; in Go's words.
+pub(crate) fn cut() -> Error {
+    Error::unavailable("unexpected EOF")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

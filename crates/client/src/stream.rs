@@ -32,7 +32,7 @@ impl Bytestream {
     /// The connection broke.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         while let Some(frame) = self.body.frame().await {
-            if let Ok(data) = frame.map_err(error::broken)?.into_data() {
+            if let Ok(data) = frame.map_err(|_| error::cut())?.into_data() {
                 return Ok(Some(data));
             }
         }

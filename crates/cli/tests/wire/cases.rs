@@ -24,6 +24,7 @@ pub(crate) const ALL: &[Case] = &[
     ("starting_what_runs_is_no_failure", starting_what_runs_is_no_failure),
     ("several_are_stopped_at_once_and_told_in_order", several_are_stopped_at_once_and_told_in_order),
     ("detached_prints_the_id_even_if_the_start_fails", detached_prints_the_id_even_if_the_start_fails),
+    ("a_stream_that_is_cut_is_said_in_gos_words", a_stream_that_is_cut_is_said_in_gos_words),
     ("a_wait_is_asked_again_after_the_engine", a_wait_is_asked_again_after_the_engine),
 ];
 
@@ -287,4 +288,19 @@ fn a_wait_is_asked_again_after_the_engine() {
     let ended = run(&fake, &["wait", "c"]);
     assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (Some(0), "23\n", ""));
     assert_eq!(fake.lines(), ["POST /containers/c/wait?condition=not-running"; 2]);
+}
+
+fn a_stream_that_is_cut_is_said_in_gos_words() {
+    let fake = Fake::start(
+        "1.51",
+        vec![(
+            "GET /events",
+            Box::new(|_, _, stream| {
+                write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+                Err(std::io::ErrorKind::ConnectionAborted.into())
+            }),
+        )],
+    );
+    let ended = run(&fake, &["events"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(1), "unexpected EOF\n"));
 }
