@@ -14,7 +14,7 @@ Usage: cargo xtask TASK
 
   tidy     check the walls of the house: dependencies, unsafe code, sizes, licences (--write updates deps.txt)
   test     build once, then run every check and test; installs what they need where it is root
-  bench    measure against what is installed, as ratios in one run; writes target/bench.json
+  bench    measure against what is installed, as ratios in one run; writes target/bench.json; `bench run exec` only those
   docs     write docs/reference and the man pages (target/man), made of the tables of the command line
   vm       run test programs under a stock Debian kernel with cgroup v2 in QEMU
 ";

@@ -31,17 +31,39 @@ pub(crate) fn time(command: &mut Command) -> Result<Duration> {
 }
 
 /// Lets each contestant run `rounds` times in turn, once more before as a warm-up, and returns the medians in order.
+///
+/// Each round has an order of its own: what one leaves running when it has ended (dockerd removes containers for a long
+/// time) would otherwise always be paid by the same one.
 pub(crate) fn medians(contestants: &[Contestant<'_>], rounds: usize) -> Result<Vec<(&'static str, Duration)>> {
     let mut times = vec![Vec::with_capacity(rounds); contestants.len()];
+    let mut order: Vec<usize> = (0..contestants.len()).collect();
+    let mut dice = Dice(1);
     for round in 0..=rounds {
-        for (contestant, times) in contestants.iter().zip(&mut times) {
-            let taken = (contestant.once)()?;
+        dice.shuffle(&mut order);
+        for &turn in &order {
+            let taken = (contestants[turn].once)()?;
             if round > 0 {
-                times.push(taken);
+                times[turn].push(taken);
             }
         }
     }
     Ok(contestants.iter().zip(times).map(|(contestant, times)| (contestant.name, median(times))).collect())
+}
+
+/// Numbers that look random and are the same in each run (a linear congruential generator, Knuth's constants).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % limit
+    }
+
+    fn shuffle(&mut self, order: &mut [usize]) {
+        for end in (1..order.len()).rev() {
+            order.swap(end, self.below(end + 1));
+        }
+    }
 }
 
 /// The one in the middle.
