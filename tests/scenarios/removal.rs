@@ -40,6 +40,25 @@ fn a_dead_shim_blocks_nothing() {
 }
 
 #[test]
+fn a_spare_shim_may_die_and_ends_with_its_engine() {
+    let mut world = busybox();
+    assert!(world.spare_shims().is_empty(), "an engine that has started nothing has none");
+    world.dhow(&["run", "-d", "--name", "first", "busybox", "sleep", "1000"]).exits(0);
+    let one = |world: &World| {
+        eventually("there is a spare", || world.spare_shims().len() == 1);
+        Pid::from_raw(world.spare_shims()[0]).expect("not 0")
+    };
+    let spare = one(&world);
+    world.dhow(&["run", "-d", "--name", "second", "busybox", "sleep", "1000"]).exits(0);
+    assert_eq!(shim_of(&world, "second"), spare, "the start has taken it");
+    kill_process(one(&world), Signal::KILL).expect("it is this world's");
+    world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
+    one(&world);
+    world.crash_engine();
+    eventually("it ends with the engine", || world.spare_shims().is_empty());
+}
+
+#[test]
 fn a_stopped_shim_blocks_nothing() {
     let world = busybox();
     world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);

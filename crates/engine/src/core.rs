@@ -26,6 +26,7 @@ use crate::host::Host;
 use crate::index::Index;
 use crate::launch::Identity;
 use crate::networks::Networks;
+use crate::shims::Shims;
 use crate::stats::Sampler;
 use crate::volumes::Volumes;
 
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub filters: seccomp::Cache,
     pub identities: Identities,
     pub sampler: Sampler,
+    pub shims: Arc<Shims>,
     containers: Mutex<Index<Container>>,
     /// An engine takes what is in its exec root and of no container it knows for leftovers, so it must be the only one.
     _exec_root: ExecRoot,
@@ -132,6 +134,7 @@ impl Core {
             filters: seccomp::Cache::default(),
             identities: Identities::default(),
             sampler: Sampler::default(),
+            shims: Arc::default(),
             containers: Mutex::default(),
             _exec_root: exec_root,
             closing: watch::Sender::new(false),
@@ -149,6 +152,9 @@ impl Core {
         self.sampler.close();
         self.closing.send_replace(true);
         self.closing.closed().await;
+        if let Err(error) = tokio::task::block_in_place(|| self.shims.close()) {
+            tracing::warn!(%error, "a shim that no container has taken");
+        }
     }
 
     /// Tells an owner that it has to end.
@@ -163,7 +169,16 @@ impl Core {
 
     /// Where a container's shim lives.
     pub(crate) fn run_dir(&self, id: &str) -> PathBuf {
-        self.config.exec_root.join("containers").join(id)
+        self.run_dirs().join(id)
+    }
+
+    fn run_dirs(&self) -> PathBuf {
+        self.config.exec_root.join("containers")
+    }
+
+    /// Has a shim for the next start, if there is none. Blocks.
+    pub(crate) fn refill_shims(&self) {
+        self.shims.refill(&self.program(), &self.run_dirs());
     }
 
     /// The folder behind /dev/shm of a container that shares it.

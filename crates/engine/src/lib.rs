@@ -37,6 +37,7 @@ mod readiness;
 mod request;
 mod restore;
 mod rootfs;
+mod shims;
 mod signal;
 pub mod spec;
 mod start;

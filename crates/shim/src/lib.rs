@@ -37,4 +37,4 @@ pub use address::{connect, process};
 pub use connection::Connection;
 pub use dhow_logs::Timestamp;
 pub use role::main;
-pub use spawn::{Spawned, reap, spawn, spawn_command};
+pub use spawn::{Spawned, reap, spawn, spawn_command, spawn_spare};

@@ -11,14 +11,16 @@ use std::process::ExitCode;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_logs::Timestamp;
+use dhow_sys::title::LastArgument;
 use rustix::io::Errno;
 
+use crate::spawn::is_spare;
 use crate::supervisor::Supervisor;
 
 /// The role `dhow shim`: supervises one container, over the connection at standard input.
 #[must_use]
-pub fn main(_arguments: &[OsString]) -> ExitCode {
-    match supervise() {
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    match supervise(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Heard by who runs it by hand; the engine gives it no standard error.
@@ -28,7 +30,7 @@ pub fn main(_arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn supervise() -> Result<()> {
+fn supervise(arguments: &[OsString]) -> Result<()> {
     // Whoever started the engine may have had a lock or a pipe open, and a shim would hold it for as long as it lives.
     // Nothing of our own is open yet. Before Linux 5.9 it cannot be done at once, and is no reason not to run.
     let _ = dhow_sys::exec::close_range(3, u32::MAX);
@@ -36,7 +38,10 @@ fn supervise() -> Result<()> {
     let _ = rustix::thread::set_name(c"dhow-shim");
     let control = take_control()?;
     leave_the_engine()?;
-    Supervisor::new(control)?.run()
+    // Without it ps(1) goes on to show a spare.
+    let spare = arguments.last().is_some_and(|argument| is_spare(argument));
+    let title = if spare { LastArgument::find().ok() } else { None };
+    Supervisor::new(control, title)?.run()
 }
 
 /// Keeps what a fault in the shim says: it has no standard error, and nobody else would know.

@@ -1,5 +1,6 @@
 //! Starting a shim, from the engine.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -32,6 +33,25 @@ pub struct Spawned {
 /// What fork and execve say: `ResourceExhausted` at the limit of processes, `NotFound` without the binary.
 pub fn spawn(program: &Path, run_dir: &Path) -> Result<Spawned> {
     spawn_command(Command::new(program).arg0("dhow").arg("shim").arg(run_dir))
+}
+
+/// Starts a shim that waits for the container it will be of, whose directory will be in `directory`: a start that finds
+/// one does not wait for fork and execve. It ends when its connection is closed before it got a container.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_spare(program: &Path, directory: &Path) -> Result<Spawned> {
+    spawn(program, &directory.join(spare_name()))
+}
+
+/// As long as the id of a container, so that the real name has room in its place.
+fn spare_name() -> String {
+    format!("{:-<64}", "spare-")
+}
+
+/// Whether this argument is that of a spare.
+pub(crate) fn is_spare(argument: &OsStr) -> bool {
+    Path::new(argument).file_name().is_some_and(|name| name == spare_name().as_str())
 }
 
 /// The same with a command of the caller's making, for tests.

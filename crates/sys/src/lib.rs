@@ -28,6 +28,7 @@ pub mod program;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
+pub mod title;
 pub mod transparent;
 pub mod unread;
 pub mod userns;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Everything of a world that is still there, one line each.
 pub(crate) fn find(root: &Path, cgroup_parent: &str) -> Vec<String> {
-    let shims = shims(root).into_iter().map(|(pid, line)| format!("process {pid}: {line}"));
+    let shims = shims(root).into_iter().chain(spares(root)).map(|(pid, line)| format!("process {pid}: {line}"));
     let mut below = Vec::new();
     cgroups(Path::new("/sys/fs/cgroup"), cgroup_parent, 0, &mut below);
     let below = below.iter().map(|path| format!("cgroup {}", path.display()));
@@ -19,19 +19,28 @@ pub(crate) fn links() -> Vec<String> {
     names.filter(|name| name.starts_with("veth")).map(|name| format!("link {name}")).collect()
 }
 
-/// Shims of the world, by pid and command line, which names it.
+/// Shims of the world's containers, by pid and command line, which names it.
 pub(crate) fn shims(root: &Path) -> Vec<(i32, String)> {
+    all_shims(root).filter(|(_, line)| !is_spare(line)).collect()
+}
+
+/// Shims that wait for the next start.
+pub(crate) fn spares(root: &Path) -> Vec<(i32, String)> {
+    all_shims(root).filter(|(_, line)| is_spare(line)).collect()
+}
+
+fn is_spare(line: &str) -> bool {
+    line.contains("/spare-")
+}
+
+fn all_shims(root: &Path) -> impl Iterator<Item = (i32, String)> {
     let needle = root.to_string_lossy().into_owned();
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_string_lossy().parse().ok()?;
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            (line.contains(&needle) && line.contains(" shim")).then_some((pid, line))
-        })
-        .collect()
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
+        let pid = entry.file_name().to_string_lossy().parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        (line.contains(&needle) && line.contains(" shim")).then_some((pid, line))
+    })
 }
 
 pub(crate) fn mounts(root: &Path) -> Vec<String> {

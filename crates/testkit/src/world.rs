@@ -104,10 +104,16 @@ impl World {
         self.engine.exec_root()
     }
 
-    /// The shims of this world.
+    /// The shims of this world's containers.
     #[must_use]
     pub fn shims(&self) -> Vec<i32> {
         leftovers::shims(self.path()).into_iter().map(|(pid, _)| pid).collect()
+    }
+
+    /// The shims of this world that wait for the next start.
+    #[must_use]
+    pub fn spare_shims(&self) -> Vec<i32> {
+        leftovers::spares(self.path()).into_iter().map(|(pid, _)| pid).collect()
     }
 
     /// Waits until every process, cgroup, mount and file of this world belongs to an object that the engine lists, and

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_logs::Timestamp;
 use dhow_network::model::Attached;
+use dhow_shim::Spawned;
 use dhow_shim::protocol::{Answer, Op};
 use tokio::sync::oneshot;
 
@@ -160,10 +161,7 @@ fn exit_code(error: &Error) -> i32 {
 async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<Attachment>) -> Result<Launched> {
     // Two overlays must not write to the same folder: whoever copies something into it is waited for.
     let _quiet = container.files.lock().await;
-    // The shim starts up while its task is put together.
-    let (program, run_dir) = (core.program(), core.run_dir(&container.id));
-    let spawned = blocking(move || dhow_shim::spawn(&program, &run_dir)).await?;
-    let (link, mut events) = Link::of_child(spawned)?;
+    let (link, mut events) = Link::of_child(shim(&core, container).await?)?;
     let _ = container.tell(Command::ShimBorn(link.clone()));
     let (launch, attached) = {
         let (core, container) = (Arc::clone(&core), Arc::clone(container));
@@ -192,6 +190,24 @@ async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<At
             Err(crate::start::failure(error))
         }
     }
+}
+
+/// One that waits already, or one that starts up while its task is put together.
+async fn shim(core: &Arc<Core>, container: &Container) -> Result<Spawned> {
+    let spare = core.shims.take();
+    let (shims, refilled) = (Arc::clone(&core.shims), Arc::downgrade(core));
+    tokio::spawn(async move {
+        if shims.quiet().await
+            && let Some(core) = refilled.upgrade()
+        {
+            let _ = tokio::task::spawn_blocking(move || core.refill_shims()).await;
+        }
+    });
+    if let Some(spare) = spare {
+        return Ok(spare);
+    }
+    let (program, run_dir) = (core.program(), core.run_dir(&container.id));
+    blocking(move || dhow_shim::spawn(&program, &run_dir)).await
 }
 
 /// Takes away what there is of a launch that waits for something that does not come: a file server that is dead, a

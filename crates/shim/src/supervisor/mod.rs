@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
 use dhow_sys::signal::{self, SignalFd};
+use dhow_sys::title::LastArgument;
 use rustix::process::{Signal, WaitOptions};
 
 use crate::client::ReplyTo;
@@ -52,6 +53,8 @@ pub(crate) struct Supervisor {
     oom_watch: Option<OwnedFd>,
     oom_kills: u64,
     exit: Option<Exit>,
+    /// Where ps(1) is to see whose shim this is, when that was not known at its start.
+    title: Option<LastArgument>,
     reports: LossReports,
     /// Nothing is to be done any more but to serve the clients that are still there.
     over: bool,
@@ -59,7 +62,7 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Prepares to supervise; nothing is launched yet.
-    pub(crate) fn new(control: UnixStream) -> Result<Self> {
+    pub(crate) fn new(control: UnixStream, title: Option<LastArgument>) -> Result<Self> {
         signal::block(&SIGNALS);
         let signals = SignalFd::new(&SIGNALS).context(|| "receive signals")?;
         let poll = Poll::new()?;
@@ -79,6 +82,7 @@ impl Supervisor {
             oom_watch: None,
             oom_kills: 0,
             exit: None,
+            title,
             reports: LossReports::default(),
             over: false,
         })

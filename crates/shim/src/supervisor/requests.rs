@@ -1,6 +1,7 @@
 //! What engines ask for.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 
 use dhow_errdefs::{Error, Result, message};
 
@@ -89,6 +90,9 @@ impl Supervisor {
         }
         container::protect_from_oom();
         role::report_panics_to(launch.container_dir.join("shim.log"));
+        if let Some(title) = self.title.take() {
+            let _ = title.set(launch.run_dir.as_os_str().as_bytes());
+        }
         let (place, listener) = Place::take(&launch.run_dir, &launch.id)?;
         self.place = Some(place);
         self.controls.listen(listener, &self.poll)?;
