@@ -23,7 +23,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     tally.step("licences (cargo deny)", cargo_deny);
     tally.step("build", || shell::run(shell::cargo().args(["build", "--release", "--workspace"])));
     tally.step("one static binary", statically_linked);
-    tally.tests("tests", shell::cargo().args(["test", "--release", "--workspace", "--no-fail-fast"]));
+    // What a test says that leaves itself out is shown only so.
+    let tests = ["test", "--release", "--workspace", "--no-fail-fast", "--", "--show-output"];
+    tally.tests("tests", shell::cargo().args(tests));
     tally.tests("cgroup v2, in a virtual machine", &mut vm::command());
     println!("{tally}");
     if tally.failed() == 0 { Ok(()) } else { Err("see the failures above".to_owned()) }
