@@ -4,13 +4,14 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{World, eventually};
+use dhow_testkit::{World, eventually, finish_with_input};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::busybox;
+use crate::{DHOW, busybox};
 
 /// A server in a container that says its name.
 fn serve(world: &World, name: &str, flags: &[&str]) {
@@ -296,6 +297,54 @@ fn names_are_answered_over_streams_too() {
         answers[0]
     });
     assert_eq!((&answer[..4], &answer[35..]), (&[0, 37, 0x12, 0x34][..], &wanted[..]));
+}
+
+#[test]
+fn a_port_that_is_not_for_everybody_is_for_the_blocks_that_are_named() {
+    let mut world = busybox();
+    world.dhow(&["network", "create", "--subnet", "10.9.0.0/24", "friends"]).exits(0);
+    world.dhow(&["network", "create", "--subnet", "10.8.0.0/24", "strangers"]).exits(0);
+    serve(&world, "web", &["-p", "8080:80,from=10.9.0.0/16,from=fd00::/8"]);
+    let gateway = world.inspect("web", "{{(index .NetworkSettings.Networks \"bridge\").Gateway}}");
+    let url = format!("http://{gateway}:8080/name");
+    let decided = |world: &World| {
+        answers("127.0.0.1:8080", "web");
+        answers(&format!("{gateway}:8080"), "web");
+        assert_eq!(fetch(world, "friends", &url).as_deref(), Some("web"));
+        assert_eq!(fetch(world, "strangers", &url), None, "not from there");
+    };
+    decided(&world);
+    world.crash_engine();
+    world.start_engine();
+    decided(&world);
+    let bindings = world.inspect("web", "{{json .HostConfig.PortBindings}}");
+    assert!(bindings.contains("8080,from=10.9.0.0/16,from=fd00::/8"), "{bindings}");
+    world.dhow(&["update", "--publish-rm", "8080:80", "--publish-add", "8080:80", "web"]).exits(0);
+    assert_eq!(fetch(&world, "strangers", &url).as_deref(), Some("web"));
+    let wrong = world.dhow(&["run", "-p", "1:1,from=10.0.0.0", "busybox", "true"]);
+    wrong.exits(125).says("invalid source: 10.0.0.0 (expected a block such as 10.0.0.0/8)");
+}
+
+#[test]
+fn published_ports_obey_the_hosts_input_policy_where_that_is_configured() {
+    let mut world = World::with_flags(DHOW, &["--firewall", "respect-host"]);
+    world.import_busybox("busybox");
+    world.dhow(&["network", "create", "--subnet", "10.8.0.0/24", "others"]).exits(0);
+    serve(&world, "web", &["-p", "8080:80"]);
+    answers("127.0.0.1:8080", "web");
+    let gateway = world.inspect("web", "{{(index .NetworkSettings.Networks \"bridge\").Gateway}}");
+    let url = format!("http://{gateway}:8080/name");
+    assert_eq!(fetch(&world, "others", &url).as_deref(), Some("web"));
+    let rules = "table inet own { chain in { type filter hook input priority 0; ip saddr 10.8.0.0/24 tcp dport 8080 drop; }; }\n";
+    finish_with_input(Command::new("/usr/sbin/nft").args(["-f", "-"]), rules.into()).exits(0);
+    assert_eq!(fetch(&world, "others", &url), None, "the host does not let it in");
+    answers("127.0.0.1:8080", "web");
+    world.crash_engine();
+    answers("127.0.0.1:8080", "web");
+    world.start_engine();
+    answers("127.0.0.1:8080", "web");
+    world.dhow(&["rm", "-f", "web"]).exits(0);
+    assert_eq!(ask("127.0.0.1:8080"), None, "given back");
 }
 
 #[test]

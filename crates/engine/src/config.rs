@@ -32,6 +32,8 @@ pub struct Config {
     /// What connects the networks of an engine without root with the outside: `pasta` or `slirp4netns`. Without, it has no
     /// bridges.
     pub outlet: Option<PathBuf>,
+    /// Published ports obey the host's input policy.
+    pub respect_host: bool,
     /// Run an init process in containers that do not say.
     pub init: bool,
     /// Limits of containers that name none.

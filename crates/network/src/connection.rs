@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dns::{Named, Scope};
 use crate::firewall::{Member, Redirect};
-use crate::model::{Endpoint, EndpointSpec, Network, PortBinding, Published};
+use crate::model::{Endpoint, EndpointSpec, Network, PortBinding, Published, Subnet};
+use crate::ports::Reservation;
 
 /// What a container asks for when it starts.
 #[derive(Debug, Clone)]
@@ -62,8 +63,19 @@ pub struct Connection {
     pub attachments: Vec<Attachment>,
     /// Its published ports.
     pub published: Vec<Published>,
+    /// Who may come to those that are not for everybody.
+    pub limited: Vec<Limited>,
     /// Name servers for what is no name of a container's.
     pub servers: Vec<IpAddr>,
+}
+
+/// A published port that is not for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// The port.
+    pub published: Published,
+    /// Where who comes from outside of the host has to come from.
+    pub from: Vec<Subnet>,
 }
 
 impl Attachment {
@@ -125,6 +137,27 @@ impl Connection {
         if self.way_out(false).or(self.way_out(true)).is_some() { self.servers.clone() } else { Vec::new() }
     }
 
+    /// Who may come to a published port; empty: everybody.
+    pub(crate) fn allowed(&self, published: Published) -> Vec<Subnet> {
+        let limited = self.limited.iter().find(|limited| limited.published == published);
+        limited.map(|limited| limited.from.clone()).unwrap_or_default()
+    }
+
+    /// What asks for exactly these ports again.
+    #[must_use]
+    pub fn bindings(&self, published: &[Published]) -> Vec<PortBinding> {
+        published.iter().map(|published| published.as_binding(self.allowed(*published))).collect()
+    }
+
+    /// Ports that were taken are published from now on.
+    pub(crate) fn add_published(&mut self, reservations: &[Reservation]) {
+        self.published.extend(reservations.iter().map(|reservation| reservation.published));
+        let limited = reservations.iter().filter(|reservation| !reservation.from.is_empty());
+        self.limited.extend(
+            limited.map(|Reservation { published, from, .. }| Limited { published: *published, from: from.clone() }),
+        );
+    }
+
     /// Where published ports lead to. Only a bridge has the host in between.
     pub(crate) fn redirects(&self) -> Vec<Redirect> {
         let target = |ipv6: bool| {
@@ -134,7 +167,7 @@ impl Connection {
         let targets = [target(false), target(true)];
         let redirect = |&published: &Published| {
             let target = targets[usize::from(published.host_address.is_ipv6())]?;
-            Some(Redirect { published, target })
+            Some(Redirect { published, target, from: self.allowed(published) })
         };
         self.published.iter().filter_map(redirect).collect()
     }

@@ -17,7 +17,7 @@ mod networks;
 mod ports;
 mod sandbox;
 
-pub use connection::{Attachment, Connection, Place, Request};
+pub use connection::{Attachment, Connection, Limited, Place, Request};
 pub use home::holder::main as holder_main;
 pub use home::{HomeSettings, ROLE as HOLDER_ROLE, connect as connect_holder};
 pub use networks::{Networks, Settings, usual_gateway};

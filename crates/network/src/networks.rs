@@ -14,7 +14,7 @@ use dhow_errdefs::Result;
 
 use crate::dns::Directory;
 use crate::driver::Bridges;
-use crate::firewall::{Changes, Firewall, Redirect};
+use crate::firewall::{Changes, Delivery, Firewall, Redirect};
 use crate::home::{Home, HomeSettings, LazyHome, host_side};
 use crate::ipam::{BlockPool, free_block};
 use crate::link::Links;
@@ -34,7 +34,8 @@ pub struct Settings {
     pub default_bridge: String,
     /// Where blocks of addresses come from.
     pub pools: Vec<BlockPool>,
-    /// For an engine without root: its networks are in a namespace of their own.
+    /// Ports are passed on by a holder: for an engine without root, whose networks are in a namespace of their own, and for
+    /// one whose ports obey the host's input policy.
     pub home: Option<HomeSettings>,
 }
 
@@ -57,7 +58,7 @@ impl Networks {
     pub fn new(settings: Settings) -> Self {
         Self {
             bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone()),
-            firewall: Firewall::new(format!("dhow-{}", settings.engine), settings.home.is_some()),
+            firewall: Firewall::new(format!("dhow-{}", settings.engine), delivery(&settings)),
             home: settings.home.clone().map(LazyHome::new),
             directory: Arc::default(),
             settings,
@@ -73,7 +74,7 @@ impl Networks {
     /// `ResourceExhausted`; an error of the kernel.
     pub fn choose_block(&self, ipv6: bool, others: impl Iterator<Item = Subnet>) -> Result<Subnet> {
         let mut taken = self.at_home(taken_blocks)?;
-        if self.home.is_some() {
+        if self.is_separate() {
             taken.extend(taken_blocks()?);
         }
         taken.extend(others);
@@ -101,6 +102,10 @@ impl Networks {
             return Ok(());
         }
         self.at_home(|| self.bridges.remove(network, &self.firewall))
+    }
+
+    fn is_separate(&self) -> bool {
+        self.home.as_ref().is_some_and(LazyHome::is_separate)
     }
 
     /// Does something where the networks are.
@@ -140,6 +145,14 @@ impl Networks {
             live.raised = Some(self.bridges.raise(network, &self.firewall)?);
         }
         Ok(live.raised.clone())
+    }
+}
+
+fn delivery(settings: &Settings) -> Delivery {
+    match &settings.home {
+        None => Delivery::Direct,
+        Some(home) if home.outlet.is_some() => Delivery::Both,
+        Some(_) => Delivery::PassedOn,
     }
 }
 

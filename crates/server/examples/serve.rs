@@ -51,6 +51,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         cgroup_parent: format!("/dhow-{name}"),
         rootless: false,
         outlet: None,
+        respect_host: false,
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,

@@ -16,11 +16,14 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Adds a value of `-p`: `[[address:][host]:]container[/protocol]`, with ranges of equal length.
+    /// Adds a value of `-p`: `[[address:][host]:]container[/protocol]`, with ranges of equal length, and behind it
+    /// `,from=BLOCK` for each block of addresses that may come. Engines that do not know that refuse it: it is sent as part
+    /// of the port.
     pub(super) fn publish(&mut self, text: &str) -> Result<()> {
-        if text.contains('=') {
-            return self.publish(&short(text)?);
-        }
+        let (text, from) = text.split_at(text.find(FROM).unwrap_or(text.len()));
+        check_sources(from)?;
+        let long = text.contains('=').then(|| short(text)).transpose()?;
+        let text = long.as_deref().unwrap_or(text);
         let (address, host, container) = split(text);
         let (container, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
         if container.is_empty() {
@@ -45,11 +48,12 @@ impl Ports {
             )));
         }
         for (offset, port) in (ports.0..=ports.1).enumerate() {
-            let host_port = match published {
+            let mut host_port = match published {
                 None => String::new(),
                 Some(_) if one_port => host.to_owned(),
                 Some((first, _)) => (usize::from(first) + offset).to_string(),
             };
+            host_port.push_str(from);
             let binding = PortBinding { host_ip: address.to_owned(), host_port };
             let key = format!("{port}/{protocol}");
             self.exposed.insert(key.clone(), Empty {});
@@ -80,6 +84,8 @@ fn short(text: &str) -> Result<String> {
             Some(("published", value)) => host = value,
             Some(("target", value)) => container = value,
             Some(("protocol", value)) => protocol = value,
+            // Left out, it would open the port to everybody.
+            Some(("from", _)) => return Err(wrong(format!("from= has to stand at the end: {text}"))),
             Some((key, _)) if !key.is_empty() => {}
             _ => return Err(wrong(format!("invalid publish opts format (should be name=value but got '{field}')"))),
         }
@@ -103,6 +109,24 @@ fn no_range(text: &str) -> String {
             format!("strconv.ParseUint: parsing {port:?}: {why}")
         },
     )
+}
+
+/// What is before each block of those who may come.
+const FROM: &str = ",from=";
+
+fn check_sources(text: &str) -> Result<()> {
+    for block in text.split(FROM).skip(1) {
+        let (address, prefix) = block.split_once('/').unwrap_or((block, ""));
+        let longest = match address.parse() {
+            Ok(IpAddr::V4(_)) => 32,
+            Ok(IpAddr::V6(_)) => 128,
+            Err(_) => return Err(wrong(format!("invalid source: {block} (expected a block such as 10.0.0.0/8)"))),
+        };
+        if !prefix.parse::<u8>().is_ok_and(|prefix| prefix <= longest) {
+            return Err(wrong(format!("invalid source: {block} (expected a block such as 10.0.0.0/8)")));
+        }
+    }
+    Ok(())
 }
 
 /// Address, host port and container port; the address may be in brackets.
@@ -175,6 +199,8 @@ mod tests {
 
     #[test]
     fn every_form() {
+        assert_eq!(published("8080:80,from=10.0.0.0/8"), ["80/tcp=:8080,from=10.0.0.0/8"]);
+        assert_eq!(published("target=80,from=10.0.0.0/8,from=fd00::/8"), ["80/tcp=:,from=10.0.0.0/8,from=fd00::/8"]);
         assert_eq!(published("80"), ["80/tcp=:"]);
         assert_eq!(published("8080:80/udp"), ["80/udp=:8080"]);
         assert_eq!(published("127.0.0.1:8080:80"), ["80/tcp=127.0.0.1:8080"]);
@@ -188,6 +214,11 @@ mod tests {
     #[test]
     fn errors_in_dockers_words() {
         assert_eq!(refused("x"), "invalid containerPort: x");
+        for open_to_all in
+            ["from=10.0.0.0/8,target=80", "80,from=10.0.0.0/8,protocol=udp", "80,from=", "80,from=::/129"]
+        {
+            assert!(refused(open_to_all).contains("from=") || refused(open_to_all).starts_with("invalid source"));
+        }
         assert_eq!(refused("x:80"), "invalid hostPort: x");
         assert_eq!(refused("1:2:3:4"), "invalid IP address: 1:2");
         assert_eq!(refused("80/foo"), "invalid proto: foo");

@@ -61,6 +61,7 @@ file! {
     "tlscert" tlscert: PathBuf,
     "tlskey" tlskey: PathBuf,
     "insecure-tcp-on-loopback" insecure_tcp_on_loopback: bool,
+    "firewall" firewall: String,
     "cgroup-parent" cgroup_parent: String,
     "default-runtime" default_runtime: String,
     "runtimes" runtimes: BTreeMap<String, Runtime>,

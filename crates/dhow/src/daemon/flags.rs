@@ -93,6 +93,7 @@ impl Flags {
                 tlscert: path("tlscert"),
                 tlskey: path("tlskey"),
                 insecure_tcp_on_loopback: flag("insecure-tcp-on-loopback"),
+                firewall: text("firewall"),
                 cgroup_parent: text("cgroup-parent"),
                 default_runtime: text("default-runtime"),
                 runtimes: many("add-runtime").map(|words| words.iter().filter_map(|word| runtime(word)).collect()),
@@ -197,6 +198,11 @@ fn command() -> Command {
         .arg(path("tlscert", "The engine's certificate"))
         .arg(path("tlskey", "The engine's key"))
         .arg(flag("insecure-tcp-on-loopback", "Allow tcp:// without TLS on loopback: every local user is root then"))
+        .arg(value(
+            "firewall",
+            "policy",
+            "Who decides about published ports: own (open), respect-host (the host's input policy)",
+        ))
         .arg(value("cgroup-parent", "path", "Set parent cgroup for all containers"))
         .arg(value("default-runtime", "name", "Default OCI runtime for containers"))
         .arg(

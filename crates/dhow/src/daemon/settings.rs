@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     runtimes: BTreeMap<String, PathBuf>,
     log: LogSpec,
     default_shm_size: i64,
+    /// Published ports obey the host's input policy.
+    respect_host: bool,
     default_ulimits: Vec<Ulimit>,
     init: bool,
     registries: RegistrySettings,
@@ -99,6 +101,7 @@ impl Settings {
                 .map(|(name, runtime)| (name, runtime.path))
                 .collect(),
             log: LogSpec { driver: file.log_driver.unwrap_or_default(), options: file.log_opts.unwrap_or_default() },
+            respect_host: respects_host(file.firewall.as_deref())?,
             default_shm_size: file.default_shm_size.map_or(Ok(0), |text| bytes(&text))?,
             default_ulimits: ulimits(file.default_ulimits.unwrap_or_default(), &file.ulimits.unwrap_or_default())?,
             init: file.init.unwrap_or_default(),
@@ -133,6 +136,7 @@ impl Settings {
             log: self.log,
             cgroup_parent: self.cgroup_parent,
             rootless,
+            respect_host: self.respect_host,
             outlet: rootless.then(super::outlet::find).flatten(),
             init: self.init,
             default_ulimits: self.default_ulimits,
@@ -155,6 +159,16 @@ fn registry_file(file: &File, folder: &Path) -> Result<(RegistryFile, Policy)> {
     let mut read = RegistryFile::read(&absolute(path)?, named)?;
     let policy = std::mem::take(&mut read.policy);
     Ok((read, policy))
+}
+
+/// Whether published ports obey the host's input policy.
+fn respects_host(firewall: Option<&str>) -> Result<bool> {
+    match firewall {
+        None | Some("own") => Ok(false),
+        Some("respect-host") => Ok(true),
+        Some(other) => Err(Error::invalid(format!("invalid firewall: {other}"))
+            .with_hint("own: published ports are open; respect-host: the host's input policy decides about them")),
+    }
 }
 
 /// Docker's folders and a minute where nobody says.

@@ -158,7 +158,9 @@ impl Filter {
         let mut exposed = spec.exposed_ports.iter().chain(bindings.keys()).map(|port| split(port));
         let mut published = bindings.iter().flat_map(|(port, bindings)| {
             let (_, protocol) = split(port);
-            bindings.iter().map(move |binding| (binding.host_port.clone(), protocol.clone()))
+            bindings.iter().map(move |binding| {
+                (binding.host_port.split(',').next().unwrap_or_default().to_owned(), protocol.clone())
+            })
         });
         exposed.any(|(number, protocol)| self.exposed.iter().any(|ports| ports.has(&number, &protocol)))
             || published.any(|(number, protocol)| self.published.iter().any(|ports| ports.has(&number, &protocol)))

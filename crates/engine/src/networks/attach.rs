@@ -217,10 +217,12 @@ pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
     engine.truncate(8);
     let mut pools = config.usual.pools();
     pools.extend(dhow_network::ipam::private_ipv6(&engine));
-    let home = config.outlet.as_ref().filter(|_| config.rootless).map(|outlet| HomeSettings {
+    let outlet = config.outlet.clone().filter(|_| config.rootless);
+    let passed_on = outlet.is_some() || config.respect_host && !config.rootless;
+    let home = passed_on.then(|| HomeSettings {
         folder: config.exec_root.join(HOLDER),
         program: PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), config.executable.as_raw_fd())),
-        outlet: outlet.clone(),
+        outlet,
     });
     dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools, home })
 }

@@ -93,7 +93,7 @@ pub(crate) fn ports(spec: &ContainerSpec) -> Result<Vec<PortBinding>> {
         for port in exposed(spec)? {
             let list = bindings.entry(port).or_default();
             if list.is_empty() {
-                list.push(PortBinding { port, host_address: None, host_ports: HostPorts::Any });
+                list.push(PortBinding { port, host_address: None, host_ports: HostPorts::Any, from: Vec::new() });
             }
         }
     }

@@ -66,10 +66,10 @@ fn normal(bindings: &Bindings) -> Result<Bindings> {
 
 fn stands_for(patterns: &[PortBinding], binding: &PortBinding) -> bool {
     let fits = |pattern: &str, value: &str| pattern.is_empty() || pattern == value;
+    // Behind the port may be who may come.
+    let port = binding.host_port.split(',').next().unwrap_or_default();
     patterns.is_empty()
-        || patterns
-            .iter()
-            .any(|pattern| fits(&pattern.host_ip, &binding.host_ip) && fits(&pattern.host_port, &binding.host_port))
+        || patterns.iter().any(|pattern| fits(&pattern.host_ip, &binding.host_ip) && fits(&pattern.host_port, port))
 }
 
 /// What is published now and was asked for by bindings that are gone.
@@ -98,18 +98,18 @@ impl Core {
                 wanted.push(Wanted::parse(&port, &binding.host_ip, &binding.host_port)?);
             }
         }
+        let again = self.kernel.connection(container).map(|connection| connection.bindings(&gone)).unwrap_or_default();
         self.kernel.publish_less(container, &gone)?;
         let connection =
-            self.kernel.publish_more(container, &wanted).inspect_err(|_| self.take_back(container, &gone))?;
+            self.kernel.publish_more(container, &wanted).inspect_err(|_| self.take_back(container, &again))?;
         facts::remember(&self.run_dir(container), &connection).context(|| "write down what is published")?;
         let mut published = connection.published;
         published.sort();
         Ok(published)
     }
 
-    fn take_back(&self, container: &str, gone: &[Published]) {
-        let again: Vec<Wanted> = gone.iter().map(|it| it.as_binding()).collect();
-        if let Err(error) = self.kernel.publish_more(container, &again) {
+    fn take_back(&self, container: &str, again: &[Wanted]) {
+        if let Err(error) = self.kernel.publish_more(container, again) {
             tracing::warn!(%error, container, "publish again what was to be published no more");
         }
     }

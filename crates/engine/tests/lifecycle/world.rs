@@ -190,6 +190,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         cgroup_parent: parent(folder),
         rootless: false,
         outlet: None,
+        respect_host: false,
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,

@@ -1,7 +1,7 @@
 //! The tables without what comes and goes with containers.
 
 use super::elements::{
-    self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, MACS, TO, bare, from, link_name, octets, ports, range,
+    self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, MACS, TO, bare, from, limits, link_name, octets, ports, range,
 };
 use super::nft::{self, Data, Element, Expressions, Field, Hook, Key, SetKind, Transaction, Verdict};
 use super::state::{State, Zone};
@@ -45,16 +45,16 @@ pub(super) fn clear(transaction: &mut Transaction<'_>) {
 }
 
 /// Makes it anew.
-pub(super) fn fill(transaction: &mut Transaction<'_>, state: &State) {
+pub(super) fn fill(transaction: &mut Transaction<'_>, state: &State, direct: bool) {
     transaction.table();
     sets(transaction);
-    incoming(transaction);
+    incoming(transaction, direct);
     forward(transaction);
     outgoing(transaction);
     for zone in state.zones.values() {
         add_zone(transaction, zone);
     }
-    let redirects: Vec<_> = state.redirects.iter().copied().collect();
+    let redirects: Vec<_> = state.redirects.iter().cloned().collect();
     elements::add_redirects(transaction, &redirects);
 }
 
@@ -75,23 +75,40 @@ fn sets(transaction: &mut Transaction<'_>) {
     transaction.set(BRIDGES, NAME, SetKind::Plain).set(INTERNAL, NAME, SetKind::Plain).set(TO, NAME, SetKind::Verdicts);
     transaction.set(from(false), ADDRESS4, SetKind::Ranges).set(from(true), ADDRESS6, SetKind::Ranges);
     transaction.set(ports(false), PORT4, TARGET4).set(ports(true), PORT6, TARGET6);
+    transaction.set(limits(false), PORT4, SetKind::Verdicts).set(limits(true), PORT6, SetKind::Verdicts);
 }
 
 /// What is for a published port goes to the container, wherever it comes from.
-fn incoming(transaction: &mut Transaction<'_>) {
+fn incoming(transaction: &mut Transaction<'_>, direct: bool) {
     transaction.chain("publish", None);
     for ipv6 in [false, true] {
         transaction.rule("publish", |rule| published(rule, ipv6, true));
         transaction.rule("publish", |rule| published(rule, ipv6, false));
     }
+    transaction.chain("limit", None);
+    for (ipv6, exact) in [(false, true), (false, false), (true, true), (true, false)] {
+        transaction.rule("limit", |rule| {
+            load_port(rule, ipv6, exact);
+            rule.verdict_map(limits(ipv6));
+        });
+    }
     // A bridge routes to the host's loopback for the sake of ports published there. Containers may not use that.
     transaction.chain("guard", Some(Hook { kind: "filter", number: BEFORE_ROUTING, priority: -300 }));
     transaction.rule("guard", |rule| {
         rule.load(Field::INPUT, 0).in_set(BRIDGES).is(Field::FAMILY, &[nft::IPV4]);
-        rule.is_within(Field::DESTINATION4, [255, 0, 0, 0], [127, 0, 0, 0]).verdict(Verdict::Drop);
+        rule.is_within(Field::DESTINATION4, &[255, 0, 0, 0], &[127, 0, 0, 0]).verdict(Verdict::Drop);
     });
+    if !direct {
+        return;
+    }
     for (chain, number) in [("prerouting", BEFORE_ROUTING), ("output", OUTPUT)] {
         transaction.chain(chain, Some(Hook { kind: "nat", number, priority: -100 }));
+        // The host itself may always come.
+        if number == BEFORE_ROUTING {
+            transaction.rule(chain, |rule| {
+                rule.is(Field::DestinationKind, &LOCAL).verdict(Verdict::Jump("limit"));
+            });
+        }
         transaction.rule(chain, |rule| {
             rule.is(Field::DestinationKind, &LOCAL).verdict(Verdict::Jump("publish"));
         });
@@ -100,6 +117,12 @@ fn incoming(transaction: &mut Transaction<'_>) {
 
 /// A lookup of the port by the very address, or by the one that stands for all.
 fn published(rule: &mut Expressions<'_, '_>, ipv6: bool, exact: bool) {
+    let (family, width) = load_port(rule, ipv6, exact);
+    rule.map(ports(ipv6), 8).redirect(family, 8, 8 + width);
+}
+
+/// Address, protocol and port that a packet is for, in registers; and what follows from the family.
+fn load_port(rule: &mut Expressions<'_, '_>, ipv6: bool, exact: bool) -> (u8, u32) {
     let (family, width, address) =
         if ipv6 { (nft::IPV6, 4, Field::DESTINATION6) } else { (nft::IPV4, 1, Field::DESTINATION4) };
     rule.is(Field::FAMILY, &[family]);
@@ -110,7 +133,7 @@ fn published(rule: &mut Expressions<'_, '_>, ipv6: bool, exact: bool) {
         rule.set(0, any);
     }
     rule.load(Field::PROTOCOL, width).load(Field::DESTINATION_PORT, width + 1);
-    rule.map(ports(ipv6), 8).redirect(family, 8, 8 + width);
+    (family, width)
 }
 
 /// Who may reach whom through the host.
@@ -132,7 +155,7 @@ fn outgoing(transaction: &mut Transaction<'_>) {
     transaction.chain("postrouting", Some(Hook { kind: "nat", number: AFTER_ROUTING, priority: 100 }));
     transaction.rule("postrouting", |rule| {
         rule.load(Field::OUTPUT, 0).in_set(BRIDGES).is(Field::FAMILY, &[nft::IPV4]);
-        rule.is_within(Field::SOURCE4, [255, 0, 0, 0], [127, 0, 0, 0]).masquerade();
+        rule.is_within(Field::SOURCE4, &[255, 0, 0, 0], &[127, 0, 0, 0]).masquerade();
     });
     for (ipv6, family, source) in [(false, nft::IPV4, Field::SOURCE4), (true, nft::IPV6, Field::SOURCE6)] {
         transaction.rule("postrouting", |rule| {

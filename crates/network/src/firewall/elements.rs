@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::nft::{Data, Element, Transaction, Verdict};
+use super::nft::{Data, Element, Field, Transaction, Verdict};
 use super::state::{Member, Redirect};
-use crate::model::Subnet;
+use crate::model::{Published, Subnet};
 
 /// Which names of links are bridges of ours.
 pub(super) const BRIDGES: &str = "bridges";
@@ -16,6 +16,11 @@ pub(super) const TO: &str = "to";
 /// Address, protocol and port of the host → address and port of a container.
 pub(super) fn ports(ipv6: bool) -> &'static str {
     if ipv6 { "ports6" } else { "ports4" }
+}
+
+/// Address, protocol and port of the host → chain that says who may come, for those that are not for everybody.
+pub(super) fn limits(ipv6: bool) -> &'static str {
+    if ipv6 { "limits6" } else { "limits4" }
 }
 
 /// Block that a packet comes from → chain.
@@ -58,9 +63,43 @@ pub(super) fn add_redirects(transaction: &mut Transaction<'_>, redirects: &[Redi
             redirects.iter().filter(|redirect| redirect.target.is_ipv6() == ipv6).map(port).collect();
         transaction.add(ports(ipv6), &elements);
     }
+    redirects.iter().filter(|redirect| !redirect.from.is_empty()).for_each(|redirect| add_limit(transaction, redirect));
+}
+
+fn add_limit(transaction: &mut Transaction<'_>, redirect: &Redirect) {
+    let (chain, ipv6) = (chain_from(redirect), redirect.target.is_ipv6());
+    transaction.chain(&chain, None);
+    for &subnet in redirect.from.iter().filter(|subnet| subnet.is_ipv6() == ipv6) {
+        let field = if ipv6 { Field::SOURCE6 } else { Field::SOURCE4 };
+        transaction.rule(&chain, |rule| {
+            rule.is_within(field, &mask(subnet), &octets(subnet.masked().address())).verdict(Verdict::Return);
+        });
+    }
+    transaction.rule(&chain, |rule| {
+        rule.verdict(Verdict::Drop);
+    });
+    transaction.add(limits(ipv6), &[Element { key: port(redirect).key, data: Data::Verdict(Verdict::Jump(&chain)) }]);
+}
+
+fn remove_limit(transaction: &mut Transaction<'_>, redirect: &Redirect) {
+    let chain = chain_from(redirect);
+    let element = Element { key: port(redirect).key, data: Data::Verdict(Verdict::Jump(&chain)) };
+    transaction.remove(limits(redirect.target.is_ipv6()), &[element]).remove_chain(&chain);
+}
+
+fn chain_from(redirect: &Redirect) -> String {
+    let Published { port, host_address, host_port } = redirect.published;
+    format!("from-{}-{host_address}-{host_port}", port.protocol).replace(':', ".")
+}
+
+/// As many ones as the prefix says, in the width of the family.
+fn mask(subnet: Subnet) -> Vec<u8> {
+    let bits = u128::MAX.checked_shl(u32::from(128 - subnet.prefix())).unwrap_or_default();
+    bits.to_be_bytes()[..if subnet.is_ipv6() { 16 } else { 4 }].to_vec()
 }
 
 pub(super) fn remove_redirects(transaction: &mut Transaction<'_>, redirects: &[Redirect]) {
+    redirects.iter().filter(|redirect| !redirect.from.is_empty()).for_each(|it| remove_limit(transaction, it));
     for ipv6 in [false, true] {
         let elements: Vec<_> = redirects
             .iter()

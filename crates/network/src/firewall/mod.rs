@@ -25,19 +25,29 @@ pub(crate) use state::{Changes, Member, Redirect, Zone};
 /// The group of news about nftables, as a bit.
 pub(crate) const NEWS: u32 = 1 << 6;
 
+/// How what is for a published port comes to the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The kernel sends it there.
+    Direct,
+    /// A socket of ours takes it, and the host's input policy decides before.
+    PassedOn,
+    /// One outside, the other in the namespace of the networks.
+    Both,
+}
+
 /// Our tables and what is in them.
 #[derive(Debug)]
 pub(crate) struct Firewall {
     table: String,
-    /// Ports are passed on by a program of ours, too.
-    relayed: bool,
+    delivery: Delivery,
     state: Mutex<State>,
 }
 
 impl Firewall {
     /// Tables of that name. Nothing is done to the kernel yet.
-    pub(crate) fn new(table: String, relayed: bool) -> Self {
-        Self { table, relayed, state: Mutex::default() }
+    pub(crate) fn new(table: String, delivery: Delivery) -> Self {
+        Self { table, delivery, state: Mutex::default() }
     }
 
     /// Guards a network from now on.
@@ -149,8 +159,8 @@ impl Firewall {
         let mut transaction = Transaction::new(nft::INET, &self.table);
         base::clear(&mut transaction);
         if wanted {
-            base::fill(&mut transaction, state);
-            if self.relayed {
+            base::fill(&mut transaction, state, self.delivery != Delivery::PassedOn);
+            if self.delivery != Delivery::Direct {
                 base::bring_back(&mut transaction);
             }
         }

@@ -31,11 +31,13 @@ pub(crate) struct Member {
 }
 
 /// A port of the host that leads into a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Redirect {
     pub published: Published,
     /// Of the container; of the same family as the host's address.
     pub target: IpAddr,
+    /// Who may come from outside of the host; empty: everybody.
+    pub from: Vec<Subnet>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +86,6 @@ impl State {
         for redirect in &changes.closed {
             self.redirects.remove(redirect);
         }
-        self.redirects.extend(changes.opened.iter().copied());
+        self.redirects.extend(changes.opened.iter().cloned());
     }
 }

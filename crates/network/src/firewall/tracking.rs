@@ -99,7 +99,7 @@ impl<'a> Flow<'a> {
 
     /// Whether it was to a port that has changed, or goes where such a port led.
     fn is_of(&self, changed: &[&Redirect], local: &[IpAddr]) -> bool {
-        changed.iter().any(|Redirect { published, target }| {
+        changed.iter().any(|Redirect { published, target, .. }| {
             let any = published.host_address.is_unspecified() && local.contains(&self.to);
             let here = any || published.host_address == self.to;
             self.answers == *target || here && published.host_port == self.to_port

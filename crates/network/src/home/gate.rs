@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::{HomeSettings, OUTLET_LOG, ROLE, broken};
+use super::{HomeSettings, OUTLET_LOG, ROLE, broken, host_side};
+use crate::firewall::Redirect;
 use crate::model::Protocol;
 
 /// The holder's socket in its folder.
@@ -51,7 +52,7 @@ impl Gate {
         let HomeSettings { folder, program, outlet } = settings;
         std::fs::create_dir_all(folder).context(|| format!("create {}", folder.display()))?;
         let mut command = Command::new(program);
-        command.arg0("dhow").arg(ROLE).arg(folder).arg(outlet);
+        command.arg0("dhow").arg(ROLE).arg(folder).args(outlet);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut holder = command.spawn().context(|| "start the holder of the networks")?;
         let begin = Instant::now();
@@ -68,7 +69,8 @@ impl Gate {
         };
         let mut gate = Self { connection, holder: Some(holder) };
         gate.list()?;
-        if gate.ask("outlet", None)? != "open" {
+        let shut = gate.ask("outlet", None)? != "open";
+        if let Some(outlet) = outlet.as_ref().filter(|_| shut) {
             let log = folder.join(OUTLET_LOG);
             tracing::warn!("containers have no way out: {} failed; see {}", outlet.display(), log.display());
         }
@@ -85,14 +87,12 @@ impl Gate {
         Ok(answer.split(' ').filter_map(port).collect())
     }
 
-    pub(super) fn open_port(
-        &mut self,
-        protocol: Protocol,
-        host: SocketAddr,
-        target: SocketAddr,
-        socket: Option<BorrowedFd<'_>>,
-    ) -> Result<()> {
-        self.ask(&format!("open {protocol} {host} {target}"), socket).map(drop)
+    pub(super) fn open_port(&mut self, redirect: &Redirect, socket: Option<BorrowedFd<'_>>) -> Result<()> {
+        let Redirect { published, target, from } = redirect;
+        let (protocol, host) = (published.port.protocol, host_side(published));
+        let target = SocketAddr::new(*target, published.port.number);
+        let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+        self.ask(format!("open {protocol} {host} {target} {}", from.join(",")).trim_end(), socket).map(drop)
     }
 
     pub(super) fn close_port(&mut self, protocol: Protocol, host: SocketAddr) -> Result<()> {

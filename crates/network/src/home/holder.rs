@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 
 use super::gate::{SOCKET, through_descriptor};
 use super::outlet::{LINK, Outlet};
-use super::relay::Relay;
+use super::relay::{Relay, Target};
 use super::{BACK, NAMESPACE, TABLE, is_namespace};
 use crate::link::Links;
 use crate::model::Protocol;
@@ -35,7 +35,7 @@ const OUTLET: Duration = Duration::from_secs(3);
 const BEAT: Duration = Duration::from_millis(2);
 
 /// Longer than any request.
-const REQUEST: usize = 512;
+const REQUEST: usize = 8192;
 
 type Ports = HashMap<(Protocol, SocketAddr), Relay>;
 
@@ -47,21 +47,60 @@ struct Holder {
     met: AtomicBool,
     runtime: Handle,
     way_out: bool,
+    /// The namespace is for this engine's containers only.
+    separate: bool,
 }
 
-/// `dhow network-holder FOLDER OUTLET`: started by an engine without root, in its user namespace.
+/// `dhow network-holder FOLDER OUTLET`: started by an engine without root, in its user namespace. Without `OUTLET` it stays
+/// where it is, and only passes ports on.
 #[must_use]
 pub fn main(args: &[OsString]) -> ExitCode {
-    let [folder, outlet] = args else { return ExitCode::FAILURE };
-    match run(Path::new(folder), Path::new(outlet)) {
+    let [folder, outlet @ ..] = args else { return ExitCode::FAILURE };
+    match run(Path::new(folder), outlet.first().map(Path::new)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn run(folder: &Path, program: &Path) -> io::Result<()> {
+fn run(folder: &Path, program: Option<&Path>) -> io::Result<()> {
     // A holder that was started by hand may lead a group already.
     let _ = rustix::process::setsid();
+    let outlet = match program {
+        Some(program) => move_in(folder, program)?,
+        None => {
+            come_back(&Links::open().map_err(io::Error::other)?)?;
+            None
+        }
+    };
+    let links = Links::open().map_err(io::Error::other)?;
+    let way_out = outlet.is_some() && wait_for_way_out(&links);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let holder = Arc::new(Holder {
+        ports: Mutex::default(),
+        engines: AtomicUsize::new(0),
+        met: AtomicBool::new(false),
+        runtime: runtime.handle().clone(),
+        way_out,
+        separate: program.is_some(),
+    });
+    let listener = listen(folder)?;
+    let door = Arc::clone(&holder);
+    thread::Builder::new().name("door".to_owned()).spawn(move || door.receive(&listener))?;
+    holder.wait_for_end(&links);
+    match outlet {
+        Some(outlet) => outlet.stop(),
+        None => drop(links.come_back_no_more(BACK, TABLE)),
+    }
+    let _ = unmount(folder.join(NAMESPACE), UnmountFlags::DETACH);
+    drop(fs::remove_file(folder.join(NAMESPACE)));
+    // Last: whoever finds no socket finds nothing else of us either.
+    drop(fs::remove_file(folder.join(SOCKET)));
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// Enters the namespace, and has it connected with the outside.
+fn move_in(folder: &Path, program: &Path) -> io::Result<Option<Outlet>> {
     // The outlet's thread stays outside; this one and all that it starts later are inside.
     let (ready, wait) = mpsc::channel::<()>();
     let (started, outlet) = mpsc::channel();
@@ -74,30 +113,7 @@ fn run(folder: &Path, program: &Path) -> io::Result<()> {
     })?;
     enter(folder)?;
     let _ = ready.send(());
-    let outlet = outlet.recv().map_err(|_| io::ErrorKind::BrokenPipe)?.ok();
-    let links = Links::open().map_err(io::Error::other)?;
-    let way_out = outlet.is_some() && wait_for_way_out(&links);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let holder = Arc::new(Holder {
-        ports: Mutex::default(),
-        engines: AtomicUsize::new(0),
-        met: AtomicBool::new(false),
-        runtime: runtime.handle().clone(),
-        way_out,
-    });
-    let listener = listen(folder)?;
-    let door = Arc::clone(&holder);
-    thread::Builder::new().name("door".to_owned()).spawn(move || door.receive(&listener))?;
-    holder.wait_for_end(&links);
-    if let Some(outlet) = outlet {
-        outlet.stop();
-    }
-    let _ = unmount(folder.join(NAMESPACE), UnmountFlags::DETACH);
-    drop(fs::remove_file(folder.join(NAMESPACE)));
-    // Last: whoever finds no socket finds nothing else of us either.
-    drop(fs::remove_file(folder.join(SOCKET)));
-    runtime.shutdown_background();
-    Ok(())
+    Ok(outlet.recv().map_err(|_| io::ErrorKind::BrokenPipe)?.ok())
 }
 
 /// Goes into the namespace that a holder before this one has left, or makes one.
@@ -111,12 +127,16 @@ fn enter(folder: &Path) -> io::Result<()> {
     }
     dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK)?;
     dhow_sys::loopback::up()?;
-    let links = Links::open().map_err(io::Error::other)?;
+    come_back(&Links::open().map_err(io::Error::other)?)?;
+    File::create(&path)?;
+    Ok(mount_bind("/proc/thread-self/ns/net", &path)?)
+}
+
+fn come_back(links: &Links) -> io::Result<()> {
     links.come_back(false, BACK, TABLE).map_err(io::Error::other)?;
     // A host without IPv6 has none to come back.
     drop(links.come_back(true, BACK, TABLE));
-    File::create(&path)?;
-    Ok(mount_bind("/proc/thread-self/ns/net", &path)?)
+    Ok(())
 }
 
 fn wait_for_way_out(links: &Links) -> bool {
@@ -183,8 +203,11 @@ impl Holder {
                 Ok(list.join(" "))
             }
             ["outlet"] => Ok(if self.way_out { "open" } else { "shut" }.to_owned()),
-            ["open", protocol, host, target] => {
-                self.open(port(protocol, host)?, target.parse().map_err(|_| invalid())?, socket)?;
+            ["open", protocol, host, target, ref from @ ..] => {
+                let address = target.parse().map_err(|_| invalid())?;
+                let from = from.iter().flat_map(|list| list.split(','));
+                let from = from.map(|text| text.parse().map_err(|_| invalid())).collect::<io::Result<_>>()?;
+                self.open(port(protocol, host)?, Target { address, from }, socket)?;
                 Ok(String::new())
             }
             ["close", protocol, host] => {
@@ -196,7 +219,7 @@ impl Holder {
         }
     }
 
-    fn open(&self, port: (Protocol, SocketAddr), target: SocketAddr, socket: Option<OwnedFd>) -> io::Result<()> {
+    fn open(&self, port: (Protocol, SocketAddr), target: Target, socket: Option<OwnedFd>) -> io::Result<()> {
         let mut ports = lock(&self.ports);
         match (ports.get(&port), socket) {
             (Some(relay), _) => relay.lead_to(target),
@@ -214,9 +237,11 @@ impl Holder {
         let begin = Instant::now();
         loop {
             thread::sleep(LOOK);
-            let needed = || links.all().is_ok_and(|all| all.iter().any(|link| link.name.starts_with("veth")));
+            let container = || links.all().is_ok_and(|all| all.iter().any(|link| link.name.starts_with("veth")));
+            // On the host there are links of others. A port of a container that is gone waits for the next engine.
+            let used = || if self.separate { container() } else { !lock(&self.ports).is_empty() };
             let young = begin.elapsed() < GRACE && !self.met.load(Ordering::SeqCst);
-            if self.engines.load(Ordering::SeqCst) == 0 && !needed() && !young {
+            if self.engines.load(Ordering::SeqCst) == 0 && !young && !used() {
                 return;
             }
         }

@@ -1,5 +1,6 @@
 //! Where the bridges of an engine without root are: a network namespace of its own, connected with the outside by `pasta`
-//! or `slirp4netns`.
+//! or `slirp4netns`. An engine with root that has its ports passed on, so that the host's input policy decides about them,
+//! has only the holder: its home is the host's namespace.
 //!
 //! The engine itself stays in the host's namespace, where it pulls and listens; what it does to links, rules and
 //! settings it does on threads that visit the namespace ([`Home::inside`]). A process of its own, the [holder], keeps the
@@ -46,15 +47,15 @@ pub(crate) const BACK: u32 = 0x6468_6f02;
 /// The table of routes by which that comes back.
 const TABLE: u8 = 104;
 
-/// What an engine without root needs for bridges.
+/// What an engine needs whose ports are passed on by a holder.
 #[derive(Debug, Clone)]
 pub struct HomeSettings {
     /// The holder's folder, below the exec root.
     pub folder: PathBuf,
     /// Our own binary.
     pub program: PathBuf,
-    /// `pasta` or `slirp4netns`, told apart by its name.
-    pub outlet: PathBuf,
+    /// For networks in a namespace of their own: `pasta` or `slirp4netns`, told apart by its name.
+    pub outlet: Option<PathBuf>,
 }
 
 /// The namespace, found or made when it is first needed.
@@ -65,6 +66,11 @@ pub(crate) struct LazyHome {
 }
 
 impl LazyHome {
+    /// Whether the networks are in a namespace of their own.
+    pub(crate) fn is_separate(&self) -> bool {
+        self.settings.outlet.is_some()
+    }
+
     pub(crate) fn new(settings: HomeSettings) -> Self {
         Self { settings, home: Mutex::default() }
     }
@@ -90,7 +96,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The namespace and the way to its holder.
 #[derive(Debug)]
 pub(crate) struct Home {
-    namespace: OwnedFd,
+    /// `None`: the host's.
+    namespace: Option<OwnedFd>,
     gate: Mutex<Gate>,
     /// A thread that is in the host's namespace: whoever visits ours cannot go back there.
     outside: Sender<Job>,
@@ -100,7 +107,8 @@ impl Home {
     fn open(settings: &HomeSettings) -> Result<Self> {
         let gate = Gate::open(settings)?;
         let path = settings.folder.join(NAMESPACE);
-        let namespace = File::open(&path).context(|| format!("open {}", path.display()))?.into();
+        let open = || File::open(&path).context(|| format!("open {}", path.display()));
+        let namespace = settings.outlet.is_some().then(open).transpose()?.map(OwnedFd::from);
         let (outside, jobs) = channel::<Job>();
         let work = move || jobs.into_iter().for_each(|job| job());
         thread::Builder::new().name("outside".to_owned()).spawn(work).context(|| "start a thread")?;
@@ -109,7 +117,10 @@ impl Home {
 
     /// Does something on a thread that is in the namespace.
     pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        crate::sandbox::inside(self.namespace.as_fd(), work)
+        match &self.namespace {
+            Some(namespace) => crate::sandbox::inside(namespace.as_fd(), work),
+            None => work(),
+        }
     }
 
     /// Takes a port of the host, for the holder to serve.
@@ -127,9 +138,7 @@ impl Home {
 
     /// Passes a port on from now on; without a socket, one that is passed on already goes to another target.
     pub(crate) fn pass_on(&self, redirect: &Redirect, socket: Option<BorrowedFd<'_>>) -> Result<()> {
-        let Redirect { published, target } = redirect;
-        let target = SocketAddr::new(*target, published.port.number);
-        lock(&self.gate).open_port(published.port.protocol, host_side(published), target, socket)
+        lock(&self.gate).open_port(redirect, socket)
     }
 
     /// Does not pass a port on any more.

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::OUTWARD;
-use crate::model::Protocol;
+use crate::model::{Protocol, Subnet};
 use crate::networks::lock;
 
 /// What is read at once of a stream, in each direction.
@@ -29,16 +29,31 @@ const IDLE: Duration = Duration::from_secs(120);
 /// How long is waited after the kernel had no descriptor or memory left for a client.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Where a port leads.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub address: SocketAddr,
+    /// Who may come from outside of the host; empty: everybody.
+    pub from: Vec<Subnet>,
+}
+
+impl Target {
+    fn lets_in(&self, client: SocketAddr) -> bool {
+        let ip = client.ip();
+        self.from.is_empty() || ip.is_loopback() || self.from.iter().any(|subnet| subnet.contains(ip))
+    }
+}
+
 /// A port that is passed on.
 #[derive(Debug)]
 pub(super) struct Relay {
-    target: Arc<RwLock<SocketAddr>>,
+    target: Arc<RwLock<Target>>,
     task: JoinHandle<()>,
 }
 
 impl Relay {
     /// Begins; needs a runtime. The socket is bound in another namespace, and belongs there.
-    pub(super) fn start(protocol: Protocol, socket: OwnedFd, target: SocketAddr) -> io::Result<Self> {
+    pub(super) fn start(protocol: Protocol, socket: OwnedFd, target: Target) -> io::Result<Self> {
         let target = Arc::new(RwLock::new(target));
         let to = Arc::clone(&target);
         rustix::io::ioctl_fionbio(&socket, true)?;
@@ -63,19 +78,25 @@ impl Relay {
     }
 
     /// From now on to there; connections that are open stay.
-    pub(super) fn lead_to(&self, target: SocketAddr) {
+    pub(super) fn lead_to(&self, target: Target) {
         *self.target.write().unwrap_or_else(PoisonError::into_inner) = target;
     }
 }
 
-fn read(target: &RwLock<SocketAddr>) -> SocketAddr {
-    *target.read().unwrap_or_else(PoisonError::into_inner)
+/// Where a client is led; `None` if it may not come.
+fn led(target: &RwLock<Target>, client: SocketAddr) -> Option<SocketAddr> {
+    let target = target.read().unwrap_or_else(PoisonError::into_inner);
+    target.lets_in(client).then_some(target.address)
 }
 
-async fn streams(listener: TcpListener, target: Arc<RwLock<SocketAddr>>) {
+async fn streams(listener: TcpListener, target: Arc<RwLock<Target>>) {
     loop {
         match listener.accept().await {
-            Ok((client, address)) => drop(tokio::spawn(carry(client, address, read(&target)))),
+            Ok((client, address)) => {
+                if let Some(target) = led(&target, address) {
+                    drop(tokio::spawn(carry(client, address, target)));
+                }
+            }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
@@ -117,14 +138,15 @@ struct Flow {
 
 type Flows = Arc<Mutex<HashMap<SocketAddr, Arc<Flow>>>>;
 
-async fn datagrams(outside: Arc<UdpSocket>, target: Arc<RwLock<SocketAddr>>) {
+async fn datagrams(outside: Arc<UdpSocket>, target: Arc<RwLock<Target>>) {
     let flows = Flows::default();
     let mut tasks = JoinSet::new();
     let mut buffer = vec![0; DATAGRAM];
     loop {
         // An error is about a client that has gone.
         let Ok((length, client)) = outside.recv_from(&mut buffer).await else { continue };
-        let Ok(flow) = flow(&flows, &mut tasks, &outside, client, read(&target)) else { continue };
+        let Some(target) = led(&target, client) else { continue };
+        let Ok(flow) = flow(&flows, &mut tasks, &outside, client, target) else { continue };
         flow.used.store(true, Ordering::Relaxed);
         drop(flow.socket.send(&buffer[..length]).await);
     }

@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 
-use super::{DELETE_LINK, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE, family, ifla, link_header};
+use super::{
+    DELETE_LINK, DELETE_RULE, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE, family, ifla, link_header,
+};
 use crate::model::{Mac, MacvlanMode, Subnet};
 use crate::netlink::{Batch, Message, flags};
 
@@ -168,8 +170,18 @@ impl Links {
         batch.message("add the route to this host", NEW_ROUTE, create, &header).put_u32(4, 1);
         // `struct fib_rule_hdr`: look into that table (1); FRA_FWMARK.
         let header = [family, 0, 0, 0, table, 0, 0, 1, 0, 0, 0, 0];
-        let create = flags::CREATE | flags::EXCLUSIVE;
-        batch.message("add the rule for routes", NEW_RULE, create, &header).put_u32(10, mark);
+        // Each holder adds one of its own.
+        batch.message("add the rule for routes", NEW_RULE, flags::CREATE, &header).put_u32(10, mark);
+        self.0.send(&batch)
+    }
+
+    /// Takes the rules away again. The route is in a table that nobody looks into then.
+    pub(crate) fn come_back_no_more(&self, mark: u32, table: u8) -> Result<()> {
+        let mut batch = Batch::default();
+        for family in [INET, INET6] {
+            let header = [family, 0, 0, 0, table, 0, 0, 1, 0, 0, 0, 0];
+            batch.message("remove the rule for routes", DELETE_RULE, 0, &header).put_u32(10, mark);
+        }
         self.0.send(&batch)
     }
 

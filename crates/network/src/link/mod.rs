@@ -21,6 +21,7 @@ const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
 const GET_ROUTE: u16 = 26;
 const NEW_RULE: u16 = 32;
+const DELETE_RULE: u16 = 33;
 
 /// `AF_INET`, `AF_INET6`.
 const INET: u8 = 2;

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use dhow_errdefs::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::Subnet;
+
 /// A transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -137,6 +139,9 @@ impl FromStr for HostPorts {
     }
 }
 
+/// What is before each block of those who may come.
+const FROM: &str = ",from=";
+
 /// A port that is to be published.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PortBinding {
@@ -146,10 +151,13 @@ pub struct PortBinding {
     pub host_address: Option<IpAddr>,
     /// The host's port.
     pub host_ports: HostPorts,
+    /// Who may come from outside of the host; empty: everybody.
+    pub from: Vec<Subnet>,
 }
 
 impl PortBinding {
-    /// From the three texts of the API.
+    /// From the three texts of the API. Behind the host's port may be who may come, as in `8080,from=10.0.0.0/8`; an
+    /// engine that does not know that refuses it as a port.
     ///
     /// # Errors
     /// `InvalidArgument` in Docker's words.
@@ -161,7 +169,10 @@ impl PortBinding {
                 Some(bare.parse().map_err(|_| Error::invalid(format!("invalid IP address: {text}")))?)
             }
         };
-        Ok(Self { port: port.parse()?, host_address, host_ports: host_port.parse()? })
+        let (host_port, sources) = host_port.split_once(FROM).unwrap_or((host_port, ""));
+        let sources = sources.split(FROM).filter(|text| !text.is_empty());
+        let from = sources.map(str::parse).collect::<Result<Vec<Subnet>>>()?;
+        Ok(Self { port: port.parse()?, host_address, host_ports: host_port.parse()?, from })
     }
 }
 
@@ -179,9 +190,14 @@ pub struct Published {
 impl Published {
     /// What asks for exactly this.
     #[must_use]
-    pub fn as_binding(&self) -> PortBinding {
+    pub fn as_binding(&self, from: Vec<Subnet>) -> PortBinding {
         let Self { port, host_address, host_port } = *self;
-        PortBinding { port, host_address: Some(host_address), host_ports: HostPorts::Among(host_port..=host_port) }
+        PortBinding {
+            port,
+            host_address: Some(host_address),
+            host_ports: HostPorts::Among(host_port..=host_port),
+            from,
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Networks {
         self.change(container, |held| {
             let before = held.connection.clone();
             let reservations = self.reserve(held, bindings)?;
-            held.connection.published.extend(reservations.iter().map(|reservation| reservation.published));
+            held.connection.add_published(&reservations);
             match self.redirect(&before, &held.connection, &reservations) {
                 Ok(()) => held.reservations.extend(reservations),
                 Err(error) => {
@@ -86,6 +86,7 @@ impl Networks {
         self.change(container, |held| {
             let before = held.connection.clone();
             held.connection.published.retain(|published| !gone.contains(published));
+            held.connection.limited.retain(|limited| !gone.contains(&limited.published));
             let closed = self.redirect(&before, &held.connection, &[]);
             held.reservations.retain(|reservation| !gone.contains(&reservation.published));
             closed
@@ -157,8 +158,8 @@ impl Networks {
         let changes = crate::firewall::Changes {
             gone: members(before, after),
             come: members(after, before),
-            closed: old.iter().filter(|redirect| !new.contains(redirect)).copied().collect(),
-            opened: new.iter().filter(|redirect| !old.contains(redirect)).copied().collect(),
+            closed: old.iter().filter(|redirect| !new.contains(redirect)).cloned().collect(),
+            opened: new.iter().filter(|redirect| !old.contains(redirect)).cloned().collect(),
         };
         self.apply(changes, reservations)
     }

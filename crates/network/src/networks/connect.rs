@@ -139,7 +139,7 @@ impl Networks {
 
     fn publish(&self, held: &mut Held, bindings: &[PortBinding]) -> Result<()> {
         held.reservations = self.reserve(held, bindings)?;
-        held.connection.published = held.reservations.iter().map(|reservation| reservation.published).collect();
+        held.connection.add_published(&held.reservations);
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl Networks {
         };
         let again = |published: &Published| {
             let families = Families { ipv4: true, ipv6: true, binding: None };
-            reserve(&[published.as_binding()], families, &take, |_| None)
+            reserve(&[published.as_binding(Vec::new())], families, &take, |_| None)
                 .inspect_err(|error| tracing::warn!(%error, "hold a published port"))
                 .ok()
         };
@@ -144,15 +144,15 @@ impl Networks {
     /// # Errors
     /// What the kernel refuses.
     pub fn settle(&self, networks: &[Network]) -> Result<()> {
-        let home = self.home.as_ref().map(LazyHome::opened);
-        match home {
-            // Nobody has needed it: there is nothing in it.
-            Some(None) => return Ok(()),
-            Some(Some(home)) => {
-                self.shut_leftovers(&home)?;
-                self.at_home(|| self.restore_links())?;
-            }
-            None => {}
+        if let Some(home) = &self.home {
+            let home = match home.opened() {
+                Some(home) => home,
+                // Nobody has needed it: there is nothing in it.
+                None if home.is_separate() => return Ok(()),
+                None => home.get()?,
+            };
+            self.shut_leftovers(&home)?;
+            self.at_home(|| self.restore_links())?;
         }
         self.at_home(|| self.settle_here(networks))
     }

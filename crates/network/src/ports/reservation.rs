@@ -8,7 +8,7 @@ use dhow_errdefs::{Class, Error, Result};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto};
 
-use crate::model::{HostPorts, Port, PortBinding, Protocol, Published};
+use crate::model::{HostPorts, Port, PortBinding, Protocol, Published, Subnet};
 
 /// How often the kernel is asked for a free port that has to be free in two families.
 const ATTEMPTS: usize = 64;
@@ -20,6 +20,8 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub published: Published,
+    /// Who may come; empty: everybody.
+    pub from: Vec<Subnet>,
     /// `None` where the kernel has no such sockets, only such packets (SCTP).
     pub socket: Option<OwnedFd>,
 }
@@ -71,7 +73,10 @@ fn one(binding: &PortBinding, addresses: &[IpAddr], bind: Bind<'_>) -> std::resu
     let mut refused = None;
     for port in candidates {
         match at(binding.port, addresses, port, bind) {
-            Ok(reservations) => return Ok(reservations),
+            Ok(mut reservations) => {
+                reservations.iter_mut().for_each(|reservation| reservation.from.clone_from(&binding.from));
+                return Ok(reservations);
+            }
             Err(error) => refused = Some(error),
         }
     }
@@ -98,7 +103,7 @@ fn at(
             published.host_port = local_port(socket).map_err(|errno| (published, errno.into()))?;
             host_port = published.host_port;
         }
-        reservations.push(Reservation { published, socket });
+        reservations.push(Reservation { published, from: Vec::new(), socket });
     }
     Ok(reservations)
 }
@@ -165,7 +170,7 @@ mod tests {
 
     fn local(ports: HostPorts) -> PortBinding {
         let port = "80/tcp".parse().unwrap();
-        PortBinding { port, host_address: Some(Ipv4Addr::LOCALHOST.into()), host_ports: ports }
+        PortBinding { port, host_address: Some(Ipv4Addr::LOCALHOST.into()), host_ports: ports, from: Vec::new() }
     }
 
     #[test]

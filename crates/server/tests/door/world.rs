@@ -157,6 +157,7 @@ fn config(folder: &TempDir) -> Config {
         cgroup_parent: parent(folder),
         rootless: false,
         outlet: None,
+        respect_host: false,
         init: false,
         default_ulimits: Vec::new(),
         default_shm_size: 0,

@@ -100,19 +100,20 @@ impl Expressions<'_, '_> {
     }
 
     /// Goes on only if the masked bytes of a field are those.
-    pub(crate) fn is_within(&mut self, field: Field, mask: [u8; 4], value: [u8; 4]) -> &mut Self {
-        self.load(field, 0).mask(&mask);
-        self.compared(0, &value)
+    pub(crate) fn is_within(&mut self, field: Field, mask: &[u8], value: &[u8]) -> &mut Self {
+        self.load(field, 0).mask(mask);
+        self.compared(0, value)
     }
 
-    fn mask(&mut self, mask: &[u8; 4]) {
+    fn mask(&mut self, mask: &[u8]) {
+        let length = u32::try_from(mask.len()).unwrap_or(u32::MAX);
         self.add("bitwise", |data| {
-            data.put_be32(1, FIRST).put_be32(2, FIRST).put_be32(3, 4);
+            data.put_be32(1, FIRST).put_be32(2, FIRST).put_be32(3, length);
             data.nest(4, |nested| {
                 nested.put(DATA_VALUE, mask);
             });
             data.nest(5, |nested| {
-                nested.put(DATA_VALUE, &[0; 4]);
+                nested.put(DATA_VALUE, &vec![0; mask.len()]);
             });
         });
     }
