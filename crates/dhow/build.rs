@@ -7,7 +7,6 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=hello");
-    fold_identical_code();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("hello");
     let status = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC"))
         .args(["hello/hello.rs", "--edition", "2024", "--crate-name", "hello", "--crate-type", "bin"])
@@ -20,11 +19,4 @@ fn main() {
         .status()
         .expect("rustc starts");
     assert!(status.success(), "rustc failed to compile hello/hello.rs: {status}");
-}
-
-/// Functions that came out the same are kept once. Only LLVM's linker can do that, which rustc takes for x86-64.
-fn fold_identical_code() {
-    if env::var("TARGET").is_ok_and(|target| target == "x86_64-unknown-linux-gnu") {
-        println!("cargo::rustc-link-arg-bins=-Wl,--icf=safe");
-    }
 }
