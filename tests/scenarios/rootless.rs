@@ -239,6 +239,28 @@ fn containers_survive_the_engine_without_root() {
     home.dhow(&["rm", "-f", "box"]).exits(0);
 }
 
+/// Where nothing was delegated there is no cgroup that would list what a killed shim leaves, and a next run would mount the
+/// writable layer a second time.
+#[test]
+fn a_killed_shim_leaves_no_process_without_root() {
+    let home = Home::with_busybox();
+    for flags in [&["--restart", "always"][..], &["--pid", "host"]] {
+        let script = "sleep 1000 & exec sleep 1000";
+        home.dhow(&[&["run", "-d", "--name", "box"], flags, &["busybox", "sh", "-c", script]].concat()).exits(0);
+        let pid = home.dhow(&["inspect", "-f", "{{.State.Pid}}", "box"]).ok();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let shim = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        let namespace = fs::read_link(format!("/proc/{pid}/ns/mnt")).expect("a namespace");
+        kill_process(shim.and_then(Pid::from_raw).expect("its parent"), Signal::KILL).expect("the shim");
+        eventually("its processes have ended", || {
+            let processes = fs::read_dir("/proc").expect("procfs").flatten();
+            let inside = |path: PathBuf| fs::read_link(path.join("ns/mnt")).is_ok_and(|found| found == namespace);
+            !processes.map(|entry| entry.path()).any(inside)
+        });
+        home.dhow(&["rm", "-f", "box"]).exits(0);
+    }
+}
+
 #[test]
 fn ports_that_cannot_be_published_are_said() {
     let mut home = Home::new();

@@ -1,8 +1,10 @@
 //! Signals to every process of a cgroup.
 
 use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 
 use dhow_errdefs::{Error, Result};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cgroup::Cgroup;
@@ -10,6 +12,9 @@ use crate::{Controller, freezer};
 
 /// Rounds of looking for processes that were forked while we signalled; with the cgroup frozen one is enough.
 const ROUNDS: usize = 64;
+
+/// Descriptors that are open at the same time.
+const AT_ONCE: usize = 256;
 
 impl Cgroup {
     /// Sends a signal to every process in the cgroup and below it, with the number as in `signal(7)`.
@@ -23,7 +28,7 @@ impl Cgroup {
         let signal =
             Signal::from_named_raw(signal).ok_or_else(|| Error::invalid(format!("invalid signal number {signal}")))?;
         if signal != Signal::KILL {
-            return self.pids()?.into_iter().try_for_each(|pid| send(pid, signal));
+            return self.send_to(&self.pids()?, signal);
         }
         if let Some(member) = self.v2()
             && !member.directory.is_plain()
@@ -46,10 +51,25 @@ impl Cgroup {
             if found.is_empty() {
                 break;
             }
-            outcome = found.into_iter().map(|pid| send(pid, Signal::KILL)).fold(outcome, Result::and);
+            outcome = outcome.and(self.send_to(&found, Signal::KILL));
         }
         let _ = self.thaw();
         outcome
+    }
+
+    /// A signal to those of the processes that are in the cgroup; tells the first failure when all have got it.
+    fn send_to(&self, pids: &[i32], signal: Signal) -> Result<()> {
+        pids.chunks(AT_ONCE).map(|pids| self.send_to_some(pids, signal)).fold(Ok(()), Result::and)
+    }
+
+    /// They are listed once more when a descriptor of each is there: a number that was another process' by then is not in
+    /// the list, and one that is in the list is the descriptor's process, or that has ended.
+    fn send_to_some(&self, pids: &[i32], signal: Signal) -> Result<()> {
+        let open = |pid: &i32| Some((*pid, pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty())));
+        let opened: Vec<_> = pids.iter().filter_map(open).collect();
+        let members: HashSet<i32> = self.pids()?.into_iter().collect();
+        let members = opened.into_iter().filter(|(pid, _)| members.contains(pid));
+        members.map(|(pid, process)| send(pid, process, signal)).fold(Ok(()), Result::and)
     }
 
     fn thaw_v1(&self) -> Result<()> {
@@ -60,11 +80,9 @@ impl Cgroup {
     }
 }
 
-/// One signal, through a pidfd: a number that was reused since the listing belongs to a process that is not ours.
-fn send(pid: i32, signal: Signal) -> Result<()> {
-    use rustix::io::Errno;
-    let Some(id) = Pid::from_raw(pid) else { return Ok(()) };
-    match pidfd_open(id, PidfdFlags::empty()).and_then(|fd| pidfd_send_signal(fd, signal)) {
+/// One signal. Who has ended needs none.
+fn send(pid: i32, process: Result<OwnedFd, Errno>, signal: Signal) -> Result<()> {
+    match process.and_then(|process| pidfd_send_signal(process, signal)) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(errno) => Err(crate::file::failure(errno, format!("send signal {} to process {pid}", signal.as_raw()))),
     }

@@ -10,26 +10,31 @@ use crate::core::Core;
 use crate::link::Link;
 
 /// Ends everything of a container by force: its shim, its processes, its cgroup, its run directory. Goes on after each
-/// failure and tells it; blocks for as long as the processes take to go.
+/// failure and tells it; blocks for as long as the processes take to go. Says whether nothing is left.
 ///
-/// The run directory goes last, and only when the cgroup has gone: it is what tells a later engine that there is
+/// The run directory goes last, and only when everything else has gone: it is what tells a later engine that there is
 /// something to sweep. A cgroup alone tells nothing, because another engine of this host may have made it.
-pub(crate) fn sweep(core: &Core, id: &str, cgroup: Option<&str>) {
+pub(crate) fn sweep(core: &Core, id: &str, cgroup: Option<&str>) -> bool {
     let run_dir = core.run_dir(id);
     // A shim that nobody is connected to: of an engine that died, or one that did not hear us.
     if run_dir.exists() && Link::kill_shim_of(&run_dir) {
         tracing::debug!(id, "a shim that was left is killed");
     }
-    if let (Some(hierarchy), Some(path)) = (&core.host.cgroups, cgroup)
-        && let Err(error) = Cgroup::open(hierarchy, path).and_then(|cgroup| cgroup.delete())
+    let swept = match (&core.host.cgroups, cgroup) {
+        (Some(hierarchy), Some(path)) => Cgroup::open(hierarchy, path).and_then(|cgroup| cgroup.delete()),
+        _ => dhow_shim::first::end(&run_dir),
+    };
+    if let Err(error) = swept
         && error.class() != Class::NotFound
     {
-        tracing::warn!(id, %error, "the cgroup could not be removed");
-        return;
+        tracing::warn!(id, %error, "what is left of a container could not be removed");
+        return false;
     }
-    if let Err(error) = fs::remove_dir_all(&run_dir)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(id, %error, "the run directory could not be removed");
+    match fs::remove_dir_all(&run_dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(id, %error, "the run directory could not be removed");
+            false
+        }
+        _ => true,
     }
 }

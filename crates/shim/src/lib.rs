@@ -35,6 +35,7 @@ mod supervisor;
 
 pub use address::{connect, process};
 pub use connection::Connection;
+pub use container::first;
 pub use dhow_logs::Timestamp;
 pub use role::main;
 pub use spawn::{Spawned, reap, spawn, spawn_command, spawn_spare};

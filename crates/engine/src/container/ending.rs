@@ -59,6 +59,10 @@ impl Owner {
     /// Everything of the last run is undone: what waited for that goes on.
     pub(super) async fn shim_gone(&mut self) -> Next {
         self.forget_shim();
+        self.go_on().await
+    }
+
+    async fn go_on(&mut self) -> Next {
         self.publish();
         if self.removal.is_some() {
             return self.finish_removal().await;
@@ -99,11 +103,11 @@ impl Owner {
         let started = self.condition.started_at;
         let swept = tokio::task::spawn_blocking(move || {
             let cgroup = core.cgroup_of(&container);
-            crate::leftovers::sweep(&core, &container.id, cgroup.as_deref());
-            core.read_exit(&container.id).filter(|exit| Some(exit.started_at) >= started)
+            let clean = crate::leftovers::sweep(&core, &container.id, cgroup.as_deref());
+            (clean, core.read_exit(&container.id).filter(|exit| Some(exit.started_at) >= started))
         });
         // Interrupted only when the process ends; the next engine finds out what became of the container.
-        let Ok(exit) = swept.await else { return Next::End };
+        let Ok((clean, exit)) = swept.await else { return Next::End };
         if alive {
             let lost = Exit {
                 code: 137,
@@ -115,7 +119,10 @@ impl Owner {
             };
             self.ended(exit.unwrap_or(lost));
         }
-        self.shim_gone().await
+        self.forget_shim();
+        // Who removes it sweeps once more then.
+        self.dirty = !clean;
+        self.go_on().await
     }
 
     /// The time for a restart has come.

@@ -7,7 +7,7 @@ use dhow_errdefs::{Result, ResultExt};
 use dhow_runtime::seccomp::Program;
 use dhow_runtime::{Create, Rootfs, Stdio, Target};
 
-use super::Born;
+use super::{Born, first};
 use crate::protocol::{self, Exec, Launch};
 use crate::streams::Ends;
 
@@ -29,6 +29,9 @@ impl BuiltIn {
         request.seccomp = seccomp.as_ref();
         let init = dhow_runtime::create(request)?;
         let warnings = init.warnings().to_vec();
+        if cgroup.is_none() {
+            first::record(&launch.run_dir, init.pid())?;
+        }
         let started = init.start()?;
         let ends = ends(ours, started.pty)?;
         let born = Born { pid: started.pid, pidfd: started.pidfd, ends, warnings };

@@ -15,7 +15,7 @@ use dhow_oci::runtime::{Process, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{Born, ending, overlay};
+use super::{Born, ending, first, overlay};
 use crate::address;
 use crate::program::{Program, Setting};
 use crate::protocol::{Exec, Launch, Rootfs};
@@ -71,6 +71,9 @@ impl External {
         arguments.push(&self.id);
         self.run(&arguments, streams.theirs.as_ref())?;
         let (pid, pidfd) = self.process()?;
+        if launch.cgroup.is_none() {
+            first::record(&launch.run_dir, pid)?;
+        }
         let ends = streams.ends()?;
         self.run(&["start", &self.id], None)?;
         Ok(Born { pid, pidfd, ends, warnings: Vec::new() })

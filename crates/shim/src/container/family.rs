@@ -28,9 +28,15 @@ pub(crate) fn kill(first: i32, everybody: impl Fn() -> Vec<i32>) {
         if round > 0 && family.len() == known {
             return;
         }
-        // Who has ended meanwhile needs no signal.
-        for process in family.iter().filter_map(|pid| ending::open(*pid)) {
-            let _ = rustix::process::pidfd_send_signal(&process, Signal::KILL);
+        for &pid in &family {
+            let Some(process) = ending::open(pid) else { continue };
+            // The number may have become somebody else's since it was read. The first process is our child: its number is
+            // its own until we reap it.
+            let belongs = |kin: Kin| family.contains(&kin.parent) || family.contains(&kin.session);
+            if pid == first || kin(pid).is_some_and(belongs) {
+                // Who has ended meanwhile needs no signal.
+                let _ = rustix::process::pidfd_send_signal(&process, Signal::KILL);
+            }
         }
     }
 }

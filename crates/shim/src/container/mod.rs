@@ -5,6 +5,7 @@ mod children;
 mod ending;
 mod external;
 mod family;
+pub mod first;
 mod overlay;
 mod place;
 
@@ -73,6 +74,10 @@ impl Container {
     /// # Errors
     /// The step that failed; `NotFound` or `PermissionDenied` in Docker's words for the program.
     pub(crate) fn launch(launch: Launch) -> Result<(Self, Ends, Vec<String>)> {
+        if launch.cgroup.is_none() {
+            // The cgroup would say what a shim that was killed has left.
+            first::end(&launch.run_dir)?;
+        }
         match launch.external_runtime.clone() {
             None => Self::launch_built_in(launch),
             Some(program) => Self::launch_external(launch, &program),

@@ -22,8 +22,9 @@ impl Supervisor {
             self.tell(Event::Oom);
         }
         self.publish(exit);
-        self.undo();
-        self.tell(Event::Gone);
+        if self.undo() {
+            self.tell(Event::Gone);
+        }
         self.over = true;
     }
 
@@ -49,17 +50,15 @@ impl Supervisor {
         self.tell(Event::Exited(exit));
     }
 
-    /// Undoes everything. When the cgroup cannot be removed, the run directory stays: by it the engine finds what is left.
-    fn undo(&mut self) {
+    /// Undoes everything, and says whether it is undone. When the cgroup cannot be removed, the run directory stays: by it
+    /// the engine finds what is left, when our connection ends.
+    fn undo(&mut self) -> bool {
         self.controls.stop_listening(&self.poll);
         if let Some(watch) = self.oom_watch.take() {
             self.poll.remove(&watch);
         }
         let cleaned = self.container.as_ref().is_none_or(|container| container.clean_up().is_ok());
-        if let Some(place) = self.place.take()
-            && cleaned
-        {
-            let _ = place.leave();
-        }
+        let place = self.place.take();
+        cleaned && place.is_none_or(|place| place.leave().is_ok())
     }
 }
