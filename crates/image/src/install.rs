@@ -34,6 +34,9 @@ pub(crate) struct Installer<'a> {
     pub store: &'a Store,
     pub lease: &'a Lease,
     pub progress: Progress<'a>,
+    /// Look at every byte of the layers and blobs that are here already, and heal them with those that came. Else only
+    /// what is asked for is done: who pulls again does not wait for the disk.
+    pub thorough: bool,
 }
 
 impl Installer<'_> {
@@ -89,7 +92,10 @@ impl Installer<'_> {
         unpacked: Vec<Option<Unpacked<'s>>>,
     ) -> Result<Vec<Installed>> {
         let mut layers: Vec<Installed> = Vec::with_capacity(diff_ids.len());
-        for record in self.held(diff_ids)? {
+        for (record, source) in self.held(diff_ids)?.into_iter().zip(sources) {
+            if self.thorough {
+                self.mend(&record, &source.blob)?;
+            }
             layers.push(Installed { record, verified: false });
         }
         let parent = layers.last().map(|layer| layer.record.chain_id);
@@ -119,6 +125,15 @@ impl Installer<'_> {
         Ok(held)
     }
 
+    fn mend(&self, layer: &LayerRecord, blob: &Blob) -> Result<()> {
+        let layers = self.store.layers();
+        if layers.verify(layer).is_ok_and(|damage| damage.is_empty()) {
+            return Ok(());
+        }
+        let healed = layers.heal(layer, self.store.content().reader(&blob.digest)?);
+        healed.context(|| format!("heal layer {} from {}", layer.chain_id, blob.digest))
+    }
+
     fn unpack(&self, diff_id: &Digest, blob: &Blob) -> Result<Unpacked<'_>> {
         let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
         let unpacked = self.store.layers().unpack(self.watched(*diff_id, blob)?, &options);
@@ -145,7 +160,7 @@ impl Installer<'_> {
             let same =
                 |known: &&ImageLayer| known.chain_id == record.chain_id && (!named || known.blob == source.blob.digest);
             for known in shared.iter().filter(same) {
-                if self.store.content().hold(self.lease, &known.blob)?.is_some() {
+                if self.store.content().hold(self.lease, &known.blob)?.is_some() && self.is_sound(known)? {
                     return Ok(known.clone());
                 }
             }
@@ -161,6 +176,10 @@ impl Installer<'_> {
                 None => self.compression(&source.blob)?.layer_type().to_owned(),
             },
         })
+    }
+
+    fn is_sound(&self, known: &ImageLayer) -> Result<bool> {
+        Ok(!self.thorough || self.store.content().verify(&known.blob)?)
     }
 
     fn compression(&self, blob: &Blob) -> Result<Compression> {

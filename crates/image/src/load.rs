@@ -115,7 +115,7 @@ impl Images {
         let wanted = options.platform.clone().unwrap_or_else(Platform::host);
         let candidates = candidates(&Layout { store: self.store(), archive: &archive, wanted: &wanted })?;
         let layer = |diff_id, current, total| progress(LoadEvent::Layer { diff_id, current, total });
-        let installer = Installer { store: self.store(), lease, progress: &layer };
+        let installer = Installer { store: self.store(), lease, progress: &layer, thorough: true };
         candidates.iter().flat_map(|candidate| &candidate.names).try_for_each(|name| self.allow_load(name))?;
         let mut images = Vec::with_capacity(candidates.len());
         for Candidate { parts, names } in candidates {
@@ -197,7 +197,8 @@ impl Images {
     fn is_recorded(&self, transaction: &Transaction, image: &ImageRecord) -> Result<bool> {
         let Some(known) = transaction.image(&image.id)? else { return Ok(false) };
         let whole = self.has_blobs(&known)?;
-        let nothing_new = image.blobs.iter().all(|blob| known.blobs.contains(blob));
+        // Layers in other blobs: those that are named are damaged.
+        let nothing_new = image.layers == known.layers && image.blobs.iter().all(|blob| known.blobs.contains(blob));
         Ok(whole && nothing_new && (image.manifest.is_none() || image.manifest == known.manifest))
     }
 }

@@ -176,7 +176,8 @@ impl Pull<'_> {
         let config = self.config(&manifest.config)?;
         let diff_ids = &self.images.config(&config.digest)?.rootfs.diff_ids;
         same_length(diff_ids.len(), manifest.layers.len())?;
-        let installer = Installer { store: self.images.store(), lease: self.lease, progress: &|_, _, _| {} };
+        let store = self.images.store();
+        let installer = Installer { store, lease: self.lease, progress: &|_, _, _| {}, thorough: false };
         let (layers, unpacked) = self.layers(&installer, &manifest.layers, diff_ids)?;
         let parts = Parts { config, layers, manifest: Some(digest) };
         let mut image = installer.install_unpacked(&parts, unpacked)?;

@@ -152,7 +152,7 @@ impl Layers {
     }
 
     /// Puts unpacked layers (lowest first, standing on the chain `parent`) on the disk with one sync, records them and
-    /// holds them by `lease`. Layers that are recorded already are taken as they are.
+    /// holds them by `lease`. Layers that are recorded already are kept, and healed where they are damaged.
     ///
     /// # Errors
     /// [`NotFound`](dhow_errdefs::Class::NotFound) when the chain `parent` is not there.
@@ -214,6 +214,16 @@ impl Layers {
     /// What the file system says; differences are no errors.
     pub fn look_over(&self, layer: &LayerRecord) -> Result<Vec<Damage>> {
         self.compare(layer, Depth::Structure)
+    }
+
+    /// Whether something is missing or has another size in the chain of layers with that top.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_damaged(&self, top: &Digest) -> Result<bool> {
+        let chain = self.metadata.chain(top)?;
+        let whole = |layer: &LayerRecord| self.look_over(layer).is_ok_and(|damage| damage.is_empty());
+        Ok(chain.is_empty() || !chain.iter().all(whole))
     }
 
     fn compare(&self, layer: &LayerRecord, depth: Depth) -> Result<Vec<Damage>> {

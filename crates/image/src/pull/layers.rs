@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, media};
-use dhow_store::{Blob, Ingest, UnpackOptions, Unpacked};
+use dhow_store::{Blob, Ingest, LayerRecord, UnpackOptions, Unpacked};
 
 use super::{LayerNews, Pull, PullEvent};
 use crate::install::{Installer, Source};
@@ -28,10 +28,15 @@ impl Pull<'_> {
     ) -> Result<(Vec<Source>, Vec<Option<Unpacked<'i>>>)> {
         descriptors.iter().try_for_each(check)?;
         descriptors.iter().for_each(|descriptor| self.say(descriptor, LayerNews::Announced));
-        let held = installer.held(diff_ids)?.len();
+        let held = installer.held(diff_ids)?;
+        // What is healed is healed from its blob.
+        let damaged = |at: usize| {
+            let layer: Option<&LayerRecord> = held.get(at);
+            layer.is_some_and(|layer| !installer.store.layers().look_over(layer).is_ok_and(|damage| damage.is_empty()))
+        };
         let arrived = in_parallel(descriptors.len(), PARALLEL, |at| {
-            let wanted = (at >= held).then_some(&diff_ids[at]);
-            self.layer(installer, &descriptors[at], wanted)
+            let wanted = (at >= held.len()).then_some(&diff_ids[at]);
+            self.layer(installer, &descriptors[at], wanted, damaged(at))
         })?;
         Ok(arrived.into_iter().unzip())
     }
@@ -41,11 +46,12 @@ impl Pull<'_> {
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
         diff_id: Option<&Digest>,
+        damaged: bool,
     ) -> Result<Layer<'i>> {
         let _flight = self.flights.enter(descriptor.digest);
         let source = |blob| Source { blob, media_type: Some(descriptor.media_type.clone()) };
         // What is to be unpacked is read anyway: one that was damaged here is fetched again.
-        let here = if diff_id.is_some() { self.sound(descriptor)? } else { self.here(descriptor)? };
+        let here = if diff_id.is_some() || damaged { self.sound(descriptor)? } else { self.here(descriptor)? };
         if let Some(blob) = here {
             self.say(descriptor, if diff_id.is_none() { LayerNews::Exists } else { LayerNews::Verified });
             // What is here but not unpacked is unpacked by the installer.

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -29,8 +29,18 @@ pub(super) fn run(layers: &Layers, layer: &LayerRecord, archive: impl Read + Sen
         None => Vec::new(),
     };
     let below: Vec<_> = below.iter().map(|layer| layers.diff(layer)).collect();
-    inherit(&fresh.diff(), fresh.implied(), &below)?;
-    replace(layers, layer, &fresh)?;
+    from(layers, layer, &fresh, &below)
+}
+
+/// Whether everything of a layer is as it was unpacked.
+pub(super) fn is_whole(layers: &Layers, layer: &LayerRecord) -> bool {
+    layers.verify(layer).is_ok_and(|damage| damage.is_empty())
+}
+
+/// Heals a layer from another copy of it, and compares again. `below`: the folders of the layers under it, top first.
+pub(super) fn from(layers: &Layers, layer: &LayerRecord, fresh: &Unpacked<'_>, below: &[PathBuf]) -> Result<()> {
+    inherit(&fresh.diff(), fresh.implied(), below)?;
+    replace(layers, layer, fresh)?;
     let left = layers.verify(layer)?;
     let dir = File::open(&layers.dir).context(|| "open the layers")?;
     rustix::fs::syncfs(&dir).map_err(io::Error::from).context(|| "sync the layers")?;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
 
+use super::heal;
 use super::inherit::inherit;
 use super::{Layers, Unpacked};
 use crate::lease::Lease;
@@ -77,7 +78,13 @@ fn plan<'a>(
             None => *unpacked.diff_id(),
         };
         let step = match layers.hold(lease, &chain_id)? {
-            Some(record) => Step { record, unpacked: None },
+            Some(record) => {
+                // What a disk has done to the one that is here is undone with the one that came.
+                if !heal::is_whole(layers, &record) {
+                    heal::from(layers, &record, &unpacked, &diffs)?;
+                }
+                Step { record, unpacked: None }
+            }
             None => {
                 inherit(&unpacked.diff(), unpacked.implied(), &diffs)?;
                 Step { record: describe(layers, &unpacked, chain_id, last.as_ref())?, unpacked: Some(unpacked) }
