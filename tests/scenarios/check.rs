@@ -89,6 +89,39 @@ fn a_pull_of_what_is_here_heals_it() {
     assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
 }
 
+/// Whoever brings an image once more has the good data in his hands.
+#[test]
+fn what_is_brought_once_more_heals_what_is_here() {
+    let (world, _registry, name) = pulled();
+    let archive = world.path().join("app.tar").display().to_string();
+    world.dhow(&["save", "-o", &archive, &name]).exits(0);
+    let (layer, blob) = (in_a_layer(&world, "kept"), largest_blob(&world));
+    let damages: [&dyn Fn(); 3] = [&|| flip(&layer), &|| flip(&blob), &|| fs::remove_file(&layer).expect("removed")];
+    for damage in damages {
+        damage();
+        world.dhow(&["load", "-i", &archive]).exits(0);
+        assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+    }
+    assert_eq!(kept(&world, &name), "kept\nkept\n1000");
+    // The layer of busybox, from a file system that is imported again.
+    flip(&in_a_layer(&world, "bin/busybox"));
+    world.import_busybox("again");
+    assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+}
+
+#[test]
+fn a_start_that_a_damaged_image_fails_names_the_remedy() {
+    let (world, _registry, name) = pulled();
+    fs::remove_file(in_a_layer(&world, "bin/seq")).expect("removed");
+    let run = world.dhow(&["run", "--rm", "--network", "none", &name, "/bin/seq", "3"]);
+    run.exits(127).says("no such file or directory").says("`dhow system check --repair` heals it");
+    world.dhow(&["system", "check", "--repair"]).exits(0);
+    assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "/bin/seq", "3"]).ok(), "1\n2\n3");
+    // A program that is missing for another reason is nobody's fault but the caller's.
+    let run = world.dhow(&["run", "--rm", "--network", "none", &name, "/no/such"]);
+    assert!(!run.exits(127).stderr().contains("system check"));
+}
+
 #[test]
 fn a_running_container_sees_what_was_healed() {
     let (world, _registry, name) = pulled();

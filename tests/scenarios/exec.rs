@@ -118,3 +118,19 @@ fn the_stream_begins_when_the_answer_was_read() {
         assert_eq!(output, b"\x01\0\0\0\0\0\0\x06hello\n");
     }
 }
+
+/// A program that ends at once has begun nevertheless.
+#[test]
+fn the_end_of_an_exec_is_told_after_its_beginning() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).exits(0);
+    for _ in 0..30 {
+        world.dhow(&["exec", "box", "true"]).exits(0);
+    }
+    let format = "{{.Action}} {{.Actor.Attributes.execID}}";
+    let told = world.dhow(&["events", "--since", "10m", "--until", "0s", "--format", format]).ok();
+    let place = |what: &str, id: &str| told.lines().position(|line| line.starts_with(what) && line.ends_with(id));
+    let ended: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("exec_die ")).collect();
+    assert_eq!(ended.len(), 30, "{told}");
+    assert!(ended.iter().all(|id| place("exec_start", id) < place("exec_die", id)), "{told}");
+}

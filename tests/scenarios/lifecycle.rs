@@ -194,3 +194,20 @@ fn wait_answers_for_containers_that_end_later_and_that_ended_before() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "137");
     assert_eq!(world.dhow(&["wait", "later"]).ok(), "137");
 }
+
+/// It is let go on so that it can take notice; from then on it runs, however long it takes to end.
+#[test]
+fn a_paused_container_that_is_stopped_is_paused_no_more() {
+    let world = busybox();
+    let stubborn = "trap '' TERM; while true; do sleep 0.1; done";
+    world.dhow(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sh", "-c", stubborn]).exits(0);
+    world.dhow(&["pause", "box"]).exits(0);
+    let mut stop = world.command(&["stop", "-t", "1000", "box"]).spawn().expect("starts");
+    eventually("it runs", || world.inspect("box", "{{.State.Status}}") == "running");
+    let told = world.dhow(&["events", "--since", "10m", "--until", "0s", "--format", "{{.Action}}"]).ok();
+    assert!(told.ends_with("unpause"), "{told}");
+    world.dhow(&["pause", "box"]).exits(0);
+    world.dhow(&["unpause", "box"]).exits(0);
+    world.dhow(&["kill", "box"]).exits(0);
+    assert!(stop.wait().expect("our child").success());
+}

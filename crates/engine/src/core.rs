@@ -25,6 +25,7 @@ use crate::exec::Execs;
 use crate::host::Host;
 use crate::index::Index;
 use crate::launch::Identity;
+use crate::link::PATIENCE;
 use crate::networks::Networks;
 use crate::shims::Shims;
 use crate::stats::Sampler;
@@ -146,12 +147,17 @@ impl Core {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets every owner end and waits for that. What runs, runs on under its shim.
+    /// Lets every owner end and waits for that, but not for one that waits for a dead disk itself. What runs, runs on under
+    /// its shim.
     pub(crate) async fn close(&self) {
         self.containers().clear();
         self.sampler.close();
         self.closing.send_replace(true);
-        self.closing.closed().await;
+        if tokio::time::timeout(PATIENCE, self.closing.closed()).await.is_err() {
+            tracing::warn!(
+                "containers are left in the middle of something; the next engine finds out what became of it"
+            );
+        }
         if let Err(error) = tokio::task::block_in_place(|| self.shims.close()) {
             tracing::warn!(%error, "a shim that no container has taken");
         }

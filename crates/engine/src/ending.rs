@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_errdefs::{Class, Error, Result};
-use dhow_shim::protocol::{Kill, Op};
+use dhow_shim::protocol::{Answer, Kill, Op};
 
 use crate::container::{Command, Container, Stopping, Then};
 use crate::core::Core;
@@ -46,7 +46,7 @@ impl Core {
         let Stopping { link, paused, mut ended } = stopping;
         let Some(link) = link else { return Ok(()) };
         self.signalled(container, number);
-        match send(&link, number, paused).await {
+        match send(container, &link, number, paused).await {
             // A shim that is stuck passes nothing on; it is ended with the container.
             Err(error) if error.class() == Class::DeadlineExceeded => {
                 return finish(container, &link, false, ended).await;
@@ -95,7 +95,7 @@ impl Core {
         if number == signal::KILL {
             finish(&container, &link, paused, ended).await
         } else {
-            send(&link, number, false).await
+            send(&container, &link, number, false).await
         }
     }
 
@@ -105,16 +105,22 @@ impl Core {
 }
 
 /// Signals the first process; a paused container is thawed, so that it can take notice.
-async fn send(link: &Link, signal: i32, paused: bool) -> Result<()> {
-    let resume = paused.then_some(Op::Resume);
-    for op in [Op::Kill(Kill { signal, all: false })].into_iter().chain(resume) {
-        match link.ask(op).await {
-            // It has just ended by itself, and perhaps its shim has, too.
-            Err(error) if matches!(error.class(), Class::Conflict | Class::Unavailable) => return Ok(()),
-            result => result.map(drop)?,
-        }
+async fn send(container: &Container, link: &Link, signal: i32, paused: bool) -> Result<()> {
+    if !reached(link.ask(Op::Kill(Kill { signal, all: false })).await)? {
+        return Ok(());
+    }
+    if paused && reached(link.ask(Op::Resume).await)? {
+        container.tell(Command::Thawed)?;
     }
     Ok(())
+}
+
+/// Whether there was somebody to be asked: it may just have ended by itself, and perhaps its shim has, too.
+fn reached(answer: Result<Answer>) -> Result<bool> {
+    match answer {
+        Err(error) if matches!(error.class(), Class::Conflict | Class::Unavailable) => Ok(false),
+        result => result.map(|_| true),
+    }
 }
 
 /// The engine ends before the container: what was asked of the one goes on without the other.
@@ -133,7 +139,7 @@ async fn finish(
     mut ended: tokio::sync::oneshot::Receiver<crate::ExitStatus>,
 ) -> Result<()> {
     // A shim that does not answer is dealt with below.
-    let _ = send(link, signal::KILL, paused).await;
+    let _ = send(container, link, signal::KILL, paused).await;
     if tokio::time::timeout(PATIENCE, &mut ended).await.is_ok() {
         return Ok(());
     }

@@ -15,6 +15,11 @@ use crate::spec::ExecSpec;
 /// How long an exec that has ended can still be inspected, as in Docker.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
+/// How many execs of a container may wait to be started, and how many bytes they may have altogether. Docker keeps any
+/// number; who creates more than that without starting them has forgotten them, and the oldest are dropped.
+const MOST_WAITING: usize = 1_000;
+const MOST_BYTES: usize = 32 << 20;
+
 /// The execs of all containers.
 #[derive(Debug, Default)]
 pub(crate) struct Execs(Mutex<HashMap<String, Exec>>);
@@ -24,6 +29,7 @@ pub(crate) struct Execs(Mutex<HashMap<String, Exec>>);
 struct Exec {
     container: Arc<str>,
     spec: Arc<ExecSpec>,
+    created: Instant,
     phase: Phase,
     /// Our copy of the client's socket: the client must not see the end before the exit code can be asked for.
     client: Option<OwnedFd>,
@@ -48,7 +54,9 @@ impl Execs {
     pub(crate) fn insert(&self, id: String, container: Arc<str>, spec: ExecSpec) {
         let mut execs = self.lock();
         execs.retain(|_, exec| !matches!(exec.phase, Phase::Ended { at, .. } if at.elapsed() > REMEMBERED));
-        execs.insert(id, Exec { container, spec: Arc::new(spec), phase: Phase::Created, client: None });
+        drop_forgotten(&mut execs, &container, weight(&spec));
+        let created = Instant::now();
+        execs.insert(id, Exec { container, spec: Arc::new(spec), created, phase: Phase::Created, client: None });
     }
 
     /// The container and the spec of an exec.
@@ -150,6 +158,31 @@ impl Execs {
     }
 }
 
+/// Makes room for one more of so many bytes.
+fn drop_forgotten(execs: &mut HashMap<String, Exec>, container: &str, bytes: usize) {
+    let waits = |exec: &Exec| &*exec.container == container && exec.phase == Phase::Created;
+    let mut waiting: Vec<(Instant, String, usize)> = execs
+        .iter()
+        .filter(|(_, exec)| waits(exec))
+        .map(|(id, exec)| (exec.created, id.clone(), weight(&exec.spec)))
+        .collect();
+    let mut total = bytes + waiting.iter().map(|(.., bytes)| bytes).sum::<usize>();
+    waiting.sort_unstable();
+    let mut left = waiting.len();
+    for (_, id, bytes) in waiting {
+        if left < MOST_WAITING && total <= MOST_BYTES {
+            return;
+        }
+        execs.remove(&id);
+        (left, total) = (left - 1, total - bytes);
+    }
+}
+
+/// About how many bytes a spec takes.
+fn weight(spec: &ExecSpec) -> usize {
+    spec.cmd.iter().chain(&spec.env).map(|text| text.len() + size_of::<String>()).sum()
+}
+
 impl Exec {
     fn end(&mut self, code: i32) -> bool {
         let known = matches!(self.phase, Phase::Ended { .. });
@@ -181,6 +214,25 @@ mod tests {
         let details = execs.details("e").unwrap();
         assert_eq!((details.exit_code, details.running), (Some(3), false));
         assert!(execs.claim("e").unwrap_err().to_string().contains("has already run"));
+    }
+
+    #[test]
+    fn those_that_nobody_starts_are_forgotten_from_the_oldest_on() {
+        let execs = Execs::default();
+        let insert = |id: usize, container: &str, spec| execs.insert(id.to_string(), container.into(), spec);
+        insert(0, "other", ExecSpec::default());
+        insert(1, "c", ExecSpec::default());
+        execs.claim("1").unwrap();
+        for id in 2..2 + MOST_WAITING + 2 {
+            insert(id, "c", ExecSpec::default());
+        }
+        assert_eq!(execs.of_container("other"), ["0"]);
+        let left = execs.of_container("c");
+        assert_eq!(left.len(), MOST_WAITING + 1, "one of them runs");
+        assert!(execs.find("1").is_ok() && execs.find("2").is_err() && execs.find("4").is_ok());
+        let large = ExecSpec { env: vec!["x".repeat(MOST_BYTES)], ..ExecSpec::default() };
+        insert(5_000, "c", large);
+        assert_eq!(execs.of_container("c"), ["1", "5000"]);
     }
 
     #[test]

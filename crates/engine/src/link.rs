@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,12 +98,13 @@ impl Link {
         Ok((Self(Arc::new(Inner { wire, pidfd })), events))
     }
 
-    /// Asks; the answer comes later.
+    /// Asks; the answer comes later. A shim that does not even take the question is stuck.
     pub(crate) async fn begin(&self, op: Op, fds: &[BorrowedFd<'_>]) -> Result<Pending> {
         let (sender, receiver) = oneshot::channel();
         let seq = self.0.wire.next.fetch_add(1, Ordering::Relaxed);
         self.0.wire.expect(seq, sender)?;
-        self.0.wire.send(&frame::encode(&Request { seq, op })?, fds).await?;
+        let frame = frame::encode(&Request { seq, op })?;
+        tokio::time::timeout(PATIENCE, self.0.wire.send(&frame, fds)).await.map_err(|_| stuck())??;
         Ok(Pending(receiver))
     }
 
@@ -115,6 +116,13 @@ impl Link {
     /// Asks for something that takes no time; a shim that does not answer is stuck.
     pub(crate) async fn ask(&self, op: Op) -> Result<Answer> {
         tokio::time::timeout(PATIENCE, self.call(op, &[])).await.map_err(|_| stuck())?
+    }
+
+    /// The shim's number; `None` when it is gone (proc_pid_fdinfo(5)).
+    pub(crate) fn shim(&self) -> Option<i32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.pidfd.as_raw_fd())).ok()?;
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+        Some(pid).filter(|pid| *pid > 0)
     }
 
     /// Ends the shim without asking.

@@ -23,14 +23,15 @@ use crate::spec::ContainerSpec;
 
 pub(crate) use etc::{files as etc_files, name_servers, renew as renew_names};
 pub(crate) use images::{mounts_image, sweep as sweep_images, unmount_all as unmount_images};
-pub(crate) use lookups::{bind_sources, of_process as user_of_process};
+pub(crate) use lookups::{Shared, bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;
 
 /// Where the engine's init is bound in containers that want one, as Docker has it.
 const INIT: &str = "/sbin/docker-init";
 
-/// Computes everything the shim has to know, and makes the files a start needs. Blocks, but for no disk.
-pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result<Launch> {
+/// Computes everything the shim has to know, and makes the files a start needs. Blocks, but for no disk. What the container
+/// shares with others has to be kept until it runs.
+pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result<(Launch, Shared)> {
     let spec = &*view.spec;
     device_requests::refuse(&spec.host.resources.device_requests)?;
     let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
@@ -39,7 +40,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let volumes = attach_volumes(core, container, &view.body.mounts)?;
     let images = images::mount_all(core, &container.id, &view.body.mounts)?;
     let user = lookups::user(core, container, spec, &overlay)?;
-    let peers = lookups::peers(core, spec)?;
+    let shared = Shared::with(core, spec)?;
     let devices = lookups::devices(&spec.host)?;
     let sandbox = core.kernel.path(&container.id);
     let files = etc::prepare(core, container, spec, &container_dir)?;
@@ -52,7 +53,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             id: &container.id,
             host: &core.host.platform,
             user: &user,
-            peers: &peers,
+            peers: &shared.peers,
             sandbox: sandbox.as_deref(),
             devices: &devices,
             files: &files,
@@ -72,7 +73,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         with_init(&mut config, core.host.binary.clone());
     }
     let options = overlay_options(core, container, spec, &overlay)?;
-    Ok(Launch {
+    let launch = Launch {
         id: container.id.to_string(),
         seccomp: filter(core, spec, &config)?,
         spec: config,
@@ -85,7 +86,8 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         tty: spec.tty,
         log: log_target(container, view)?,
         external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
-    })
+    };
+    Ok((launch, shared))
 }
 
 /// Has the volumes mounted that have to be, until the container has ended; where each one's content is.

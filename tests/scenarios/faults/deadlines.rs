@@ -131,6 +131,27 @@ fn a_start_that_does_not_end_holds_no_call_up() {
     world.is_in_order();
 }
 
+/// A volume whose mount does not come back: the start is given up, and what it would have taken later is given back.
+#[test]
+fn a_start_that_waits_for_a_volume_holds_no_call_up() {
+    let world = busybox();
+    let hung = HungMount::at(&world.path().join("hung"));
+    let device = format!("device={}", world.path().join("hung/below").display());
+    world.dhow(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "far"]).exits(0);
+    for name in ["stop", "rm"] {
+        world.dhow(&["create", "--name", name, "-v", "far:/far:nocopy", "busybox"]).exits(0);
+    }
+    let starts = begin(&world, &[&["start", "stop"], &["start", "rm"]]);
+    eventually("they wait for the file server", || hung.has_questions());
+    end(&world, &[&["stop", "stop"], &["rm", "--force", "rm"], &["ps", "--all"], &["inspect", "stop"]]);
+    all_end(starts);
+    assert_eq!(world.dhow(&["ps", "--all", "--format", "{{.Names}} {{.Status}}"]).ok(), "stop Created");
+    drop(hung);
+    world.dhow(&["rm", "stop"]).exits(0);
+    world.dhow(&["volume", "rm", "far"]).exits(0);
+    world.is_in_order();
+}
+
 /// A shim that was stopped before the engine began: it is not adopted, and does not stay either.
 #[test]
 fn a_stopped_shim_holds_no_engine_up() {

@@ -6,8 +6,9 @@ use dhow_errdefs::{Class, Error, Result};
 use dhow_logs::Timestamp;
 use dhow_network::model::Attached;
 use dhow_shim::Spawned;
-use dhow_shim::protocol::{Answer, Op};
+use dhow_shim::protocol::{Answer, Launch, Op};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::owner::{Next, Owner};
 use super::policy::Backoff;
@@ -16,6 +17,7 @@ use super::{Attachment, Command, Container, Fact, Reply, Request, State, Then, V
 use crate::WaitCondition;
 use crate::core::Core;
 use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE};
+use crate::start::Shared;
 
 /// A container that runs.
 #[derive(Debug)]
@@ -26,6 +28,14 @@ pub(crate) struct Launched {
     at: Timestamp,
     warnings: Vec<String>,
     attached: Attached,
+}
+
+/// Everything that a shim has to be told, and what has to be kept until it has done it.
+#[derive(Debug)]
+struct Prepared {
+    launch: Launch,
+    attached: Attached,
+    shared: Shared,
 }
 
 impl Owner {
@@ -57,25 +67,27 @@ impl Owner {
         self.dirty = true;
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let attachments = std::mem::take(&mut self.attachments);
-        let leaving = self.leaving.take();
+        // What this launch waits for; one that is given up leaves it to the next one.
+        let mut under_way = self.leaving.take();
         let (give_up, given_up) = oneshot::channel();
         self.launching = Some(give_up);
         self.set_overdue(LONG_PATIENCE);
         tokio::spawn(async move {
             let outcome = tokio::select! {
-                outcome = async {
-                    settled(leaving).await;
-                    launch(Arc::clone(&core), &container, attachments).await
-                } => outcome,
+                outcome = launch(&core, &container, attachments, &mut under_way) => match outcome {
+                    Err(error) => Err(blame_the_image(&core, &container, error).await),
+                    launched => launched,
+                },
                 Ok(()) = given_up => Err(gave_up(&core, &container).await),
             };
             // An owner that has gone meanwhile has no use for it; dropping the link leaves the shim to the next engine.
-            let _ = container.tell(Command::Launched(Box::new(outcome)));
+            let _ = container.tell(Command::Launched(Box::new(outcome), under_way));
         });
     }
 
-    pub(super) async fn launched(&mut self, outcome: Result<Launched>) -> Next {
-        (self.launching, self.overdue_at) = (None, None);
+    /// The outcome of a launch, and what goes on of one that was given up.
+    pub(super) async fn launched(&mut self, outcome: Result<Launched>, under_way: Option<JoinHandle<()>>) -> Next {
+        (self.launching, self.overdue_at, self.leaving) = (None, None, under_way);
         match outcome {
             Ok(launched) => self.runs(launched).await,
             Err(error) => self.failed(error).await,
@@ -158,22 +170,24 @@ fn exit_code(error: &Error) -> i32 {
     }
 }
 
-async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<Attachment>) -> Result<Launched> {
+async fn launch(
+    core: &Arc<Core>,
+    container: &Arc<Container>,
+    attachments: Vec<Attachment>,
+    under_way: &mut Option<JoinHandle<()>>,
+) -> Result<Launched> {
+    settled(under_way).await;
     // Two overlays must not write to the same folder: whoever copies something into it is waited for.
     let _quiet = container.files.lock().await;
-    let (link, mut events) = Link::of_child(shim(&core, container).await?)?;
+    let (link, mut events) = Link::of_child(shim(core, container).await?)?;
     let _ = container.tell(Command::ShimBorn(link.clone()));
-    let (launch, attached) = {
-        let (core, container) = (Arc::clone(&core), Arc::clone(container));
-        blocking(move || {
-            let view = container.view();
-            let attached = core.enter_networks(&container, &view)?;
-            Ok((crate::start::prepare(&core, &container, &view)?, attached))
-        })
-        .await?
-    };
+    let (prepared, answer) = oneshot::channel();
+    *under_way = Some(tokio::spawn(prepare(Arc::clone(core), Arc::clone(container), prepared)));
+    let Prepared { launch, attached, shared: _shared } =
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the preparation of a start was interrupted")))?;
+    *under_way = None;
     for attachment in attachments {
-        attachment.begin(&link, Arc::clone(&core)).await?;
+        attachment.begin(&link, Arc::clone(core)).await?;
     }
     match link.call(Op::Launch(Box::new(launch)), &[]).await {
         Ok(Answer::Started { pid, at, warnings }) => Ok(Launched { link, events, pid, at, warnings, attached }),
@@ -185,7 +199,7 @@ async fn launch(core: Arc<Core>, container: &Arc<Container>, attachments: Vec<At
             if !ended || error.class() == Class::Unavailable {
                 // Stuck, or killed before it could undo anything.
                 link.kill_shim();
-                sweep(&core, container).await?;
+                sweep(core, container).await?;
             }
             Err(crate::start::failure(error))
         }
@@ -210,6 +224,37 @@ async fn shim(core: &Arc<Core>, container: &Container) -> Result<Spawned> {
     blocking(move || dhow_shim::spawn(&program, &run_dir)).await
 }
 
+/// What a start takes of the host: networks, volumes, files. A launch that was given up meanwhile does not want it any
+/// more: it is given back then, here, because it was taken after everything else was.
+async fn prepare(core: Arc<Core>, container: Arc<Container>, prepared: oneshot::Sender<Result<Prepared>>) {
+    let taken = {
+        let (core, container) = (Arc::clone(&core), Arc::clone(&container));
+        blocking(move || {
+            let view = container.view();
+            let attached = core.enter_networks(&container, &view)?;
+            let (launch, shared) = crate::start::prepare(&core, &container, &view)?;
+            Ok(Prepared { launch, attached, shared })
+        })
+    };
+    if prepared.send(taken.await).is_err() {
+        // Interrupted only when the process ends; the next engine finds what is left.
+        let _ = tokio::task::spawn_blocking(move || give_back(&core, &container)).await;
+    }
+}
+
+/// Undoes [`prepare`]; the container may have been removed since.
+fn give_back(core: &Core, container: &Container) {
+    core.leave_networks(&container.id);
+    let view = container.view();
+    crate::volumes::names(&view.body.mounts).for_each(|name| core.volumes.detach(name, &container.id));
+    crate::start::unmount_images(core, &container.id);
+    if core.containers().find(&container.id).is_err()
+        && let Err(error) = crate::start::remove_shm(core, &container.id)
+    {
+        tracing::warn!(id = %container.id, %error, "what a start that was given up had made could not be removed");
+    }
+}
+
 /// Takes away what there is of a launch that waits for something that does not come: a file server that is dead, a
 /// runtime that hangs. Whoever waits there comes back to nobody.
 async fn gave_up(core: &Arc<Core>, container: &Arc<Container>) -> Error {
@@ -219,6 +264,19 @@ async fn gave_up(core: &Arc<Core>, container: &Arc<Container>) -> Error {
         Ok(()) => error,
         Err(cause) => error.with_cause(cause),
     })
+}
+
+/// Says of a start that failed when the image is damaged, and what to do about it.
+async fn blame_the_image(core: &Arc<Core>, container: &Arc<Container>, error: Error) -> Error {
+    let Some(layer) = container.layer else { return error };
+    let core = Arc::clone(core);
+    let damaged = blocking(move || core.store.layers().is_damaged(&layer)).await;
+    if !damaged.unwrap_or_default() {
+        return error;
+    }
+    // Only the text gets to the client.
+    let text = format!("{error} (the image is damaged on the disk: `dhow system check --repair` heals it)");
+    Error::new(error.class(), text)
 }
 
 async fn sweep(core: &Arc<Core>, container: &Arc<Container>) -> Result<()> {

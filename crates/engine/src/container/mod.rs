@@ -11,6 +11,7 @@ mod launching;
 mod networking;
 mod owner;
 mod policy;
+mod process;
 pub(crate) mod record;
 mod removal;
 mod state;
@@ -25,6 +26,7 @@ use dhow_oci::Digest;
 use dhow_store::Document;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::health::HealthResult;
 use crate::link::Link;
@@ -35,6 +37,7 @@ pub(crate) use attachment::Attachment;
 pub(crate) use launching::{Launched, shareable};
 pub(crate) use owner::Owner;
 pub(crate) use policy::resumes;
+pub(crate) use process::Process;
 pub(crate) use record::{Body, Condition};
 pub(crate) use state::{Fact, Refusal, Request, State};
 
@@ -83,6 +86,8 @@ pub(crate) enum Command {
     ForceEnd,
     Pause(Reply<()>),
     Unpause(Reply<()>),
+    /// Somebody who ends it has let its processes go on.
+    Thawed,
     Attach(Attachment, Reply<()>),
     Rename(String, Reply<()>),
     Update(Box<Resources>, Option<RestartPolicy>, Reply<Vec<String>>),
@@ -96,8 +101,8 @@ pub(crate) enum Command {
     Wait(WaitCondition, oneshot::Sender<ExitStatus>),
     /// From the launch that is under way: the shim runs.
     ShimBorn(Link),
-    /// From the launch that is under way: its outcome.
-    Launched(Box<Result<Launched>>),
+    /// From the launch that is under way: its outcome, and what goes on of it if it was given up.
+    Launched(Box<Result<Launched>>, Option<JoinHandle<()>>),
     /// From a probe, by its exec: its result.
     Probed(String, HealthResult),
 }

@@ -57,7 +57,7 @@ pub(crate) struct Owner {
     pub(super) overdue_at: Option<Instant>,
     /// That has been done.
     forced: bool,
-    /// Volumes of the last run are being unmounted.
+    /// What goes on of the last run: volumes are being unmounted, or a launch that was given up.
     pub(super) leaving: Option<JoinHandle<()>>,
 }
 
@@ -166,6 +166,7 @@ impl Owner {
             Command::ForceEnd => self.force_end(),
             Command::Pause(reply) => answer(reply, self.pause().await),
             Command::Unpause(reply) => answer(reply, self.unpause().await),
+            Command::Thawed => self.thawed(),
             Command::Attach(attachment, reply) => answer(reply, self.attach(attachment).await),
             Command::Rename(name, reply) => answer(reply, self.rename(name)),
             Command::Update(resources, policy, reply) => answer(reply, self.update(&resources, policy).await),
@@ -177,8 +178,8 @@ impl Owner {
             Command::Wait(condition, waiter) => self.wait(condition, waiter),
             Command::ShimBorn(link) => self.link = Some(link),
             Command::Probed(exec, result) => self.probed(&exec, result),
-            Command::Launched(outcome) => {
-                let next = self.launched(*outcome).await;
+            Command::Launched(outcome, under_way) => {
+                let next = self.launched(*outcome, under_way).await;
                 return if next == Next::End { next } else { self.replay().await };
             }
         }
@@ -312,6 +313,12 @@ impl Owner {
         Ok(())
     }
 
+    fn thawed(&mut self) {
+        if self.condition.state == State::Paused {
+            self.settle(Fact::Resumed, "unpause");
+        }
+    }
+
     /// A fact that is to be written down and told.
     pub(super) fn settle(&mut self, fact: Fact, event: &str) {
         self.apply(fact);
@@ -430,10 +437,11 @@ fn waits_for_the_launch(command: &Command) -> bool {
         Command::Start(_)
         | Command::StayEnded
         | Command::ForceEnd
+        | Command::Thawed
         | Command::Attach(..)
         | Command::Rename(..)
         | Command::Wait(..) => false,
-        Command::ShimBorn(_) | Command::Launched(_) | Command::Probed(..) => false,
+        Command::ShimBorn(_) | Command::Launched(..) | Command::Probed(..) => false,
     }
 }
 

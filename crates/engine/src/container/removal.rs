@@ -70,7 +70,8 @@ impl Owner {
     pub(super) async fn finish_removal(&mut self) -> Next {
         let Some(removal) = self.removal.take() else { return Next::Continue };
         self.apply(Fact::RemovalBegun);
-        settled(self.leaving.take()).await;
+        // What does not come to an end gives back by itself, whenever that is.
+        let _ = tokio::time::timeout(PATIENCE, settled(&mut self.leaving)).await;
         let (core, container, body) = (Arc::clone(&self.core), Arc::clone(&self.container), Arc::clone(&self.body));
         let (volumes, dirty) = (removal.volumes, self.dirty);
         let erased = tokio::task::spawn_blocking(move || {
@@ -94,6 +95,11 @@ impl Owner {
                 self.apply(Fact::RemovalFailed);
                 self.persist();
                 self.wake_failed(&error);
+                // Whoever wanted to start it had to wait for its last shim.
+                for reply in std::mem::take(&mut self.starting) {
+                    let refusal = super::Refusal::MarkedForRemoval("started");
+                    let _ = reply.send(Err(refusal.into_error(&self.container.id, &self.name)));
+                }
                 for reply in removal.replies {
                     let text = format!("cannot remove container \"/{}\": {error}", self.name);
                     let _ = reply.send(Err(Error::new(error.class(), text)));

@@ -44,9 +44,9 @@ impl Owner {
         if names.is_empty() && !images {
             return;
         }
-        let (core, container, before) = (Arc::clone(&self.core), Arc::clone(&self.container), self.leaving.take());
+        let (core, container, mut before) = (Arc::clone(&self.core), Arc::clone(&self.container), self.leaving.take());
         self.leaving = Some(tokio::spawn(async move {
-            settled(before).await;
+            settled(&mut before).await;
             let detach = move || {
                 names.iter().for_each(|name| core.volumes.detach(name, &container.id));
                 crate::start::unmount_images(&core, &container.id);
@@ -69,9 +69,11 @@ impl Owner {
     }
 }
 
-/// Waits until volumes have been given back.
-pub(super) async fn settled(leaving: Option<JoinHandle<()>>) {
-    if let Some(leaving) = leaving {
-        let _ = leaving.await;
+/// Waits until what is under way of the last run has come to its end: volumes are given back, or a launch that was given up
+/// sees that.
+pub(super) async fn settled(under_way: &mut Option<JoinHandle<()>>) {
+    if let Some(task) = under_way {
+        let _ = task.await;
     }
+    *under_way = None;
 }

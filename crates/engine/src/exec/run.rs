@@ -6,11 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
-use dhow_oci::runtime::Process;
+use dhow_oci::runtime;
 use dhow_shim::protocol::{self, Answer, Op};
 
 use crate::attach::detach_keys;
-use crate::container::{Container, Request, View};
+use crate::container::{Container, Process, Request, View};
 use crate::core::Core;
 use crate::engine::blocking;
 use crate::launch::{Identity, exec_process};
@@ -53,6 +53,9 @@ impl Core {
         let target = self.exec_target(&id)?;
         self.execs.claim(&id)?;
         let client = stream.as_ref().and_then(|stream| stream.fd.try_clone().ok());
+        // Before it runs, as in Docker: it may end at once, and then its end would be told first.
+        let command = target.spec.cmd.join(" ");
+        self.exec_event(&target.container, &target.view, &id, format!("exec_start: {command}"));
         let result = self.exec_run(&id, &target, &options, stream).await;
         if let Err(error) = result {
             let error = failure(error);
@@ -62,8 +65,6 @@ impl Core {
             }
             return Err(error);
         }
-        let command = target.spec.cmd.join(" ");
-        self.exec_event(&target.container, &target.view, &id, format!("exec_start: {command}"));
         Ok(())
     }
 
@@ -96,7 +97,7 @@ impl Core {
         }
     }
 
-    fn exec_process(&self, target: &Target, options: &ExecStartOptions, user: &Identity) -> Result<Process> {
+    fn exec_process(&self, target: &Target, options: &ExecStartOptions, user: &Identity) -> Result<runtime::Process> {
         let Target { container, view, spec } = target;
         let sized = ExecSpec { console_size: options.console_size.or(spec.console_size), ..(**spec).clone() };
         exec_process(&sized, &view.spec, &container.id, &self.host.platform, user)
@@ -118,13 +119,18 @@ pub(crate) struct Target {
 /// Who it runs as. The container's own files say, and its file systems may take their time.
 async fn identity(target: &Target) -> Result<Identity> {
     let Target { view, spec, .. } = target;
-    let pid = view.pid;
     let wanted = if spec.user.is_empty() { view.spec.user.clone() } else { spec.user.clone() };
     let groups = view.spec.host.group_add.clone().unwrap_or_default();
-    let found = blocking(move || crate::start::user_of_process(pid, &wanted, &groups)).await;
-    // It may be ending just now, before anybody knows: a process that has ended has no root any more.
-    let ended = found.is_err() && std::fs::metadata(format!("/proc/{pid}/root")).is_err();
-    if ended { Err(Error::conflict(format!("container {} is not running", target.container.id))) } else { found }
+    let (view, id) = (Arc::clone(view), Arc::clone(&target.container.id));
+    blocking(move || {
+        let found = crate::start::user_of_process(&view, &wanted, &groups);
+        match Process::of(&view) {
+            // It is ending just now, before anybody knows.
+            Err(_) if found.is_err() => Err(Error::conflict(format!("container {id} is not running"))),
+            _ => found,
+        }
+    })
+    .await
 }
 
 /// How the client is connected.

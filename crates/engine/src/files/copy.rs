@@ -16,7 +16,7 @@ use super::path;
 use super::stat::{self, Found, PathStat};
 use super::tree::Inside;
 use crate::Engine;
-use crate::container::{Container, shareable};
+use crate::container::{Container, Process, shareable};
 use crate::core::Core;
 use crate::engine::blocking;
 use crate::rootfs::Root;
@@ -142,8 +142,8 @@ impl Core {
     fn bare_root(&self, container: &Container) -> Result<Root> {
         let view = container.view();
         if shareable(&view) {
-            let root = bare(view.pid);
-            if container.view().pid == view.pid {
+            let root = Process::of(&view).and_then(|process| process.look(bare));
+            if root.is_ok() || container.view().pid == view.pid {
                 return root;
             }
         }

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::path;
 use super::stat::resolve;
-use crate::container::{Container, View, shareable};
+use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
 use crate::create::{Source, random_id};
 use crate::engine::blocking;
@@ -37,8 +37,9 @@ pub(super) enum Access {
 /// A container's files at one moment.
 #[derive(Debug)]
 pub(super) enum Ground {
-    /// It runs: the root of its first process.
-    Running(Root),
+    /// It runs: the root of its first process. Should it end, it must not be started again while something is written into
+    /// its old root, nor may two write.
+    Running(Root, OwnedMutexGuard<()>),
     Stopped(Parts),
 }
 
@@ -113,10 +114,10 @@ impl Ground {
                 let borrowed = Borrowed::of(core, &view).await?;
                 return Parts::of(core, container, &view, (borrowed, quiet)).map(Self::Stopped);
             }
-            // The number is the process's as long as the container has not ended meanwhile.
-            let root = Root::of_process(view.pid);
-            if container.view().pid == view.pid {
-                return root.map(Self::Running);
+            let root = Process::of(&view).and_then(|process| process.look(Root::of_process));
+            // Otherwise it has ended meanwhile, and perhaps been started again.
+            if root.is_ok() || container.view().pid == view.pid {
+                return root.map(|root| Self::Running(root, quiet));
             }
         }
         Err(Error::unavailable(format!("container {} does not stay in one state", container.id)))
@@ -126,7 +127,11 @@ impl Ground {
     /// thread: it must be one that ends afterwards.
     pub(super) fn enter<T>(self, access: Access, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
         match self {
-            Self::Running(root) => work(&root),
+            Self::Running(root, quiet) => {
+                // Whoever reads, perhaps slowly, keeps nobody from starting it.
+                let _quiet = (access == Access::Write).then_some(quiet);
+                work(&root)
+            }
             Self::Stopped(parts) => parts.enter(access, work),
         }
     }

@@ -10,7 +10,6 @@ use std::thread;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::ThreadNameSpaceType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -22,11 +21,11 @@ use super::target::{Http, Target};
 /// The thread makes two system calls.
 const STACK: usize = 64 * 1024;
 
-/// Connects; says to where.
-pub(super) async fn tcp(pid: i32, target: &Target) -> Result<(TcpStream, SocketAddr)> {
+/// Connects from inside the network of a process, by a descriptor of it; says to where.
+pub(super) async fn tcp(process: &OwnedFd, target: &Target) -> Result<(TcpStream, SocketAddr)> {
     let mut failure = Error::internal("a health check has no address");
     for address in &target.addresses {
-        match connect(pid, *address).await {
+        match connect(process, *address).await {
             Ok(stream) => return Ok((stream, *address)),
             // The first address is the one people mean.
             Err(error) if failure.class() == dhow_errdefs::Class::Internal => failure = error,
@@ -36,19 +35,17 @@ pub(super) async fn tcp(pid: i32, target: &Target) -> Result<(TcpStream, SocketA
     Err(failure)
 }
 
-async fn connect(pid: i32, address: SocketAddr) -> Result<TcpStream> {
+async fn connect(process: &OwnedFd, address: SocketAddr) -> Result<TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let fd = socket(pid, family).await?;
+    let fd = socket(process, family).await?;
     let socket = TcpSocket::from_std_stream(StdStream::from(fd));
     let connected = socket.connect(address).await;
     connected.map_err(|error| Error::unavailable(format!("connect to {address}")).with_cause(error))
 }
 
 /// A socket in the network namespace of a process.
-async fn socket(pid: i32, family: AddressFamily) -> Result<OwnedFd> {
-    let process = Pid::from_raw(pid).ok_or_else(|| Error::unavailable("the container does not run"))?;
-    let process = rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(io::Error::from);
-    let process = process.context(|| "open the container's first process")?;
+async fn socket(process: &OwnedFd, family: AddressFamily) -> Result<OwnedFd> {
+    let process = process.try_clone().context(|| "copy a descriptor")?;
     let (reply, made) = oneshot::channel();
     let visit = move || {
         // Whoever asked may have gone away.
@@ -67,8 +64,8 @@ fn make(process: &OwnedFd, family: AddressFamily) -> io::Result<OwnedFd> {
 }
 
 /// Asks for a page. Whether it is there: a status from 200 to 399. What the server said goes to `output`.
-pub(super) async fn http(pid: i32, page: &Http, output: &mut Output) -> Result<bool> {
-    let (mut stream, address) = tcp(pid, &page.target).await?;
+pub(super) async fn http(process: &OwnedFd, page: &Http, output: &mut Output) -> Result<bool> {
+    let (mut stream, address) = tcp(process, &page.target).await?;
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: dhow-health\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         page.path, page.host
@@ -100,6 +97,8 @@ fn status(answer: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::PidfdFlags;
+
     use super::*;
     use std::io::{Read, Write};
     use std::net::TcpListener;
@@ -116,8 +115,8 @@ mod tests {
             String::from_utf8_lossy(&request[..count]).into_owned()
         });
         let mut output = Output::default();
-        let own = i32::try_from(std::process::id()).unwrap();
-        let result = http(own, &page, &mut output).await;
+        let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).unwrap();
+        let result = http(&own, &page, &mut output).await;
         assert!(server.join().unwrap().starts_with("GET /x HTTP/1.1\r\nHost: localhost:"));
         (result, output.text())
     }
@@ -136,10 +135,10 @@ mod tests {
     async fn who_does_not_listen_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = Target { addresses: vec![listener.local_addr().unwrap()] };
-        let own = i32::try_from(std::process::id()).unwrap();
-        tcp(own, &target).await.unwrap();
+        let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).unwrap();
+        tcp(&own, &target).await.unwrap();
         drop(listener);
-        let error = tcp(own, &target).await.unwrap_err().to_string();
+        let error = tcp(&own, &target).await.unwrap_err().to_string();
         assert!(error.starts_with("connect to 127.0.0.1:") && error.ends_with("connection refused"), "{error}");
     }
 }

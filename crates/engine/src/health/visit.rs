@@ -1,5 +1,6 @@
 //! One probe, from its beginning to its end.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use super::output::Output;
+use super::target::{Http, Target};
 use super::{Check, HealthResult, Probe, network};
-use crate::container::{Container, View};
+use crate::container::{Container, Process, View};
 use crate::core::Core;
 use crate::engine::blocking;
 use crate::launch::exec_process;
@@ -77,18 +79,26 @@ impl Visit {
     async fn answer(&self, output: &mut Output, exited: &mut Exited) -> Result<i32> {
         match &self.check.probe {
             Probe::Command(words) => self.run(words, output, exited).await,
-            Probe::Http(page) => match network::http(self.view.pid, page, output).await {
+            Probe::Http(page) => match self.ask_for(page, output).await {
                 Ok(well) => Ok(i32::from(!well)),
                 Err(error) => Ok(unwell(output, &error)),
             },
-            Probe::Tcp(target) => match network::tcp(self.view.pid, target).await {
-                Ok((_, address)) => {
+            Probe::Tcp(target) => match self.connect(target).await {
+                Ok(address) => {
                     output.add(format!("connected to {address}").as_bytes());
                     Ok(0)
                 }
                 Err(error) => Ok(unwell(output, &error)),
             },
         }
+    }
+
+    async fn ask_for(&self, page: &Http, output: &mut Output) -> Result<bool> {
+        network::http(&Process::of(&self.view)?.into_fd(), page, output).await
+    }
+
+    async fn connect(&self, target: &Target) -> Result<SocketAddr> {
+        network::tcp(&Process::of(&self.view)?.into_fd(), target).await.map(|(_, address)| address)
     }
 
     /// Runs a program inside and reads what it writes.
@@ -125,7 +135,7 @@ impl Visit {
         }
         blocking(move || {
             let groups = view.spec.host.group_add.clone().unwrap_or_default();
-            let user = crate::start::user_of_process(view.pid, &view.spec.user, &groups)?;
+            let user = crate::start::user_of_process(&view, &view.spec.user, &groups)?;
             exec_process(&exec, &view.spec, &container.id, &core.host.platform, &user)
         })
         .await

@@ -28,12 +28,12 @@ impl<'a> Sharing<'a> {
     }
 }
 
-/// Process ids, on the host, of containers whose namespaces are shared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Namespaces of other containers that are shared, as paths that can be opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Peers {
-    pub pid: Option<i32>,
-    pub ipc: Option<i32>,
-    pub network: Option<i32>,
+    pub pid: Option<PathBuf>,
+    pub ipc: Option<PathBuf>,
+    pub network: Option<PathBuf>,
 }
 
 /// The list of the runtime-spec: one that is missing is shared with the host.
@@ -42,21 +42,20 @@ pub(super) fn all(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<LinuxN
     let peers = around.peers;
     let network = if spec.network_disabled { Sharing::Own } else { Sharing::of(&host.network_mode) };
     [
-        ("mount", Sharing::Own, None),
-        ("network", network, peers.network),
-        ("uts", Sharing::of(&host.uts_mode), None),
-        ("pid", Sharing::of(&host.pid_mode), peers.pid),
-        ("ipc", Sharing::of(&host.ipc_mode), peers.ipc),
-        ("cgroup", Sharing::of(&host.cgroupns_mode), None),
+        ("mount", Sharing::Own, &None),
+        ("network", network, &peers.network),
+        ("uts", Sharing::of(&host.uts_mode), &None),
+        ("pid", Sharing::of(&host.pid_mode), &peers.pid),
+        ("ipc", Sharing::of(&host.ipc_mode), &peers.ipc),
+        ("cgroup", Sharing::of(&host.cgroupns_mode), &None),
     ]
     .into_iter()
     .filter_map(|(kind, sharing, peer)| {
-        let file = if kind == "network" { "net" } else { kind };
         let path = match sharing {
             Sharing::Host => return None,
             Sharing::Own if kind == "network" => around.sandbox.map(Path::to_owned),
             Sharing::Own => None,
-            Sharing::Container(_) => peer.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{file}"))),
+            Sharing::Container(_) => peer.clone(),
         };
         Some(LinuxNamespace { kind: kind.to_owned(), path })
     })

@@ -35,7 +35,7 @@ fn text(spec: &ContainerSpec, mounts: &[Mount], platform: &Platform) -> String {
         host: platform,
         user: &Identity { groups: vec![0], home: "/root".into(), ..Identity::default() },
         sandbox: None,
-        peers: &Peers { network: Some(42), ..Peers::default() },
+        peers: &Peers { network: Some("/proc/42/ns/net".into()), ..Peers::default() },
         devices: &HostDevices::default(),
         files: &files,
         shm: None,

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_store::Overlay;
 use rustix::fs::{AtFlags, StatxFlags};
 
-use crate::container::{Container, shareable};
+use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
 use crate::create::{Mount, Source};
 use crate::launch::{HostDevice, HostDevices, Identity, Peers, Sharing};
@@ -68,27 +69,41 @@ pub(super) fn user(core: &Core, container: &Container, spec: &ContainerSpec, ove
 }
 
 /// Who a further process runs as, looked up in the running container.
-pub(crate) fn of_process(pid: i32, wanted: &str, groups: &[String]) -> Result<Identity> {
-    Root::of_process(pid)?.accounts()?.resolve(wanted, groups)
+pub(crate) fn of_process(view: &View, wanted: &str, groups: &[String]) -> Result<Identity> {
+    Process::of(view)?.look(Root::of_process)?.accounts()?.resolve(wanted, groups)
 }
 
-/// The processes of the containers whose namespaces are shared.
-pub(super) fn peers(core: &Core, spec: &ContainerSpec) -> Result<Peers> {
-    let pid = |what: &str, mode: &str| -> Result<Option<i32>> {
+/// The namespaces of other containers that a container lives in. Their paths are good as long as this is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub peers: Peers,
+    _open: Vec<OwnedFd>,
+}
+
+impl Shared {
+    /// Finds the containers and opens their namespaces: by number, somebody else's could be found later.
+    pub(super) fn with(core: &Core, spec: &ContainerSpec) -> Result<Self> {
+        let mut shared = Self::default();
+        shared.peers.pid = shared.open(core, "PID", "pid", &spec.host.pid_mode)?;
+        shared.peers.ipc = shared.open(core, "IPC", "ipc", &spec.host.ipc_mode)?;
+        shared.peers.network = shared.open(core, "network", "net", &spec.host.network_mode)?;
+        Ok(shared)
+    }
+
+    fn open(&mut self, core: &Core, what: &str, file: &str, mode: &str) -> Result<Option<PathBuf>> {
         let Sharing::Container(reference) = Sharing::of(mode) else { return Ok(None) };
         let peer = core.containers().find(reference)?;
         let view = peer.view();
-        if shareable(&view) {
-            Ok(Some(view.pid))
-        } else {
-            Err(Error::conflict(format!("cannot join {what} of a non running container: {}", peer.id)))
+        let not_running = || Error::conflict(format!("cannot join {what} of a non running container: {}", peer.id));
+        if !shareable(&view) {
+            return Err(not_running());
         }
-    };
-    Ok(Peers {
-        pid: pid("PID", &spec.host.pid_mode)?,
-        ipc: pid("IPC", &spec.host.ipc_mode)?,
-        network: pid("network", &spec.host.network_mode)?,
-    })
+        let namespace = Process::of(&view).and_then(|process| process.namespace(file)).map_err(|_| not_running())?;
+        // The shim opens it by this path.
+        let path = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
+        self._open.push(namespace);
+        Ok(Some(PathBuf::from(path)))
+    }
 }
 
 /// The devices that were asked for; all of the host's for a privileged container.
