@@ -62,8 +62,9 @@ struct Entry {
 pub(super) fn of_answer(status: StatusCode, body: &[u8], wanted: Wanted<'_>, url: &str) -> Error {
     let document: Document = serde_json::from_slice(body).unwrap_or_default();
     let entry = document.errors.into_iter().next();
-    let code = entry.as_ref().map_or("", |entry| entry.code.as_str()).to_owned();
-    let words = entry.map_or_else(|| unexpected(status, url), |entry| format!("{}: {}", spoken(&code), entry.message));
+    let code = entry.as_ref().map_or_else(String::new, |entry| printable(&entry.code));
+    let said = |entry: Entry| format!("{}: {}", spoken(&code), printable(&entry.message));
+    let words = entry.map_or_else(|| unexpected(status, url), said);
     match (wanted, code.as_str(), status) {
         (Wanted::Login, ..) => Error::new(Class::Unauthenticated, format!("login attempt to {url} failed: {words}")),
         (Wanted::Manifest(name) | Wanted::Blob(name), "DENIED", _)
@@ -79,6 +80,11 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8], wanted: Wanted<'_>, url
         }
         _ => Error::new(class(status), words),
     }
+}
+
+/// What a registry says is printed on terminals, and is not to steer them.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Nobody showed who they are, and the registry insists.
@@ -140,6 +146,13 @@ mod tests {
             "pull access denied for localhost:5000/app, repository does not exist or may require 'docker login': \
              denied: requested access to the resource is denied"
         );
+    }
+
+    #[test]
+    fn what_a_registry_says_steers_no_terminal() {
+        let body = br#"{"errors":[{"code":"DE\u001b[2JNIED","message":"no\u001b]0;title\u0007\nnew line"}]}"#;
+        let error = of_answer(StatusCode::FORBIDDEN, body, Wanted::Push, "http://x/v2/");
+        assert_eq!(error.to_string(), "de [2jnied: no ]0;title  new line");
     }
 
     #[test]

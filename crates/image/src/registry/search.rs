@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::Registries;
-use super::failure::Wanted;
+use super::failure::{Wanted, printable};
 use super::remote::Caller;
 use super::session::{Access, Repository, Visit};
 use crate::filter::Filters;
@@ -98,7 +98,8 @@ impl Repository<'_> {
             Ok(answer) => {
                 let body = self.body(answer, LONGEST, &url)?;
                 let read = serde_json::from_slice::<Results>(&body);
-                read.map(|found| found.results).map_err(|cause| Error::data_loss("read the results").with_cause(cause))
+                read.map(|found| found.results.into_iter().map(printed).collect())
+                    .map_err(|cause| Error::data_loss("read the results").with_cause(cause))
             }
             Err(error) if error.class() == Class::NotFound => self.catalog(word),
             Err(error) => Err(error),
@@ -114,8 +115,13 @@ impl Repository<'_> {
             serde_json::from_slice(&body).map_err(|cause| Error::data_loss("read the catalog").with_cause(cause))?;
         let registry = self.name().registry();
         let found = catalog.repositories.unwrap_or_default().into_iter().filter(|name| name.contains(word));
-        Ok(found.map(|name| SearchResult { name: format!("{registry}/{name}"), ..Default::default() }).collect())
+        let result = |name| SearchResult { name: format!("{registry}/{name}"), ..Default::default() };
+        Ok(found.map(result).map(printed).collect())
     }
+}
+
+fn printed(found: SearchResult) -> SearchResult {
+    SearchResult { name: printable(&found.name), description: printable(&found.description), ..found }
 }
 
 fn stars(filters: &Filters) -> Result<i64> {
