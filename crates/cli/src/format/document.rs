@@ -18,18 +18,34 @@ const FAULT: &str = "template parsing error";
 pub(crate) struct Document {
     text: String,
     kind: &'static str,
-    plain_too: bool,
+    otherwise: Otherwise,
+}
+
+/// What becomes of a template that does not fit the document's type.
+#[derive(Clone, Copy)]
+enum Otherwise {
+    Fails,
+    /// It is tried with the names that are in the document, and what is wrong then is the error.
+    Plain,
+    /// The same, but the first error is the error: Docker's client knows nothing but its types here.
+    PlainOrFails,
 }
 
 impl Document {
     /// A document of one of the types in `types.txt`.
     pub(crate) fn new(text: impl Into<String>, kind: &'static str) -> Self {
-        Self { text: text.into(), kind, plain_too: false }
+        Self { text: text.into(), kind, otherwise: Otherwise::Fails }
     }
 
     /// A template that does not fit the type is tried with the names that are in the document, as `inspect` does.
     pub(crate) fn or_plain(mut self) -> Self {
-        self.plain_too = true;
+        self.otherwise = Otherwise::Plain;
+        self
+    }
+
+    /// The same for a document that may have fields of our own, which Docker's type has not.
+    pub(crate) fn or_own_fields(mut self) -> Self {
+        self.otherwise = Otherwise::PlainOrFails;
         self
     }
 
@@ -48,10 +64,12 @@ impl Document {
         let prepared = Prepared::read(source)?;
         let unreadable = |cause| Error::data_loss("read the daemon's answer").with_cause(cause);
         let typed = View::typed(&self.text, self.kind).map_err(unreadable)?;
-        match prepared.execute(typed) {
-            Err(_) if self.plain_too => prepared.execute(View::plain(&self.text).map_err(unreadable)?),
-            outcome => outcome,
-        }
+        let plain = || prepared.execute(View::plain(&self.text).map_err(unreadable)?);
+        prepared.execute(typed).or_else(|error| match self.otherwise {
+            Otherwise::Fails => Err(error),
+            Otherwise::Plain => plain(),
+            Otherwise::PlainOrFails => plain().map_err(|_| error),
+        })
     }
 }
 
@@ -155,6 +173,19 @@ mod tests {
     fn without_addresses(text: &str) -> String {
         let parts: Vec<&str> = text.split("0xc").collect();
         parts.iter().enumerate().map(|(at, part)| if at == 0 { *part } else { part.get(9..).unwrap_or("") }).collect()
+    }
+
+    #[test]
+    fn own_fields_are_found_and_others_are_refused_by_the_type() {
+        let run =
+            |source| Document::new(r#"{"Name":"v","Protected":true}"#, "volume.Volume").or_own_fields().execute(source);
+        assert_eq!(run("{{.Name}} {{.Protected}}").unwrap(), "v true");
+        assert!(
+            run("{{.Nothing}}")
+                .unwrap_err()
+                .to_string()
+                .ends_with("can't evaluate field Nothing in type volume.Volume")
+        );
     }
 
     #[test]
