@@ -4,10 +4,15 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+/// How long an engine that was killed may take to end: whoever kills one and starts another at once gets it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Locked as long as the engine lives, so that of two that start at once one has it and the other leaves it alone. Removed
 /// when dropped, if it is still ours.
@@ -38,9 +43,14 @@ impl Pidfile {
 /// Makes and locks the file that is at the path once it is locked: an engine that ends takes its own away.
 fn lock(path: &Path) -> Result<File> {
     let step = || format!("lock pid file {}", path.display());
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let file = File::options().create(true).write(true).truncate(false).open(path).context(step)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+                continue;
+            }
             Err(Errno::WOULDBLOCK) => return Err(taken(path, read(path))),
             result => result.map_err(std::io::Error::from).context(step)?,
         }
@@ -106,5 +116,18 @@ mod tests {
         assert_eq!(read(&path), Some(std::process::id()));
         drop(first);
         Pidfile::write(&path).expect("free again");
+    }
+
+    #[test]
+    fn one_that_is_about_to_end_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pid");
+        let first = Pidfile::write(&path).expect("free");
+        let ending = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(first);
+        });
+        Pidfile::write(&path).expect("free when the other has ended");
+        ending.join().expect("it has ended");
     }
 }
