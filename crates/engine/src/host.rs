@@ -62,15 +62,7 @@ impl Host {
 
 /// A path without its outer slashes and without ways out: above the root there is the root, as in Docker.
 fn inside(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+    crate::create::clean_path(path).split_off(1)
 }
 
 fn limits(trees: &Hierarchy, controllers: Controllers) -> Limits {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use dhow_errdefs::Result;
 use dhow_shim::Spawned;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::container::runs;
 
 /// How long after the last start the next spare is started: while a container starts, and while many do, the processors
 /// have better things to do.
@@ -28,7 +29,7 @@ impl Shims {
     pub(crate) fn take(&self) -> Option<Spawned> {
         self.starts.fetch_add(1, Ordering::Relaxed);
         let spare = self.lock().take()?;
-        if lives(&spare) {
+        if runs(&spare.pidfd) {
             return Some(spare);
         }
         // Somebody has killed it. It is our child, and it has ended.
@@ -68,10 +69,4 @@ impl Shims {
         // Whole after each statement, whoever panicked.
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The descriptor of a process is readable when that has ended (`pidfd_open(2)`).
-fn lives(shim: &Spawned) -> bool {
-    let mut ends = [PollFd::new(&shim.pidfd, PollFlags::IN)];
-    matches!(poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
 }

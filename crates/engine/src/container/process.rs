@@ -39,9 +39,7 @@ impl Process {
     /// `Conflict` when it has ended, or what is done gives.
     pub(crate) fn look<T>(&self, work: impl FnOnce(i32) -> Result<T>) -> Result<T> {
         let done = work(self.pid);
-        let mut ends = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let waits = poll(&mut ends, Some(&Timespec::default())).is_ok_and(|ready| ready == 0);
-        if waits { done } else { Err(ended()) }
+        if runs(&self.pidfd) { done } else { Err(ended()) }
     }
 
     /// A descriptor of it.
@@ -60,6 +58,11 @@ impl Process {
             file.map_err(io::Error::from).context(|| format!("open {path}"))
         })
     }
+}
+
+/// Whether a process has not ended: its descriptor is readable then (`pidfd_open(2)`).
+pub(crate) fn runs(pidfd: &OwnedFd) -> bool {
+    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready == 0)
 }
 
 fn ended() -> Error {

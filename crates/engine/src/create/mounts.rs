@@ -177,7 +177,7 @@ fn destination(path: &str) -> Result<String> {
 }
 
 /// An absolute path without `.`, `..` and doubled slashes, by its text alone.
-fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {
