@@ -122,18 +122,19 @@ fn of(id: &str, verb: &str) -> String {
 impl Client {
     /// Lists containers.
     pub async fn container_list(&self, listing: &Listing) -> Result<Vec<Summary>> {
-        self.list_call(listing).document().await
+        self.list_call(Query::default(), listing).document().await
     }
 
-    /// Lists containers without labels, mounts and networks: reading these is most of the work in a long list.
+    /// Lists containers without labels, mounts and networks, which are most of the work in a long list. Our engine does
+    /// not write them then, and of others' answers they are not read.
     pub async fn container_list_lean(&self, listing: &Listing) -> Result<Vec<Summary>> {
-        let lean: Vec<Lean> = self.list_call(listing).long_list().await?;
+        let lean: Vec<Lean> = self.list_call(Query::default().with_flag("lean", true), listing).long_list().await?;
         Ok(lean.into_iter().map(Summary::from).collect())
     }
 
-    fn list_call(&self, listing: &Listing) -> Call<'_> {
+    fn list_call(&self, query: Query, listing: &Listing) -> Call<'_> {
         let limit = (listing.limit > 0).then(|| listing.limit.to_string());
-        let query = Query::default()
+        let query = query
             .with_flag("all", listing.all)
             .with_some("limit", limit)
             .with_flag("size", listing.size)

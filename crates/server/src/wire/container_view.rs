@@ -17,14 +17,21 @@ use serde::{Serialize, Serializer};
 use super::{endpoint, host_view, null_if_empty, status, time};
 
 /// The lines of `docker ps`. There is one line in memory, filled anew for each container while they are written.
-pub(crate) struct Summaries<'a>(pub(crate) &'a [dhow_engine::Summary]);
+pub(crate) struct Summaries<'a> {
+    pub(crate) containers: &'a [dhow_engine::Summary],
+    /// Only what a plain table shows.
+    pub(crate) lean: bool,
+}
 
 impl Serialize for Summaries<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (now, mut line) = (Timestamp::now(), Summary::default());
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for container in self.0 {
-            fill(&mut line, container, now);
+        let mut list = serializer.serialize_seq(Some(self.containers.len()))?;
+        for container in self.containers {
+            fill_table(&mut line, container, now);
+            if !self.lean {
+                fill_rest(&mut line, container);
+            }
             list.serialize_element(&line)?;
         }
         list.end()
@@ -34,12 +41,13 @@ impl Serialize for Summaries<'_> {
 /// One line of `docker ps`.
 pub(crate) fn summary(container: &dhow_engine::Summary, now: Timestamp) -> Summary {
     let mut line = Summary::default();
-    fill(&mut line, container, now);
+    fill_table(&mut line, container, now);
+    fill_rest(&mut line, container);
     line
 }
 
-fn fill(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
-    let host = &container.spec.host;
+/// What a plain table shows.
+fn fill_table(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
     (*container.id).clone_into(&mut line.id);
     line.names.resize_with(1, String::new);
     line.names[0].clear();
@@ -51,11 +59,15 @@ fn fill(line: &mut Summary, container: &dhow_engine::Summary, now: Timestamp) {
     line.created = container.created.as_second();
     line.size_rw = container.size.map_or(0, |size| signed(size.rw));
     line.size_root_fs = container.size.map_or(0, |size| signed(size.root_fs));
-    line.labels.clone_from(&container.spec.labels);
     container.state.status.as_str().clone_into(&mut line.state);
     line.status = status::sentence(&container.state, now);
-    line.network_settings.networks = endpoint::of_summary(container);
     line.ports = endpoint::summary_ports(&container.spec, container.attached.as_deref());
+}
+
+fn fill_rest(line: &mut Summary, container: &dhow_engine::Summary) {
+    let host = &container.spec.host;
+    line.labels.clone_from(&container.spec.labels);
+    line.network_settings.networks = endpoint::of_summary(container);
     line.host_config.network_mode.clone_from(&host.network_mode);
     line.host_config.annotations.clone_from(&host.annotations);
     line.mounts.clear();
@@ -250,12 +262,15 @@ mod tests {
             container("d", "bridge", 0),
             container("e", "bridge", 3),
         ];
-        let list = serde_json::to_value(Summaries(&containers)).expect("plain data");
+        let written = |lean| serde_json::to_value(Summaries { containers: &containers, lean }).expect("plain data");
+        let list = written(false);
         let alone = containers.each_ref().map(|container| summary(container, Timestamp::now()));
         assert_eq!(list, serde_json::to_value(alone).expect("plain data"));
         assert_eq!(list[0]["NetworkSettings"]["Networks"]["none"]["IPAddress"], "");
         assert_eq!(list[1]["NetworkSettings"]["Networks"], serde_json::json!({}));
         assert_eq!((&list[0]["Names"], &list[4]["Names"]), (&["/a", "/b/db"].into(), &["/e"].into()));
+        let lean = written(true);
+        assert_eq!((&lean[4]["Names"], &lean[4]["Labels"]), (&["/e"].into(), &serde_json::json!({})));
     }
 
     #[test]
