@@ -4,6 +4,7 @@
 //! same connection why the program could not be executed, or the end of the connection when it could.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -30,8 +31,28 @@ pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Whether a container waits at this path. The file alone says nothing: it stays when `start` is killed, while the program
+/// runs.
+pub(crate) fn is_open(path: &Path) -> Result<bool> {
+    let socket = socket_of(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    // One that connects and leaves again is not taken for a start.
+    match with_address(path, |address| connect(&socket, address)) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            // Somebody else is in front of us.
+            ErrorKind::WouldBlock => Ok(true),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(false),
+            _ => Err(failed(error, path)),
+        },
+    }
+}
+
 fn socket() -> Result<OwnedFd> {
-    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+    socket_of(SocketFlags::CLOEXEC)
+}
+
+fn socket_of(flags: SocketFlags) -> Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .map_err(std::io::Error::from)
         .context(|| "make a socket")
 }
@@ -50,4 +71,23 @@ fn with_address<T>(path: &Path, call: impl FnOnce(&SocketAddrUnix) -> rustix::io
 
 fn failed(error: std::io::Error, path: &Path) -> Error {
     Error::new(error.kind().into(), format!("socket {}", path.display())).with_cause(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_is_open_while_somebody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("start.sock");
+        assert!(!is_open(&path).unwrap());
+        let listener = listen(&path).unwrap();
+        // More often than the queue is long.
+        for _ in 0..5 {
+            assert!(is_open(&path).unwrap());
+        }
+        drop(listener);
+        assert!(path.exists() && !is_open(&path).unwrap());
+    }
 }

@@ -1,14 +1,21 @@
 //! Hooks that run in the runtime's own namespaces: `prestart`, `createRuntime`, `poststart`, `poststop`.
 
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{Hook, State};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// Bytes of a hook's standard error that are kept for the message; what is behind is read and thrown away.
+const SAID: usize = 16 * 1024;
 
 /// Runs hooks in order, each with the state on its standard input; stops at the first that fails.
 ///
@@ -20,44 +27,136 @@ pub fn run_all(kind: &str, hooks: &[Hook], state: &State) -> Result<()> {
 
 fn run(kind: &str, hook: &Hook, state: &State) -> Result<()> {
     let name = || format!("hook {kind} {}", hook.path.display());
-    let text = serde_json::to_vec(state).map_err(|error| Error::internal(name()).with_cause(error))?;
     let mut command = Command::new(&hook.path);
     if let Some((first, rest)) = hook.args.split_first() {
         command.arg0(first).args(rest);
     }
     command.env_clear().envs(hook.env.iter().filter_map(|variable| variable.split_once('=')));
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(input(state).context(name)?).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().context(name)?;
-    if let Some(mut input) = child.stdin.take() {
-        // A hook need not read it.
-        let _ = input.write_all(&text);
+    let said = listen(&mut child, hook.timeout);
+    if said.is_err() {
+        // It is our child and not reaped: the signal cannot reach anybody else.
+        let _ = child.kill();
     }
-    wait(&mut child, hook.timeout).context(name)?;
-    let output = child.wait_with_output().context(name)?;
-    if output.status.success() {
+    let status = child.wait().context(name)?;
+    let said = said.context(name)?;
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::internal(format!("{}: {}: {}", name(), output.status, said.trim())))
+    Err(Error::internal(format!("{}: {status}: {}", name(), String::from_utf8_lossy(&said).trim())))
 }
 
-/// Waits for the end, at most so many seconds. A hook that fills its pipe for errors is waited for by its end too, which
-/// the pipe's 64 KiB allow.
-fn wait(child: &mut Child, timeout: Option<i64>) -> Result<()> {
-    let Some(seconds) = timeout else { return Ok(()) };
-    let pidfd = open(child).context(|| "watch it")?;
-    let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    let ready = poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&limit));
-    if ready.map_err(std::io::Error::from).context(|| "watch it")? > 0 {
-        return Ok(());
+/// The state as a file: a pipe would have to be fed while the hook runs, and a hook need not read it.
+fn input(state: &State) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"state", MemfdFlags::CLOEXEC)?);
+    serde_json::to_writer(&mut file, state)?;
+    file.flush()?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Waits for the end of the hook itself, at most so many seconds, and gives what it said until then. Who of its children
+/// keeps its standard error is not waited for.
+fn listen(child: &mut Child, timeout: Option<i64>) -> Result<Vec<u8>> {
+    let failed = || "watch it";
+    let pidfd = open(child).context(failed)?;
+    let end = timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    let end = end.and_then(|limit| Instant::now().checked_add(limit));
+    let mut pipe = child.stderr.take();
+    if let Some(pipe) = &pipe {
+        let flags = fcntl_getfl(pipe).map_err(io::Error::from).context(failed)?;
+        fcntl_setfl(pipe, flags | OFlags::NONBLOCK).map_err(io::Error::from).context(failed)?;
     }
-    // It is our child and not reaped: the signal cannot reach anybody else.
-    let _ = child.kill();
-    let _ = child.wait();
-    Err(Error::deadline(format!("took longer than {seconds} s")))
+    let mut said = Vec::new();
+    loop {
+        let ended = wait(&pidfd, pipe.as_ref(), end).context(failed)?;
+        // After the end too: its last words may have come after the pipe was looked at.
+        if !drain(&mut pipe, &mut said).context(failed)? {
+            pipe = None;
+        }
+        match ended {
+            Some(true) => return Ok(said),
+            Some(false) => {}
+            None => return Err(Error::deadline(format!("took longer than {} s", timeout.unwrap_or_default()))),
+        }
+    }
 }
 
-fn open(child: &Child) -> std::io::Result<OwnedFd> {
+/// Waits until the process has ended or has said something. `Some(true)`: it has ended; `None`: it is too late.
+fn wait(pidfd: &OwnedFd, pipe: Option<&ChildStderr>, end: Option<Instant>) -> io::Result<Option<bool>> {
+    let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+    let left = left.and_then(|left| Timespec::try_from(left).ok());
+    let mut ends = vec![PollFd::new(pidfd, PollFlags::IN)];
+    ends.extend(pipe.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    let ready = retry_on_intr(|| poll(&mut ends, left.as_ref()))?;
+    Ok((ready > 0).then(|| !ends[0].revents().is_empty()))
+}
+
+/// Reads what is there. `false`: nothing more will come.
+fn drain(pipe: &mut Option<ChildStderr>, said: &mut Vec<u8>) -> io::Result<bool> {
+    let Some(pipe) = pipe else { return Ok(false) };
+    let mut room = [0; 4096];
+    // So much at a time that one who never stops talking does not keep us from the clock.
+    for _ in 0..16 {
+        match pipe.read(&mut room) {
+            Ok(0) => return Ok(false),
+            Ok(read) => said.extend_from_slice(&room[..read.min(SAID.saturating_sub(said.len()))]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+fn open(child: &Child) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, timeout: Option<i64>) -> Result<()> {
+        let args = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let env = vec!["PATH=/usr/bin:/bin".to_owned()];
+        run_all("poststart", &[Hook { path: "/bin/sh".into(), args, env, timeout }], &State::default())
+    }
+
+    #[test]
+    fn a_child_that_keeps_standard_error_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        // The child lives until this test opens the other end, which it does only after the hook.
+        let background = format!("mkfifo {0}; (read line <{0}) & exit", fifo.display());
+        shell(&format!("{background} 0"), None).unwrap();
+        File::options().write(true).open(&fifo).unwrap();
+        std::fs::remove_file(&fifo).unwrap();
+        let error = shell(&format!("echo reason >&2; {background} 3"), Some(1000)).unwrap_err();
+        File::options().write(true).open(&fifo).unwrap();
+        assert!(error.to_string().ends_with("exit status: 3: reason"), "{error}");
+    }
+
+    #[test]
+    fn one_that_says_more_than_a_pipe_holds_comes_to_its_end() {
+        let error = shell("head -c 300000 /dev/zero | tr '\\0' x >&2; exit 4", None).unwrap_err();
+        assert!(error.to_string().contains("exit status: 4: xxx"), "{error}");
+        assert!(error.to_string().len() < 2 * SAID);
+    }
+
+    #[test]
+    fn one_that_talks_for_ever_is_ended_in_time() {
+        let error = shell("while :; do echo x >&2; done", Some(1)).unwrap_err();
+        assert_eq!(error.class(), dhow_errdefs::Class::DeadlineExceeded, "{error}");
+    }
+
+    #[test]
+    fn the_state_may_be_larger_than_a_pipe() {
+        let annotations = [("a".to_owned(), "x".repeat(200_000))].into();
+        let state = State { annotations, ..Default::default() };
+        let hook = Hook { path: "/bin/true".into(), ..Default::default() };
+        run_all("poststart", &[hook], &state).unwrap();
+    }
 }

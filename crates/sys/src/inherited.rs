@@ -3,6 +3,13 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+/// Whether a descriptor is open in this process.
+#[must_use]
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: fcntl with F_GETFD only looks at the number; no descriptor is made of it.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
 /// Takes possession of an inherited socket, so that it is closed in programs we start.
 ///
 /// Call it once per number, and only for numbers that the one who started us named.
@@ -10,9 +17,8 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 /// # Errors
 /// `EBADF` if nothing is open there, `ENOTSOCK` if it is no socket.
 pub fn socket(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl with F_GETFD only looks at the number; no descriptor is made of a number that is not open.
-    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-        return Err(io::Error::last_os_error());
+    if !is_open(number) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
     // SAFETY: it is open, and by the contract above nobody else in this process owns it: it was open before `main`.
     let owned = unsafe { OwnedFd::from_raw_fd(number) };

@@ -9,7 +9,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::Spec;
 use dhow_sys::atomic::{self, Sync};
 
-use super::record::{Record, claim, read_json};
+use super::record::{self, Record, claim, read_json};
 use super::{Globals, console, flag, id, path, text};
 use crate::{Create, Gate, Init, Rootfs, Stdio, create, default_device_rules};
 
@@ -32,6 +32,21 @@ pub(crate) fn options(command: Command) -> Command {
 /// `--preserve-fds N`.
 pub(crate) fn preserve_fds() -> clap::Arg {
     clap::Arg::new("preserve-fds").long("preserve-fds").value_parser(clap::value_parser!(u32)).default_value("0")
+}
+
+/// How many descriptors from 3 on go to the program: those of `--preserve-fds`, and listening sockets. Each must be open:
+/// else a descriptor of our own would get its number, and an absurd count would fill the memory.
+pub(crate) fn preserved(matches: &ArgMatches, listening: u32) -> Result<u32> {
+    let wanted = matches.get_one::<u32>("preserve-fds").copied().unwrap_or(0);
+    let missing = |fd: u64| !dhow_sys::inherited::is_open(i32::try_from(fd).unwrap_or(-1));
+    let count = u64::from(wanted) + u64::from(listening);
+    match (3..3 + count).find(|fd| missing(*fd)) {
+        Some(fd) => Err(Error::invalid(format!(
+            "--preserve-fds {wanted}{}: file descriptor {fd} is not open",
+            if listening > 0 { format!(" and LISTEN_FDS={listening}") } else { String::new() }
+        ))),
+        None => Ok(count as u32),
+    }
 }
 
 pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
@@ -84,7 +99,7 @@ impl Request {
             spec,
             console,
             pid_file: matches.get_one::<PathBuf>("pid-file").cloned(),
-            preserve_fds: matches.get_one("preserve-fds").copied().unwrap_or(0) + listening,
+            preserve_fds: preserved(matches, listening)?,
             new_keyring: !matches.get_flag("no-new-keyring"),
         })
     }
@@ -102,6 +117,7 @@ impl Request {
     }
 
     fn make_with(&self, globals: &Globals, traces: &mut Traces, gate: bool) -> Result<Init> {
+        record::save_spec(&traces.directory, &self.spec)?;
         traces.cgroup = self.cgroup(globals)?;
         let root = self.spec.root.as_ref().ok_or_else(|| Error::invalid("the spec has no root"))?;
         let rootfs = self.bundle.join(&root.path);
@@ -119,7 +135,7 @@ impl Request {
             console::send(socket, init.take_pty())?;
         }
         let cgroup = traces.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        Record::new(&self.id, &self.bundle, &self.spec, init.pid(), cgroup).save(&traces.directory, &self.spec)?;
+        Record::new(&self.id, &self.bundle, &self.spec, init.pid(), cgroup).save(&traces.directory)?;
         // Last: who waits for this file finds everything in place.
         write_pid_file(self.pid_file.as_deref(), init.pid())?;
         Ok(init)

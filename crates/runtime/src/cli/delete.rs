@@ -8,7 +8,7 @@ use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::record::Container;
+use super::record::{self, Container};
 use super::{Globals, flag, id, kill, text};
 use crate::hooks;
 
@@ -20,8 +20,12 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
     let force = matches.get_flag("force");
-    let container = match Container::load(globals, text(matches, "id")) {
-        Err(error) if force && error.class() == Class::NotFound => return Ok(0),
+    let id = text(matches, "id");
+    let container = match Container::load(globals, id) {
+        Err(error) if error.class() == Class::NotFound => {
+            remove_half_made(globals, id)?;
+            return if force { Ok(0) } else { Err(error) };
+        }
         container => container?,
     };
     match container.status()? {
@@ -65,6 +69,14 @@ fn end(container: &Container) -> Result<()> {
             .context(|| "wait for the container's end")?;
     }
     Ok(())
+}
+
+/// Removes what a `create` that was killed has left: its id would be taken for good, and its first process wait for ever.
+fn remove_half_made(globals: &Globals, id: &str) -> Result<()> {
+    let Some(half) = record::half_made(globals, id)? else { return Ok(()) };
+    let cgroup = half.cgroup()?.map_or(Ok(()), |cgroup| cgroup.kill(SIGKILL).and_then(|()| cgroup.delete()));
+    let directory = fs::remove_dir_all(&half.directory).context(|| format!("remove {}", half.directory.display()));
+    cgroup.and(directory)
 }
 
 /// Removes cgroup and directory, and runs the hooks `poststop`. Goes on after a failure and tells the first.

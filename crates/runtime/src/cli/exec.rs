@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use dhow_errdefs::{Error, Result};
 use dhow_oci::runtime::{ContainerStatus, Process, Spec};
 
-use super::create::{preserve_fds, write_pid_file};
+use super::create::{preserve_fds, preserved, write_pid_file};
 use super::foreground::Foreground;
 use super::record::{Container, read_json};
 use super::{Globals, console, flag, id, path, text};
@@ -51,6 +51,7 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
 }
 
 fn enter(container: &Container, spec: &Spec, process: &Process, matches: &ArgMatches) -> Result<u8> {
+    let preserve_fds = preserved(matches, 0)?;
     let detach = matches.get_flag("detach");
     let socket = matches.get_one::<PathBuf>("console-socket").map(PathBuf::as_path);
     console::check(process.terminal, socket, detach)?;
@@ -63,7 +64,7 @@ fn enter(container: &Container, spec: &Spec, process: &Process, matches: &ArgMat
         stdio: if process.terminal { Stdio::Terminal } else { Stdio::Inherit },
         cgroup: cgroup.as_ref(),
         seccomp: filter.as_ref(),
-        preserve_fds: matches.get_one("preserve-fds").copied().unwrap_or(0),
+        preserve_fds,
         ..Exec::new(&target, process)
     })?;
     if let Some(socket) = socket {

@@ -1,9 +1,9 @@
 //! A container between two calls: a directory `<root>/<id>`.
 //!
 //! ```text
-//! state.json    this module's Record, replaced whole
 //! config.json   the spec as it was at creation; the bundle may change or go
-//! start.sock    there until the container is started
+//! start.sock    where the container waits until it is started
+//! state.json    this module's Record, replaced whole; without it the directory is what a killed `create` has left
 //! ```
 
 use std::fs;
@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::Globals;
+use crate::gate;
 
 /// Version of the files' form.
 const FORMAT: u32 = 1;
@@ -87,10 +88,47 @@ impl Record {
         }
     }
 
-    /// Writes the record and the spec.
-    pub(crate) fn save(&self, directory: &Path, spec: &Spec) -> Result<()> {
-        write_json(&directory.join("config.json"), spec)?;
+    /// Writes the record, beside the spec.
+    pub(crate) fn save(&self, directory: &Path) -> Result<()> {
         write_json(&directory.join("state.json"), self)
+    }
+}
+
+/// Writes the spec: before anything else is made, so that what a killed `create` leaves can be found and removed.
+pub(crate) fn save_spec(directory: &Path, spec: &Spec) -> Result<()> {
+    write_json(&directory.join("config.json"), spec)
+}
+
+/// What is there of a container whose `create` has not come to its end.
+#[derive(Debug)]
+pub(crate) struct HalfMade {
+    pub(crate) directory: PathBuf,
+    /// Its path; `None`: it was not even written down, so it is not made.
+    cgroup: Option<String>,
+}
+
+/// The directory of an id that has no record yet.
+pub(crate) fn half_made(globals: &Globals, id: &str) -> Result<Option<HalfMade>> {
+    check_id(id)?;
+    let directory = globals.root.join(id);
+    if !directory.is_dir() || directory.join("state.json").exists() {
+        return Ok(None);
+    }
+    let spec: Spec = read_json(&directory.join("config.json")).unwrap_or_default();
+    Ok(Some(HalfMade { directory, cgroup: spec.linux.and_then(|linux| linux.cgroups_path) }))
+}
+
+impl HalfMade {
+    pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
+        open_cgroup(self.cgroup.as_deref())
+    }
+}
+
+fn open_cgroup(path: Option<&str>) -> Result<Option<Cgroup>> {
+    let Some(path) = path else { return Ok(None) };
+    match Cgroup::open(&Hierarchy::detect()?, path) {
+        Err(error) if error.class() == Class::NotFound => Ok(None),
+        result => result.map(Some),
     }
 }
 
@@ -132,11 +170,7 @@ impl Container {
     }
 
     pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
-        let Some(path) = &self.record.cgroup else { return Ok(None) };
-        match Cgroup::open(&Hierarchy::detect()?, path) {
-            Err(error) if error.class() == Class::NotFound => Ok(None),
-            result => result.map(Some),
-        }
+        open_cgroup(self.record.cgroup.as_deref())
     }
 
     /// A descriptor of its first process; `None` when that has ended, even if its number is in use again.
@@ -151,7 +185,7 @@ impl Container {
         if self.process().is_none() {
             return Ok(ContainerStatus::Stopped);
         }
-        if self.gate().exists() {
+        if gate::is_open(&self.gate())? {
             return Ok(ContainerStatus::Created);
         }
         let frozen = self.cgroup()?.map(|cgroup| cgroup.is_frozen()).transpose()?.unwrap_or(false);

@@ -86,17 +86,33 @@ impl Device {
             "p" => FileType::Fifo,
             other => return Err(Error::invalid(format!("device {}: unknown type {other:?}", device.path.display()))),
         };
-        // -1 is the wildcard of device rules; a node has no such number.
-        let number = |value: i64| u32::try_from(value).unwrap_or(0);
+        let number = if kind == FileType::Fifo { makedev(0, 0) } else { number(device)? };
         let (uid, gid) = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
         Ok(Self {
             path: cstring(&lexically_clean(&device.path.to_string_lossy())[1..])?,
             host_path: cstring(device.path.as_os_str())?,
             kind,
             mode: Mode::from_raw_mode(device.file_mode.unwrap_or(DEFAULT_MODE) & 0o7777),
-            number: makedev(number(device.major), number(device.minor)),
+            number,
             owner: ((uid, gid) != (0, 0)).then(|| (Uid::from_raw(uid), Gid::from_raw(gid))),
         })
+    }
+}
+
+/// The numbers of a node. A spec that leaves them out says 0:0, which is no device: a character device of this number in
+/// an overlay's writable layer even hides what is below it. -1 is the wildcard of device rules, and no number of a node.
+fn number(device: &LinuxDevice) -> Result<Dev> {
+    let part = |value: i64, most: u32| u32::try_from(value).ok().filter(|value| *value <= most);
+    // The kernel's numbers have 12 and 20 bits (MAJOR and MINOR in linux/kdev_t.h).
+    match (part(device.major, 0xfff), part(device.minor, 0xf_ffff)) {
+        (Some(major), Some(minor)) if (major, minor) != (0, 0) => Ok(makedev(major, minor)),
+        _ => Err(Error::invalid(format!(
+            "device {}: {}:{} is no device; type {:?} needs its major and minor number",
+            device.path.display(),
+            device.major,
+            device.minor,
+            device.kind
+        ))),
     }
 }
 
@@ -107,12 +123,28 @@ mod tests {
 
     #[test]
     fn a_default_gives_way_to_the_specs_own() {
-        let null =
-            LinuxDevice { path: "/dev/null".into(), kind: "c".into(), file_mode: Some(0o600), ..Default::default() };
+        let null = LinuxDevice { file_mode: Some(0o600), ..device("/dev/null", "c", 1, 3) };
         let spec = Spec { linux: Some(Linux { devices: vec![null], ..Default::default() }), ..Default::default() };
         let devices = plan(&spec).unwrap().unwrap();
         assert_eq!(devices.len(), DEFAULT.len());
         assert_eq!(devices[0].mode.as_raw_mode(), 0o600);
+    }
+
+    fn device(path: &str, kind: &str, major: i64, minor: i64) -> LinuxDevice {
+        LinuxDevice { path: path.into(), kind: kind.into(), major, minor, ..Default::default() }
+    }
+
+    #[test]
+    fn a_node_needs_numbers_and_a_fifo_does_not() {
+        for (major, minor) in [(0, 0), (-1, 3), (1, -1), (4096, 0), (1, 1 << 20), (i64::MAX, 0)] {
+            for kind in ["c", "u", "b"] {
+                let error = Device::of(&device("/dev/x", kind, major, minor)).unwrap_err().to_string();
+                assert!(error.starts_with(&format!("device /dev/x: {major}:{minor} is no device")), "{error}");
+            }
+            assert!(Device::of(&device("/dev/x", "p", major, minor)).is_ok());
+        }
+        // What has a major number of 0 only: file systems without a device of their own.
+        assert_eq!(Device::of(&device("/dev/x", "b", 0, 5)).unwrap().number, makedev(0, 5));
     }
 
     #[test]

@@ -228,3 +228,67 @@ fn cve_2019_5736_the_binary_of_a_waiting_container_cannot_be_written_later() {
     let error = fs::OpenOptions::new().write(true).open(again).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{error}");
 }
+
+#[test]
+fn the_socket_of_a_start_that_was_killed_does_not_hide_that_the_program_runs() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("sleep 1000");
+    runtime.create();
+    let socket = runtime.world.path().join("state").join(runtime.id()).join("start.sock");
+    let kept = runtime.world.path().join("kept.sock");
+    fs::hard_link(&socket, &kept).unwrap();
+    runtime.succeed(&["start", runtime.id()]);
+    fs::rename(&kept, &socket).unwrap();
+    assert_eq!(runtime.status(), "running");
+    assert!(!runtime.call(&["start", runtime.id()]).status.success(), "it runs");
+    assert!(!runtime.call(&["delete", runtime.id()]).status.success(), "it runs");
+}
+
+#[test]
+fn what_a_killed_create_leaves_is_no_container_and_can_be_deleted() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("sleep 1000");
+    runtime.create();
+    let pid = fs::read_to_string(runtime.world.path().join("pid")).unwrap();
+    let directory = runtime.world.path().join("state").join(runtime.id());
+    // As it is right before the record is written: the process waits, and nobody knows its number.
+    fs::remove_file(directory.join("state.json")).unwrap();
+    assert_eq!(runtime.succeed(&["list", "-q"]), "");
+    assert!(!runtime.call(&["state", runtime.id()]).status.success());
+    assert!(!runtime.call(&["delete", runtime.id()]).status.success(), "there is no such container");
+    assert!(!directory.exists());
+    assert!(!PathBuf::from(format!("/proc/{pid}/ns/mnt")).exists(), "its process is ended");
+    runtime.create();
+    assert_eq!(runtime.status(), "created", "the id is free again");
+}
+
+#[test]
+fn only_open_descriptors_are_passed_on() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("");
+    for (count, missing) in [("1", "3"), ("4294967295", "3"), ("4294967290", "3")] {
+        let output = runtime.call(&["run", "--preserve-fds", count, runtime.id()]);
+        assert_eq!(output.status.code(), Some(1));
+        let log = fs::read_to_string(runtime.world.path().join("log")).unwrap();
+        let expected = format!("--preserve-fds {count}: file descriptor {missing} is not open");
+        assert!(log.contains(&expected), "{log}");
+    }
+    assert!(!runtime.world.path().join("state").join(runtime.id()).exists());
+    let script = format!(
+        "exec 3</dev/null 4</dev/null; {} --root state run --preserve-fds 2 passed </dev/null",
+        runtime.program.display()
+    );
+    let mut world = World::shell("ls /proc/self/fd | tr '\\n' ' '");
+    world.id = "passed".into();
+    fs::write(world.path().join("config.json"), serde_json::to_vec(&world.spec).unwrap()).unwrap();
+    let output = Command::new("/bin/sh").args(["-c", &script]).current_dir(world.path()).output().unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout);
+    // 5 is the directory that ls itself reads.
+    assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5"], "{output:?}");
+}
