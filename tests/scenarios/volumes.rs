@@ -1,5 +1,6 @@
 //! Volumes: made, listed, used, shared, removed; with both command lines.
 
+mod backup;
 mod copies;
 mod database;
 mod drivers;

@@ -61,6 +61,14 @@ pub struct UsageData {
     pub size: i64,
 }
 
+/// Answer of `POST /volumes/{name}/backup`, of dhow alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BackupResponse {
+    /// The ID of the image.
+    pub id: String,
+}
+
 /// Answer of `POST /volumes/prune`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

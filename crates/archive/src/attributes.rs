@@ -24,16 +24,22 @@ pub(crate) fn travels(name: &[u8]) -> bool {
         || matches!(name, b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default")
 }
 
-/// The attributes of an open file that travel. What a file system does not have is not there.
-pub(crate) fn read(file: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
+/// Whether an attribute belongs to the tree itself: those that travel, and those of whoever made a tree of overlays in it.
+/// Only security modules' and file systems' own are left out.
+pub(crate) fn belongs(name: &[u8]) -> bool {
+    travels(name) || name.starts_with(b"user.") || name.starts_with(b"trusted.")
+}
+
+/// The attributes of an open file that `wanted` chooses. What a file system does not have is not there.
+pub(crate) fn read(file: BorrowedFd<'_>, wanted: fn(&[u8]) -> bool) -> Result<Xattrs, Errno> {
     let mut names = [0_u8; 4096];
     let length = match flistxattr(file, &mut names) {
         Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
         Ok(length) => length,
-        Err(Errno::RANGE) => return read_all(file, &long_names(file)?),
+        Err(Errno::RANGE) => return read_all(file, &long_names(file)?, wanted),
         Err(error) => return Err(error),
     };
-    read_all(file, &names[..length])
+    read_all(file, &names[..length], wanted)
 }
 
 fn long_names(file: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
@@ -43,11 +49,11 @@ fn long_names(file: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     Ok(names)
 }
 
-fn read_all(file: BorrowedFd<'_>, names: &[u8]) -> Result<Xattrs, Errno> {
+fn read_all(file: BorrowedFd<'_>, names: &[u8], wanted: fn(&[u8]) -> bool) -> Result<Xattrs, Errno> {
     let (mut found, mut total) = (Vec::new(), 0);
     for name in names.split_inclusive(|byte| *byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        if !travels(name.to_bytes()) {
+        if !wanted(name.to_bytes()) {
             continue;
         }
         let mut value = vec![0_u8; 64 << 10];
@@ -66,9 +72,10 @@ fn read_all(file: BorrowedFd<'_>, names: &[u8]) -> Result<Xattrs, Errno> {
     Ok(found)
 }
 
-/// Sets the attributes that travel. Those that this file system does not have, or this user may not set, are left out.
-pub(crate) fn set(file: &File, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Errno> {
-    for (name, value) in xattrs.iter().filter(|(name, _)| travels(name)) {
+/// Sets the attributes that `wanted` chooses. Those that this file system does not have, or this user may not set, are left
+/// out.
+pub(crate) fn set(file: &File, xattrs: &[(Vec<u8>, Vec<u8>)], wanted: fn(&[u8]) -> bool) -> Result<(), Errno> {
+    for (name, value) in xattrs.iter().filter(|(name, _)| wanted(name)) {
         match rustix::fs::fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty()) {
             Err(Errno::NOTSUP | Errno::PERM | Errno::INVAL) => {}
             result => result?,
@@ -95,6 +102,11 @@ mod tests {
             ["trusted.overlay.opaque", "user.overlay.redirect", "security.selinux", "trusted.x", "system.nfs4_acl"]
         {
             assert!(!travels(name.as_bytes()), "{name}");
+        }
+        for (name, whether) in
+            [("trusted.overlay.opaque", true), ("user.overlay.redirect", true), ("security.ima", false)]
+        {
+            assert_eq!(belongs(name.as_bytes()), whether, "{name}");
         }
     }
 }

@@ -36,7 +36,7 @@ mod remove;
 mod unpack;
 mod write;
 
-pub use pack::{Meaning, Packer, Plain, View};
+pub use pack::{Exact, Meaning, Packer, Plain, View};
 pub use read::{Archive, Entry, Extent, Kind, Time};
 pub use unpack::{Owner, Rules, unpack};
 pub use write::Writer;

@@ -58,6 +58,12 @@ pub trait View {
     fn keeps_holes(&self) -> bool {
         false
     }
+
+    /// Whether the tree is to come back as it is, for our own reader: with fractions of seconds, and with the attributes
+    /// of overlays that are in it.
+    fn is_exact(&self) -> bool {
+        false
+    }
 }
 
 /// A tree that is what it looks like.
@@ -65,6 +71,20 @@ pub trait View {
 pub struct Plain;
 
 impl View for Plain {}
+
+/// A tree that is to come back as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Exact;
+
+impl View for Exact {
+    fn keeps_holes(&self) -> bool {
+        true
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+}
 
 /// Writes trees into an archive.
 pub struct Packer<'v, W, V: ?Sized> {
@@ -176,9 +196,9 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
     fn open_folder(&mut self, folder: OwnedFd, path: &[u8]) -> Result<Level> {
         let step = || format!("read {}", path.escape_ascii());
         let stat = rustix::fs::fstat(&folder).map_err(io::Error::from).context(step)?;
-        let xattrs = attributes::read(folder.as_fd()).map_err(io::Error::from).context(step)?;
+        let xattrs = self.attributes(folder.as_fd()).map_err(io::Error::from).context(step)?;
         let shown = if path.ends_with(b"/") { path.to_vec() } else { [path, b"/"].concat() };
-        self.write(&Entry { xattrs, ..described(shown.clone(), Kind::Directory, &stat) }, None)?;
+        self.write(&Entry { xattrs, ..self.described(shown.clone(), Kind::Directory, &stat) }, None)?;
         if self.view.is_opaque(folder.as_fd()) {
             self.marker(&[shown.as_slice(), b".wh..wh..opq"].concat(), &stat)?;
         }
@@ -193,7 +213,7 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
     fn marker(&mut self, path: &[u8], stat: &Stat) -> Result<()> {
         let mtime = Time { seconds: 0, nanoseconds: 0 };
         let kind = Kind::File { size: 0, extents: None };
-        self.write(&Entry { mode: 0o600, mtime, ..described(path.to_vec(), kind, stat) }, None)
+        self.write(&Entry { mode: 0o600, mtime, ..self.described(path.to_vec(), kind, stat) }, None)
     }
 
     fn file(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> io::Result<()> {
@@ -204,19 +224,22 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
             return Ok(());
         }
         if let Some(first) = self.known(&stat, path) {
-            return self.append(&described(path.to_vec(), Kind::Hardlink(first), &stat), None);
+            return self.append(&self.described(path.to_vec(), Kind::Hardlink(first), &stat), None);
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = File::from(openat(CWD, attributes::magic(&found), flags, Mode::empty())?);
         let size = stat.st_size.cast_unsigned();
         let extents = if self.view.keeps_holes() { holes(&file, &stat)? } else { None };
-        let xattrs = attributes::read(file.as_fd())?;
-        self.append(&Entry { xattrs, ..described(path.to_vec(), Kind::File { size, extents }, &stat) }, Some(&file))
+        let xattrs = self.attributes(file.as_fd())?;
+        self.append(
+            &Entry { xattrs, ..self.described(path.to_vec(), Kind::File { size, extents }, &stat) },
+            Some(&file),
+        )
     }
 
     fn special(&mut self, folder: BorrowedFd<'_>, name: &CStr, stat: &Stat, path: &[u8]) -> io::Result<()> {
         if let Some(first) = self.known(stat, path) {
-            return self.append(&described(path.to_vec(), Kind::Hardlink(first), stat), None);
+            return self.append(&self.described(path.to_vec(), Kind::Hardlink(first), stat), None);
         }
         let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         let kind = match FileType::from_raw_mode(stat.st_mode) {
@@ -231,7 +254,7 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
             FileType::Fifo => Kind::Fifo,
             _ => return Ok(()),
         };
-        self.append(&described(path.to_vec(), kind, stat), None)
+        self.append(&self.described(path.to_vec(), kind, stat), None)
     }
 
     /// The first name of a file that was seen before under another one.
@@ -247,25 +270,30 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
         None
     }
 
+    fn attributes(&self, file: BorrowedFd<'_>) -> Result<attributes::Xattrs, Errno> {
+        attributes::read(file, if self.view.is_exact() { attributes::belongs } else { attributes::travels })
+    }
+
+    /// An entry without extended attributes. Times are whole seconds, as in Docker's archives, where nobody wants more.
+    fn described(&self, path: Vec<u8>, kind: Kind, stat: &Stat) -> Entry {
+        let nanoseconds = if self.view.is_exact() { u32::try_from(stat.st_mtime_nsec).unwrap_or_default() } else { 0 };
+        Entry {
+            path,
+            kind,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime: Time { seconds: stat.st_mtime, nanoseconds },
+            xattrs: Vec::new(),
+        }
+    }
+
     fn append(&mut self, entry: &Entry, contents: Option<&File>) -> io::Result<()> {
         self.writer.append(entry, contents)
     }
 
     fn write(&mut self, entry: &Entry, contents: Option<&File>) -> Result<()> {
         self.append(entry, contents).context(|| format!("write {}", entry.path.escape_ascii()))
-    }
-}
-
-/// An entry without extended attributes. Times are whole seconds, as in Docker's archives.
-fn described(path: Vec<u8>, kind: Kind, stat: &Stat) -> Entry {
-    Entry {
-        path,
-        kind,
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mtime: Time { seconds: stat.st_mtime, nanoseconds: 0 },
-        xattrs: Vec::new(),
     }
 }
 

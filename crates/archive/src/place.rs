@@ -78,6 +78,17 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Gives the destination itself what an entry says of it.
+    pub(crate) fn become_like(&self, entry: &Entry) -> Result<()> {
+        let path = [self.destination, b"/."].concat();
+        let path = path.strip_prefix(b"/").unwrap_or(&path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let folder = openat2(self.root, path, flags, Mode::empty(), resolve);
+        let like = folder.and_then(|folder| self.attributes(&File::from(folder), entry));
+        like.map_err(io::Error::from).context(|| format!("write {}", self.rules.shown))
+    }
+
     fn shown(&self, name: &[u8]) -> String {
         let slash = if self.rules.shown.ends_with('/') || name.is_empty() { "" } else { "/" };
         format!("{}{slash}{}", self.rules.shown, String::from_utf8_lossy(name))
@@ -209,7 +220,8 @@ impl<'a> Target<'a> {
     fn attributes(&self, file: &File, entry: &Entry) -> Result<(), Errno> {
         let mode = self.own(entry, |uid, gid| rustix::fs::fchown(file, uid, gid))?;
         rustix::fs::fchmod(file, mode)?;
-        attributes::set(file, &entry.xattrs)?;
+        let wanted = if self.rules.exact { attributes::belongs } else { attributes::travels };
+        attributes::set(file, &entry.xattrs, wanted)?;
         rustix::fs::futimens(file, &times(entry.mtime))
     }
 

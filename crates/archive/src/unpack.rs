@@ -3,6 +3,7 @@
 //! Names are cleaned first and must not climb out of the destination. What they then lead through is resolved by the
 //! kernel below the root, so that a link, whenever it was put there, leads to a place in the tree or nowhere.
 
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::os::fd::BorrowedFd;
 
@@ -34,6 +35,9 @@ pub struct Rules {
     pub keeps_kinds: bool,
     /// Names that begin with the first begin with the second instead.
     pub rename: Option<(Vec<u8>, Vec<u8>)>,
+    /// The tree becomes as it was: the destination itself gets what the archive says of `./`, and the attributes of
+    /// overlays that are in the tree come back.
+    pub exact: bool,
     /// The destination, as messages name it.
     pub shown: String,
 }
@@ -52,25 +56,34 @@ pub fn unpack<R: BufRead>(
     rules: &Rules,
 ) -> Result<()> {
     let mut target = Target::new(root, destination, rules);
-    let mut folders = Vec::new();
+    // By name: an archive may say the same of a folder as often as it likes.
+    let mut folders = BTreeMap::new();
+    let mut itself = None;
     while let Some(mut entry) = archive.next()? {
         if let Some((from, to)) = &rules.rename {
             rename(&mut entry, from, to);
         }
-        let Some(name) = clean(&entry.path).ok_or_else(|| outside(&entry.path, rules))? else { continue };
+        let Some(name) = clean(&entry.path).ok_or_else(|| outside(&entry.path, rules))? else {
+            itself = Some(entry).filter(|entry| entry.kind == Kind::Directory);
+            continue;
+        };
         if let Kind::Hardlink(other) = &mut entry.kind {
             *other = clean(other).flatten().ok_or_else(|| outside(&entry.path, rules))?;
         }
         target.put(&name, &entry, archive)?;
         if entry.kind == Kind::Directory {
-            folders.push((name, entry.mtime));
+            folders.insert(name, entry.mtime);
         }
     }
     // What came into a folder has changed its time.
-    for (name, time) in folders.iter().rev() {
+    for (name, time) in &folders {
         target.touch(name, *time)?;
     }
-    Ok(())
+    // At last: it may take the right to make more.
+    match itself.filter(|_| rules.exact) {
+        Some(entry) => target.become_like(&entry),
+        None => Ok(()),
+    }
 }
 
 /// Replaces the beginning of an entry's name; the name that a hard link means goes with it.

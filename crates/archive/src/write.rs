@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use tar::{EntryType, Header};
 
-use crate::read::{BLOCK, Entry, Extent, Kind};
+use crate::read::{BLOCK, Entry, Extent, Kind, Time};
 
 /// Bytes that are read of a file at once.
 const PIECE: usize = 128 << 10;
@@ -187,8 +187,8 @@ fn records(entry: &Entry, stored: u64, sparse: bool) -> Vec<u8> {
     {
         add(b"linkpath", target);
     }
-    if !u64::try_from(entry.mtime.seconds).is_ok_and(|time| time <= LARGEST) {
-        add(b"mtime", entry.mtime.seconds.to_string().as_bytes());
+    if entry.mtime.nanoseconds > 0 || !u64::try_from(entry.mtime.seconds).is_ok_and(|time| time <= LARGEST) {
+        add(b"mtime", decimal(entry.mtime).as_bytes());
     }
     if !sparse && needs_record(&entry.path) {
         add(b"path", &entry.path);
@@ -200,6 +200,16 @@ fn records(entry: &Entry, stored: u64, sparse: bool) -> Vec<u8> {
         add(b"uid", entry.uid.to_string().as_bytes());
     }
     records
+}
+
+/// Seconds with a fraction, if there is one (POSIX.1-2024 `pax`, "mtime"): -0.25 is a quarter before 1970.
+fn decimal(Time { seconds, nanoseconds }: Time) -> String {
+    let (sign, whole, nanoseconds) = match (seconds < 0, nanoseconds) {
+        (true, 1..) => ("-", -(seconds + 1), 1_000_000_000 - nanoseconds),
+        _ => ("", seconds, nanoseconds),
+    };
+    let fraction = if nanoseconds > 0 { format!(".{nanoseconds:09}") } else { String::new() };
+    format!("{sign}{whole}{fraction}")
 }
 
 fn needs_record(name: &[u8]) -> bool {
@@ -246,7 +256,7 @@ fn sparse_map(extents: &[Extent]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::{Archive, Time};
+    use crate::read::Archive;
     use proptest::prelude::*;
 
     fn entry(path: &[u8], kind: Kind) -> Entry {
@@ -275,6 +285,14 @@ mod tests {
         assert_eq!(round(&link), link);
         let device = entry(b"dev", Kind::Character { major: 4095, minor: 1_048_575 });
         assert_eq!(round(&device), device);
+    }
+
+    #[test]
+    fn fractions_of_seconds_come_back() {
+        for (seconds, nanoseconds) in [(1_700_000_000, 5), (-1, 750_000_000), (-5, 1), (0, 999_999_999), (-5, 0)] {
+            let wanted = Entry { mtime: Time { seconds, nanoseconds }, ..entry(b"x", Kind::Fifo) };
+            assert_eq!(round(&wanted), wanted);
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod tag;
 mod top;
 mod update;
 mod version;
+mod volume_backup;
 mod volume_copies;
 mod volume_create;
 mod volume_ls;
@@ -160,8 +161,10 @@ pub(crate) static ALL: &[&Command] = &[
     &inspect::INSPECT,
     &prune::SYSTEM_PRUNE,
     &version::VERSION,
+    &volume_backup::BACKUP,
     &volume_copies::CLONE,
     &volume_create::CREATE,
+    &volume_backup::IMPORT,
     &inspect::VOLUME_INSPECT,
     &volume_ls::LS,
     &volume_copies::PROTECT,

@@ -54,3 +54,4 @@ pub use images::{ImageListing, ImagePull, ImagePush, Import};
 pub use ssh::Ssh;
 pub use stream::{Bytestream, Messages};
 pub use tls::{Tls, TlsMaterial};
+pub use volumes::VolumeImport;

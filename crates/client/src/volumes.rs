@@ -1,11 +1,24 @@
 //! `/volumes`.
 
 use dhow_api::query::{Filters, Query};
-use dhow_api::volume::{CreateRequest, ListResponse, Volume};
+use dhow_api::volume::{BackupResponse, CreateRequest, ListResponse, Volume};
 use dhow_errdefs::Result;
 
-use crate::Client;
 use crate::path::segment;
+use crate::{Bytestream, Client, Upload};
+
+/// How a volume is made of a backup.
+#[derive(Debug, Clone, Default)]
+pub struct VolumeImport {
+    /// Its name.
+    pub name: String,
+    /// `tar` or `oci`; empty for a tar that must not look like the other.
+    pub format: String,
+    /// `name=value`, beside those of the backup.
+    pub labels: Vec<String>,
+    /// Take the place of what is in it.
+    pub replace: bool,
+}
 
 /// Each call fails if the engine cannot be reached, or refuses, with its words.
 #[allow(clippy::missing_errors_doc, reason = "said once for all above")]
@@ -48,5 +61,37 @@ impl Client {
     pub async fn volume_protect(&self, name: &str, protected: bool) -> Result<()> {
         let query = Query::default().with_flag("off", !protected);
         self.post(format!("/volumes/{}/protect", segment(name))).query(query).done().await
+    }
+
+    /// An archive of a volume, in the format `tar` or `oci`; `live` freezes and copies nothing. Of dhow alone.
+    pub async fn volume_backup(&self, name: &str, format: &str, live: bool) -> Result<Bytestream> {
+        let query = Query::default().with("format", format).with_flag("live", live);
+        self.get(format!("/volumes/{}/backup", segment(name))).query(query).bytes().await
+    }
+
+    /// Makes an image of a volume and returns its ID. Of dhow alone.
+    pub async fn volume_backup_image(&self, name: &str, image: &str, live: bool) -> Result<String> {
+        let query = Query::default().with("image", image).with_flag("live", live);
+        let call = self.post(format!("/volumes/{}/backup", segment(name))).query(query);
+        Ok(call.document::<BackupResponse>().await?.id)
+    }
+
+    /// Makes a volume of an archive. Of dhow alone.
+    pub async fn volume_import(&self, import: &VolumeImport, archive: Upload) -> Result<Volume> {
+        let query = import.query().with_some("format", (!import.format.is_empty()).then_some(&import.format));
+        self.post(format!("/volumes/{}/import", segment(&import.name))).query(query).upload(archive).document().await
+    }
+
+    /// Makes a volume of an image that is a backup of one. Of dhow alone.
+    pub async fn volume_import_image(&self, import: &VolumeImport, image: &str) -> Result<Volume> {
+        let query = import.query().with("fromImage", image);
+        self.post(format!("/volumes/{}/import", segment(&import.name))).query(query).document().await
+    }
+}
+
+impl VolumeImport {
+    fn query(&self) -> Query {
+        let query = Query::default().with_flag("replace", self.replace);
+        self.labels.iter().fold(query, |query, label| query.with("label", label.as_str()))
     }
 }

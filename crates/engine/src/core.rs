@@ -125,7 +125,7 @@ impl Core {
             host,
             images: Images::open(Arc::clone(&store)).under(Arc::clone(&config.policy)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
-            volumes: Volumes::open(&config)?,
+            volumes: Volumes::open(&config, &store)?,
             networks: Networks::open(store.metadata(), &config.usual.bridge)?,
             kernel: Arc::new(crate::networks::kernel(&config)),
             events: Events::open(&config.data_root)?,

@@ -16,6 +16,7 @@ mod engine;
 mod events;
 mod exec;
 mod files;
+mod freezing;
 mod health;
 mod host;
 mod images;
@@ -72,4 +73,7 @@ pub use view::{
     Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Joined, Limits, LogEntry, LogLosses, MountPoint,
     ProcessTable, Size, StateView, Status, Summary,
 };
-pub use volumes::{CopyKind, PluginSettings, Volume, VolumeList, VolumePrune, VolumeRequest, VolumesPruned};
+pub use volumes::{
+    CopyKind, PluginSettings, Volume, VolumeFormat, VolumeImport, VolumeList, VolumePrune, VolumeRequest, VolumeSource,
+    VolumesPruned,
+};

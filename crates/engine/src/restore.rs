@@ -66,6 +66,7 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
             Err(unreadable) => adopt_unreadable(core, *unreadable)?,
         }
     }
+    core.thaw_left().await;
     {
         let core = Arc::clone(core);
         let settled = tokio::task::spawn_blocking(move || core.settle_networks()).await;

@@ -7,10 +7,12 @@
 //! Whoever is about to use a volume [holds](Volumes::hold) it, so that nobody removes it meanwhile; containers that exist
 //! use what they mention, whether they run or not. What changes one volume takes [turns](turns).
 
+mod backup;
 mod copies;
 mod fill;
 mod filling;
 mod filter;
+mod import;
 mod local;
 mod mounting;
 mod name;
@@ -29,13 +31,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_store::Store;
 
 use crate::Config;
 use mounting::Uses;
 use plugins::Plugins;
 use turns::Turns;
 
+pub use backup::VolumeFormat;
 pub use copies::CopyKind;
+pub use import::{VolumeImport, VolumeSource};
 pub(crate) use name::check as check_name;
 pub use plugins::PluginSettings;
 pub(crate) use prepare::Wanted;
@@ -84,7 +89,7 @@ impl Drop for Hold<'_> {
 }
 
 impl Volumes {
-    pub(crate) fn open(config: &Config) -> Result<Self> {
+    pub(crate) fn open(config: &Config, store: &Store) -> Result<Self> {
         let dir = config.data_root.join("volumes");
         make(&dir, 0o711)?;
         let mut known = BTreeMap::new();
@@ -94,12 +99,13 @@ impl Volumes {
                 continue;
             }
             if name.starts_with('.') {
-                // One that an engine was about to make when it was killed.
-                fs::remove_dir_all(entry.path()).context(|| format!("remove {}", entry.path().display()))?;
+                // One that an engine was about to make when it was killed, or a copy for a backup. It may be large.
+                store.discard(&entry.path())?;
                 continue;
             }
-            let finished = copies::forget_restoring(&entry.path()).context(|| "forget a half copy");
-            if let Err(error) = finished.and_then(|()| filling::resume(&entry.path())) {
+            // What an engine that was killed was about to put in the place of its content.
+            let forgotten = store.discard(&entry.path().join(copies::RESTORING));
+            if let Err(error) = forgotten.and_then(|_| filling::resume(&entry.path())) {
                 // Whoever mounts it tries again.
                 tracing::warn!(%error, "a volume that was being filled");
             }

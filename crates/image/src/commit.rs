@@ -115,7 +115,7 @@ impl Images {
     }
 
     /// The layer and its size; none if it changes nothing.
-    fn layer(
+    pub(crate) fn layer(
         &self,
         lease: &Lease,
         below: Option<&Digest>,

@@ -37,6 +37,7 @@ mod save;
 mod stream;
 mod time;
 mod usage;
+mod volume;
 
 pub use check::{CheckOptions, Checked, Fault, FaultKind};
 pub use commit::CommitOptions;
@@ -58,3 +59,4 @@ pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;
 pub use time::moment;
 pub use usage::Usage;
+pub use volume::VolumeBackup;

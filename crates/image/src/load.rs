@@ -125,6 +125,21 @@ impl Images {
         Ok(images.into_iter().map(|(image, _)| image.id).collect())
     }
 
+    /// The parts of an archive's only image, held by the lease and recorded nowhere.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); `InvalidArgument` if there are several.
+    pub(crate) fn only_parts(&self, lease: &Lease, archive: impl Read) -> Result<Parts> {
+        let (_, input) = stream::open(archive)?;
+        let archive = Archive::read(self.store(), lease, input, self.room()?)?;
+        let wanted = Platform::host();
+        let mut found = candidates(&Layout { store: self.store(), archive: &archive, wanted: &wanted })?;
+        match (found.pop(), found.is_empty()) {
+            (Some(only), true) => Ok(only.parts),
+            _ => Err(Error::invalid("the archive has more or less than one image")),
+        }
+    }
+
     /// That an archive may bring an image of that name.
     fn allow_load(&self, name: &Reference) -> Result<()> {
         self.policy().allow(name)?;

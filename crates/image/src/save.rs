@@ -136,6 +136,13 @@ impl Images {
     }
 }
 
+/// Writes an archive with one image that has no name, and need not be recorded: all of it is held by the lease.
+pub(crate) fn write_one(images: &Images, lease: &Lease, image: ImageRecord, archive: impl Write) -> Result<()> {
+    let mut plan = Plan { images, lease, blobs: BTreeMap::new() };
+    let saved = plan.add(Selected { image, tags: Vec::new() })?;
+    archive::write(images.store(), &plan.blobs, &documents::all(&[saved]), archive)
+}
+
 /// Collects what the archive will have. All of it is held by the lease, so that nobody takes it away meanwhile.
 struct Plan<'a> {
     images: &'a Images,

@@ -27,7 +27,7 @@ fn tar(entries: &[Entry]) -> Vec<u8> {
 }
 
 fn rules() -> Rules {
-    Rules { owner: Owner::Caller, keeps_kinds: false, rename: None, shown: "/to".into() }
+    Rules { owner: Owner::Caller, keeps_kinds: false, rename: None, exact: false, shown: "/to".into() }
 }
 
 fn put(root: &Path, destination: &str, tar: &[u8], rules: &Rules) -> Result<()> {
@@ -185,4 +185,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_to_be_exact_comes_back_with_its_own_folder_fractions_and_overlays_marks() {
+    let world = World::new();
+    let from = world.at("from");
+    fs::create_dir_all(from.join("d")).unwrap();
+    fs::set_permissions(&from, fs::Permissions::from_mode(0o1700)).unwrap();
+    let marked = rustix::fs::setxattr(from.join("d"), "user.overlay.opaque", b"y", rustix::fs::XattrFlags::empty());
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(1_600_000_000_123_456_789);
+    for name in ["d", "."] {
+        File::open(from.join(name)).unwrap().set_modified(time).unwrap();
+    }
+    let mut packer = Packer::new(Vec::new(), &crate::Exact);
+    packer.folder(File::open(&from).unwrap().into(), b".").unwrap();
+    let tar = packer.finish().unwrap();
+    put(&world.at("root"), "to", &tar, &Rules { exact: true, ..rules() }).unwrap();
+    for name in [".", "d"] {
+        let [before, after] = ["from", "root/to"].map(|folder| fs::metadata(world.at(folder).join(name)).unwrap());
+        assert_eq!((after.mode(), after.modified().unwrap()), (before.mode(), time), "{name}");
+    }
+    let mut value = [0; 2];
+    let found = rustix::fs::getxattr(world.at("root/to/d"), "user.overlay.opaque", &mut value[..]);
+    assert_eq!(found.is_ok(), marked.is_ok());
+    // To everybody else the folder is the caller's own, and the marks are of another machine.
+    let other = World::new();
+    put(&other.at("root"), "to", &tar, &rules()).unwrap();
+    assert_eq!(fs::metadata(other.at("root/to")).unwrap().mode() & 0o7777, 0o755);
+    assert!(rustix::fs::getxattr(other.at("root/to/d"), "user.overlay.opaque", &mut value[..]).is_err());
 }

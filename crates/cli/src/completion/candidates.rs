@@ -145,6 +145,7 @@ const SIGNALS: [&str; 12] = [
 
 async fn values(session: &Session, flag: &Flag) -> Result<Candidates> {
     let fixed: &[&str] = match flag.long {
+        "as" => &["oci", "tar"],
         "format" => &["json", "table"],
         "pull" => &["always", "missing", "never"],
         "restart" => &["always", "no", "on-failure", "on-unhealthy", "unless-stopped"],
@@ -158,6 +159,7 @@ async fn values(session: &Session, flag: &Flag) -> Result<Candidates> {
         "type" => &["container", "image", "network", "volume"],
         "network" | "net" => return things(session, Thing::Network).await,
         "volumes-from" | "link" => return things(session, Thing::Container(States::All)).await,
+        "image" => return things(session, Thing::Image).await,
         "context" | "from" => return things(session, Thing::Context).await,
         "driver" | "volume-driver" => &["local"],
         "volume" => return Ok(Candidates { files: true, ..things(session, Thing::Volume).await? }),
@@ -244,6 +246,7 @@ mod tests {
         assert_eq!(thing(command("run"), 1), None);
         assert_eq!(thing(command("context use"), 0), Some(Thing::Context));
         assert_eq!(thing(command("context create"), 0), None);
+        assert_eq!(thing(command("volume import"), 1), Some(Thing::File));
         assert_eq!(thing(command("ps"), 0), None);
     }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dhow_errdefs::{Class, Error, Result};
+use dhow_errdefs::{Error, Result};
 use dhow_image::CommitOptions;
 use dhow_oci::{ContainerConfig, Digest, Empty, Healthcheck, Reference, RunConfig};
 
 use crate::Engine;
-use crate::container::{Command, Container, State};
+use crate::container::{Container, State};
 use crate::engine::{blocking, to_the_end};
 use crate::spec::ContainerSpec;
 
@@ -65,7 +65,7 @@ async fn commit(core: Arc<crate::core::Core>, container: Arc<Container>, request
         },
     };
     core.images.can_commit(&options)?;
-    let paused = request.pause && pause(&container).await?;
+    let paused = request.pause && core.freeze(&container).await?;
     let (owner, engine) = (Arc::clone(&container), Arc::clone(&core));
     let committed = blocking(move || {
         engine.images.commit(&parent, &options, |out| {
@@ -81,21 +81,10 @@ async fn commit(core: Arc<crate::core::Core>, container: Arc<Container>, request
         let more = [("comment", request.message), ("imageID", image.to_string()), ("imageRef", name)];
         core.events.container("commit", (&container.id, &view.name), &view.spec, &more);
     }
-    if paused && let Err(error) = container.ask(Command::Unpause).await {
-        // It may have been thawed or killed by somebody else.
-        tracing::warn!(id = %container.id, %error, "after a commit");
+    if paused {
+        core.thaw(&container).await;
     }
     committed
-}
-
-/// Freezes a container that runs. Says whether that was done.
-async fn pause(container: &Container) -> Result<bool> {
-    match container.ask(Command::Pause).await {
-        Ok(()) => Ok(true),
-        // It does not run, or is paused already: nothing changes meanwhile.
-        Err(error) if error.class() == Class::Conflict => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// What an image keeps of a container.

@@ -225,7 +225,8 @@ impl Extraction {
             true => root.accounts()?.resolve(&self.user, &[]).map(|user| Owner::Of(user.uid, user.gid))?,
             false => Owner::Archived,
         };
-        let rules = Rules { owner, keeps_kinds: self.options.keeps_kinds, rename: None, shown: path.clone() };
+        let rules =
+            Rules { owner, keeps_kinds: self.options.keeps_kinds, rename: None, exact: false, shown: path.clone() };
         let mut input = dhow_image::inflate(archive)?;
         dhow_archive::unpack(&mut Archive::new(&mut input, true), root.as_fd(), path.as_bytes(), &rules)
             .map_err(of_the_upload)?;

@@ -18,8 +18,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make};
 use crate::Engine;
-use crate::container::{Command, Container};
+use crate::container::Container;
 use crate::core::Core;
+use crate::create::random_id;
 use crate::engine::{blocking, to_the_end};
 
 /// The label of a snapshot: the name of its volume.
@@ -96,36 +97,39 @@ impl Engine {
 }
 
 async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Result<Volume> {
-    core.volumes.find(&from)?;
-    let frozen = freeze(core.running_users(&from)).await;
-    let copying = Arc::clone(&core);
-    let copied = blocking(move || copying.volumes.copy(&from, &to, kind).context(|| format!("copy {from}"))).await;
-    for container in frozen {
-        if let Err(error) = container.ask(Command::Unpause).await {
-            // It may have been thawed or killed by somebody else.
-            tracing::warn!(id = %container.id, %error, "after a copy of a volume");
-        }
-    }
-    let name = copied?;
+    let (copying, original) = (Arc::clone(&core), from.clone());
+    let copy = move |source: &Path| copying.volumes.copy(source, (&original, &to), kind);
+    let copied = at_one_moment(&core, &from, copy).await;
+    let name = copied.context(|| format!("copy {from}"))?;
     core.tell_of_volume("create", &name, &[]);
     let record = core.volumes.find(&name)?;
     Ok(core.volume(&name, &record, 0))
 }
 
-/// Freezes containers; those that were frozen are the answer.
-async fn freeze(containers: Vec<Arc<Container>>) -> Vec<Arc<Container>> {
-    let mut frozen = Vec::new();
-    for container in containers {
-        // One that has ended meanwhile, or is frozen already, writes nothing.
-        if container.ask(Command::Pause).await.is_ok() {
-            frozen.push(container);
-        }
-    }
-    frozen
+/// Works on the content of a volume while nobody writes to it. It is mounted before anybody is frozen: that may take long.
+pub(super) async fn at_one_moment<T: Send + 'static>(
+    core: &Arc<Core>,
+    volume: &str,
+    work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let user = format!("copy-{}", random_id());
+    let _hold = core.volumes.hold([volume.to_owned()]);
+    let (attaching, name, as_user) = (Arc::clone(core), volume.to_owned(), user.clone());
+    let content = blocking(move || attaching.volumes.attach(&name, &as_user)).await?;
+    let frozen = core.freeze_all(core.running_users(volume)).await;
+    let done = blocking(move || work(&content)).await;
+    core.thaw_all(frozen).await;
+    let (detaching, name) = (Arc::clone(core), volume.to_owned());
+    blocking(move || {
+        detaching.volumes.detach(&name, &user);
+        Ok(())
+    })
+    .await?;
+    done
 }
 
 impl Core {
-    fn running_users(&self, volume: &str) -> Vec<Arc<Container>> {
+    pub(super) fn running_users(&self, volume: &str) -> Vec<Arc<Container>> {
         let runs = |container: &&Arc<Container>| {
             let view = container.view();
             view.condition.state.is_alive() && super::names(&view.body.mounts).any(|name| name == volume)
@@ -133,18 +137,18 @@ impl Core {
         self.containers().all().filter(runs).cloned().collect()
     }
 
-    fn tell_of_volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {
+    pub(super) fn tell_of_volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {
         self.events.volume(action, name, &self.volumes.place(name).1, more);
     }
 }
 
 impl Volumes {
-    /// Copies a volume; the new one's name is the answer.
-    fn copy(&self, from: &str, to: &str, kind: CopyKind) -> Result<String> {
+    /// Makes a volume of the content of another one, and of its labels; the new one's name is the answer.
+    fn copy(&self, source: &Path, (from, to): (&str, &str), kind: CopyKind) -> Result<String> {
         let original = self.find(from)?;
         let to = if to.is_empty() && kind == CopyKind::Snapshot { moment_of(from) } else { to.to_owned() };
         check_name(&to)?;
-        let _hold = self.hold([from.to_owned(), to.clone()]);
+        let _hold = self.hold([to.clone()]);
         let _turn = self.turns.take(&to);
         self.is_free(&to)?;
         let mut labels = original.labels.clone();
@@ -153,11 +157,7 @@ impl Volumes {
         }
         let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
         record.protected = kind == CopyKind::Snapshot;
-        let user = format!("copy-{to}");
-        let source = self.attach(from, &user)?;
-        let made = self.write_new(&to, &record, |data| fill::content(&source, data).context(|| "copy its files"));
-        self.detach(from, &user);
-        made?;
+        self.write_new(&to, &record, |data| fill::content(source, data).context(|| "copy its files"))?;
         lock(&self.known).insert(to.clone(), Arc::new(record));
         Ok(to)
     }
@@ -230,7 +230,7 @@ impl Volumes {
 }
 
 /// A copy that somebody asked for is not anonymous.
-fn without_anonymity(mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn without_anonymity(mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
     labels.remove(super::ANONYMOUS);
     labels
 }
@@ -239,12 +239,4 @@ fn without_anonymity(mut labels: BTreeMap<String, String>) -> BTreeMap<String, S
 fn moment_of(volume: &str) -> String {
     let moment = format!("{:.0}", Timestamp::now());
     format!("{volume}-{}", moment.replace(['-', ':'], ""))
-}
-
-/// Takes away what an engine that was killed was about to put in the place of a volume's content.
-pub(super) fn forget_restoring(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder.join(RESTORING)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }

@@ -2,16 +2,18 @@
 //!
 //! The image is not trusted: its tree is walked by descriptors, links are copied and never followed.
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use dhow_errdefs::{Result, ResultExt};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    fgetxattr, flistxattr, fsetxattr, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
+    chownat, fgetxattr, flistxattr, fsetxattr, ioctl_ficlone, linkat, mkdirat, mknodat, openat, readlinkat, seek,
+    statat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -32,7 +34,7 @@ pub(super) fn content(source: &Path, target: &Path) -> io::Result<()> {
 }
 
 fn copy_all(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    folder(source, target)?;
+    Copier { top: target, path: Vec::new(), linked: HashMap::new() }.folder(source, target)?;
     same_folder(source, target)
 }
 
@@ -46,53 +48,119 @@ fn same_folder(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()>
     attributes(source, target)?;
     rustix::fs::fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
     rustix::fs::fchmod(target, Mode::from_raw_mode(stat.st_mode))?;
-    Ok(())
+    Ok(rustix::fs::futimens(target, &times(&stat))?)
 }
 
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Copies what is in a folder. Depth is bounded by the open files, which the kernel bounds.
-fn folder(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    for entry in Dir::read_from(source)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let stat = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        copy(source, target, name, &stat)?;
-    }
-    Ok(())
+/// A copy that is being made. Nobody else changes its target.
+struct Copier<'a> {
+    top: BorrowedFd<'a>,
+    /// Of the folder that is being copied, below the top.
+    path: Vec<u8>,
+    /// Files with several names by device and number, and the path of the first one.
+    linked: HashMap<(u64, u64), Vec<u8>>,
 }
 
-fn copy(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<()> {
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    match kind {
-        FileType::Directory => {
-            mkdirat(target, name, Mode::RWXU)?;
-            let (from, to) = (open(source, name, OFlags::DIRECTORY)?, open(target, name, OFlags::DIRECTORY)?);
-            folder(from.as_fd(), to.as_fd())?;
-            attributes(from.as_fd(), to.as_fd())?;
+impl Copier<'_> {
+    /// Copies what is in a folder. Depth is bounded by the open files, which the kernel bounds.
+    fn folder(&mut self, source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+        for entry in Dir::read_from(source)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let stat = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            self.copy((source, target), name, &stat)?;
         }
-        FileType::RegularFile => {
-            let from = open(source, name, OFlags::NONBLOCK)?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let to = openat(target, name, flags, Mode::RUSR | Mode::WUSR)?;
-            let (mut from, mut to) = (File::from(from), File::from(to));
-            io::copy(&mut from, &mut to)?;
-            attributes(from.as_fd(), to.as_fd())?;
-        }
-        FileType::Symlink => symlinkat(readlinkat(source, name, Vec::new())?, target, name)?,
-        FileType::Socket => return Ok(()),
-        _ => match mknodat(target, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev) {
-            // Without root there are no devices, and a volume can do without them.
-            Err(Errno::PERM) => return Ok(()),
-            result => result?,
-        },
+        Ok(())
     }
-    ownership(target, name, stat, kind == FileType::Symlink)
+
+    fn copy(&mut self, (source, target): (BorrowedFd<'_>, BorrowedFd<'_>), name: &CStr, stat: &Stat) -> io::Result<()> {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::Directory && self.is_linked(target, name, stat)? {
+            return Ok(());
+        }
+        match kind {
+            FileType::Directory => {
+                mkdirat(target, name, Mode::RWXU)?;
+                let (from, to) = (open(source, name, OFlags::DIRECTORY)?, open(target, name, OFlags::DIRECTORY)?);
+                let length = self.path.len();
+                self.path.extend_from_slice(&[name.to_bytes(), b"/"].concat());
+                self.folder(from.as_fd(), to.as_fd())?;
+                self.path.truncate(length);
+                attributes(from.as_fd(), to.as_fd())?;
+            }
+            FileType::RegularFile => {
+                let from = File::from(open(source, name, OFlags::NONBLOCK)?);
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let to = File::from(openat(target, name, flags, Mode::RUSR | Mode::WUSR)?);
+                contents(&from, &to)?;
+                attributes(from.as_fd(), to.as_fd())?;
+            }
+            FileType::Symlink => symlinkat(readlinkat(source, name, Vec::new())?, target, name)?,
+            FileType::Socket => return Ok(()),
+            _ => match mknodat(target, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev) {
+                // Without root there are no devices, and a volume can do without them.
+                Err(Errno::PERM) => return Ok(()),
+                result => result?,
+            },
+        }
+        ownership(target, name, stat, kind == FileType::Symlink)
+    }
+
+    /// Gives what was copied under another name this one, too.
+    fn is_linked(&mut self, target: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<bool> {
+        if stat.st_nlink < 2 {
+            return Ok(false);
+        }
+        let key = (stat.st_dev, stat.st_ino);
+        if let Some(first) = self.linked.get(&key) {
+            match linkat(self.top, first.as_slice(), target, name, AtFlags::empty()) {
+                // The first one was left out, or has as many names as there can be.
+                Err(Errno::NOENT | Errno::MLINK | Errno::NAMETOOLONG) => {}
+                linked => return Ok(linked.map(|()| true)?),
+            }
+        }
+        self.linked.insert(key, [self.path.as_slice(), name.to_bytes()].concat());
+        Ok(false)
+    }
+}
+
+/// Shares the blocks where the file system can; else holes stay holes.
+fn contents(from: &File, to: &File) -> io::Result<()> {
+    if ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    let size = from.metadata()?.len();
+    let mut at = 0;
+    while at < size {
+        let start = match seek(from, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            // Nothing but a hole until the end.
+            Err(Errno::NXIO) => break,
+            // A file system that does not tell.
+            Err(_) => return whole(from, to),
+        };
+        let Ok(end) = seek(from, SeekFrom::Hole(start)) else { return whole(from, to) };
+        seek(from, SeekFrom::Start(start))?;
+        seek(to, SeekFrom::Start(start))?;
+        if io::copy(&mut from.take(end.saturating_sub(start)), &mut &*to)? == 0 {
+            // It has become shorter.
+            break;
+        }
+        at = end;
+    }
+    // A hole at the end.
+    if to.metadata()?.len() < size { to.set_len(size) } else { Ok(()) }
+}
+
+fn whole(mut from: &File, mut to: &File) -> io::Result<()> {
+    seek(from, SeekFrom::Start(0))?;
+    io::copy(&mut from, &mut to).map(drop)
 }
 
 fn open(dir: BorrowedFd<'_>, name: &CStr, more: OFlags) -> io::Result<OwnedFd> {
@@ -106,20 +174,24 @@ fn ownership(target: BorrowedFd<'_>, name: &CStr, stat: &Stat, link: bool) -> io
     if !link {
         chmodat(target, name, Mode::from_raw_mode(stat.st_mode), AtFlags::empty())?;
     }
+    Ok(utimensat(target, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+fn times(stat: &Stat) -> Timestamps {
     let time = |tv_sec: i64, nanos: u64| Timespec { tv_sec, tv_nsec: i64::try_from(nanos).unwrap_or_default() };
-    let times = Timestamps {
+    Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    };
-    Ok(utimensat(target, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
 }
 
 /// Extended attributes; those that this file system or this user cannot have are left out.
 fn attributes(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    let mut names = [0_u8; 4096];
-    let length = match flistxattr(source, &mut names) {
+    // `XATTR_LIST_MAX`
+    let mut names = vec![0_u8; 64 << 10];
+    let length = match flistxattr(source, &mut names[..]) {
         Ok(length) => length,
-        Err(Errno::NOTSUP | Errno::RANGE) => return Ok(()),
+        Err(Errno::NOTSUP) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     let mut value = vec![0_u8; 64 << 10];
@@ -163,5 +235,24 @@ mod tests {
         assert_eq!(fs::read_link(path("volume/link")).unwrap(), Path::new("/etc/shadow"));
         assert_eq!(fs::metadata(path("volume")).unwrap().mode() & 0o7777, 0o1777);
         assert!(!from_image(&root, "/missing", &path("volume")).unwrap());
+    }
+
+    #[test]
+    fn files_with_several_names_and_with_holes_are_such_files_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir_all(path("from/sub")).unwrap();
+        fs::create_dir(path("to")).unwrap();
+        let holes = File::create(path("from/sub/holes")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&holes, b"here", 64 << 20).unwrap();
+        holes.set_len(128 << 20).unwrap();
+        fs::hard_link(path("from/sub/holes"), path("from/other")).unwrap();
+        content(&path("from"), &path("to")).unwrap();
+        let [one, two] = ["to/sub/holes", "to/other"].map(|name| fs::metadata(path(name)).unwrap());
+        assert_eq!((one.ino(), one.nlink(), one.len()), (two.ino(), 2, 128 << 20));
+        assert!(one.blocks() * 512 < 1 << 20, "{} blocks", one.blocks());
+        let mut here = [0; 4];
+        std::os::unix::fs::FileExt::read_exact_at(&File::open(path("to/other")).unwrap(), &mut here, 64 << 20).unwrap();
+        assert_eq!(&here, b"here");
     }
 }

@@ -67,7 +67,7 @@ async fn place(mut archive: Bytestream, source: &Place, output: &str) -> Result<
     let shown = paths::clean(&folder);
     let (pieces, waiting) = sync_channel(WAITING);
     let unpacking = thread::spawn(move || {
-        let rules = Rules { owner: Owner::Caller, keeps_kinds: true, rename, shown };
+        let rules = Rules { owner: Owner::Caller, keeps_kinds: true, rename, exact: false, shown };
         let input = BufReader::with_capacity(128 << 10, Pieces { waiting, piece: Vec::new(), at: 0 });
         unpack(&mut Archive::new(input, false), root.as_fd(), b"", &rules)
     });

@@ -1,0 +1,224 @@
+//! Backups of volumes: a tar of what is in one, or an image with it (docs/design/0021).
+//!
+//! A backup is of one moment. Its containers are frozen only while a copy is made beside the volumes; the reader of the
+//! archive, who may be slow or never come back, gets the copy. Copies of engines that were killed go when the next one
+//! opens, as does everything in the folder of volumes whose name begins with a dot.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dhow_archive::{Exact, Meaning, Packer, View};
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_image::VolumeBackup;
+use dhow_oci::{Digest, Reference};
+use rustix::fs::Stat;
+use tokio::sync::oneshot;
+
+use super::copies::{at_one_moment, without_anonymity};
+use super::{fill, make};
+use crate::core::Core;
+use crate::create::random_id;
+use crate::engine::{blocking, to_the_end};
+use crate::{ArchiveSink, Engine};
+
+/// What an archive of a volume is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VolumeFormat {
+    /// A tar of what is in it.
+    #[default]
+    Tar,
+    /// An OCI layout with an image of one layer.
+    Oci,
+}
+
+impl Engine {
+    /// Writes an archive of a volume. Returns when it has begun; what follows, or what cuts it, goes into the sink.
+    /// `live`: nothing is frozen or copied, the archive has what is found while it is written.
+    ///
+    /// # Errors
+    /// `NotFound`; `ResourceExhausted` if there is no room for the copy. Then the sink is not used.
+    pub async fn volume_backup(
+        &self,
+        name: &str,
+        (format, live): (VolumeFormat, bool),
+        sink: Box<dyn ArchiveSink>,
+    ) -> Result<()> {
+        let backup = to_the_end(Backup::take(Arc::clone(&self.core), name.to_owned(), live)).await?;
+        let (begun, answer) = oneshot::channel();
+        let mut sink = Announced { sink, begun: Some(begun) };
+        let work = move || {
+            let written = match format {
+                VolumeFormat::Tar => backup.write(&Exact, &mut sink),
+                VolumeFormat::Oci => backup.save(&mut sink),
+            };
+            if written.is_ok() {
+                backup.tell();
+            }
+            drop(backup);
+            sink.finish(written);
+        };
+        std::thread::Builder::new().name("backup".into()).spawn(work).context(|| "start a thread")?;
+        answer.await.map_err(|_| Error::internal("a thread that reads a volume died"))?
+    }
+
+    /// Makes an image of a volume, to be pushed, say; its ID is the answer.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidArgument` for a name that cannot be given, and for files that no layer can hold;
+    /// `ResourceExhausted` when the disk is full.
+    pub async fn volume_backup_image(&self, name: &str, live: bool, reference: &Reference) -> Result<Digest> {
+        let core = Arc::clone(&self.core);
+        let backup = to_the_end(Backup::take(Arc::clone(&core), name.to_owned(), live)).await?;
+        let reference = reference.clone();
+        blocking(move || {
+            let write = |out: &mut dyn Write| backup.write(&AsLayer, out);
+            let id = core.images.keep_volume(&backup.described()?, &reference, write)?;
+            core.image_event("import", &id, None);
+            core.image_event("tag", &id, Some(&reference.familiar()));
+            backup.tell();
+            Ok(id)
+        })
+        .await
+    }
+}
+
+/// A backup that is being made, and the copy that it is of, which goes with it.
+struct Backup {
+    core: Arc<Core>,
+    name: String,
+    /// Not there: it is of the volume itself, as it is found.
+    copy: Option<PathBuf>,
+}
+
+impl Backup {
+    async fn take(core: Arc<Core>, name: String, live: bool) -> Result<Self> {
+        core.volumes.find(&name)?;
+        let mut backup = Self { core: Arc::clone(&core), name: name.clone(), copy: None };
+        if live {
+            return Ok(backup);
+        }
+        let step = format!("back up {name}");
+        let copy = move |content: &Path| {
+            let folder = backup.core.volumes.scratch("backup")?;
+            let copy = folder.join("_data");
+            backup.copy = Some(folder);
+            make(&copy, 0o700)?;
+            fill::content(content, &copy).context(|| "copy its files")?;
+            Ok(backup)
+        };
+        at_one_moment(&core, &name, copy).await.context(|| step)
+    }
+
+    /// With the folder of the volume's content, which nobody removes or unmounts meanwhile.
+    fn with_volume<T>(&self, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+        let volumes = &self.core.volumes;
+        let _hold = volumes.hold([self.name.clone()]);
+        let user = format!("backup-{}", random_id());
+        let content = volumes.attach(&self.name, &user)?;
+        let done = work(&content);
+        volumes.detach(&self.name, &user);
+        done
+    }
+
+    /// Writes the tar.
+    fn write(&self, view: &dyn View, out: &mut dyn Write) -> Result<()> {
+        let pack = |content: &Path| {
+            let folder = File::open(content).context(|| format!("open {}", content.display()))?;
+            let mut packer = Packer::new(BufWriter::with_capacity(128 << 10, out), view);
+            packer.folder(folder.into(), b".")?;
+            packer.finish().map(drop)
+        };
+        match &self.copy {
+            Some(copy) => pack(&copy.join("_data")),
+            None => self.with_volume(pack),
+        }
+    }
+
+    /// Writes the OCI layout.
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        self.core.images.save_volume(&self.described()?, |layer| self.write(&AsLayer, layer), out)
+    }
+
+    fn described(&self) -> Result<VolumeBackup> {
+        let labels = self.core.volumes.find(&self.name)?.labels.clone();
+        Ok(VolumeBackup { name: self.name.clone(), labels: labels.map(without_anonymity).unwrap_or_default() })
+    }
+
+    fn tell(&self) {
+        self.core.tell_of_volume("backup", &self.name, &[]);
+    }
+}
+
+impl Drop for Backup {
+    fn drop(&mut self) {
+        if let Some(copy) = self.copy.take()
+            && let Err(error) = self.core.store.discard(&copy)
+        {
+            tracing::warn!(volume = self.name, %error, "the copy for a backup stays until the next start");
+        }
+    }
+}
+
+impl super::Volumes {
+    /// A folder beside the volumes that is no volume, and gone when an engine opens.
+    pub(super) fn scratch(&self, what: &str) -> Result<PathBuf> {
+        // No volume can have a colon in its name, so nobody who makes one takes this folder.
+        let folder = self.dir.join(format!(".{what}:{}", random_id()));
+        make(&folder, 0o700)?;
+        Ok(folder)
+    }
+}
+
+/// A tree that becomes the layer of an image.
+struct AsLayer;
+
+impl View for AsLayer {
+    fn meaning(&self, _: BorrowedFd<'_>, name: &CStr, _: &Stat) -> Result<Meaning> {
+        if name.to_bytes().starts_with(b".wh.") {
+            let name = name.to_string_lossy();
+            let text = format!("an image cannot hold {name:?}: names with .wh. in front mean whiteouts");
+            return Err(Error::invalid(text).with_hint("back it up as a tar"));
+        }
+        Ok(Meaning::Thing)
+    }
+
+    fn keeps_holes(&self) -> bool {
+        true
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+}
+
+/// A sink whose first byte is announced: until then a failure can be answered with words.
+struct Announced {
+    sink: Box<dyn ArchiveSink>,
+    begun: Option<oneshot::Sender<Result<()>>>,
+}
+
+impl Announced {
+    fn finish(mut self, outcome: Result<()>) {
+        match (self.begun.take(), outcome) {
+            (Some(begun), Err(error)) => drop(begun.send(Err(error))),
+            (_, outcome) => self.sink.finish(outcome),
+        }
+    }
+}
+
+impl Write for Announced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(begun) = self.begun.take() {
+            let _ = begun.send(Ok(()));
+        }
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}

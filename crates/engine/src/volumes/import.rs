@@ -1,0 +1,191 @@
+//! Making a volume of an archive, or of an image that is a backup of one: wholly or not at all.
+//!
+//! The archive is nobody's friend, and may take long to come. It is unpacked into a folder beside the volumes, in which
+//! nobody waits for anything; when it has ended well, and is on the disk, the folder becomes the volume, or its content
+//! changes places with the volume's.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_archive::{Archive, Owner, Rules};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_image::VolumeBackup;
+use dhow_sys::atomic;
+use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
+
+use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, filling, lock, make};
+use crate::Engine;
+use crate::core::Core;
+use crate::engine::blocking;
+
+/// A volume that is to be made of something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeImport {
+    /// Its name.
+    pub name: String,
+    /// Its labels, beside those of a backup.
+    pub labels: BTreeMap<String, String>,
+    /// Take the place of what is in a volume that is there.
+    pub replace: bool,
+}
+
+/// What a volume is made of.
+pub enum VolumeSource {
+    /// An archive; without a format it is a tar, and an OCI layout is refused.
+    Archive(Box<dyn Read + Send>, Option<VolumeFormat>),
+    /// An image that is here.
+    Image(String),
+}
+
+impl std::fmt::Debug for VolumeSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Image(_)) { "Image" } else { "Archive" })
+    }
+}
+
+impl Engine {
+    /// Makes a volume of what was backed up, or fills one that is empty.
+    ///
+    /// # Errors
+    /// `Conflict` if a volume of that name is not empty and not to be replaced, or a container that runs uses it;
+    /// `InvalidArgument` for a bad archive; `ResourceExhausted` when the disk is full. Nothing is left then.
+    pub async fn volume_import(&self, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
+        let core = Arc::clone(&self.core);
+        blocking(move || {
+            let name = import.name.clone();
+            core.import_volume(import, source).context(|| format!("import {name}"))
+        })
+        .await
+    }
+}
+
+impl Core {
+    fn import_volume(&self, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
+        let VolumeImport { name, mut labels, replace } = import;
+        check_name(&name)?;
+        self.can_import(&name, replace)?;
+        let folder = self.volumes.scratch("import")?;
+        let made = self.unpack_into(&folder, source).and_then(|known| {
+            for (label, value) in known {
+                labels.entry(label).or_insert(value);
+            }
+            self.settle(&name, &folder, labels, replace)
+        });
+        // What has not become whole, or what was in the volume before.
+        let discarded = if folder.exists() { self.store.discard(&folder).map(drop) } else { Ok(()) };
+        let new = made.and_then(|new| discarded.map(|()| new))?;
+        let record = self.volumes.find(&name)?;
+        if new {
+            self.tell_of_volume("create", &name, &[]);
+        }
+        self.tell_of_volume("import", &name, &[]);
+        Ok(self.volume(&name, &record, self.volume_users(&name).len()))
+    }
+
+    /// Refuses what can be refused before anything has come, and again before it takes its place.
+    fn can_import(&self, name: &str, replace: bool) -> Result<()> {
+        let Some(record) = self.volumes.get(name) else { return Ok(()) };
+        if !record.is_plain() {
+            return Err(Error::invalid("only volumes in the data root can be imported into"));
+        }
+        let empty = filling::is_empty(&self.volumes.data(name))?;
+        if !empty && record.protected {
+            return Err(Error::conflict("volume is protected")
+                .with_hint(format!("to let it be replaced: dhow volume protect --off {name}")));
+        }
+        if !empty && !replace {
+            return Err(Error::conflict(format!("volume {name} is not empty"))
+                .with_hint("import under another name, or say --replace"));
+        }
+        let running: Vec<String> = self.running_users(name).iter().map(|container| container.id.to_string()).collect();
+        if running.is_empty() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!("volume is in use - [{}]", running.join(", ")))
+            .with_hint("stop its containers first"))
+    }
+
+    /// Fills the data folder in `folder`; the labels that the source knows are the answer.
+    fn unpack_into(&self, folder: &Path, source: VolumeSource) -> Result<BTreeMap<String, String>> {
+        let data = folder.join("_data");
+        make(&data, 0o755)?;
+        let of_image = |backup: VolumeBackup, tar: &mut dyn BufRead| {
+            // Its end is known by its digest.
+            unpack(Archive::new(tar, true), &data)?;
+            Ok(backup.labels)
+        };
+        match source {
+            VolumeSource::Image(image) => self.images.volume_of(&image, of_image),
+            VolumeSource::Archive(archive, Some(VolumeFormat::Oci)) => {
+                self.images.load_volume(archive, of_image).map_err(of_the_upload)
+            }
+            VolumeSource::Archive(archive, format) => {
+                let whole = unpack(Archive::new(dhow_image::inflate(archive)?, false), &data);
+                whole.map_err(of_the_upload)?;
+                if format.is_none() && is_layout(&data) {
+                    return Err(Error::invalid("this is an OCI layout, not what is in a volume")
+                        .with_hint("say --as oci, or --as tar if a volume had it in it"));
+                }
+                Ok(BTreeMap::new())
+            }
+        }
+    }
+
+    /// Makes the folder the volume, or its content the volume's; says whether the volume is new.
+    fn settle(&self, name: &str, folder: &Path, labels: BTreeMap<String, String>, replace: bool) -> Result<bool> {
+        let step = || format!("write {} to the disk", folder.display());
+        let opened = File::open(folder).context(step)?;
+        syncfs(&opened).map_err(io::Error::from).context(step)?;
+        let _turn = self.volumes.turns.take(name);
+        // As it is now, not as it was when the archive began to come.
+        self.can_import(name, replace)?;
+        if self.volumes.get(name).is_some() {
+            return self.volumes.exchange(name, folder).map(|()| false);
+        }
+        let record = Record::new(LOCAL, (!labels.is_empty()).then_some(labels), None);
+        self.volumes.publish(name, folder, record).map(|()| true)
+    }
+}
+
+impl Volumes {
+    fn publish(&self, name: &str, folder: &Path, record: Record) -> Result<()> {
+        record.write(folder, atomic::Sync::Yes)?;
+        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o701))
+            .context(|| format!("chmod {}", folder.display()))?;
+        let target = self.dir.join(name);
+        fs::rename(folder, &target).context(|| format!("create {}", target.display()))?;
+        lock(&self.known).insert(name.to_owned(), Arc::new(record));
+        Ok(())
+    }
+
+    fn exchange(&self, name: &str, folder: &Path) -> Result<()> {
+        let (volume, data) = (self.dir.join(name), self.data(name));
+        // Else what was about to come from an image would come into the new content.
+        filling::resume(&volume)?;
+        make(&data, 0o755)?;
+        let swapped = renameat_with(CWD, folder.join("_data"), CWD, &data, RenameFlags::EXCHANGE);
+        swapped.map_err(io::Error::from).context(|| format!("rename {}", data.display()))
+    }
+}
+
+fn unpack(mut archive: Archive<impl BufRead>, data: &Path) -> Result<()> {
+    let root = File::open(data).context(|| format!("open {}", data.display()))?;
+    let rules =
+        Rules { owner: Owner::Archived, keeps_kinds: false, rename: None, exact: true, shown: "the volume".to_owned() };
+    dhow_archive::unpack(&mut archive, root.as_fd(), b"", &rules)?;
+    archive.finish()
+}
+
+/// A volume of a registry may have one, too; then its archive says so in its format.
+fn is_layout(data: &Path) -> bool {
+    ["oci-layout", "index.json", "blobs"].iter().all(|name| fs::symlink_metadata(data.join(name)).is_ok())
+}
+
+/// Damage in what a client has sent is the client's, not the engine's.
+fn of_the_upload(error: Error) -> Error {
+    if error.class() == Class::DataLoss { error.with_class(Class::InvalidArgument) } else { error }
+}
