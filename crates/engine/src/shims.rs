@@ -37,6 +37,14 @@ impl Shims {
         None
     }
 
+    /// A container was created, and is likely to be started at once: the spare makes ahead what takes long.
+    pub(crate) fn foresee(&self) {
+        if let Some(spare) = &*self.lock() {
+            // What is wrong with it is found out by who takes it.
+            let _ = dhow_shim::foresee(&spare.control);
+        }
+    }
+
     /// Waits until nobody has taken, or wanted, a spare for a while. `false`: somebody has, and waits now in turn.
     pub(crate) async fn quiet(&self) -> bool {
         let starts = self.starts.load(Ordering::Relaxed);

@@ -35,6 +35,9 @@ pub struct Create<'a> {
     pub preserve_fds: u32,
     /// How the start is told to the first process.
     pub gate: Gate<'a>,
+    /// An empty network namespace with its loopback interface up, made ahead: taken for a new one where the container
+    /// lives in its maker's user namespace, which owns it.
+    pub network: Option<OwnedFd>,
     /// Give it a session keyring of its own (as every container should have), or leave it the caller's.
     pub new_keyring: bool,
 }
@@ -53,6 +56,7 @@ impl<'a> Create<'a> {
             seccomp: None,
             preserve_fds: 0,
             gate: Gate::Private,
+            network: None,
             new_keyring: true,
         }
     }

@@ -38,4 +38,4 @@ pub use connection::Connection;
 pub use container::first;
 pub use dhow_logs::Timestamp;
 pub use role::main;
-pub use spawn::{Spawned, reap, spawn, spawn_command, spawn_spare};
+pub use spawn::{Spawned, foresee, reap, spawn, spawn_command, spawn_spare};

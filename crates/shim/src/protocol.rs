@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! engine                                   shim
+//!   Foresee (where one is likely)       →         makes ahead what takes long
 //!   Attach + socket (before the start)  →         any number, answered when they end
 //!   Launch                              →         makes and starts the container
 //!                                       ←  Started, or the error of the launch and the end
@@ -50,6 +51,8 @@ pub struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
+    /// Make ahead what a launch takes long for, because one is likely within the next second. No answer.
+    Foresee,
     /// Make and start the container, once per shim. Answer: [`Answer::Started`].
     Launch(Box<Launch>),
     /// Connect a client's socket (one descriptor) to the container's streams; before the launch too. Answer, when the

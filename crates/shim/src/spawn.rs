@@ -11,6 +11,9 @@ use std::process::{Command, Stdio};
 use dhow_errdefs::{Result, ResultExt};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
+use crate::frame;
+use crate::protocol::{Op, Request};
+
 /// A shim that was started. It outlives its engine; while the engine lives, the engine has to [reap] it.
 #[derive(Debug)]
 pub struct Spawned {
@@ -42,6 +45,17 @@ pub fn spawn(program: &Path, run_dir: &Path) -> Result<Spawned> {
 /// As [`spawn`].
 pub fn spawn_spare(program: &Path, directory: &Path) -> Result<Spawned> {
     spawn(program, &directory.join(spare_name()))
+}
+
+/// Tells a spare that a launch is likely within the next second. Waits for nothing: the connection is not blocking any
+/// more.
+///
+/// # Errors
+/// `Unavailable` where it has ended; it listens to nobody.
+pub fn foresee(control: &UnixStream) -> Result<()> {
+    control.set_nonblocking(true).context(|| "tell a shim")?;
+    // Nothing else was sent yet, and no answer comes: the number is nobody's.
+    frame::send(control, &Request { seq: 0, op: Op::Foresee }, &[])
 }
 
 /// As long as the id of a container, so that the real name has room in its place.

@@ -34,6 +34,9 @@ impl Core {
         let lease = self.store.lease();
         let draft = self.draft(request.spec, request.platform.as_ref(), &lease)?;
         let name = self.reserve(name, &draft.id)?;
+        if Sharing::of(&draft.body.spec.host.network_mode) == Sharing::Own {
+            self.shims.foresee();
+        }
         match self.make(&draft, &name) {
             Ok(()) => Ok(Created { id: draft.id.to_string(), warnings: draft.warnings }),
             Err(error) => {

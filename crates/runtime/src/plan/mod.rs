@@ -111,7 +111,8 @@ impl<'a> Plan<'a> {
         let spec = request.spec;
         let wanted = spec.process.as_ref().ok_or_else(|| Error::invalid("the spec has no process"))?;
         let mut warnings = Vec::new();
-        let container = Container::plan(request)?;
+        let network = request.network.take();
+        let container = Container::plan(request, network)?;
         let own_user = container.namespaces.has_user();
         let has_maps = container.namespaces.id_maps.is_some();
         let mut process = process::Process::plan(wanted, own_user, &mut warnings)?;
@@ -195,11 +196,11 @@ impl<'a> Plan<'a> {
 }
 
 impl Container {
-    fn plan(request: &Create<'_>) -> Result<Self> {
+    fn plan(request: &Create<'_>, network: Option<OwnedFd>) -> Result<Self> {
         let spec = request.spec;
         let linux = spec.linux.clone().unwrap_or_default();
         refuse_unsupported(&linux)?;
-        let namespaces = namespaces::Namespaces::plan(spec)?;
+        let namespaces = namespaces::Namespaces::plan(spec, network)?;
         let has_user = namespaces.has_user();
         let paths = |list: &[String]| list.iter().map(cstring).collect::<Result<Vec<_>>>();
         Ok(Self {

@@ -39,8 +39,8 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// Reads `linux.namespaces` and what belongs to it.
-    pub(crate) fn plan(spec: &Spec) -> Result<Self> {
+    /// Reads `linux.namespaces` and what belongs to it. `network`: one made ahead.
+    pub(crate) fn plan(spec: &Spec, network: Option<OwnedFd>) -> Result<Self> {
         let linux = spec.linux.as_ref();
         let mut plan = Self {
             create: Flags::empty(),
@@ -53,6 +53,9 @@ impl Namespaces {
         };
         for namespace in linux.map(|linux| linux.namespaces.as_slice()).unwrap_or_default() {
             plan.add(namespace)?;
+        }
+        if let Some(file) = network {
+            plan.take_network(file);
         }
         if plan.create.contains(Flags::USER) {
             plan.id_maps = Some(IdMaps::of(spec)?);
@@ -97,6 +100,14 @@ impl Namespaces {
             _ => self.join.push(join),
         }
         Ok(())
+    }
+
+    /// Takes a network namespace made ahead for a new one, unless that has to belong to another user namespace.
+    fn take_network(&mut self, file: OwnedFd) {
+        if self.new_network() && !self.has_user() {
+            self.create.remove(Flags::NETWORK);
+            self.join.push(Join { kind: Flags::NETWORK, file, path: "a network namespace made ahead".into() });
+        }
     }
 
     /// Whether the container lives in a user namespace other than its maker's.

@@ -20,13 +20,14 @@ pub(super) struct BuiltIn {
 }
 
 impl BuiltIn {
-    pub(super) fn start(launch: &Launch, cgroup: Option<&Cgroup>) -> Result<(Self, Born)> {
+    pub(super) fn start(launch: &Launch, cgroup: Option<&Cgroup>, network: Option<OwnedFd>) -> Result<(Self, Born)> {
         let seccomp = launch.seccomp.as_deref().map(Program::from_bytes).transpose()?;
         let (stdio, ours) = first_streams(launch)?;
         let mut request = Create::new(&launch.id, &launch.spec, &launch.run_dir, rootfs(&launch.rootfs));
         request.stdio = stdio;
         request.cgroup = cgroup;
         request.seccomp = seccomp.as_ref();
+        request.network = network;
         let init = dhow_runtime::create(request)?;
         let warnings = init.warnings().to_vec();
         if cgroup.is_none() {

@@ -1,5 +1,6 @@
 //! The container of a shim: its first process, its cgroup, and what is done with them.
 
+mod ahead;
 mod builtin;
 mod children;
 mod ending;
@@ -22,6 +23,7 @@ use rustix::process::Signal;
 
 use crate::protocol::{Exec, Exit, Launch};
 use crate::streams::Ends;
+pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
 use external::External;
 pub(crate) use place::Place;
@@ -73,20 +75,22 @@ impl Container {
     ///
     /// # Errors
     /// The step that failed; `NotFound` or `PermissionDenied` in Docker's words for the program.
-    pub(crate) fn launch(launch: Launch) -> Result<(Self, Ends, Vec<String>)> {
+    pub(crate) fn launch(launch: Launch, ahead: Option<Ahead>) -> Result<(Self, Ends, Vec<String>)> {
         if launch.cgroup.is_none() {
             // The cgroup would say what a shim that was killed has left.
             first::end(&launch.run_dir)?;
         }
         match launch.external_runtime.clone() {
-            None => Self::launch_built_in(launch),
+            None => Self::launch_built_in(launch, ahead),
             Some(program) => Self::launch_external(launch, &program),
         }
     }
 
-    fn launch_built_in(launch: Launch) -> Result<(Self, Ends, Vec<String>)> {
-        let (cgroup, mut warnings) = make_cgroup(&launch)?;
-        let started = BuiltIn::start(&launch, cgroup.as_ref());
+    fn launch_built_in(launch: Launch, mut ahead: Option<Ahead>) -> Result<(Self, Ends, Vec<String>)> {
+        let hierarchy = ahead.as_mut().and_then(Ahead::take_hierarchy);
+        let (cgroup, mut warnings) = make_cgroup(&launch, hierarchy)?;
+        let network = ahead.as_mut().and_then(Ahead::take_network);
+        let started = BuiltIn::start(&launch, cgroup.as_ref(), network);
         let (runtime, born) = started.inspect_err(|_| undo_cgroup(cgroup.as_ref()))?;
         warnings.extend(born.warnings);
         let container = Self {
@@ -227,9 +231,9 @@ pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
     }
 }
 
-fn make_cgroup(launch: &Launch) -> Result<(Option<Cgroup>, Vec<String>)> {
+fn make_cgroup(launch: &Launch, hierarchy: Option<Hierarchy>) -> Result<(Option<Cgroup>, Vec<String>)> {
     let Some(path) = &launch.cgroup else { return Ok((None, Vec::new())) };
-    let hierarchy = Hierarchy::detect()?;
+    let hierarchy = hierarchy.map_or_else(Hierarchy::detect, Ok)?;
     let cgroup = match Cgroup::create(&hierarchy, path) {
         // Left by a shim that was killed: the engine lets no two shims have one container.
         Err(error) if error.class() == Class::AlreadyExists => {

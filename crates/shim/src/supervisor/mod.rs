@@ -15,7 +15,7 @@ use dhow_sys::title::LastArgument;
 use rustix::process::{Signal, WaitOptions};
 
 use crate::client::ReplyTo;
-use crate::container::{Container, Place};
+use crate::container::{Ahead, Container, Place};
 use crate::control::Controls;
 use crate::poll::{Interest, Poll, Ready, Token};
 use crate::protocol::{Answer, Event, Exit, Message};
@@ -48,6 +48,7 @@ pub(crate) struct Supervisor {
     streams: Streams,
     execs: Vec<RunningExec>,
     next_exec: u32,
+    ahead: Option<Ahead>,
     place: Option<Place>,
     container: Option<Container>,
     oom_watch: Option<OwnedFd>,
@@ -77,6 +78,7 @@ impl Supervisor {
             streams: Streams::new(CONTAINER, false, LastByte::EndsSession),
             execs: Vec::new(),
             next_exec: CONTAINER + 1,
+            ahead: None,
             place: None,
             container: None,
             oom_watch: None,
@@ -109,7 +111,8 @@ impl Supervisor {
             return Some(Duration::ZERO);
         }
         let report = self.reports.rest(self.streams.log_losses());
-        [report, self.streams.rest()].into_iter().flatten().min()
+        let stale = self.ahead.as_ref().map(Ahead::rest);
+        [report, stale, self.streams.rest()].into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {
@@ -169,6 +172,7 @@ impl Supervisor {
         if let Some(losses) = self.reports.due(self.streams.log_losses()) {
             self.tell(Event::LogLosses(losses));
         }
+        self.ahead.take_if(|ahead| ahead.rest().is_zero());
         self.controls.sweep(&self.poll);
         // A shim that was told nothing ends with the engine that should have told it.
         if self.container.is_none() && self.controls.is_empty() && !self.over {

@@ -7,7 +7,7 @@ use dhow_errdefs::{Error, Result, message};
 
 use super::Supervisor;
 use crate::client::ReplyTo;
-use crate::container::{self, Container, Place};
+use crate::container::{self, Ahead, Container, Place};
 use crate::poll::{Interest, Token};
 use crate::protocol::{Answer, Attach, Event, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION};
 use crate::role;
@@ -36,6 +36,10 @@ impl Supervisor {
     /// Does it. `None`: the answer comes later.
     fn perform(&mut self, op: Op, fd: Option<OwnedFd>, to: ReplyTo) -> Result<Option<Answer>> {
         let answer = match op {
+            Op::Foresee => {
+                self.foresee();
+                return Ok(None);
+            }
             Op::Launch(launch) => self.launch(*launch, to)?,
             Op::Attach(attach) => return self.attach(attach, fd, to).map(|()| None),
             Op::Exec(exec) => self.exec(*exec, fd)?,
@@ -72,6 +76,12 @@ impl Supervisor {
         }
     }
 
+    fn foresee(&mut self) {
+        if self.container.is_none() && self.ahead.is_none() {
+            self.ahead = Some(Ahead::make());
+        }
+    }
+
     fn launch(&mut self, launch: Launch, to: ReplyTo) -> Result<Answer> {
         if self.container.is_some() || self.over {
             return Err(Error::conflict("this shim has a container already"));
@@ -98,7 +108,7 @@ impl Supervisor {
         self.controls.listen(listener, &self.poll)?;
         let log = container::open_log(&launch)?;
         self.streams.configure(&launch, log, &self.poll)?;
-        let (container, ends, warnings) = Container::launch(launch)?;
+        let (container, ends, warnings) = Container::launch(launch, self.ahead.take())?;
         let (pid, at) = (container.pid, container.started_at);
         self.watch_oom(&container);
         self.container = Some(container);

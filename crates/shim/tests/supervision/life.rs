@@ -1,5 +1,10 @@
 //! The ordinary life of a container.
 
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use dhow_shim::foresee;
 use dhow_shim::protocol::{Answer, Kill, Op, Resize, State, Status};
 
 use crate::Test;
@@ -12,6 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_terminal_has_a_size", a_terminal_has_a_size),
     ("pausing_stops_and_killing_wakes", pausing_stops_and_killing_wakes),
     ("memory_that_runs_out_is_told", memory_that_runs_out_is_told),
+    ("a_network_namespace_made_ahead_is_the_containers", a_network_namespace_made_ahead_is_the_containers),
+    ("what_was_made_ahead_and_not_used_is_let_go", what_was_made_ahead_and_not_used_is_let_go),
     ("devices_of_streams_can_be_opened_again", devices_of_streams_can_be_opened_again),
 ];
 
@@ -91,4 +98,47 @@ fn devices_of_streams_can_be_opened_again() {
     world.start().unwrap();
     assert_eq!(read_until(&mut client, "\n"), "again\n");
     assert_eq!(world.end().0.code, 0);
+}
+
+fn a_network_namespace_made_ahead_is_the_containers() {
+    let mut world = World::new("busybox ip -o link show up; exec sleep 1000");
+    let ahead = made_ahead(&world).expect("it was foreseen");
+    let (mut client, _) = world.attach(output());
+    let pid = world.start().unwrap();
+    assert_eq!(network_of(pid).as_ref(), Some(&ahead));
+    assert_ne!(network_of(world.spawned.pid), Some(ahead), "the shim stays in its engine's");
+    let interfaces = read_until(&mut client, "\n");
+    assert!(interfaces.contains("lo: <LOOPBACK,UP"), "{interfaces:?}");
+    world.call(Op::Kill(Kill { signal: 9, all: false })).unwrap();
+    world.end();
+}
+
+fn what_was_made_ahead_and_not_used_is_let_go() {
+    let mut world = World::new("true");
+    let ahead = made_ahead(&world).expect("it was foreseen");
+    while held(&world).is_some() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let pid = world.start().unwrap();
+    assert_ne!(network_of(pid), Some(ahead));
+    assert_eq!(world.end().0.code, 0);
+}
+
+/// Tells the shim, and waits until it has done it.
+fn made_ahead(world: &World) -> Option<String> {
+    foresee(&world.spawned.control).unwrap();
+    let found = (0..500).find_map(|_| held(world).or_else(|| (thread::sleep(Duration::from_millis(2)), None).1));
+    world.spawned.control.set_nonblocking(false).unwrap();
+    found
+}
+
+/// The network namespace that the shim holds.
+fn held(world: &World) -> Option<String> {
+    let folder = format!("/proc/{}/fd", world.spawned.pid);
+    let links = fs::read_dir(folder).unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links.filter_map(|link| link.into_os_string().into_string().ok()).find(|link| link.starts_with("net:["))
+}
+
+fn network_of(pid: i32) -> Option<String> {
+    fs::read_link(format!("/proc/{pid}/ns/net")).ok()?.into_os_string().into_string().ok()
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -19,6 +20,9 @@ const FULL: usize = 16;
 
 /// When there are no more than this, new ones are made.
 const LOW: usize = 8;
+
+/// How long after that: the container that took the last one is about to start, and needs the processors.
+const LATER: Duration = Duration::from_millis(20);
 
 /// `spare/`: folders with `upper` and `work` in them that belong to nobody yet.
 #[derive(Debug)]
@@ -94,6 +98,7 @@ impl Shelf {
 
     fn fill_when(&self, woken: &Receiver<()>, mut next: u64) {
         while woken.recv().is_ok() {
+            thread::sleep(LATER);
             while self.ready().len() < FULL {
                 // Without spares a start makes its folders itself, and says what is wrong.
                 if self.make(next).is_err() {
