@@ -13,6 +13,7 @@ use crate::container::{Command, Container, Request, Then};
 use crate::core::Core;
 use crate::networks::{PublishChange, owner_and_alias};
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
+use crate::watch::watched;
 use crate::{
     AttachOptions, ClientStream, Config, CreateRequest, Created, Details, EventKind, ExecDetails, ExecStartOptions,
     ExitStatus, Info, ListOptions, Listener, LogEntry, LogOptions, ProcessTable, PruneOptions, Pruned, Reading,
@@ -91,7 +92,7 @@ impl Engine {
     /// `NotFound` with Docker's words if the image is not there; `InvalidArgument` for what makes no sense.
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
         let core = Arc::clone(&self.core);
-        blocking(move || core.create(request)).await
+        watched(self.core.volumes.patience(), move |watch| core.create(request, watch)).await
     }
 
     /// Starts a container.
@@ -416,6 +417,6 @@ pub(crate) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Res
     interrupted(tokio::spawn(work).await)
 }
 
-fn interrupted<T>(done: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+pub(crate) fn interrupted<T>(done: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     done.unwrap_or_else(|error| Err(Error::internal("a request was interrupted").with_cause(error)))
 }

@@ -49,6 +49,7 @@ mod users;
 mod usual;
 mod view;
 mod volumes;
+mod watch;
 
 pub use config::Config;
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};

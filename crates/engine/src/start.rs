@@ -92,7 +92,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
 
 /// Has the volumes mounted that have to be, until the container has ended; where each one's content is.
 fn attach_volumes(core: &Core, container: &Container, mounts: &[Mount]) -> Result<BTreeMap<String, PathBuf>> {
-    let attach = |name: &str| Ok((name.to_owned(), core.volumes.attach(name, &container.id)?));
+    let attach = |name: &str| Ok((name.to_owned(), core.volumes.attach(name, &container.id, &core.volumes.watch())?));
     crate::volumes::names(mounts).map(attach).collect()
 }
 

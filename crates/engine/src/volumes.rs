@@ -29,11 +29,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_store::Store;
 
 use crate::Config;
+use crate::watch::Watch;
+use filling::Filling;
 use mounting::Uses;
 use plugins::Plugins;
 use turns::Turns;
@@ -61,6 +64,8 @@ pub(crate) struct Volumes {
     known: Mutex<BTreeMap<String, Arc<Record>>>,
     held: Mutex<HashMap<String, usize>>,
     turns: Turns,
+    /// Of filling what is mounted.
+    fills: Turns,
     uses: Mutex<Uses>,
     /// One file per use of a volume that has to be mounted.
     marks: PathBuf,
@@ -105,7 +110,7 @@ impl Volumes {
             }
             // What an engine that was killed was about to put in the place of its content.
             let forgotten = store.discard(&entry.path().join(copies::RESTORING));
-            if let Err(error) = forgotten.and_then(|_| filling::resume(&entry.path())) {
+            if let Err(error) = forgotten.and_then(|_| Filling::beside(&entry.path()).resume()) {
                 // Whoever mounts it tries again.
                 tracing::warn!(%error, "a volume that was being filled");
             }
@@ -120,10 +125,21 @@ impl Volumes {
             known: Mutex::new(known),
             held: Mutex::default(),
             turns: Turns::default(),
+            fills: Turns::default(),
             uses: Mutex::default(),
             marks: config.exec_root.join("volumes"),
             plugins: Plugins::new(config.plugins.clone()),
         })
+    }
+
+    /// How long a call waits for a plugin, a file server, or others who wait for one.
+    pub(crate) fn patience(&self) -> Duration {
+        self.plugins.deadline()
+    }
+
+    /// Waits for turns no longer than that.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::patient(self.patience())
     }
 
     /// Where the content of a local volume is.

@@ -225,3 +225,36 @@ fn a_killed_shim_leaves_no_process() {
         world.is_in_order();
     }
 }
+
+/// containerd#13849: a create waits for a volume whose file server is dead.
+#[test]
+fn a_volume_that_does_not_answer_holds_no_call_up_and_no_other_volume() {
+    let world = World::with_flags(crate::DHOW, &["--plugin-deadline", "2"]);
+    world.import_busybox("busybox");
+    let hung = HungMount::at(&world.path().join("hung"));
+    let device = format!("device={}", world.path().join("hung").display());
+    world.dhow(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "stuck"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "user", "-v", "stuck:/x:nocopy", "busybox", "sleep", "1000"]).exits(0);
+    let creation = begin(&world, &[&["create", "--name", "new", "-v", "stuck:/etc", "busybox"]]);
+    eventually("it waits for the file server", || hung.has_questions());
+    end(&world, &[&["volume", "ls"], &["volume", "inspect", "stuck"], &["volume", "rm", "-f", "stuck"], &["ps", "-a"]]);
+    world.dhow(&["run", "--rm", "-v", "other:/etc", "busybox", "true"]).exits(0);
+    all_end(creation);
+    // Its name is free, and who comes next hears why it is not made.
+    world.dhow(&["create", "--name", "new", "busybox"]).exits(0);
+    let busy = world.dhow(&["create", "-v", "stuck:/etc", "busybox"]);
+    busy.exits(1).says("volume stuck is busy");
+    // Nobody stays frozen for a copy that does not get on.
+    for verb in ["snapshot", "backup"] {
+        world.dhow(&["volume", verb, "stuck"]).exits(1).says("given up: nothing has happened for 2 s");
+        assert_eq!(world.inspect("user", "{{.State.Status}}"), "running");
+    }
+    assert_eq!(world.dhow(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "new\nuser");
+    world.dhow(&["rm", "-f", "user", "new"]).exits(0);
+    drop(hung);
+    let volumes = world.data_root().join("volumes");
+    let half = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    eventually("nothing half-made is left", || !fs::read_dir(&volumes).expect("it is there").flatten().any(half));
+    eventually("nobody uses it any more", || world.dhow(&["volume", "rm", "stuck"]).code() == 0);
+    world.is_in_order();
+}

@@ -1,8 +1,9 @@
 //! What goes wrong with volumes and mounts leaves nothing half-made.
 
 use std::fs;
+use std::process::Stdio;
 
-use dhow_testkit::{World, finish_with_input};
+use dhow_testkit::{World, eventually, finish_with_input};
 
 use super::refused;
 use crate::{DHOW, busybox};
@@ -49,4 +50,47 @@ fn files_and_folders_are_not_mounted_over_each_other() {
     refused(&world.dhow(&["run", "--rm", "-v", "data:/etc/passwd", "busybox", "true"]))
         .says("not a directory: Are you trying to mount a directory onto a file");
     world.is_in_order();
+}
+
+/// An image with as many files in `/big` as keep an engine busy for a moment.
+fn image_of_many_files(world: &World, files: usize) {
+    let mut busybox = dhow_testkit::busybox_tar();
+    // Without the two blocks that end an archive.
+    busybox.truncate(busybox.len() - 1024);
+    let mut archive = tar::Builder::new(busybox);
+    for number in 0..files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(0);
+        archive.append_data(&mut header, format!("big/{number}"), &[][..]).expect("writing to memory");
+    }
+    let archive = archive.into_inner().expect("writing to memory");
+    finish_with_input(&mut world.command(&["import", "-", "big"]), archive).exits(0);
+}
+
+#[test]
+fn what_is_mounted_is_filled_again_when_the_engine_was_killed_in_the_middle() {
+    let mut world = busybox();
+    image_of_many_files(&world, 20_000);
+    let device = world.path().join("device");
+    fs::create_dir(&device).expect("made");
+    let option = format!("device={}", device.display());
+    world.dhow(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &option, "data"]).exits(0);
+    let mut command = world.command(&["create", "--name", "cut", "-v", "data:/big", "big", "true"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let filling = device.join(".dhow-filling");
+    eventually("it is being filled", || filling.exists());
+    world.crash_engine();
+    assert!(!child.wait().expect("it ends").success() && filling.exists(), "too fast to be cut off");
+    world.start_engine();
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
+    // Who wants no copy sees none.
+    world.dhow(&["run", "--rm", "-v", "data:/big:nocopy", "big", "true"]).exits(0);
+    assert_eq!(fs::read_dir(&device).expect("it is there").count(), 0);
+    // And who wants one finds it whole.
+    let count = ["run", "--rm", "-v", "data:/big", "big", "sh", "-c", "ls -A /big | wc -l"];
+    assert_eq!(world.dhow(&count).ok(), "20000");
+    fs::remove_file(device.join("17")).expect("it is there");
+    assert_eq!(world.dhow(&count).ok(), "19999", "what is there is not filled again");
+    assert!(!world.data_root().join("volumes/data/filling-inside").exists());
 }

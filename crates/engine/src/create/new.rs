@@ -14,6 +14,7 @@ use crate::launch::Sharing;
 use crate::networks::{normalise, resolve_links};
 use crate::rootfs::Root;
 use crate::spec::ContainerSpec;
+use crate::watch::Watch;
 use crate::{CreateRequest, Created, names, volumes};
 
 /// A container that is decided and not made yet.
@@ -28,7 +29,7 @@ struct Draft {
 
 impl Core {
     /// Makes a container. Blocks; needs the runtime for the owner's task.
-    pub(crate) fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Created> {
+    pub(crate) fn create(self: &Arc<Self>, request: CreateRequest, watch: &Watch) -> Result<Created> {
         let name = request.name.as_deref().filter(|name| !name.is_empty()).map(container_name).transpose()?;
         // Nobody may take the image away until the container is recorded, which keeps it from then on.
         let lease = self.store.lease();
@@ -37,7 +38,8 @@ impl Core {
         if Sharing::of(&draft.body.spec.host.network_mode) == Sharing::Own {
             self.shims.foresee();
         }
-        match self.make(&draft, &name) {
+        self.release_when_given_up(watch, &name, &draft.id);
+        match self.make(&draft, &name, watch) {
             Ok(()) => Ok(Created { id: draft.id.to_string(), warnings: draft.warnings }),
             Err(error) => {
                 self.containers().release(&name, &draft.id);
@@ -134,6 +136,16 @@ impl Core {
         Ok(mounts)
     }
 
+    /// A name is free again for who asks once more, even while a thread still waits for what does not come.
+    fn release_when_given_up(self: &Arc<Self>, watch: &Watch, name: &str, id: &Arc<str>) {
+        let (core, name, id) = (Arc::downgrade(self), name.to_owned(), Arc::clone(id));
+        watch.when_given_up(move || {
+            if let Some(core) = core.upgrade() {
+                core.containers().release(&name, &id);
+            }
+        });
+    }
+
     fn reserve(&self, wanted: Option<&str>, id: &Arc<str>) -> Result<String> {
         let mut containers = self.containers();
         let name = match wanted {
@@ -144,13 +156,15 @@ impl Core {
         Ok(name)
     }
 
-    fn make(self: &Arc<Self>, draft: &Draft, name: &str) -> Result<()> {
+    fn make(self: &Arc<Self>, draft: &Draft, name: &str, watch: &Watch) -> Result<()> {
         let overlay = self.store.snapshots().prepare(&draft.id, draft.layer.as_ref())?;
         // Until the container is in the index and so is known to use them.
         let _hold = self.volumes.hold(volumes::names(&draft.body.mounts).map(str::to_owned));
         let made = |volume: &str, driver: &str| self.events.volume("create", volume, driver, &[]);
-        let prepared = self.volumes.prepare((&draft.body.mounts, &draft.id), || Root::of_overlay(&overlay), made);
+        let root = || Root::of_overlay(&overlay);
+        let prepared = self.volumes.prepare((&draft.body.mounts, &draft.id), root, made, watch);
         prepared.map_err(not_the_image)?;
+        watch.take_effect()?;
         let condition = Condition::default();
         self.store.metadata().insert_container(&ContainerRecord {
             id: draft.id.to_string(),

@@ -97,7 +97,9 @@ impl Borrowed {
         });
         let places = blocking(move || {
             let (names, user) = attached;
-            let attach = |name: String| attaching.volumes.attach(&name, &user).map(|place| (name, place));
+            let attach = |name: String| {
+                attaching.volumes.attach(&name, &user, &attaching.volumes.watch()).map(|place| (name, place))
+            };
             names.into_iter().map(attach).collect()
         });
         Ok(Self { places: places.await?, _until_dropped: until_dropped })

@@ -23,6 +23,7 @@ use super::{fill, make};
 use crate::core::Core;
 use crate::create::random_id;
 use crate::engine::{blocking, to_the_end};
+use crate::watch::Watch;
 use crate::{ArchiveSink, Engine};
 
 /// What an archive of a volume is.
@@ -102,12 +103,13 @@ impl Backup {
             return Ok(backup);
         }
         let step = format!("back up {name}");
-        let copy = move |content: &Path| {
+        let copy = move |content: &Path, watch: &Watch| {
             let folder = backup.core.volumes.scratch("backup")?;
             let copy = folder.join("_data");
             backup.copy = Some(folder);
             make(&copy, 0o700)?;
-            fill::content(content, &copy).context(|| "copy its files")?;
+            fill::content(content, &copy, &|| watch.step()).context(|| "copy its files")?;
+            watch.take_effect()?;
             Ok(backup)
         };
         at_one_moment(&core, &name, copy).await.context(|| step)
@@ -118,7 +120,7 @@ impl Backup {
         let volumes = &self.core.volumes;
         let _hold = volumes.hold([self.name.clone()]);
         let user = format!("backup-{}", random_id());
-        let content = volumes.attach(&self.name, &user)?;
+        let content = volumes.attach(&self.name, &user, &volumes.watch())?;
         let done = work(&content);
         volumes.detach(&self.name, &user);
         done

@@ -22,6 +22,7 @@ use crate::container::Container;
 use crate::core::Core;
 use crate::create::random_id;
 use crate::engine::{blocking, to_the_end};
+use crate::watch::{Watch, watched};
 
 /// The label of a snapshot: the name of its volume.
 const SNAPSHOT_OF: &str = "dhow.snapshot.of";
@@ -53,14 +54,14 @@ impl Engine {
     /// `NotFound`; `Conflict` while a container that runs uses it.
     pub async fn volume_restore(&self, name: &str, from: &str) -> Result<()> {
         let (core, name, from) = (Arc::clone(&self.core), name.to_owned(), from.to_owned());
-        blocking(move || {
+        watched(self.core.volumes.patience(), move |watch| {
             let running = core.running_users(&name);
             if !running.is_empty() {
                 let ids: Vec<&str> = running.iter().map(|container| &*container.id).collect();
                 return Err(Error::conflict(format!("restore {name}: volume is in use - [{}]", ids.join(", ")))
                     .with_hint("stop its containers first"));
             }
-            core.volumes.restore(&name, &from, &core.store).context(|| format!("restore {name}"))?;
+            core.volumes.restore(&name, &from, &core.store, watch).context(|| format!("restore {name}"))?;
             core.tell_of_volume("restore", &name, &[("from", &from)]);
             Ok(())
         })
@@ -98,7 +99,7 @@ impl Engine {
 
 async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Result<Volume> {
     let (copying, original) = (Arc::clone(&core), from.clone());
-    let copy = move |source: &Path| copying.volumes.copy(source, (&original, &to), kind);
+    let copy = move |source: &Path, watch: &Watch| copying.volumes.copy(source, (&original, &to), kind, watch);
     let copied = at_one_moment(&core, &from, copy).await;
     let name = copied.context(|| format!("copy {from}"))?;
     core.tell_of_volume("create", &name, &[]);
@@ -110,14 +111,20 @@ async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Resu
 pub(super) async fn at_one_moment<T: Send + 'static>(
     core: &Arc<Core>,
     volume: &str,
-    work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
+    work: impl FnOnce(&Path, &Watch) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let user = format!("copy-{}", random_id());
     let _hold = core.volumes.hold([volume.to_owned()]);
     let (attaching, name, as_user) = (Arc::clone(core), volume.to_owned(), user.clone());
-    let content = blocking(move || attaching.volumes.attach(&name, &as_user)).await?;
+    let patience = core.volumes.patience();
+    let attach = move |watch: &Watch| {
+        let content = attaching.volumes.attach(&name, &as_user, watch)?;
+        watch.take_effect().inspect_err(|_| attaching.volumes.detach(&name, &as_user))?;
+        Ok(content)
+    };
+    let content = watched(patience, attach).await?;
     let frozen = core.freeze_all(core.running_users(volume)).await;
-    let done = blocking(move || work(&content)).await;
+    let done = watched(patience, move |watch| work(&content, watch)).await;
     core.thaw_all(frozen).await;
     let (detaching, name) = (Arc::clone(core), volume.to_owned());
     blocking(move || {
@@ -144,12 +151,12 @@ impl Core {
 
 impl Volumes {
     /// Makes a volume of the content of another one, and of its labels; the new one's name is the answer.
-    fn copy(&self, source: &Path, (from, to): (&str, &str), kind: CopyKind) -> Result<String> {
+    fn copy(&self, source: &Path, (from, to): (&str, &str), kind: CopyKind, watch: &Watch) -> Result<String> {
         let original = self.find(from)?;
         let to = if to.is_empty() && kind == CopyKind::Snapshot { moment_of(from) } else { to.to_owned() };
         check_name(&to)?;
         let _hold = self.hold([to.clone()]);
-        let _turn = self.turns.take(&to);
+        let turn = self.turns.take_watched(&to, watch)?;
         self.is_free(&to)?;
         let mut labels = original.labels.clone();
         if kind == CopyKind::Snapshot {
@@ -157,12 +164,15 @@ impl Volumes {
         }
         let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
         record.protected = kind == CopyKind::Snapshot;
-        self.write_new(&to, &record, |data| fill::content(source, data).context(|| "copy its files"))?;
+        self.write_new(&to, &record, |data| {
+            fill::content(source, data, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
+            watch.take_effect()
+        })?;
         lock(&self.known).insert(to.clone(), Arc::new(record));
         Ok(to)
     }
 
-    fn restore(&self, name: &str, from: &str, store: &Store) -> Result<()> {
+    fn restore(&self, name: &str, from: &str, store: &Store, watch: &Watch) -> Result<()> {
         let record = self.find(name)?;
         self.find(from)?;
         if !record.is_plain() {
@@ -170,13 +180,14 @@ impl Volumes {
         }
         let _hold = self.hold([name.to_owned(), from.to_owned()]);
         let user = format!("copy-{name}");
-        let source = self.attach(from, &user)?;
-        let _turn = self.turns.take(name);
+        let source = self.attach(from, &user, watch)?;
+        let turn = self.turns.take_watched(name, watch).inspect_err(|_| self.detach(from, &user))?;
         let (new, data) = (self.dir.join(name).join(RESTORING), self.data(name));
         let copied = (|| {
             store.discard(&new)?;
             make(&new, 0o755)?;
-            fill::content(&source, &new).context(|| "copy its files")?;
+            fill::content(&source, &new, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
+            watch.take_effect()?;
             let swapped = renameat_with(CWD, &new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
             swapped.context(|| format!("rename {}", new.display()))
         })();
@@ -197,7 +208,9 @@ impl Volumes {
         if first == second {
             return Err(Error::invalid("it has that name already"));
         }
-        let (_first, _second) = (self.turns.take(first), self.turns.take(second));
+        let watch = self.watch();
+        let _first = self.turns.take_watched(first, &watch)?;
+        let _second = self.turns.take_watched(second, &watch)?;
         self.is_free(new)?;
         let users = users();
         if !users.is_empty() || self.is_held(name) {
@@ -213,7 +226,7 @@ impl Volumes {
     }
 
     fn protect(&self, name: &str, protected: bool) -> Result<()> {
-        let _turn = self.turns.take(name);
+        let _turn = self.turns.take_watched(name, &self.watch())?;
         let mut record = Record::clone(&*self.find(name)?);
         record.protected = protected;
         record.write(&self.dir.join(name), atomic::Sync::Yes)?;

@@ -20,21 +20,21 @@ use rustix::io::Errno;
 use crate::rootfs::Root;
 
 /// Copies the tree at `place` in the image into an empty folder; says whether the image has a folder there.
-pub(super) fn from_image(root: &Root, place: &str, target: &Path) -> Result<bool> {
+pub(super) fn from_image(root: &Root, place: &str, target: &Path, stepped: &dyn Fn()) -> Result<bool> {
     let step = || format!("copy {place} of the image");
     let source = root.open(place, OFlags::RDONLY | OFlags::DIRECTORY).context(step)?;
     let Some(source) = source else { return Ok(false) };
-    open_folder(target).and_then(|target| copy_all(source.as_fd(), target.as_fd())).context(step)?;
+    open_folder(target).and_then(|target| copy_all(source.as_fd(), target.as_fd(), stepped)).context(step)?;
     Ok(true)
 }
 
-/// Copies all of a folder into an empty one, which becomes like it.
-pub(super) fn content(source: &Path, target: &Path) -> io::Result<()> {
-    copy_all(open_folder(source)?.as_fd(), open_folder(target)?.as_fd())
+/// Copies all of a folder into an empty one, which becomes like it. Tells that it goes on by `stepped`.
+pub(super) fn content(source: &Path, target: &Path, stepped: &dyn Fn()) -> io::Result<()> {
+    copy_all(open_folder(source)?.as_fd(), open_folder(target)?.as_fd(), stepped)
 }
 
-fn copy_all(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    Copier { top: target, path: Vec::new(), linked: HashMap::new() }.folder(source, target)?;
+fn copy_all(source: BorrowedFd<'_>, target: BorrowedFd<'_>, stepped: &dyn Fn()) -> io::Result<()> {
+    Copier { top: target, path: Vec::new(), linked: HashMap::new(), stepped }.folder(source, target)?;
     same_folder(source, target)
 }
 
@@ -62,6 +62,7 @@ struct Copier<'a> {
     path: Vec<u8>,
     /// Files with several names by device and number, and the path of the first one.
     linked: HashMap<(u64, u64), Vec<u8>>,
+    stepped: &'a dyn Fn(),
 }
 
 impl Copier<'_> {
@@ -75,6 +76,7 @@ impl Copier<'_> {
             }
             let stat = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
             self.copy((source, target), name, &stat)?;
+            (self.stepped)();
         }
         Ok(())
     }
@@ -98,7 +100,7 @@ impl Copier<'_> {
                 let from = File::from(open(source, name, OFlags::NONBLOCK)?);
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let to = File::from(openat(target, name, flags, Mode::RUSR | Mode::WUSR)?);
-                contents(&from, &to)?;
+                contents(&from, &to, self.stepped)?;
                 attributes(from.as_fd(), to.as_fd())?;
             }
             FileType::Symlink => symlinkat(readlinkat(source, name, Vec::new())?, target, name)?,
@@ -130,8 +132,11 @@ impl Copier<'_> {
     }
 }
 
+/// Bytes that are copied between two steps.
+const STEP: u64 = 1 << 20;
+
 /// Shares the blocks where the file system can; else holes stay holes.
-fn contents(from: &File, to: &File) -> io::Result<()> {
+fn contents(from: &File, to: &File, stepped: &dyn Fn()) -> io::Result<()> {
     if ioctl_ficlone(to, from).is_ok() {
         return Ok(());
     }
@@ -143,12 +148,12 @@ fn contents(from: &File, to: &File) -> io::Result<()> {
             // Nothing but a hole until the end.
             Err(Errno::NXIO) => break,
             // A file system that does not tell.
-            Err(_) => return whole(from, to),
+            Err(_) => return whole(from, to, stepped),
         };
-        let Ok(end) = seek(from, SeekFrom::Hole(start)) else { return whole(from, to) };
+        let Ok(end) = seek(from, SeekFrom::Hole(start)) else { return whole(from, to, stepped) };
         seek(from, SeekFrom::Start(start))?;
         seek(to, SeekFrom::Start(start))?;
-        if io::copy(&mut from.take(end.saturating_sub(start)), &mut &*to)? == 0 {
+        if piece(from, to, end.saturating_sub(start), stepped)? == 0 {
             // It has become shorter.
             break;
         }
@@ -158,9 +163,23 @@ fn contents(from: &File, to: &File) -> io::Result<()> {
     if to.metadata()?.len() < size { to.set_len(size) } else { Ok(()) }
 }
 
-fn whole(mut from: &File, mut to: &File) -> io::Result<()> {
+fn whole(from: &File, to: &File, stepped: &dyn Fn()) -> io::Result<()> {
     seek(from, SeekFrom::Start(0))?;
-    io::copy(&mut from, &mut to).map(drop)
+    seek(to, SeekFrom::Start(0))?;
+    piece(from, to, u64::MAX, stepped).map(drop)
+}
+
+/// Copies so many bytes, or up to the end, and says how many they were.
+fn piece(from: &File, mut to: &File, length: u64, stepped: &dyn Fn()) -> io::Result<u64> {
+    let mut copied = 0;
+    while copied < length {
+        match io::copy(&mut from.take(STEP.min(length - copied)), &mut to)? {
+            0 => break,
+            more => copied += more,
+        }
+        stepped();
+    }
+    Ok(copied)
 }
 
 fn open(dir: BorrowedFd<'_>, name: &CStr, more: OFlags) -> io::Result<OwnedFd> {
@@ -228,13 +247,13 @@ mod tests {
             eprintln!("SKIPPED: overlay cannot be mounted here");
             return;
         };
-        assert!(from_image(&root, "/data", &path("volume")).unwrap());
+        assert!(from_image(&root, "/data", &path("volume"), &|| {}).unwrap());
         let (copied, original) = (path("volume/sub/file"), path("lower/data/sub/file"));
         let (copied, original) = (fs::metadata(copied).unwrap(), fs::metadata(original).unwrap());
         assert_eq!((copied.mode(), copied.mtime()), (original.mode(), original.mtime()));
         assert_eq!(fs::read_link(path("volume/link")).unwrap(), Path::new("/etc/shadow"));
         assert_eq!(fs::metadata(path("volume")).unwrap().mode() & 0o7777, 0o1777);
-        assert!(!from_image(&root, "/missing", &path("volume")).unwrap());
+        assert!(!from_image(&root, "/missing", &path("volume"), &|| {}).unwrap());
     }
 
     #[test]
@@ -247,7 +266,7 @@ mod tests {
         std::os::unix::fs::FileExt::write_all_at(&holes, b"here", 64 << 20).unwrap();
         holes.set_len(128 << 20).unwrap();
         fs::hard_link(path("from/sub/holes"), path("from/other")).unwrap();
-        content(&path("from"), &path("to")).unwrap();
+        content(&path("from"), &path("to"), &|| {}).unwrap();
         let [one, two] = ["to/sub/holes", "to/other"].map(|name| fs::metadata(path(name)).unwrap());
         assert_eq!((one.ino(), one.nlink(), one.len()), (two.ino(), 2, 128 << 20));
         assert!(one.blocks() * 512 < 1 << 20, "{} blocks", one.blocks());

@@ -1,93 +1,108 @@
-//! Filling an empty volume so that nobody ever sees a half of it: not even after the engine was killed.
+//! Filling an empty volume so that nobody ever takes a half of it for the whole: not even after the engine was killed.
 //!
-//! The copy is made in a folder beside the volume's data, `filling`. When it is whole it is renamed to `filled`, and from
-//! then on its entries belong to the volume: they are moved into the data one by one, and whoever finds the folder
-//! (another container, the next engine) first moves the rest. The data folder itself stays the same one, because
-//! containers may run that have the empty volume mounted.
+//! The copy is made in a folder of its own, `filling`. When it is whole it is renamed to `filled`, and from then on its
+//! entries belong to the volume: they are moved into the data one by one, and whoever finds the folder (another container,
+//! the next engine) first moves the rest. The data folder itself stays the same one, because containers may run that have
+//! the empty volume mounted.
+//!
+//! The two folders lie beside the data of a volume in the data root. What is mounted has no beside: there they lie inside,
+//! under names that nobody else gives, and are passed over when the volume is looked at.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Result, ResultExt};
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use super::fill;
 
-/// A copy that is being made, and is worth nothing yet.
-const FILLING: &str = "filling";
-/// A copy that is whole, and whose rest has to be moved.
-const FILLED: &str = "filled";
-
-/// Whether a folder has no entries.
-pub(super) fn is_empty(folder: &Path) -> Result<bool> {
-    let mut entries = fs::read_dir(folder).context(|| format!("read {}", folder.display()))?;
-    Ok(entries.next().is_none())
+/// Where a volume is filled.
+#[derive(Debug)]
+pub(super) struct Filling {
+    /// A copy that is being made, and is worth nothing yet.
+    filling: PathBuf,
+    /// A copy that is whole, and whose rest has to be moved.
+    filled: PathBuf,
+    data: PathBuf,
 }
 
-/// Fills a volume by `copy`, which makes a copy in the folder it is given and says whether there was anything to copy.
-pub(super) fn fill(volume: &Path, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
-    let _alone = lock(volume)?;
-    resume_alone(volume)?;
-    if !is_empty(&data(volume))? {
-        return Ok(());
+impl Filling {
+    /// Of a volume in the data root, by its folder.
+    pub(super) fn beside(volume: &Path) -> Self {
+        Self { filling: volume.join("filling"), filled: volume.join("filled"), data: volume.join("_data") }
     }
-    let filling = volume.join(FILLING);
-    super::make(&filling, 0o700)?;
-    let copied = copy(&filling);
-    if !matches!(copied, Ok(true)) {
-        // What is left after a failure goes with the next attempt.
-        let _ = fs::remove_dir_all(&filling);
-        return copied.map(drop);
-    }
-    fs::rename(&filling, volume.join(FILLED)).context(|| format!("rename {}", filling.display()))?;
-    resume_alone(volume)
-}
 
-/// Ends what an engine that was killed had begun.
-pub(super) fn resume(volume: &Path) -> Result<()> {
-    if [FILLING, FILLED].iter().any(|name| volume.join(name).exists()) {
-        let _alone = lock(volume)?;
-        resume_alone(volume)?;
+    /// Of a volume that is mounted there.
+    pub(super) fn inside(data: &Path) -> Self {
+        Self { filling: data.join(".dhow-filling"), filled: data.join(".dhow-filled"), data: data.to_owned() }
     }
-    Ok(())
-}
 
-fn resume_alone(volume: &Path) -> Result<()> {
-    let (filling, filled) = (volume.join(FILLING), volume.join(FILLED));
-    if filling.exists() {
-        fs::remove_dir_all(&filling).context(|| format!("remove {}", filling.display()))?;
+    /// Whether there is nothing in the volume.
+    pub(super) fn is_empty(&self) -> Result<bool> {
+        let step = || format!("read {}", self.data.display());
+        for entry in fs::read_dir(&self.data).context(step)? {
+            let path = entry.context(step)?.path();
+            if path != self.filling && path != self.filled {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
-    if filled.exists() {
-        move_all(&filled, &data(volume)).context(|| format!("move {} into the volume", filled.display()))?;
+
+    /// Fills it, if it is empty, by `copy`, which makes a copy in the folder it is given and says whether there was anything
+    /// to copy. Nobody else may fill it at the same time.
+    pub(super) fn fill(&self, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
+        self.resume()?;
+        if !self.is_empty()? {
+            return Ok(());
+        }
+        super::make(&self.filling, 0o700)?;
+        let copied = copy(&self.filling);
+        if !matches!(copied, Ok(true)) {
+            // What is left after a failure goes with the next attempt.
+            let _ = fs::remove_dir_all(&self.filling);
+            return copied.map(drop);
+        }
+        fs::rename(&self.filling, &self.filled).context(|| format!("rename {}", self.filling.display()))?;
+        self.resume()
     }
-    Ok(())
+
+    /// Ends what an engine that was killed had begun.
+    pub(super) fn resume(&self) -> Result<()> {
+        if self.filling.exists() {
+            fs::remove_dir_all(&self.filling).context(|| format!("remove {}", self.filling.display()))?;
+        }
+        if self.filled.exists() {
+            let step = || format!("move {} into the volume", self.filled.display());
+            move_all(&self.filled, &self.data).context(step)?;
+        }
+        Ok(())
+    }
 }
 
 /// Moves what is in a folder. What a container has made meanwhile under the same name is newer and stays.
 fn move_all(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        match renameat_with(CWD, entry.path(), CWD, to.join(entry.file_name()), RenameFlags::NOREPLACE) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
+        move_one(&entry.path(), &to.join(entry.file_name()))?;
     }
     // After the entries: it may take the right to make more.
     fill::folder_itself(from, to)?;
     fs::remove_dir_all(from)
 }
 
-fn data(volume: &Path) -> PathBuf {
-    volume.join("_data")
-}
-
-/// Two containers may be made with one new volume at the same time. The lock goes with the file.
-fn lock(volume: &Path) -> Result<File> {
-    let step = || format!("lock {}", volume.display());
-    let folder = File::open(volume).context(step)?;
-    flock(&folder, FlockOperation::LockExclusive).map_err(io::Error::from).context(step)?;
-    Ok(folder)
+fn move_one(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // Network and user-space file systems do not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if fs::symlink_metadata(to).is_err() => {
+            fs::rename(from, to)
+        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +114,14 @@ mod tests {
         let volume = tempfile::tempdir().unwrap();
         fs::create_dir(data(volume.path())).unwrap();
         volume
+    }
+
+    fn data(volume: &Path) -> PathBuf {
+        volume.join("_data")
+    }
+
+    fn fill(volume: &Path, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
+        Filling::beside(volume).fill(copy)
     }
 
     fn two_files(target: &Path) -> Result<bool> {
@@ -124,7 +147,7 @@ mod tests {
         };
         assert!(fill(volume.path(), fails).is_err());
         assert_eq!(names(volume.path()), ["_data"]);
-        assert!(is_empty(&data(volume.path())).unwrap());
+        assert!(Filling::beside(volume.path()).is_empty().unwrap());
         fill(volume.path(), two_files).unwrap();
         assert_eq!(names(&data(volume.path())), ["a", "b"]);
         assert_eq!(names(volume.path()), ["_data"]);
@@ -134,15 +157,15 @@ mod tests {
     fn a_copy_that_was_cut_off_is_dropped_and_one_that_was_whole_is_finished() {
         let volume = volume();
         let path = |name: &str| volume.path().join(name);
-        fs::create_dir(path(FILLING)).unwrap();
+        fs::create_dir(path("filling")).unwrap();
         fs::write(path("filling/a"), "half").unwrap();
-        resume(volume.path()).unwrap();
+        Filling::beside(volume.path()).resume().unwrap();
         assert_eq!(names(volume.path()), ["_data"]);
 
-        fs::create_dir(path(FILLED)).unwrap();
-        two_files(&path(FILLED)).unwrap();
+        fs::create_dir(path("filled")).unwrap();
+        two_files(&path("filled")).unwrap();
         fs::write(path("_data/a"), "moved, and changed by a container").unwrap();
-        resume(volume.path()).unwrap();
+        Filling::beside(volume.path()).resume().unwrap();
         assert_eq!((names(volume.path()), names(&path("_data"))), (vec!["_data".into()], vec!["a".into(), "b".into()]));
         assert!(fs::read_to_string(path("_data/a")).unwrap().starts_with("moved"));
     }
@@ -161,5 +184,21 @@ mod tests {
         let volume = volume();
         fill(volume.path(), |_| Ok(false)).unwrap();
         assert_eq!(names(volume.path()), ["_data"]);
+    }
+
+    #[test]
+    fn what_is_mounted_is_filled_inside_and_what_was_cut_off_is_done_again() {
+        let mounted = tempfile::tempdir().unwrap();
+        let inside = Filling::inside(mounted.path());
+        fs::create_dir(mounted.path().join(".dhow-filling")).unwrap();
+        fs::write(mounted.path().join(".dhow-filling/a"), "half").unwrap();
+        assert!(inside.is_empty().unwrap());
+        inside.fill(two_files).unwrap();
+        assert_eq!(names(mounted.path()), ["a", "b"]);
+        assert_eq!(fs::read_to_string(mounted.path().join("a")).unwrap(), "a");
+        fs::create_dir(mounted.path().join(".dhow-filled")).unwrap();
+        fs::write(mounted.path().join(".dhow-filled/c"), "c").unwrap();
+        inside.fill(|_| panic!("there is something in it")).unwrap();
+        assert_eq!(names(mounted.path()), ["a", "b", "c"]);
     }
 }

@@ -17,7 +17,8 @@ use dhow_image::VolumeBackup;
 use dhow_sys::atomic;
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 
-use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, filling, lock, make};
+use super::filling::Filling;
+use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make};
 use crate::Engine;
 use crate::core::Core;
 use crate::engine::blocking;
@@ -92,7 +93,7 @@ impl Core {
         if !record.is_plain() {
             return Err(Error::invalid("only volumes in the data root can be imported into"));
         }
-        let empty = filling::is_empty(&self.volumes.data(name))?;
+        let empty = self.volumes.filling(name).is_empty()?;
         if !empty && record.protected {
             return Err(Error::conflict("volume is protected")
                 .with_hint(format!("to let it be replaced: dhow volume protect --off {name}")));
@@ -140,7 +141,7 @@ impl Core {
         let step = || format!("write {} to the disk", folder.display());
         let opened = File::open(folder).context(step)?;
         syncfs(&opened).map_err(io::Error::from).context(step)?;
-        let _turn = self.volumes.turns.take(name);
+        let _turn = self.volumes.turns.take_watched(name, &self.volumes.watch())?;
         // As it is now, not as it was when the archive began to come.
         self.can_import(name, replace)?;
         if self.volumes.get(name).is_some() {
@@ -152,6 +153,10 @@ impl Core {
 }
 
 impl Volumes {
+    fn filling(&self, name: &str) -> Filling {
+        Filling::beside(&self.dir.join(name))
+    }
+
     fn publish(&self, name: &str, folder: &Path, record: Record) -> Result<()> {
         record.write(folder, atomic::Sync::Yes)?;
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o701))
@@ -163,9 +168,9 @@ impl Volumes {
     }
 
     fn exchange(&self, name: &str, folder: &Path) -> Result<()> {
-        let (volume, data) = (self.dir.join(name), self.data(name));
+        let data = self.data(name);
         // Else what was about to come from an image would come into the new content.
-        filling::resume(&volume)?;
+        self.filling(name).resume()?;
         make(&data, 0o755)?;
         let swapped = renameat_with(CWD, folder.join("_data"), CWD, &data, RenameFlags::EXCHANGE);
         swapped.map_err(io::Error::from).context(|| format!("rename {}", data.display()))

@@ -15,6 +15,7 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use super::local::FileSystem;
 use super::{LOCAL, Record, Volumes, lock};
+use crate::watch::Watch;
 
 /// Who uses a volume now, and where it is mounted.
 #[derive(Debug, Default)]
@@ -31,14 +32,16 @@ impl Volumes {
     ///
     /// # Errors
     /// Why it could not be mounted.
-    pub(crate) fn attach(&self, name: &str, user: &str) -> Result<PathBuf> {
+    pub(crate) fn attach(&self, name: &str, user: &str, watch: &Watch) -> Result<PathBuf> {
         let record = self.find(name)?;
         if record.is_plain() {
             return Ok(self.data(name));
         }
-        let _turn = self.turns.take(name);
+        let _turn = self.turns.take_watched(name, watch)?;
         self.mark(name, user)?;
-        match self.mount(name, &record, user) {
+        let mounted = self.mount(name, &record, user);
+        let resumed = mounted.and_then(|path| self.resume_mounted(name, &path).map(|()| path));
+        match resumed {
             Ok(path) => {
                 let mut uses = lock(&self.uses);
                 let entry = uses.entry(name.to_owned()).or_default();

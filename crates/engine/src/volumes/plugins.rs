@@ -71,6 +71,11 @@ impl Plugins {
         Self(settings)
     }
 
+    /// How long a call may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.0.deadline
+    }
+
     /// The names of the plugins that there are, whether they answer or not.
     pub(crate) fn names(&self) -> Vec<String> {
         address::names(&self.0.folders)

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
-use super::{LOCAL, Record, Volumes, check_name, fill, filling, local, lock, make};
+use super::filling::Filling;
+use super::{LOCAL, Record, Volumes, check_name, fill, local, lock, make};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
+use crate::watch::Watch;
 
 /// How a volume is to be made, if it is not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,12 +33,12 @@ impl Volumes {
     ///
     /// # Errors
     /// Docker's words for a name that is none, a driver that nobody knows, options that contradict each other.
-    pub(crate) fn create(&self, name: &str, wanted: &Wanted) -> Result<(Arc<Record>, bool)> {
-        self.find_or_make(name, wanted).context(|| format!("create {name}"))
+    pub(crate) fn create(&self, name: &str, wanted: &Wanted, watch: &Watch) -> Result<(Arc<Record>, bool)> {
+        self.find_or_make(name, wanted, watch).context(|| format!("create {name}"))
     }
 
-    fn find_or_make(&self, name: &str, wanted: &Wanted) -> Result<(Arc<Record>, bool)> {
-        let _turn = self.turns.take(name);
+    fn find_or_make(&self, name: &str, wanted: &Wanted, watch: &Watch) -> Result<(Arc<Record>, bool)> {
+        let _turn = self.turns.take_watched(name, watch)?;
         if let Some(record) = self.get(name) {
             if !wanted.driver.is_empty() && wanted.driver != record.driver {
                 return Err(Error::conflict(format!(
@@ -52,9 +54,12 @@ impl Volumes {
             LOCAL => wanted.options.as_ref().map_or(Ok(()), local::check)?,
             plugin => {
                 self.plugins.activate(plugin)?;
+                watch.step();
                 if self.plugins.get(plugin, name)?.is_none() {
+                    watch.step();
                     self.plugins.create(plugin, name, wanted.options.as_ref())?;
                 }
+                watch.step();
             }
         }
         self.remember(name, driver, wanted).map(|record| (record, true))
@@ -71,7 +76,7 @@ impl Volumes {
         for plugin in self.plugins.names() {
             // One that is down has nothing to say.
             if let Ok(Some(_)) = self.plugins.get(&plugin, name) {
-                let _turn = self.turns.take(name);
+                let _turn = self.turns.take_watched(name, &self.watch())?;
                 let known = self.get(name).map(Ok);
                 return known.unwrap_or_else(|| self.remember(name, &plugin, &Wanted::default())).map(Some);
             }
@@ -112,18 +117,20 @@ impl Volumes {
         (mounts, user): (&[Mount], &str),
         root: impl Fn() -> Result<Root>,
         made: impl Fn(&str, &str),
+        watch: &Watch,
     ) -> Result<()> {
         for mount in mounts {
             let Source::Volume { name, copy, subpath, wanted, .. } = &mount.source else { continue };
-            let (record, new) = self.create(name, wanted)?;
+            let (record, new) = self.create(name, wanted, watch)?;
             if new {
                 made(name, &record.driver);
             }
             if *copy && subpath.is_empty() {
-                let copy = |target: &Path| fill::from_image(&root()?, &mount.destination, target);
+                let copy =
+                    |target: &Path, stepped: &dyn Fn()| fill::from_image(&root()?, &mount.destination, target, stepped);
                 let filled = match record.is_plain() {
-                    true => self.fill(name, copy),
-                    false => self.fill_mounted(name, user, copy),
+                    true => self.fill(name, copy, watch),
+                    false => self.fill_mounted(name, user, copy, watch),
                 };
                 filled.context(|| format!("fill volume {name} from {}", mount.destination))?;
             }
@@ -131,18 +138,53 @@ impl Volumes {
         Ok(())
     }
 
-    fn fill(&self, name: &str, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
-        let (volume, data) = (self.dir.join(name), self.data(name));
+    fn fill(&self, name: &str, copy: impl FnOnce(&Path, &dyn Fn()) -> Result<bool>, watch: &Watch) -> Result<()> {
+        let (data, filling) = (self.data(name), Filling::beside(&self.dir.join(name)));
+        // Two containers may be made with one new volume at the same time.
+        let turn = self.fills.take_watched(name, watch)?;
         make(&data, 0o755)?;
-        filling::resume(&volume)?;
-        if filling::is_empty(&data)? { filling::fill(&volume, copy) } else { Ok(()) }
+        filling.fill(|target| copy(target, &|| (turn.step(), watch.step()).1))
     }
 
-    /// Into a file system that is mounted for the moment; nothing beside the data could be renamed into it.
-    fn fill_mounted(&self, name: &str, user: &str, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
-        let data = self.attach(name, user)?;
-        let filled = filling::is_empty(&data).and_then(|empty| if empty { copy(&data).map(drop) } else { Ok(()) });
+    /// Into a file system that is mounted for the moment. A mark beside it says that its content may be a half one, until it
+    /// is whole.
+    fn fill_mounted(
+        &self,
+        name: &str,
+        user: &str,
+        copy: impl FnOnce(&Path, &dyn Fn()) -> Result<bool>,
+        watch: &Watch,
+    ) -> Result<()> {
+        let data = self.attach(name, user, watch)?;
+        watch.step();
+        let filled = (|| {
+            let turn = self.fills.take_watched(name, watch)?;
+            let filling = Filling::inside(&data);
+            if !filling.is_empty()? {
+                return filling.resume();
+            }
+            let mark = self.filling_mark(name);
+            fs::write(&mark, "").context(|| format!("write {}", mark.display()))?;
+            let filled = filling.fill(|target| copy(target, &|| (turn.step(), watch.step()).1));
+            if filled.is_ok() {
+                let _ = fs::remove_file(&mark);
+            }
+            filled
+        })();
         self.detach(name, user);
         filled
+    }
+
+    /// Finishes, or clears away, what an engine that was killed was filling a mounted volume with.
+    pub(super) fn resume_mounted(&self, name: &str, data: &Path) -> Result<()> {
+        let mark = self.filling_mark(name);
+        // Somebody who fills it at this moment has a mark, too.
+        let Some(_turn) = self.fills.take_now(name).filter(|_| mark.exists()) else { return Ok(()) };
+        Filling::inside(data).resume()?;
+        fs::remove_file(&mark).context(|| format!("remove {}", mark.display()))
+    }
+
+    fn filling_mark(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join("filling-inside")
     }
 }

@@ -21,7 +21,7 @@ impl Volumes {
         store: &Store,
         users: impl Fn() -> Vec<String>,
     ) -> Result<Arc<Record>> {
-        let _turn = self.turns.take(name);
+        let _turn = self.turns.take_watched(name, &self.watch())?;
         let record = self.find(name)?;
         if record.protected {
             return Err(Error::conflict(format!("remove {name}: volume is protected"))

@@ -166,7 +166,7 @@ impl Core {
             labels.get_or_insert_default().insert(ANONYMOUS.to_owned(), String::new());
         }
         // Docker keeps an existing volume's driver only if none is named.
-        let (record, made) = self.volumes.create(&name, &Wanted { driver, labels, options })?;
+        let (record, made) = self.volumes.create(&name, &Wanted { driver, labels, options }, &self.volumes.watch())?;
         if made {
             self.events.volume("create", &name, &record.driver, &[]);
         }
