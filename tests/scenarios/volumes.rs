@@ -6,6 +6,7 @@ mod database;
 mod drivers;
 mod faults;
 mod plugins;
+mod shares;
 
 use std::fs;
 use std::path::Path;
@@ -278,9 +279,18 @@ fn files_of_a_bind_belong_to_the_caller_where_ids_are_mapped() {
     fs::create_dir(&folder).expect("made");
     std::os::unix::fs::chown(&folder, Some(1234), Some(1235)).expect("tests run as root");
     let bind = format!("{}:/w:idmap", folder.display());
-    for (user, file) in [("0", "by-root"), ("55", "by-another")] {
+    let mount = format!("type=bind,src={},dst=/w,idmap", folder.display());
+    let stock = ["-v", bind.as_str()];
+    let ours = ["--mount", mount.as_str()];
+    for (user, client, flags, file) in [
+        ("0", World::docker as fn(&World, &[&str]) -> Outcome, stock, "by-root"),
+        ("55", World::docker, stock, "by-another"),
+        ("0", World::dhow, ours, "by-root-too"),
+        ("55", World::dhow, ours, "by-one-more"),
+    ] {
         let script = format!("stat -c '%u' /w; touch /w/{file}; stat -c '%u' /w/{file}");
-        let ran = world.docker(&["run", "--rm", "-u", user, "-v", &bind, "busybox", "sh", "-c", &script]);
+        let line = [&["run", "--rm", "-u", user], &flags[..], &["busybox", "sh", "-c", &script]].concat();
+        let ran = client(&world, &line);
         if ran.stderr().contains("map the ids") {
             eprintln!("SKIPPED: this file system cannot map ids");
             return;
@@ -290,6 +300,15 @@ fn files_of_a_bind_belong_to_the_caller_where_ids_are_mapped() {
         assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 1234);
     }
     refused(&world.dhow(&["create", "-v", "data:/w:idmap", "busybox"])).says("invalid mode: idmap");
+    let volume = world.dhow(&["create", "--mount", "type=volume,src=data,dst=/w,idmap", "busybox"]);
+    refused(&volume).says("cannot mix 'bind-*' options with mount type 'volume'");
+    let system = world.dhow(&["run", "--rm", "--mount", "type=bind,src=/sys/kernel,dst=/w,idmap", "busybox", "true"]);
+    refused(&system).says("its file system cannot show files under other ids");
+    let created = world.dhow(&["create", "--mount", &mount, "busybox"]).ok();
+    assert_eq!(
+        world.dhow(&["inspect", "-f", "{{json (index .HostConfig.Mounts 0).BindOptions}}", &created]).ok(),
+        "{\"IdMap\":true}"
+    );
 }
 
 #[test]

@@ -27,8 +27,16 @@ const PROGRAMS: &[Program] = &[
 
 /// The themes in which the kernel has a say. The others are about clients, files and peers, which are the same here; they
 /// need programs that the machine does not have.
-const SCENARIOS: &[&str] =
-    &["engine_life::", "exec::", "lifecycle::", "limits::", "process::", "removal::", "security::"];
+const SCENARIOS: &[&str] = &[
+    "engine_life::",
+    "exec::",
+    "lifecycle::",
+    "limits::",
+    "process::",
+    "removal::",
+    "security::",
+    "volumes::shares::",
+];
 
 /// The last line of a run that came to its end.
 const END: &str = "the virtual machine has run everything";

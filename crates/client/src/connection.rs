@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::body::Payload;
 use crate::helper::{Helper, Trouble};
-use crate::{Host, Tls, error, host, names};
+use crate::{Host, Tls, error, host};
 
 /// A connected socket of either kind.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Transport {
     }
 
     async fn remote(name: &str, port: u16, tls: Option<&Tls>) -> io::Result<(Self, Helper)> {
-        let stream = Self::any_of(&names::resolve(name).map_err(io::Error::other)?, port).await?;
+        let stream = Self::any_of(&dhow_names::resolve(name).map_err(io::Error::other)?, port).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = tls else { return Ok((Self::Tcp(stream), Helper::None)) };
         let trouble = Trouble::default();

@@ -32,7 +32,6 @@ mod helper;
 mod hijack;
 mod host;
 mod images;
-mod names;
 mod networks;
 mod path;
 mod prune;

@@ -5,9 +5,22 @@ use std::path::{Path, PathBuf};
 
 use crate::shell::{self, Result};
 
-/// The modules that containers and their networks need; cgroups, namespaces and seccomp are built in.
-const MODULES: [&str; 9] =
-    ["overlay", "bridge", "veth", "nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_fib_inet"];
+/// The modules that containers, their networks and volumes on a file server need; cgroups, namespaces and seccomp are built
+/// in.
+const MODULES: [&str; 12] = [
+    "overlay",
+    "bridge",
+    "veth",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_nat",
+    "nft_masq",
+    "nft_ct",
+    "nft_fib_inet",
+    "nfsd",
+    "nfsv4",
+    "cifs",
+];
 
 /// A kernel and modules to load in order.
 pub(crate) struct Kernel {

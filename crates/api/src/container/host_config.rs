@@ -217,6 +217,9 @@ pub struct BindOptions {
     pub read_only_non_recursive: bool,
     #[serde(skip_serializing_if = "is_zero")]
     pub read_only_force_recursive: bool,
+    /// Of dhow alone: the owner of the source and the user in the container are one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub id_map: bool,
 }
 
 /// Options of a volume mount.

@@ -46,6 +46,11 @@ fn set(mount: &mut Mount, field: &str, key: &str, value: Option<&str>) -> Result
             bind(mount).non_recursive = flag(value)?;
             return Ok(());
         }
+        // Of dhow alone.
+        "idmap" => {
+            bind(mount).id_map = flag(value)?;
+            return Ok(());
+        }
         "bind-create-mountpoint" => {
             bind(mount).create_mountpoint = flag(value)?;
             return Ok(());
@@ -188,6 +193,8 @@ mod tests {
         assert_eq!((mount.kind.as_str(), mount.source.as_str(), mount.target.as_str()), ("bind", "/a", "/b"));
         assert!(mount.read_only);
         assert_eq!(mount.bind_options.unwrap().propagation, "rshared");
+
+        assert!(parse("type=bind,src=/a,dst=/b,idmap").unwrap().bind_options.unwrap().id_map);
 
         let mount =
             parse("source=v,target=/d,volume-driver=local,\"volume-opt=o=addr=x,vers=4\",volume-nocopy").unwrap();

@@ -268,6 +268,9 @@ pub struct BindOptions {
     pub read_only_non_recursive: bool,
     /// Fail where a read-only mount cannot be made so recursively.
     pub read_only_force_recursive: bool,
+    /// The owner of the source and the user in the container are one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub id_map: bool,
 }
 
 /// Options of a volume mount.

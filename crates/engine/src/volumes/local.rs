@@ -1,5 +1,7 @@
 //! The local driver's options `type`, `o` and `device`: a volume whose content is on a file system of its own.
 
+mod share;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -110,7 +112,8 @@ impl FileSystem {
     pub(super) fn mount(&self, target: &Path) -> Result<()> {
         let step = || {
             let (device, shown) = (&self.device, target.display());
-            let data = if self.text.is_empty() { String::new() } else { format!(", data: {}", self.text) };
+            let data =
+                if self.text.is_empty() { String::new() } else { format!(", data: {}", share::shown(&self.text)) };
             format!(
                 "error while mounting volume '{shown}': failed to mount local volume: mount {device}:{shown}, type: {}{data}",
                 self.kind
@@ -127,7 +130,7 @@ impl FileSystem {
         };
         if !self.change.is_empty() {
             mount::set_attributes(&tree, self.change, false)
-                .context(|| format!("option o={}", self.text))
+                .context(|| format!("option o={}", share::shown(&self.text)))
                 .context(step)?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -167,13 +170,13 @@ impl FileSystem {
         if self.is_read_only() {
             let _ = fsconfig_set_flag(&context, "ro");
         }
-        for word in self.parameters() {
+        for word in share::parameters(&self.kind, &self.device, &self.data)? {
             let set = match word.split_once('=') {
                 Some((_, value)) if value.len() > LONGEST_VALUE => Err(Errno::TOOBIG),
                 Some((name, value)) => fsconfig_set_string(&context, name, value),
                 None => fsconfig_set_flag(&context, &*word),
             };
-            set.map_err(|error| failed(error, format!("option o: {word}"), Some(&context)))?;
+            set.map_err(|error| failed(error, format!("option o: {}", share::shown(&word)), Some(&context)))?;
         }
         let made = fsconfig_create(&context);
         made.map_err(|error| failed(error, format!("option {}", self.suspect(error)), Some(&context)))?;
@@ -181,22 +184,10 @@ impl FileSystem {
             .map_err(|error| failed(error, format!("option device={}", self.device), Some(&context)))
     }
 
-    /// The parameters, with the server's address where it stands in the device only.
-    fn parameters(&self) -> Vec<String> {
-        let mut words = self.data.clone();
-        if matches!(self.kind.as_str(), "nfs" | "nfs4") && !words.iter().any(|word| word.starts_with("addr=")) {
-            let host = self.device.rsplit_once(":/").map(|(host, _)| host.trim_matches(['[', ']']));
-            if let Some(address) = host.and_then(|host| host.parse::<std::net::IpAddr>().ok()) {
-                words.push(format!("addr={address}"));
-            }
-        }
-        words
-    }
-
     /// The option that is most likely wrong when the whole is refused.
     fn suspect(&self, error: Errno) -> String {
         match error {
-            Errno::INVAL if !self.text.is_empty() => format!("o={}", self.text),
+            Errno::INVAL if !self.text.is_empty() => format!("o={}", share::shown(&self.text)),
             _ => format!("device={}", self.device),
         }
     }
@@ -252,15 +243,5 @@ mod tests {
         assert_eq!(it.change.set, mount::RDONLY | mount::NOEXEC);
         let it = FileSystem::of(&options(&[("type", "none"), ("device", "/srv"), ("o", "rbind,rw,noatime")]));
         assert_eq!((it.bind, it.change.set, it.change.clear), (Some(true), mount::NOATIME, mount::ATIME_FIELD));
-    }
-
-    #[test]
-    fn the_server_of_a_share_may_stand_in_the_device() {
-        let words = |device: &str, o: &str| {
-            FileSystem::of(&options(&[("type", "nfs"), ("device", device), ("o", o)])).parameters()
-        };
-        assert_eq!(words("10.0.0.1:/x", "vers=4"), ["vers=4", "addr=10.0.0.1"]);
-        assert_eq!(words("[fd00::1]:/x", ""), ["addr=fd00::1"]);
-        assert_eq!(words(":/x", "addr=10.0.0.2"), ["addr=10.0.0.2"]);
     }
 }

@@ -239,7 +239,7 @@ impl Planner<'_> {
         };
         if let Some((maps, recursive)) = self.id_map() {
             let namespace = maps?.namespace()?;
-            mount::set_id_map(&tree, namespace, recursive).context(|| format!("map the ids of {shown}"))?;
+            mount::set_id_map(&tree, namespace, recursive).map_err(|error| not_mapped(&shown.to_string(), error))?;
         }
         Ok(Kind::Bind { source: Source::Tree(tree), directory })
     }
@@ -338,6 +338,16 @@ pub(crate) fn lexically_clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+/// Says what it is that cannot be done, because the kernel does not (mount_setattr(2), "ID-mapped mounts").
+fn not_mapped(shown: &str, error: std::io::Error) -> Error {
+    let why = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::INVAL) => ": its file system cannot show files under other ids",
+        Some(Errno::NOSYS) => ": this kernel cannot (5.12 and later can)",
+        _ => "",
+    };
+    Error::new(error.kind().into(), format!("map the ids of {shown}{why}")).with_cause(error)
 }
 
 #[cfg(test)]

@@ -146,6 +146,7 @@ fn bind_options(options: wire::BindOptions) -> BindOptions {
         create_mountpoint: options.create_mountpoint,
         read_only_non_recursive: options.read_only_non_recursive,
         read_only_force_recursive: options.read_only_force_recursive,
+        id_map: options.id_map,
     }
 }
 

@@ -137,6 +137,7 @@ fn mount(mount: &MountSpec) -> wire::Mount {
             create_mountpoint: options.create_mountpoint,
             read_only_non_recursive: options.read_only_non_recursive,
             read_only_force_recursive: options.read_only_force_recursive,
+            id_map: options.id_map,
         }),
         volume_options: mount.volume.as_ref().map(volume_options),
         tmpfs_options: mount.tmpfs.as_ref().map(|options| wire::TmpfsOptions {

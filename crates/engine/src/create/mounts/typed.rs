@@ -54,7 +54,7 @@ fn bind(mount: &MountSpec) -> Result<Source> {
         propagation: propagation.to_owned(),
         recursive: !options.non_recursive,
         only_itself: options.read_only_non_recursive,
-        id_map: false,
+        id_map: options.id_map,
     })
 }
 

@@ -20,7 +20,7 @@ use resolv_conf::Settings;
 /// # Errors
 /// [`NotFound`](dhow_errdefs::Class::NotFound) if there is no such name,
 /// [`Unavailable`](dhow_errdefs::Class::Unavailable) if no server answered.
-pub(crate) fn resolve(name: &str) -> Result<Vec<IpAddr>> {
+pub fn resolve(name: &str) -> Result<Vec<IpAddr>> {
     let name = name.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
