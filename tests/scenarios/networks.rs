@@ -14,14 +14,14 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::{DHOW, busybox};
 
 /// A server in a container that says its name.
-fn serve(world: &World, name: &str, flags: &[&str]) {
+pub(crate) fn serve(world: &World, name: &str, flags: &[&str]) {
     let script = format!("mkdir -p /www; echo {name} > /www/name; exec busybox httpd -f -h /www -p 80");
     let run = [&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", &script]].concat();
     world.dhow(&run).exits(0);
 }
 
 /// What a published port answers; `None` if nobody does.
-fn ask(address: &str) -> Option<String> {
+pub(crate) fn ask(address: &str) -> Option<String> {
     let address: SocketAddr = address.parse().expect("an address");
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.write_all(b"GET /name HTTP/1.0\r\n\r\n").ok()?;
@@ -30,12 +30,12 @@ fn ask(address: &str) -> Option<String> {
     answer.lines().last().map(str::to_owned)
 }
 
-fn answers(address: &str, name: &str) {
+pub(crate) fn answers(address: &str, name: &str) {
     eventually(&format!("{name} answers at {address}"), || ask(address).as_deref() == Some(name));
 }
 
 /// What a server answers to a container in some network.
-fn fetch(world: &World, network: &str, url: &str) -> Option<String> {
+pub(crate) fn fetch(world: &World, network: &str, url: &str) -> Option<String> {
     // Not as process 1, which the signal of `timeout` would not end.
     let script = format!("timeout 5 busybox wget -q -O - {url}; exit $?");
     let run = ["run", "--rm", "--network", network, "busybox", "sh", "-c", &script];
@@ -43,7 +43,7 @@ fn fetch(world: &World, network: &str, url: &str) -> Option<String> {
     (outcome.code() == 0).then(|| outcome.stdout().trim().to_owned())
 }
 
-fn address(world: &World, container: &str, network: &str) -> String {
+pub(crate) fn address(world: &World, container: &str, network: &str) -> String {
     world.inspect(container, &format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}"))
 }
 

@@ -6,6 +6,8 @@
 mod images;
 mod logs;
 mod memory;
+mod names;
+mod networks;
 mod parallel;
 mod report;
 mod rivals;
@@ -21,7 +23,7 @@ use report::Report;
 type Measurement = (&'static str, fn(&World, Option<&StockEngine>, &mut Report) -> Result);
 
 /// In this order: the engine at rest is one that has not worked yet.
-const MEASUREMENTS: [Measurement; 9] = [
+const MEASUREMENTS: [Measurement; 13] = [
     ("rest", |world, _, report| memory::at_rest(world, report)),
     ("run", rivals::start),
     ("exec", rivals::exec),
@@ -30,6 +32,10 @@ const MEASUREMENTS: [Measurement; 9] = [
     ("container", |world, _, report| memory::per_container(world, report)),
     ("logs", logs::lines),
     ("images", images::transfers),
+    ("network", networks::start),
+    ("throughput", networks::throughput),
+    ("dns", names::answers),
+    ("ports", networks::ports),
     ("binary", |_, _, report| memory::binary(report)),
 ];
 

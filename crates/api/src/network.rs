@@ -183,3 +183,21 @@ pub struct DisconnectRequest {
 pub struct PruneResponse {
     pub networks_deleted: Option<Vec<String>>,
 }
+
+/// A way to a container that runs: `GET /system/exposure`, beyond Docker's API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Exposure {
+    pub container: String,
+    pub name: String,
+    /// `published`, `closed`, `network` or `host`.
+    pub way: String,
+    /// Where one has to knock.
+    pub at: String,
+    /// Where that leads in the container.
+    pub to: String,
+    pub network: String,
+    /// Who may come; empty: nobody.
+    pub from: Vec<String>,
+    pub why: String,
+}

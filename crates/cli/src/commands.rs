@@ -34,6 +34,7 @@ mod logs;
 mod manifest;
 mod network_connect;
 mod network_create;
+mod network_exposure;
 mod network_ls;
 mod network_rm;
 mod new;
@@ -141,6 +142,7 @@ pub(crate) static ALL: &[&Command] = &[
     &network_connect::CONNECT,
     &network_create::CREATE,
     &network_connect::DISCONNECT,
+    &network_exposure::EXPOSURE,
     &inspect::NETWORK_INSPECT,
     &network_ls::LS,
     &prune::NETWORK_PRUNE,

@@ -1,6 +1,6 @@
 //! `/networks`.
 
-use dhow_api::network::{ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, Network};
+use dhow_api::network::{ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, Exposure, Network};
 use dhow_api::query::{Filters, Query};
 use dhow_errdefs::Result;
 
@@ -19,6 +19,11 @@ impl Client {
     /// Networks, without who is in them.
     pub async fn network_list(&self, filters: &Filters) -> Result<Vec<Network>> {
         self.get("/networks").query(Query::default().with_filters(filters)).document().await
+    }
+
+    /// What is reachable from where. Only our engine knows.
+    pub async fn network_exposure(&self) -> Result<Vec<Exposure>> {
+        self.get("/system/exposure").document().await
     }
 
     /// Removes a network that nobody is in.

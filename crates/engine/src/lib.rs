@@ -62,7 +62,7 @@ pub use events::Listener;
 pub use files::{ArchiveSink, CommitRequest, ExtractOptions, PathStat};
 pub use health::{Health, HealthResult, HealthStatus};
 pub use labels::has_label;
-pub use networks::{HOLDER as NETWORK_HOLDER, Member, NetworkView, PublishChange};
+pub use networks::{Exposure, HOLDER as NETWORK_HOLDER, Member, NetworkView, PublishChange, Way};
 pub use prune::{PruneOptions, Pruned, none_left};
 pub use request::{
     AttachOptions, ClientStream, CreateRequest, ExecStartOptions, Filters, ListOptions, LogOptions, RemoveOptions,

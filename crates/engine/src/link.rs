@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_shim::frame::{self, Buffer};
-use dhow_shim::protocol::{Answer, Event, Failure, Message, Op, Request, State};
+use dhow_shim::protocol::{Answer, Event, Failure, Keepsake, Message, Op, Request, State};
 use dhow_shim::{Connection, Spawned};
-use rustix::process::Signal;
+use rustix::process::{PidfdGetfdFlags, Signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +38,8 @@ struct Inner {
     wire: Arc<Wire>,
     /// The shim's process: our own child, or one that was adopted.
     pidfd: OwnedFd,
+    /// It can keep descriptors.
+    keeps: bool,
 }
 
 /// What the reader and the senders share.
@@ -60,14 +62,14 @@ impl Link {
     /// The connection to a shim that was just started.
     pub(crate) fn of_child(spawned: Spawned) -> Result<(Self, Events)> {
         let reaped = spawned.pidfd.try_clone().context(|| "keep the shim's descriptor")?;
-        Self::over(spawned.control, Buffer::default(), Vec::new(), spawned.pidfd, Some(reaped))
+        Self::over(spawned.control, Buffer::default(), Vec::new(), (spawned.pidfd, Some(reaped)), true)
     }
 
     /// Finds the shim that lives in `run_dir`. Blocks until it answers.
     pub(crate) fn adopt(run_dir: &Path) -> Result<(Adopted, State)> {
         let (connection, state) = Connection::adopt(run_dir)?;
         let pidfd = dhow_shim::process(run_dir)?;
-        Ok((Adopted { connection, pidfd }, state))
+        Ok((Adopted { connection, pidfd, keeps: state.kept.is_some() }, state))
     }
 
     /// Ends the shim that lives in `run_dir`, if one does, without asking: one that is stuck does not answer. Says
@@ -83,8 +85,8 @@ impl Link {
         socket: UnixStream,
         buffer: Buffer,
         early: Vec<Message>,
-        pidfd: OwnedFd,
-        reaped: Option<OwnedFd>,
+        (pidfd, reaped): (OwnedFd, Option<OwnedFd>),
+        keeps: bool,
     ) -> Result<(Self, Events)> {
         socket.set_nonblocking(true).context(|| "prepare the connection to the shim")?;
         let wire = Arc::new(Wire {
@@ -95,7 +97,7 @@ impl Link {
         });
         let (sender, events) = mpsc::unbounded_channel();
         tokio::spawn(read(Arc::clone(&wire), buffer, early, sender, reaped));
-        Ok((Self(Arc::new(Inner { wire, pidfd })), events))
+        Ok((Self(Arc::new(Inner { wire, pidfd, keeps })), events))
     }
 
     /// Asks; the answer comes later. A shim that does not even take the question is stuck.
@@ -116,6 +118,15 @@ impl Link {
     /// Asks for something that takes no time; a shim that does not answer is stuck.
     pub(crate) async fn ask(&self, op: Op) -> Result<Answer> {
         tokio::time::timeout(PATIENCE, self.call(op, &[])).await.map_err(|_| stuck())?
+    }
+
+    /// Has the shim keep descriptors for the next engine.
+    pub(crate) async fn keep(&self, keepsakes: Vec<(&'static str, OwnedFd)>) -> Result<Vec<Pending>> {
+        let mut answers = Vec::new();
+        for (name, fd) in keepsakes.into_iter().filter(|_| self.0.keeps) {
+            answers.push(self.begin(Op::Keep { name: name.to_owned() }, &[fd.as_fd()]).await?);
+        }
+        Ok(answers)
     }
 
     /// The shim's number; `None` when it is gone (proc_pid_fdinfo(5)).
@@ -159,6 +170,7 @@ impl Pending {
 pub(crate) struct Adopted {
     connection: Connection,
     pidfd: OwnedFd,
+    keeps: bool,
 }
 
 impl Adopted {
@@ -168,10 +180,20 @@ impl Adopted {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
+    /// Copies of what it keeps, by name. A kernel before 5.6 gives none.
+    pub(crate) fn kept(&self, state: &State) -> Vec<(String, OwnedFd)> {
+        let copy = |keepsake: &Keepsake| {
+            let copy = rustix::process::pidfd_getfd(&self.pidfd, keepsake.fd, PidfdGetfdFlags::empty());
+            copy.map(|fd| (keepsake.name.clone(), fd))
+        };
+        let kept = state.kept.iter().flatten().map(copy).collect::<rustix::io::Result<_>>();
+        kept.inspect_err(|error| tracing::warn!(%error, "take over what a shim keeps")).unwrap_or_default()
+    }
+
     /// Watches it from now on; needs the runtime.
     pub(crate) fn watch(self) -> Result<(Link, Events)> {
         let (socket, buffer, early) = self.connection.into_parts();
-        Link::over(socket, buffer, early.into(), self.pidfd, None)
+        Link::over(socket, buffer, early.into(), (self.pidfd, None), self.keeps)
     }
 }
 

@@ -219,11 +219,12 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let mut orphans = Vec::new();
     let events = match shim {
         Some((shim, state)) => {
+            let kept = shim.kept(&state);
             let (link, events) = shim.watch().context(|| format!("watch the shim of container {id}"))?;
             view.pid = state.pid.unwrap_or(0);
             view.link = Some(link);
             if state.pid.is_some()
-                && let Some(attached) = core.adopt_networks(&id, view.pid)
+                && let Some(attached) = core.adopt_networks(&id, view.pid, kept)
             {
                 view.condition.attached = Some(Arc::new(attached));
             }

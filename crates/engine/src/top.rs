@@ -14,7 +14,7 @@ use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Error, Result};
 
 use crate::ProcessTable;
-use crate::container::{Container, Request};
+use crate::container::{Container, Request, View};
 use crate::core::Core;
 use arguments::Wanted;
 use cell::Host;
@@ -26,11 +26,19 @@ impl Core {
         arguments::check(arguments)?;
         let view = container.check(Request::Top)?;
         let wanted = Wanted::parse(arguments)?;
-        let pids = match (&self.host.cgroups, self.cgroup_of(container)) {
-            (Some(hierarchy), Some(path)) => Cgroup::open(hierarchy, &path)?.pids()?,
-            _ => same_namespace(view.pid),
-        };
-        table(&wanted, pids, &Host::read())
+        table(&wanted, self.pids(container, &view)?, &Host::read())
+    }
+
+    fn pids(&self, container: &Container, view: &View) -> Result<Vec<i32>> {
+        match (&self.host.cgroups, self.cgroup_of(container)) {
+            (Some(hierarchy), Some(path)) => Cgroup::open(hierarchy, &path)?.pids(),
+            _ => Ok(same_namespace(view.pid)),
+        }
+    }
+
+    /// The processes of a container that runs; none if it has ended meanwhile.
+    pub(crate) fn processes(&self, container: &Container, view: &View) -> Vec<i32> {
+        self.pids(container, view).unwrap_or_default()
     }
 }
 

@@ -9,6 +9,10 @@ pub const NO_SWARM_MANAGER: &str = "This node is not a swarm manager. Use \"dock
 /// What leaving a swarm answers where there is none.
 pub const NO_SWARM: &str = "This node is not part of a swarm";
 
+/// What a network that is only a configuration cannot have.
+pub const CONFIGURATION_ONLY: &str = "configuration network can only contain network specific fields. Network operator \
+                                      fields like [ ingress | internal | attachable | scope ] are not supported.";
+
 /// `No such container: x`.
 #[must_use]
 pub fn no_such_container(reference: &str) -> String {

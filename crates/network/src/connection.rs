@@ -138,7 +138,8 @@ impl Connection {
     }
 
     /// Who may come to a published port; empty: everybody.
-    pub(crate) fn allowed(&self, published: Published) -> Vec<Subnet> {
+    #[must_use]
+    pub fn allowed(&self, published: Published) -> Vec<Subnet> {
         let limited = self.limited.iter().find(|limited| limited.published == published);
         limited.map(|limited| limited.from.clone()).unwrap_or_default()
     }
@@ -160,16 +161,23 @@ impl Connection {
 
     /// Where published ports lead to. Only a bridge has the host in between.
     pub(crate) fn redirects(&self) -> Vec<Redirect> {
-        let target = |ipv6: bool| {
-            let attachment = self.way_out(ipv6).filter(|attachment| !attachment.port.is_empty())?;
-            attachment.addresses().into_iter().find(|address| address.is_ipv6() == ipv6)
-        };
-        let targets = [target(false), target(true)];
         let redirect = |&published: &Published| {
-            let target = targets[usize::from(published.host_address.is_ipv6())]?;
+            let target = self.target(&published)?;
             Some(Redirect { published, target, from: self.allowed(published) })
         };
         self.published.iter().filter_map(redirect).collect()
+    }
+
+    /// The container's address that a published port leads to: of the family of the host's address where it has one
+    /// there, else its IPv4 address, which a process of ours passes on to.
+    #[must_use]
+    pub fn target(&self, published: &Published) -> Option<IpAddr> {
+        let own = |ipv6: bool| {
+            let attachment = self.way_out(ipv6).filter(|attachment| !attachment.port.is_empty())?;
+            attachment.addresses().into_iter().find(|address| address.is_ipv6() == ipv6)
+        };
+        let ipv6 = published.host_address.is_ipv6();
+        own(ipv6).or_else(|| own(false).filter(|_| ipv6))
     }
 }
 

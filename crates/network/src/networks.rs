@@ -7,19 +7,20 @@ mod restore;
 mod watch;
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dhow_errdefs::Result;
 
 use crate::dns::Directory;
-use crate::driver::Bridges;
-use crate::firewall::{Changes, Delivery, Firewall, Redirect};
+use crate::driver::{Bridges, raise_macvlan};
+use crate::firewall::{Changes, Delivery, Firewall, Passage, Redirect};
 use crate::home::{Home, HomeSettings, LazyHome, host_side};
 use crate::ipam::{BlockPool, free_block};
 use crate::link::Links;
-use crate::model::{Driver, IpamPool, Network, Subnet};
-use crate::ports::Reservation;
+use crate::model::{Driver, IpamPool, Network, Protocol, Subnet};
+use crate::ports::{Reservation, bind, bind_to_listen};
 use live::{Held, Live};
 use tokio::runtime::Handle;
 use watch::Watch;
@@ -34,18 +35,22 @@ pub struct Settings {
     pub default_bridge: String,
     /// Where blocks of addresses come from.
     pub pools: Vec<BlockPool>,
-    /// Ports are passed on by a holder: for an engine without root, whose networks are in a namespace of their own, and for
-    /// one whose ports obey the host's input policy.
-    pub home: Option<HomeSettings>,
+    /// The holder, which passes on ports that the kernel cannot send to the container.
+    pub home: HomeSettings,
+    /// All ports are passed on: those of an engine without root, whose networks are in a namespace of their own, and those
+    /// that obey the host's input policy.
+    pub passed_on: bool,
 }
 
 /// The networks of one engine. All methods block, but only for the kernel's own work.
 #[derive(Debug)]
 pub struct Networks {
     settings: Settings,
-    home: Option<LazyHome>,
+    home: LazyHome,
     bridges: Bridges,
     firewall: Firewall,
+    /// `None` where the networks are in a namespace of their own: nobody else has rules there.
+    passage: Option<Passage>,
     directory: Arc<Directory>,
     live: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
     containers: Mutex<HashMap<String, Held>>,
@@ -59,7 +64,8 @@ impl Networks {
         Self {
             bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone()),
             firewall: Firewall::new(format!("dhow-{}", settings.engine), delivery(&settings)),
-            home: settings.home.clone().map(LazyHome::new),
+            home: LazyHome::new(settings.home.clone()),
+            passage: settings.home.outlet.is_none().then(|| Passage::new(&settings.engine)),
             directory: Arc::default(),
             settings,
             live: Mutex::default(),
@@ -88,7 +94,10 @@ impl Networks {
     pub fn raise(self: &Arc<Self>, network: &Network) -> Result<()> {
         self.at_home(|| {
             self.watch();
-            self.raised(network).map(drop)
+            match network.spec.driver {
+                Driver::Macvlan => raise_macvlan(network, &self.bridges.alias(network)),
+                _ => self.raised(network).map(drop),
+            }
         })
     }
 
@@ -98,20 +107,34 @@ impl Networks {
     /// What the kernel refuses; the rest is removed all the same.
     pub fn remove(&self, network: &Network) -> Result<()> {
         lock(&self.live).remove(&network.id);
-        if network.spec.driver != Driver::Bridge {
-            return Ok(());
+        self.at_home(|| match network.spec.driver {
+            Driver::Bridge => {
+                let removed = self.bridges.remove(network, &self.firewall);
+                self.let_bridges_through();
+                removed
+            }
+            Driver::Macvlan => self.bridges.remove_parent(network),
+            _ => Ok(()),
+        })
+    }
+
+    /// The rules of others let pass what is for our bridges.
+    fn let_bridges_through(&self) {
+        if let Some(passage) = &self.passage {
+            passage.open_for(self.firewall.bridges());
         }
-        self.at_home(|| self.bridges.remove(network, &self.firewall))
     }
 
     fn is_separate(&self) -> bool {
-        self.home.as_ref().is_some_and(LazyHome::is_separate)
+        self.home.is_separate()
     }
 
     /// Does something where the networks are.
     fn at_home<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let Some(home) = &self.home else { return work() };
-        let home = home.get()?;
+        if !self.settings.passed_on {
+            return work();
+        }
+        let home = self.home.get()?;
         let runtime = Handle::try_current();
         home.inside(|| {
             let _entered = runtime.as_ref().map(Handle::enter);
@@ -121,11 +144,27 @@ impl Networks {
 
     /// Changes the firewall, and which ports are passed on.
     fn apply(&self, changes: Changes, reservations: &[Reservation]) -> Result<()> {
-        let home = self.home.as_ref().and_then(LazyHome::opened);
-        let (closed, opened) = (changes.closed.clone(), changes.opened.clone());
+        let (mut closed, mut opened) = (changes.closed.clone(), changes.opened.clone());
         self.firewall.apply(changes)?;
         Firewall::forget_flows(&closed, &opened);
-        home.map_or(Ok(()), |home| pass_on(&home, &closed, &opened, reservations))
+        if !self.settings.passed_on {
+            closed.retain(Redirect::is_relayed);
+            opened.retain(Redirect::is_relayed);
+        }
+        if closed.is_empty() && opened.is_empty() {
+            return Ok(());
+        }
+        pass_on(&*self.home.get()?, &closed, &opened, reservations)
+    }
+
+    /// Takes a port of the host.
+    fn bind(&self, protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+        match self.home.opened().filter(|_| self.settings.passed_on) {
+            Some(home) => home.bind(protocol, address),
+            // It may be passed on by a process of ours; then connections are accepted there.
+            None if address.is_ipv6() => bind_to_listen(protocol, address),
+            None => bind(protocol, address),
+        }
     }
 
     /// What is known about a network that is in use.
@@ -143,16 +182,17 @@ impl Networks {
         let mut live = lock(&live);
         if live.raised.is_none() {
             live.raised = Some(self.bridges.raise(network, &self.firewall)?);
+            self.let_bridges_through();
         }
         Ok(live.raised.clone())
     }
 }
 
 fn delivery(settings: &Settings) -> Delivery {
-    match &settings.home {
-        None => Delivery::Direct,
-        Some(home) if home.outlet.is_some() => Delivery::Both,
-        Some(_) => Delivery::PassedOn,
+    match (settings.passed_on, &settings.home.outlet) {
+        (false, _) => Delivery::Direct,
+        (true, Some(_)) => Delivery::Both,
+        (true, None) => Delivery::PassedOn,
     }
 }
 

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dhow_network::model::{EndpointSpec, HostPorts, IpamPool, Network, NetworkSpec, PortBinding, option_name};
-use dhow_network::{Connection, Networks, Place, Request, Settings, ipam};
+use dhow_network::{Connection, HomeSettings, Networks, Place, Request, Settings, ipam};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 
 fn main() {
@@ -46,8 +46,14 @@ fn main() {
 }
 
 fn networks() -> Arc<Networks> {
-    let settings =
-        Settings { engine: "test".into(), default_bridge: "dhow0".into(), pools: ipam::default_pools(), home: None };
+    let home = HomeSettings { folder: "/nowhere".into(), program: "/nowhere".into(), outlet: None };
+    let settings = Settings {
+        engine: "test".into(),
+        default_bridge: "dhow0".into(),
+        pools: ipam::default_pools(),
+        home,
+        passed_on: false,
+    };
     Arc::new(Networks::new(settings))
 }
 
@@ -383,7 +389,7 @@ fn take_over(networks: &Arc<Networks>) {
     let _server = serve(&a, 80);
     let after = self::networks();
     let pid = std::process::id().cast_signed();
-    after.adopt("a", pid, at_a.clone(), from_ref(&one));
+    after.adopt(("a", pid), at_a.clone(), from_ref(&one), Vec::new());
     after.settle(from_ref(&one)).unwrap();
     assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some());
     assert_eq!(after.connection("a"), Some(at_a));

@@ -78,6 +78,12 @@ pub enum Op {
     Update(Box<LinuxResources>),
     /// Send events from now on. Answer: [`Answer::State`].
     Subscribe,
+    /// Keep a descriptor (one) for the next engine, under that name, as long as the container runs. Answer:
+    /// [`Answer::Done`]. For shims whose [`State::kept`] is there.
+    Keep {
+        /// What it is.
+        name: String,
+    },
 }
 
 /// Everything a shim needs to make a container.
@@ -263,6 +269,18 @@ pub struct State {
     /// Lines that its log has lost.
     #[serde(default)]
     pub log_losses: Losses,
+    /// What it keeps. `None`: it is too old to keep anything.
+    #[serde(default)]
+    pub kept: Option<Vec<Keepsake>>,
+}
+
+/// A descriptor that a shim keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keepsake {
+    /// What it is.
+    pub name: String,
+    /// Its number in the shim (pidfd_getfd(2)).
+    pub fd: i32,
 }
 
 /// Parts of a container's life.

@@ -1,9 +1,12 @@
 //! A network for each test.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::Command;
+use std::thread;
 
-use rustix::thread::ThreadNameSpaceType;
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 
 thread_local! {
     static DONE: Cell<bool> = const { Cell::new(false) };
@@ -38,4 +41,17 @@ pub fn isolate() {
     dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).expect("tests with engines run as root");
     let up = Command::new("busybox").args(["ip", "link", "set", "lo", "up"]).status();
     assert!(up.is_ok_and(|status| status.success()), "busybox takes the loopback up");
+}
+
+/// Does something in the network of a process, on a thread of its own.
+///
+/// # Panics
+/// When the process is gone, or the work panics.
+pub fn in_network_of<T: Send + 'static>(pid: i32, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
+    let visit = thread::spawn(move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
+        work()
+    });
+    visit.join().expect("it ended")
 }

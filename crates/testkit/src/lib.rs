@@ -20,7 +20,7 @@ mod world;
 
 pub use door::{Answer, Door};
 pub use footprint::Footprint;
-pub use isolation::isolate;
+pub use isolation::{in_network_of, isolate};
 pub use outcome::{Outcome, finish, finish_with_input};
 pub use registry::Registry;
 pub use rootfs::{busybox_rootfs, busybox_tar};

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{busybox_tar, eventually, finish_with_input};
 
-/// A running dockerd with roots of its own, without bridge and firewall rules, so that it changes nothing on the host.
+/// A running dockerd with roots of its own; without bridge and firewall rules, unless these are wanted.
 #[derive(Debug)]
 pub struct StockEngine {
     child: Child,
@@ -23,11 +23,24 @@ impl StockEngine {
     /// When dockerd is not installed or does not start.
     #[must_use]
     pub fn start(flags: &[&str]) -> Self {
+        Self::start_with(&[&["--bridge=none", "--iptables=false", "--ip6tables=false"], flags].concat())
+    }
+
+    /// One that makes bridges and rules, in the calling test's network.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn with_networks() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         crate::isolate();
         let folder = tempfile::Builder::new().prefix("stock-").tempdir().expect("a folder");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut command = Command::new("dockerd");
-        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=overlay2"]);
+        command.arg("--storage-driver=overlay2");
         for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             command.arg(flag).arg(folder.path().join(name));
         }

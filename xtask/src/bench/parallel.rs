@@ -16,9 +16,14 @@ const ROUNDS: usize = 5;
 
 /// Starts fifty containers in parallel, then removes them; each is timed for itself.
 pub(crate) fn fifty(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
+    fifty_in("none", world, dockerd, report)
+}
+
+/// The same in a network.
+pub(crate) fn fifty_in(network: &str, world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
     let (mut starts, mut removals) = (Vec::new(), Vec::new());
     let mut measure = |name, rounds, client: &dyn Fn(&[&str]) -> Command| {
-        let times = (0..rounds).map(|_| once(client)).collect::<Result<Vec<_>>>()?;
+        let times = (0..rounds).map(|_| once(network, client)).collect::<Result<Vec<_>>>()?;
         let (started, removed): (Vec<Duration>, Vec<Duration>) = times.into_iter().unzip();
         starts.push((name, median(started)));
         removals.push((name, median(removed)));
@@ -28,17 +33,18 @@ pub(crate) fn fifty(world: &World, dockerd: Option<&StockEngine>, report: &mut R
     if let Some(dockerd) = dockerd {
         measure("docker", 1, &|args| dockerd.command("docker", args))?;
     }
-    report.race("start 50 containers in parallel", "at least 15 x faster than Docker", &starts);
-    report.race("remove 50 running containers", "at least 15 x faster than Docker", &removals);
+    let promise = "at least 15 x faster than Docker";
+    report.race(&format!("start 50 containers in parallel, network {network}"), promise, &starts);
+    report.race(&format!("remove 50 running containers, network {network}"), promise, &removals);
     Ok(())
 }
 
-fn once(client: &dyn Fn(&[&str]) -> Command) -> Result<(Duration, Duration)> {
+fn once(network: &str, client: &dyn Fn(&[&str]) -> Command) -> Result<(Duration, Duration)> {
     let names: Vec<String> = (0..MANY).map(|n| format!("many{n}")).collect();
     let start = together(
         names
             .iter()
-            .map(|name| client(&["run", "-d", "--network", "none", "--name", name, "busybox", "sleep", "1000"])),
+            .map(|name| client(&["run", "-d", "--network", network, "--name", name, "busybox", "sleep", "1000"])),
     )?;
     let remove = together(names.iter().map(|name| client(&["rm", "-f", name])))?;
     Ok((start, remove))

@@ -28,6 +28,15 @@ impl Report {
         self.rows.push(json!({ "what": what, "promise": promise, "results": results }));
     }
 
+    /// So many of something, in that time; and how long all but one in a hundred waited at most.
+    pub(crate) fn rate(&mut self, what: &str, promise: &str, (count, taken): (usize, Duration), p99: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "shown without fractions")]
+        let rate = count as f64 / taken.as_secs_f64();
+        let p99 = p99.as_secs_f64() * 1e3;
+        println!("\n{what}   (promised: {promise})\n  dhow {rate:>36.0} /s, p99 {p99:.2} ms");
+        self.rows.push(json!({ "what": what, "promise": promise, "per_second": rate, "p99_ms": p99 }));
+    }
+
     /// A size or an amount of memory.
     pub(crate) fn size(&mut self, what: &str, promise: &str, bytes: u64) {
         #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]

@@ -79,12 +79,12 @@ pub(crate) fn list(world: &World, dockerd: Option<&StockEngine>, report: &mut Re
 }
 
 /// An unpacked busybox with an OCI configuration, for those that need a bundle.
-struct Bundle {
+pub(super) struct Bundle {
     folder: PathBuf,
 }
 
 impl Bundle {
-    fn new(world: &World) -> Result<Self> {
+    pub(super) fn new(world: &World) -> Result<Self> {
         let folder = world.path().join("bundle");
         busybox_rootfs(&folder.join("rootfs"));
         shell::run(Command::new(test::binary()).args(["runtime", "spec", "--bundle"]).arg(&folder))?;
@@ -97,7 +97,7 @@ impl Bundle {
         Ok(Self { folder })
     }
 
-    fn bubblewrap(&self) -> Command {
+    pub(super) fn bubblewrap(&self) -> Command {
         let mut command = Command::new("bwrap");
         command.arg("--unshare-all").arg("--bind").arg(self.folder.join("rootfs")).arg("/");
         command.args(["--proc", "/proc", "--dev", "/dev", "/bin/true"]);

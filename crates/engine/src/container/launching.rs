@@ -189,6 +189,8 @@ async fn launch(
     for attachment in attachments {
         attachment.begin(&link, Arc::clone(core)).await?;
     }
+    // It has them before it launches; nobody waits for that.
+    drop(link.keep(core.kernel.keepsakes(&container.id)).await?);
     match link.call(Op::Launch(Box::new(launch)), &[]).await {
         Ok(Answer::Started { pid, at, warnings }) => Ok(Launched { link, events, pid, at, warnings, attached }),
         Ok(answer) => Err(Error::internal(format!("the shim answered a launch with {answer:?}"))),

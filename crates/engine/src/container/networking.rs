@@ -96,7 +96,13 @@ impl Owner {
     async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Endpoint> {
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let (name, spec) = (name.to_owned(), spec.clone());
-        crate::engine::blocking(move || core.enter_network(&container, &name, &spec)).await
+        let endpoint = crate::engine::blocking(move || core.enter_network(&container, &name, &spec)).await?;
+        if let Some(link) = &self.container.view().link {
+            for kept in link.keep(self.core.kernel.keepsakes(&self.container.id)).await? {
+                kept.wait_patiently().await?;
+            }
+        }
+        Ok(endpoint)
     }
 
     async fn leave(&self, name: &str, endpoint: Endpoint) {

@@ -1,6 +1,6 @@
 //! Where records meet the kernel: networks are made, and containers get their places in them.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -35,6 +35,11 @@ impl Core {
             return Err(Error::not_implemented("an engine without root has no networks of its own without pasta")
                 .with_hint("install pasta (Debian: passt) or slirp4netns, and start the engine again"));
         }
+        if spec.config_only {
+            let pools = spec.ipam.pools.clone();
+            return Ok(Network { id, spec, pools, created });
+        }
+        let spec = without_way_out(spec);
         let pools = self.pools(&spec)?;
         let network = Network { id, spec, pools, created };
         if let Err(error) = self.kernel.raise(&network) {
@@ -183,13 +188,13 @@ impl Core {
         self.networks.leave_all(container);
     }
 
-    /// A container that runs since before this engine was started keeps what it has.
-    pub(crate) fn adopt_networks(&self, container: &str, pid: i32) -> Option<Attached> {
+    /// A container that runs since before this engine was started keeps what it has, and what its shim has kept for it.
+    pub(crate) fn adopt_networks(&self, container: &str, pid: i32, kept: Vec<(String, OwnedFd)>) -> Option<Attached> {
         let connection = facts::recall(&self.run_dir(container))?;
         let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
         let mut attached = Attached::default();
         add(&mut attached, &connection);
-        self.kernel.adopt(container, pid, connection, &networks);
+        self.kernel.adopt((container, pid), connection, &networks, kept);
         Some(attached)
     }
 
@@ -210,6 +215,13 @@ impl Core {
     }
 }
 
+/// A macvlan that names no parent has no way out, as in Docker.
+fn without_way_out(mut spec: NetworkSpec) -> NetworkSpec {
+    let named = spec.options.get(dhow_network::model::option_name::PARENT).is_some_and(|parent| !parent.is_empty());
+    spec.internal |= spec.driver == Driver::Macvlan && !named;
+    spec
+}
+
 /// The kernel's side of the networks of an engine with that data root.
 pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
     let root = config.data_root.canonicalize().unwrap_or_else(|_| config.data_root.clone());
@@ -219,12 +231,12 @@ pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
     pools.extend(dhow_network::ipam::private_ipv6(&engine));
     let outlet = config.outlet.clone().filter(|_| config.rootless);
     let passed_on = outlet.is_some() || config.respect_host && !config.rootless;
-    let home = passed_on.then(|| HomeSettings {
+    let home = HomeSettings {
         folder: config.exec_root.join(HOLDER),
         program: PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), config.executable.as_raw_fd())),
         outlet,
-    });
-    dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools, home })
+    };
+    dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools, home, passed_on })
 }
 
 /// The main network first: its link is the first one.

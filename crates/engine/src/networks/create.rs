@@ -17,6 +17,7 @@ impl Core {
         if self.networks.named(&spec.name).is_some() {
             return Err(Error::conflict(format!("network with name {} already exists", spec.name)));
         }
+        let spec = self.configured(spec)?;
         let network = self.make_network(random_id(), spec, now())?;
         let recorded = record_of(&network).and_then(|record| self.record(|metadata| metadata.insert_network(&record)));
         if let Err(error) = recorded {
@@ -49,13 +50,18 @@ fn check(spec: &NetworkSpec) -> Result<()> {
     if name.contains(char::is_control) || name.starts_with("container:") {
         return Err(Error::invalid(format!("invalid name: {name:?}")));
     }
+    super::configuration::check(spec)?;
     match spec.driver {
+        _ if spec.config_only => {}
         Driver::Bridge => drop(BridgeOptions::parse(&spec.options)?),
         Driver::Macvlan => drop(MacvlanOptions::parse(&spec.options)?),
         Driver::Host | Driver::Null => {
             return Err(Error::denied(format!("only one instance of \"{}\" network is allowed", spec.driver)));
         }
-        Driver::Ipvlan => return Err(Error::not_implemented("networks of driver ipvlan are not supported")),
+        Driver::Ipvlan => {
+            return Err(Error::not_implemented("networks of driver ipvlan are not supported")
+                .with_hint("macvlan does the same with hardware addresses of the containers' own"));
+        }
     }
     if !spec.ipv4 && !spec.ipv6 {
         return Err(Error::invalid("IPv4 or IPv6 must be enabled"));

@@ -5,8 +5,10 @@
 //! [`Attached`](dhow_network::model::Attached). Who enters a network is counted, so that none goes away below somebody.
 
 mod attach;
+mod configuration;
 mod connect;
 mod create;
+mod exposure;
 mod facts;
 mod filter;
 mod front;
@@ -15,9 +17,11 @@ mod membership;
 mod prune;
 mod publish;
 mod remove;
+mod sockets;
 mod table;
 mod view;
 
+pub use exposure::{Exposure, Way};
 pub use view::{Member, NetworkView};
 
 pub use attach::HOLDER;

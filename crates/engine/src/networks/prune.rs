@@ -10,7 +10,10 @@ use crate::core::Core;
 
 fn fits(options: &PruneOptions, network: &Network) -> bool {
     let before = |until: Timestamp| i128::from(network.created) < until.as_nanosecond();
-    !network.is_predefined() && options.until.is_none_or(before) && options.fits_labels(&network.spec.labels)
+    !network.is_predefined()
+        && !network.spec.config_only
+        && options.until.is_none_or(before)
+        && options.fits_labels(&network.spec.labels)
 }
 
 impl Core {

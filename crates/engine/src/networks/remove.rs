@@ -20,6 +20,9 @@ impl Core {
         if network.is_predefined() {
             return Err(Error::denied(format!("{name} is a pre-defined network and cannot be removed")));
         }
+        if network.spec.config_only {
+            self.check_dependants(name)?;
+        }
         if let Err(users) = self.networks.take(&network.id) {
             return Err(self.in_use(name, &users));
         }

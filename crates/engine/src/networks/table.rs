@@ -100,6 +100,10 @@ impl Networks {
     pub(crate) fn enter(&self, name: &str, container: &Arc<str>) -> Result<Arc<Network>> {
         let mut list = self.lock();
         let entry = list.iter_mut().find(|entry| entry.network.spec.name == name).ok_or_else(|| missing(name))?;
+        if entry.network.spec.config_only {
+            return Err(Error::denied(format!("network {name} is only a configuration, which no container can be in"))
+                .with_hint(format!("make a network of it: network create --config-from {name} NAME")));
+        }
         entry.users.insert(Arc::clone(container));
         Ok(Arc::clone(&entry.network))
     }

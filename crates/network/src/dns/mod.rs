@@ -6,6 +6,7 @@
 
 mod cache;
 mod forward;
+mod ledger;
 mod message;
 mod names;
 mod resolver;
@@ -15,6 +16,7 @@ use std::net::Ipv4Addr;
 
 pub(crate) use names::{Directory, Named, Scope};
 pub(crate) use resolver::{Resolver, start};
+pub(crate) use socket::Sockets;
 
 /// Where containers ask.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);

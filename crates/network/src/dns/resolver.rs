@@ -1,7 +1,8 @@
 //! Answering the questions of one container.
 
 use std::io;
-use std::net::{IpAddr, TcpListener as StdListener, UdpSocket as StdSocket};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::forward::{forward, read_framed, write_framed};
+use super::ledger::Ledger;
 use super::message::{self, A, AAAA, Outcome, PTR, Question, Record};
 use super::names::{Directory, Scope};
-use super::socket;
+use super::socket::Sockets;
 use crate::sandbox::Sandbox;
 
 /// Questions of one container that wait for other servers at the same time.
@@ -30,6 +32,7 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Resolver {
     mind: Arc<Mind>,
+    sockets: Sockets,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -42,11 +45,14 @@ struct Mind {
     /// Servers for everything else; none in a container without a way out.
     servers: Vec<IpAddr>,
     room: Semaphore,
+    ledger: Ledger,
 }
 
-/// Begins to answer the questions of the container in a sandbox.
+/// Begins to answer the questions of the container in a sandbox; at the sockets that were kept of an engine before, where
+/// there are any.
 pub(crate) fn start(
     sandbox: &Sandbox,
+    kept: Option<Sockets>,
     directory: Arc<Directory>,
     networks: Vec<Scope>,
     servers: Vec<IpAddr>,
@@ -54,22 +60,27 @@ pub(crate) fn start(
     let runtime = Handle::try_current().map_err(|error| {
         dhow_errdefs::Error::internal("answer questions for names without a runtime").with_cause(error)
     })?;
-    let (datagrams, streams) = socket::open(sandbox)?;
-    let mind = Mind { directory, networks: RwLock::new(networks), servers, room: Semaphore::new(AT_ONCE) };
+    let sockets = kept.map_or_else(|| Sockets::open(sandbox), Ok)?;
+    let what = || "answer a container's questions for names";
+    let (ledger, left) = Ledger::take_over(sockets.memory.try_clone().context(what)?);
+    let mind = Mind { directory, networks: RwLock::new(networks), servers, room: Semaphore::new(AT_ONCE), ledger };
     let mind = Arc::new(mind);
-    let tasks = begin(&runtime, &mind, datagrams, streams).context(|| "answer a container's questions for names")?;
-    Ok(Resolver { mind, tasks })
+    let tasks = begin(&runtime, &mind, &sockets, left).context(what)?;
+    Ok(Resolver { mind, sockets, tasks })
 }
 
 fn begin(
     runtime: &Handle,
     mind: &Arc<Mind>,
-    datagrams: StdSocket,
-    streams: StdListener,
+    sockets: &Sockets,
+    left: Vec<(SocketAddr, Vec<u8>)>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let _entered = runtime.enter();
-    let datagrams = Arc::new(UdpSocket::from_std(datagrams)?);
-    let streams = TcpListener::from_std(streams)?;
+    let datagrams = Arc::new(UdpSocket::from_std(sockets.datagrams.try_clone()?)?);
+    let streams = TcpListener::from_std(sockets.streams.try_clone()?)?;
+    for (client, query) in left {
+        drop(runtime.spawn(answer_later(Arc::clone(mind), Arc::clone(&datagrams), client, query)));
+    }
     Ok(vec![
         runtime.spawn(answer_datagrams(Arc::clone(mind), datagrams)),
         runtime.spawn(answer_streams(Arc::clone(mind), streams)),
@@ -77,6 +88,11 @@ fn begin(
 }
 
 impl Resolver {
+    /// What somebody else is to keep, so that nothing is lost while there is no engine.
+    pub(crate) fn keepsakes(&self) -> Result<Vec<(&'static str, OwnedFd)>> {
+        self.sockets.keepsakes()
+    }
+
     /// It is in these networks from now on.
     pub(crate) fn set_networks(&self, networks: Vec<Scope>) {
         *self.mind.networks.write().unwrap_or_else(PoisonError::into_inner) = networks;
@@ -103,13 +119,27 @@ async fn answer_datagrams(mind: Arc<Mind>, socket: Arc<UdpSocket>) {
             drop(socket.send_to(&answer, client).await);
             continue;
         }
-        let (mind, socket, query) = (Arc::clone(&mind), Arc::clone(&socket), buffer[..length].to_vec());
-        tokio::spawn(async move {
-            if let Some(answer) = mind.ask_others(&query, false).await {
-                drop(socket.send_to(&answer, client).await);
-            }
-        });
+        let query = buffer[..length].to_vec();
+        if let Some(answer) = mind.remembered(&query) {
+            drop(socket.send_to(&answer, client).await);
+            continue;
+        }
+        tokio::spawn(answer_later(Arc::clone(&mind), Arc::clone(&socket), client, query));
     }
+}
+
+/// Answers what other servers have to be asked for, or what an engine before this one has not answered any more.
+async fn answer_later(mind: Arc<Mind>, socket: Arc<UdpSocket>, client: SocketAddr, query: Vec<u8>) {
+    let entry = mind.ledger.note(client, &query);
+    let known = Question::read(&query).and_then(|question| mind.answer(&question));
+    let answer = match known {
+        Some(answer) => Some(answer),
+        None => mind.ask_others(&query, false).await,
+    };
+    if let Some(answer) = answer {
+        drop(socket.send_to(&answer, client).await);
+    }
+    mind.ledger.strike(entry);
 }
 
 async fn answer_streams(mind: Arc<Mind>, listener: TcpListener) {
@@ -152,11 +182,16 @@ impl Mind {
         Some(question.answer(Outcome::Found, &records))
     }
 
+    /// What other servers have answered before.
+    fn remembered(&self, query: &[u8]) -> Option<Vec<u8>> {
+        self.directory.cache.find(&self.servers, query, Instant::now())
+    }
+
     /// The answer of other servers, or that there is none.
     async fn ask_others(&self, query: &[u8], stream: bool) -> Option<Vec<u8>> {
         let question = Question::read(query)?;
         let cache = &self.directory.cache;
-        if let Some(answer) = cache.find(&self.servers, query, Instant::now()) {
+        if let Some(answer) = self.remembered(query) {
             return Some(answer);
         }
         let Ok(_place) = self.room.try_acquire() else { return Some(question.answer(Outcome::Failed, &[])) };

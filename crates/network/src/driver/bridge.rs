@@ -104,6 +104,12 @@ impl Bridges {
         Ok(self.find(&Links::open()?, network)?.is_some())
     }
 
+    /// Removes the link that those of a network without a bridge are on, if we have made it.
+    pub(crate) fn remove_parent(&self, network: &Network) -> Result<()> {
+        let links = Links::open()?;
+        self.find(&links, network)?.map_or(Ok(()), |link| links.remove(link.index))
+    }
+
     /// Removes the bridge of a network, unless somebody else has made it.
     pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> Result<()> {
         let options = BridgeOptions::parse(&network.spec.options)?;
@@ -115,7 +121,7 @@ impl Bridges {
         name.map_or(Ok(()), |name| firewall.remove_zone(name)).and(removed)
     }
 
-    /// Removes bridges of this engine that belong to none of these networks.
+    /// Removes links of this engine that belong to none of these networks.
     pub(crate) fn sweep(&self, networks: &[&Network]) -> Result<()> {
         let links = Links::open()?;
         let wanted: Vec<String> = networks.iter().map(|network| self.alias(network)).collect();
@@ -144,7 +150,8 @@ impl Bridges {
             .context(|| format!("join the bridge {}", bridge.name))
     }
 
-    fn alias(&self, network: &Network) -> String {
+    /// What tells that a link is of a network of this engine.
+    pub(crate) fn alias(&self, network: &Network) -> String {
         format!("dhow {} {}", self.engine, network.short_id())
     }
 }

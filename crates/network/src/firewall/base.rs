@@ -1,5 +1,7 @@
 //! The tables without what comes and goes with containers.
 
+use std::net::Ipv6Addr;
+
 use super::elements::{
     self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, MACS, TO, bare, from, limits, link_name, octets, ports, range,
 };
@@ -103,6 +105,11 @@ fn incoming(transaction: &mut Transaction<'_>, direct: bool) {
     }
     for (chain, number) in [("prerouting", BEFORE_ROUTING), ("output", OUTPUT)] {
         transaction.chain(chain, Some(Hook { kind: "nat", number, priority: -100 }));
+        // What is for the loopback of IPv6 a process of ours passes on.
+        transaction.rule(chain, |rule| {
+            rule.is(Field::FAMILY, &[nft::IPV6]).is(Field::DESTINATION6, &Ipv6Addr::LOCALHOST.octets());
+            rule.verdict(Verdict::Return);
+        });
         // The host itself may always come.
         if number == BEFORE_ROUTING {
             transaction.rule(chain, |rule| {

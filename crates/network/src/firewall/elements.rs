@@ -59,11 +59,15 @@ pub(super) fn octets(address: IpAddr) -> Vec<u8> {
 
 pub(super) fn add_redirects(transaction: &mut Transaction<'_>, redirects: &[Redirect]) {
     for ipv6 in [false, true] {
-        let elements: Vec<_> =
-            redirects.iter().filter(|redirect| redirect.target.is_ipv6() == ipv6).map(port).collect();
+        let elements: Vec<_> = of_kernel(redirects).filter(|it| it.target.is_ipv6() == ipv6).map(port).collect();
         transaction.add(ports(ipv6), &elements);
     }
-    redirects.iter().filter(|redirect| !redirect.from.is_empty()).for_each(|redirect| add_limit(transaction, redirect));
+    of_kernel(redirects).filter(|it| !it.from.is_empty()).for_each(|redirect| add_limit(transaction, redirect));
+}
+
+/// Those that the kernel sends on itself.
+fn of_kernel(redirects: &[Redirect]) -> impl Iterator<Item = &Redirect> {
+    redirects.iter().filter(|redirect| redirect.is_of_kernel())
 }
 
 fn add_limit(transaction: &mut Transaction<'_>, redirect: &Redirect) {
@@ -99,10 +103,9 @@ fn mask(subnet: Subnet) -> Vec<u8> {
 }
 
 pub(super) fn remove_redirects(transaction: &mut Transaction<'_>, redirects: &[Redirect]) {
-    redirects.iter().filter(|redirect| !redirect.from.is_empty()).for_each(|it| remove_limit(transaction, it));
+    of_kernel(redirects).filter(|it| !it.from.is_empty()).for_each(|it| remove_limit(transaction, it));
     for ipv6 in [false, true] {
-        let elements: Vec<_> = redirects
-            .iter()
+        let elements: Vec<_> = of_kernel(redirects)
             .filter(|redirect| redirect.target.is_ipv6() == ipv6)
             .map(|redirect| bare(port(redirect).key))
             .collect();

@@ -8,9 +8,11 @@ mod base;
 mod elements;
 mod names;
 mod nft;
+mod passage;
 mod state;
 mod tracking;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result};
@@ -20,6 +22,7 @@ use nft::Transaction;
 use state::State;
 
 pub(crate) use names::send_port_53;
+pub(crate) use passage::Passage;
 pub(crate) use state::{Changes, Member, Redirect, Zone};
 
 /// The group of news about nftables, as a bit.
@@ -48,6 +51,11 @@ impl Firewall {
     /// Tables of that name. Nothing is done to the kernel yet.
     pub(crate) fn new(table: String, delivery: Delivery) -> Self {
         Self { table, delivery, state: Mutex::default() }
+    }
+
+    /// The bridges of all networks that are guarded.
+    pub(crate) fn bridges(&self) -> BTreeSet<String> {
+        self.lock().zones.keys().cloned().collect()
     }
 
     /// Guards a network from now on.

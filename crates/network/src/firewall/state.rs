@@ -1,11 +1,11 @@
 //! What the firewall is to hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use dhow_errdefs::{Error, Result};
 
-use crate::model::{Mac, Published, Subnet};
+use crate::model::{Mac, Protocol, Published, Subnet};
 use crate::netlink::{Family, Socket};
 
 /// A network behind a bridge of the host.
@@ -34,10 +34,26 @@ pub(crate) struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Redirect {
     pub published: Published,
-    /// Of the container; of the same family as the host's address.
+    /// Of the container.
     pub target: IpAddr,
     /// Who may come from outside of the host; empty: everybody.
     pub from: Vec<Subnet>,
+}
+
+impl Redirect {
+    /// The kernel sends on what arrives there. It translates no family into the other, and from its loopback it sends IPv6
+    /// nowhere (for IPv4 there is `route_localnet`).
+    pub(super) fn is_of_kernel(&self) -> bool {
+        let host = self.published.host_address;
+        host.is_ipv6() == self.target.is_ipv6() && host != IpAddr::V6(Ipv6Addr::LOCALHOST)
+    }
+
+    /// A process of ours passes on what arrives there and is not sent on by the kernel.
+    pub(crate) fn is_relayed(&self) -> bool {
+        let host = self.published.host_address;
+        let local = host.is_ipv6() && (host.is_loopback() || host.is_unspecified());
+        self.published.port.protocol != Protocol::Sctp && (local || host.is_ipv6() != self.target.is_ipv6())
+    }
 }
 
 #[derive(Debug, Default)]

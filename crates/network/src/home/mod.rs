@@ -1,6 +1,7 @@
 //! Where the bridges of an engine without root are: a network namespace of its own, connected with the outside by `pasta`
 //! or `slirp4netns`. An engine with root that has its ports passed on, so that the host's input policy decides about them,
-//! has only the holder: its home is the host's namespace.
+//! has only the holder: its home is the host's namespace. So it is for single ports of the host's IPv6 addresses that lead to
+//! containers which have none.
 //!
 //! The engine itself stays in the host's namespace, where it pulls and listens; what it does to links, rules and
 //! settings it does on threads that visit the namespace ([`Home::inside`]). A process of its own, the [holder], keeps the
@@ -83,6 +84,11 @@ impl LazyHome {
         let opened = Arc::new(Home::open(&self.settings)?);
         *home = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// Whether a holder lives that an engine before this one has started.
+    pub(crate) fn is_there(&self) -> bool {
+        connect(&self.settings.folder).is_ok()
     }
 
     /// Only if it is there already.

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::OUTWARD;
 use crate::model::{Protocol, Subnet};
 use crate::networks::lock;
+use crate::ports::BACKLOG;
 
 /// What is read at once of a stream, in each direction.
 const CHUNK: usize = 128 << 10;
@@ -59,6 +60,8 @@ impl Relay {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let task = match protocol {
             Protocol::Tcp => {
+                // One that has only kept the port until now does not listen yet.
+                net::listen(&socket, BACKLOG)?;
                 let listener = TcpListener::from_std(StdListener::from(socket))?;
                 tokio::spawn(streams(listener, to))
             }

@@ -273,7 +273,7 @@ fn hairpin() -> bool {
 }
 
 /// Keeps the kernel from making up an address for a link that needs none.
-fn link_local(message: &mut Message<'_>, wanted: bool) {
+pub(super) fn link_local(message: &mut Message<'_>, wanted: bool) {
     static KNOWN: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/sys/net/ipv6").exists());
     if !wanted && *KNOWN {
         message.nest(ifla::FAMILIES, |families| {

@@ -1,6 +1,7 @@
 //! Links, addresses and routes of one network namespace (rtnetlink(7)).
 
 mod change;
+mod parent;
 mod read;
 
 use std::net::IpAddr;
@@ -54,6 +55,7 @@ mod ifla {
     pub(super) const PORT_HAIRPIN: u16 = 4;
     pub(super) const PORT_ISOLATED: u16 = 33;
     pub(super) const MACVLAN_MODE: u16 = 1;
+    pub(super) const VLAN_NUMBER: u16 = 1;
     pub(super) const ADDRESS_MODE: u16 = 8;
 }
 

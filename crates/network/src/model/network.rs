@@ -97,6 +97,10 @@ pub struct NetworkSpec {
     pub ipv6: bool,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
+    /// It is no network, but what others are made of.
+    pub config_only: bool,
+    /// The network of that kind it was made of; empty: none.
+    pub config_from: String,
 }
 
 /// Who gives out the addresses of a network, and which.

@@ -37,7 +37,7 @@ impl Networks {
             let joined = self.place_attached(held, attachment, place).and_then(|()| {
                 self.set_routes(held)?;
                 self.redirect(&before, &held.connection, &held.reservations)?;
-                self.answer(held, container)?;
+                self.answer(held, container, None)?;
                 self.wait_for_links(held)
             });
             joined.inspect_err(|_| self.take_out(held, container, &place.network))

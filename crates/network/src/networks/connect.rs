@@ -1,6 +1,7 @@
 //! Connecting containers, and taking that back.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,13 +10,16 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use super::live::Held;
 use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place, Request};
+use crate::dns::Sockets;
 use crate::driver::{Bridges, Raised, attach_macvlan, random_mac};
 use crate::firewall::Changes;
-use crate::home::LazyHome;
 use crate::link::{Links, Settings};
-use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Published, Subnet};
-use crate::ports::{Families, Reservation, bind, reserve};
+use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Protocol, Published, Subnet};
+use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
+
+/// Where ports of SCTP can be published.
+const SCTP_HINT: &str = "an engine with root publishes them, unless its ports obey the host's input policy";
 
 impl Networks {
     /// Makes a namespace with the places and published ports that a container asks for. It stays until
@@ -58,7 +62,7 @@ impl Networks {
         held.name = request.names.first().cloned().unwrap_or_default();
         self.publish(held, &request.bindings)?;
         self.apply(opened(&held.connection), &held.reservations)?;
-        self.answer(held, request.container)?;
+        self.answer(held, request.container, None)?;
         self.wait_for_links(held)
     }
 
@@ -99,7 +103,9 @@ impl Networks {
         let sandbox = held.sandbox.as_ref().ok_or_else(|| Error::internal("no network namespace"))?;
         match place.network.spec.driver {
             Driver::Bridge => self.attach_to_bridge(attachment, &place.network, sandbox)?,
-            Driver::Macvlan => attach_macvlan(&place.network, &attachment.endpoint, sandbox)?,
+            Driver::Macvlan => {
+                attach_macvlan(&place.network, &self.bridges.alias(&place.network), &attachment.endpoint, sandbox)?;
+            }
             driver => return Err(Error::not_implemented(format!("networks of the driver {driver} cannot be joined"))),
         }
         furnish(sandbox, attachment)
@@ -145,11 +151,12 @@ impl Networks {
 
     /// Takes ports of the host for a container.
     pub(super) fn reserve(&self, held: &Held, bindings: &[PortBinding]) -> Result<Vec<Reservation>> {
-        let outside = self.home.as_ref().and_then(LazyHome::opened);
-        let take = |protocol, address| match &outside {
-            Some(home) => home.bind(protocol, address),
-            None => bind(protocol, address),
-        };
+        if let Some(binding) = bindings.iter().find(|it| self.settings.passed_on && it.port.protocol == Protocol::Sctp)
+        {
+            let text = format!("port {} cannot be published: SCTP is not passed on", binding.port);
+            return Err(refused_port(Error::not_implemented(text).with_hint(SCTP_HINT), held));
+        }
+        let take = |protocol, address| self.bind(protocol, address);
         reserve(bindings, self.families(&held.connection), &take, |published| self.owner(published))
             .map_err(|error| refused_port(error, held))
     }
@@ -178,21 +185,18 @@ impl Networks {
     }
 
     /// Lets others find it by its names, and it others by theirs.
-    pub(super) fn answer(&self, held: &mut Held, container: &str) -> Result<()> {
+    pub(super) fn answer(&self, held: &mut Held, container: &str, kept: Option<Sockets>) -> Result<()> {
         let networks = held.connection.naming();
         let Some(sandbox) = held.sandbox.as_ref().filter(|_| !networks.is_empty()) else { return Ok(()) };
         match &held.resolver {
             Some(resolver) => resolver.set_networks(networks),
             None => {
                 let servers = held.connection.usable_servers();
-                held.resolver = Some(crate::dns::start(sandbox, Arc::clone(&self.directory), networks, servers)?);
+                let directory = Arc::clone(&self.directory);
+                held.resolver = Some(crate::dns::start(sandbox, kept, directory, networks, servers)?);
             }
         }
-        for attachment in &held.connection.attachments {
-            if let Some(named) = attachment.named(container) {
-                self.directory.add(&attachment.endpoint.network, &attachment.network_name, &named);
-            }
-        }
+        held.make_known(container, &self.directory);
         Ok(())
     }
 
@@ -228,6 +232,18 @@ impl Networks {
     #[must_use]
     pub fn path(&self, container: &str) -> Option<PathBuf> {
         lock(&self.containers).get(container).and_then(|held| Some(held.sandbox.as_ref()?.path()))
+    }
+
+    /// What is to be kept for a container by somebody who outlives this engine, for [`adopt`](Self::adopt): descriptors
+    /// by name.
+    #[must_use]
+    pub fn keepsakes(&self, container: &str) -> Vec<(&'static str, OwnedFd)> {
+        let containers = lock(&self.containers);
+        let resolver = containers.get(container).and_then(|held| held.resolver.as_ref());
+        let kept = resolver.map(crate::dns::Resolver::keepsakes).transpose();
+        kept.inspect_err(|error| tracing::warn!(%error, container, "questions for names are lost with this engine"))
+            .unwrap_or_default()
+            .unwrap_or_default()
     }
 
     /// What a container has.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use dhow_errdefs::Result;
 
 use crate::connection::{Attachment, Connection};
-use crate::dns::Resolver;
+use crate::dns::{Directory, Resolver, Sockets};
 use crate::driver::Raised;
 use crate::ipam::Addresses;
 use crate::model::{EndpointSpec, Network};
@@ -33,6 +33,19 @@ pub(super) struct Held {
     pub name: String,
     /// `None` where it is in no network with names.
     pub resolver: Option<Resolver>,
+    /// Where its questions arrive since before this engine was started, as long as nobody answers them yet.
+    pub kept: Option<Sockets>,
+}
+
+impl Held {
+    /// Lets others find it by its names.
+    pub(super) fn make_known(&self, container: &str, directory: &Directory) {
+        for attachment in &self.connection.attachments {
+            if let Some(named) = attachment.named(container) {
+                directory.add(&attachment.endpoint.network, &attachment.network_name, &named);
+            }
+        }
+    }
 }
 
 impl Live {

@@ -1,24 +1,34 @@
 //! After a start of the engine: what was there before.
 
+use std::os::fd::OwnedFd;
+
 use dhow_errdefs::{Class, Result};
 
 use super::connect::{furnish, opened};
 use super::live::Held;
 use super::{Networks, lock};
 use crate::connection::{Attachment, Connection};
+use crate::dns::Sockets;
 use crate::driver::Bridges;
-use crate::home::{Home, LazyHome, host_side};
+use crate::firewall::Redirect;
+use crate::home::{Home, host_side};
 use crate::link::Links;
-use crate::model::{Driver, Network, Published};
-use crate::ports::{Families, Reservation, bind, reserve};
+use crate::model::{Network, Published};
+use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Takes over what a container has that runs, with that process, since before this engine was started. To be followed
-    /// by [`settle`](Self::settle).
-    pub fn adopt(&self, container: &str, pid: i32, connection: Connection, networks: &[Network]) {
+    /// Takes over what a container has that runs, with that process, since before this engine was started; and what was
+    /// kept of its [`keepsakes`](Self::keepsakes). To be followed by [`settle`](Self::settle).
+    pub fn adopt(
+        &self,
+        (container, pid): (&str, i32),
+        connection: Connection,
+        networks: &[Network],
+        kept: Vec<(String, OwnedFd)>,
+    ) {
         let adopted = self.at_home(|| {
-            self.adopt_here(container, pid, connection, networks);
+            self.adopt_here((container, pid), connection, networks, Sockets::of_keepsakes(kept).ok());
             Ok(())
         });
         if let Err(error) = adopted {
@@ -26,7 +36,13 @@ impl Networks {
         }
     }
 
-    fn adopt_here(&self, container: &str, pid: i32, connection: Connection, networks: &[Network]) {
+    fn adopt_here(
+        &self,
+        (container, pid): (&str, i32),
+        connection: Connection,
+        networks: &[Network],
+        kept: Option<Sockets>,
+    ) {
         for attachment in &connection.attachments {
             if let Some(network) = networks.iter().find(|network| network.id == attachment.endpoint.network) {
                 lock(&self.live(network)).adopt(attachment);
@@ -40,26 +56,21 @@ impl Networks {
             tracing::warn!(%error, container, "restore the ports of a container");
         }
         let sandbox = Sandbox::of_process(pid).inspect_err(|error| tracing::warn!(%error, "find a network namespace"));
-        let mut held = Held { sandbox: sandbox.ok(), connection, reservations, ..Held::default() };
-        if let Err(error) = self.answer(&mut held, container) {
-            tracing::warn!(%error, container, "answer questions for names again");
-        }
+        let held = Held { sandbox: sandbox.ok(), connection, reservations, kept, ..Held::default() };
+        held.make_known(container, &self.directory);
         lock(&self.containers).insert(container.to_owned(), held);
     }
 
     /// Takes the ports of a container again that nobody holds for it. Somebody may have taken one meanwhile; the kernel
     /// sends the packets to the container all the same.
     fn take_again(&self, connection: &Connection) -> Vec<Reservation> {
-        let home = self.home.as_ref().and_then(LazyHome::opened);
-        let passed_on = home.as_ref().map(|home| home.passed_on()).transpose();
+        let asks = self.settings.passed_on || connection.redirects().iter().any(Redirect::is_relayed);
+        let passed_on = if asks { self.home.get().and_then(|home| home.passed_on()) } else { Ok(Vec::new()) };
         let passed_on = passed_on.inspect_err(|error| tracing::warn!(%error, "ask for the ports that are passed on"));
-        let passed_on = passed_on.unwrap_or_default().unwrap_or_default();
-        let take = |protocol, address| match &home {
-            Some(home) => home.bind(protocol, address),
-            None => bind(protocol, address),
-        };
+        let passed_on = passed_on.unwrap_or_default();
         let again = |published: &Published| {
             let families = Families { ipv4: true, ipv6: true, binding: None };
+            let take = |protocol, address| self.bind(protocol, address);
             reserve(&[published.as_binding(Vec::new())], families, &take, |_| None)
                 .inspect_err(|error| tracing::warn!(%error, "hold a published port"))
                 .ok()
@@ -139,27 +150,39 @@ impl Networks {
         Ok(!network.pools.iter().any(|pool| taken.iter().any(|other| other.overlaps(pool.subnet))))
     }
 
-    /// Removes what an engine before this one has left: bridges of networks that are no more, and rules.
+    /// Begins to answer the questions of the containers that were adopted: all names are known by now.
+    fn answer_adopted(&self) {
+        for (container, held) in &mut *lock(&self.containers) {
+            let kept = held.kept.take();
+            if let Err(error) = self.answer(held, container, kept) {
+                tracing::warn!(%error, container, "answer questions for names again");
+            }
+        }
+    }
+
+    /// Removes what an engine before this one has left: bridges of networks that are no more, and rules; and answers the
+    /// questions of containers that were adopted.
     ///
     /// # Errors
     /// What the kernel refuses.
     pub fn settle(&self, networks: &[Network]) -> Result<()> {
-        if let Some(home) = &self.home {
-            let home = match home.opened() {
-                Some(home) => home,
-                // Nobody has needed it: there is nothing in it.
-                None if home.is_separate() => return Ok(()),
-                None => home.get()?,
-            };
-            self.shut_leftovers(&home)?;
+        self.answer_adopted();
+        let home = match self.home.opened() {
+            Some(home) => Some(home),
+            // Nobody has needed it: there is nothing in it.
+            None if self.is_separate() => return Ok(()),
+            None if self.settings.passed_on || self.home.is_there() => Some(self.home.get()?),
+            None => None,
+        };
+        home.map_or(Ok(()), |home| self.shut_leftovers(&home))?;
+        if self.settings.passed_on {
             self.at_home(|| self.restore_links())?;
         }
         self.at_home(|| self.settle_here(networks))
     }
 
     fn settle_here(&self, networks: &[Network]) -> Result<()> {
-        let bridges: Vec<&Network> = networks.iter().filter(|network| network.spec.driver == Driver::Bridge).collect();
-        self.bridges.sweep(&bridges)?;
+        self.bridges.sweep(&networks.iter().collect::<Vec<_>>())?;
         if lock(&self.live).is_empty() { self.firewall.remove_leftovers() } else { self.firewall.restore() }
     }
 }

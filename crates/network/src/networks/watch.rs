@@ -107,6 +107,9 @@ fn look(networks: &Weak<Networks>, links: &Socket, rules: &Socket, stopped: &Own
         if ready[1] {
             let touched = |kind, sender, payload: &[u8]| {
                 noticed.rules |= networks.firewall.is_touched(kind, sender, payload);
+                if let Some(passage) = &networks.passage {
+                    passage.look_after(kind, payload);
+                }
             };
             rules.news(touched).ok()?;
         }

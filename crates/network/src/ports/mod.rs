@@ -5,4 +5,4 @@
 
 mod reservation;
 
-pub(crate) use reservation::{Families, Reservation, bind, bind_to_listen, reserve};
+pub(crate) use reservation::{BACKLOG, Families, Reservation, bind, bind_to_listen, reserve};

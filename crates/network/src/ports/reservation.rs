@@ -14,7 +14,7 @@ use crate::model::{HostPorts, Port, PortBinding, Protocol, Published, Subnet};
 const ATTEMPTS: usize = 64;
 
 /// Connections that wait to be accepted.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// A port that is taken as long as this is kept.
 #[derive(Debug)]
@@ -32,6 +32,13 @@ pub(crate) struct Families {
     pub ipv4: bool,
     pub ipv6: bool,
     pub binding: Option<IpAddr>,
+}
+
+impl Families {
+    /// Whether the container has no address of that family, and what arrives there is passed on to its IPv4 address.
+    const fn crosses(self, address: IpAddr) -> bool {
+        address.is_ipv6() && !self.ipv6 && self.ipv4
+    }
 }
 
 /// How a port is taken: by [`bind`], or somewhere else.
@@ -55,6 +62,8 @@ pub(crate) fn reserve(
 fn addresses(binding: &PortBinding, families: Families) -> Vec<IpAddr> {
     let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let wanted = match binding.host_address.or(families.binding) {
+        // The kernel translates no family into another: a process of ours does, for streams and datagrams.
+        Some(address) if families.crosses(address) && binding.port.protocol != Protocol::Sctp => return vec![address],
         Some(address) => vec![address],
         None => all.to_vec(),
     };

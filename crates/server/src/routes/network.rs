@@ -13,6 +13,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/networks" => list),
     route!(POST "/networks/create" => create),
     route!(POST "/networks/prune" => prune),
+    route!(GET "/system/exposure" => exposure),
     route!(GET "/networks/{id}" => inspect),
     route!(DELETE "/networks/{id}" => remove),
     route!(POST "/networks/{id}/connect" => connect),
@@ -59,4 +60,9 @@ async fn prune(call: Call) -> Result<Response> {
     let removed = call.engine().prune_networks(wire::prune::options(call.filters()?)?).await?;
     call.engine().pruned(EventKind::Network, 0);
     json(&PruneResponse { networks_deleted: wire::null_if_empty(removed) })
+}
+
+async fn exposure(call: Call) -> Result<Response> {
+    let ways = call.engine().exposure().await?;
+    json(&ways.iter().map(network::exposure).collect::<Vec<_>>())
 }

@@ -111,9 +111,9 @@ pub(crate) fn of_details(container: &Details, version: Version) -> NetworkSettin
     }
 }
 
-/// Before 1.45 the names that every container has were among its aliases.
+/// Before 1.45 the names that every container has were among its aliases, from its first start on.
 fn with_old_aliases(shown: &mut EndpointSettings, joined: &Joined, container: &Details) {
-    if joined.names.is_empty() {
+    if joined.names.is_empty() || container.state.status == Status::Created {
         return;
     }
     let aliases = shown.aliases.get_or_insert_default();

@@ -1,9 +1,9 @@
 //! Networks: wire ↔ engine.
 
-use dhow_api::network::{ConfigReference, CreateRequest, EndpointResource, Ipam, IpamConfig, Network};
+use dhow_api::network::{ConfigReference, CreateRequest, EndpointResource, Exposure, Ipam, IpamConfig, Network};
 use dhow_engine::network::{Driver, Endpoint, IpamPool, IpamSpec, NetworkSpec, PoolTexts, parse_pools};
 use dhow_engine::{Member, NetworkView};
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, message};
 
 use super::time;
 
@@ -14,9 +14,8 @@ use super::time;
 pub(crate) fn spec(request: CreateRequest) -> Result<NetworkSpec> {
     let of_cluster = request.ingress || request.scope == "swarm";
     let driver = if of_cluster { "overlay" } else { &request.driver };
-    if request.config_only || request.config_from.is_some_and(|from| !from.network.is_empty()) {
-        let text = "networks that are only a configuration (--config-only, --config-from) are not supported";
-        return Err(Error::not_implemented(text));
+    if request.config_only && (of_cluster || !request.scope.is_empty()) {
+        return Err(Error::denied(message::CONFIGURATION_ONLY));
     }
     Ok(NetworkSpec {
         name: request.name,
@@ -28,6 +27,8 @@ pub(crate) fn spec(request: CreateRequest) -> Result<NetworkSpec> {
         ipv4: request.enable_ipv4.unwrap_or(true),
         ipv6: request.enable_ipv6.unwrap_or_default(),
         labels: request.labels.unwrap_or_default(),
+        config_only: request.config_only,
+        config_from: request.config_from.unwrap_or_default().network,
     })
 }
 
@@ -46,9 +47,10 @@ fn ipam(ipam: Ipam) -> Result<IpamSpec> {
 /// A network as it is shown.
 pub(crate) fn network(view: &NetworkView) -> Network {
     let (network, spec) = (&view.network, &view.network.spec);
-    let addressed = spec.driver.has_addresses();
+    let addressed = spec.driver.has_addresses() || spec.config_only;
     let driver = match (spec.driver, spec.ipam.driver.as_str()) {
-        (Driver::Null | Driver::Host, _) | (_, "") => "default",
+        (Driver::Null | Driver::Host, _) if !spec.config_only => "default",
+        (_, "") => "default",
         (_, driver) => driver,
     };
     Network {
@@ -67,8 +69,8 @@ pub(crate) fn network(view: &NetworkView) -> Network {
         internal: spec.internal,
         attachable: spec.attachable,
         ingress: false,
-        config_from: ConfigReference::default(),
-        config_only: false,
+        config_from: ConfigReference { network: spec.config_from.clone() },
+        config_only: spec.config_only,
         containers: view.members.iter().map(|member| (member.container.to_string(), resource(member))).collect(),
         options: spec.options.clone(),
         labels: spec.labels.clone(),
@@ -92,6 +94,20 @@ fn resource(member: &Member) -> EndpointResource {
         mac_address: mac.map(|mac| mac.to_string()).unwrap_or_default(),
         ipv4_address: ipv4.map(|(address, prefix)| format!("{address}/{prefix}")).unwrap_or_default(),
         ipv6_address: ipv6.map(|(address, prefix)| format!("{address}/{prefix}")).unwrap_or_default(),
+    }
+}
+
+/// A way to a container.
+pub(crate) fn exposure(exposure: &dhow_engine::Exposure) -> Exposure {
+    Exposure {
+        container: exposure.container.to_string(),
+        name: exposure.name.clone(),
+        way: exposure.way.as_str().to_owned(),
+        at: exposure.at.clone(),
+        to: exposure.to.clone(),
+        network: exposure.network.clone(),
+        from: exposure.from.clone(),
+        why: exposure.why.clone(),
     }
 }
 
@@ -142,8 +158,11 @@ mod tests {
             let error = request(text).expect_err("no cluster").to_string();
             assert!(error.starts_with("This node is not a swarm manager."), "{error}");
         }
-        assert!(request(r#"{"ConfigOnly":true}"#).is_err() && request(r#"{"ConfigFrom":{"Network":"x"}}"#).is_err());
-        request(r#"{"ConfigFrom":{"Network":""}}"#).expect("no configuration");
+        for text in [r#"{"ConfigOnly":true,"Scope":"local"}"#, r#"{"ConfigOnly":true,"Ingress":true}"#] {
+            let error = request(text).expect_err("of an operator").to_string();
+            assert!(error.starts_with("configuration network can only contain network specific fields."), "{error}");
+        }
+        assert_eq!(request(r#"{"ConfigFrom":{"Network":"x"}}"#).expect("good").config_from, "x");
     }
 
     #[test]

@@ -15,6 +15,7 @@ impl Supervisor {
         container.end_others();
         let (oom_killed, started_at) = (container.oom_kills() > 0, container.started_at);
         self.end_execs();
+        self.kept.clear();
         self.streams.finish(&mut self.buffer, &self.poll);
         let log_losses = self.streams.log_losses();
         let exit = Exit { code, oom_killed, started_at, finished_at, error: String::new(), log_losses };

@@ -57,6 +57,8 @@ pub(crate) struct Supervisor {
     /// Where ps(1) is to see whose shim this is, when that was not known at its start.
     title: Option<LastArgument>,
     reports: LossReports,
+    /// What the next engine will want: of the container's network namespace, which goes only without it.
+    kept: Vec<(String, OwnedFd)>,
     /// Nothing is to be done any more but to serve the clients that are still there.
     over: bool,
 }
@@ -86,6 +88,7 @@ impl Supervisor {
             exit: None,
             title,
             reports: LossReports::default(),
+            kept: Vec::new(),
             over: false,
         })
     }

@@ -1,6 +1,6 @@
 //! What engines ask for.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use dhow_errdefs::{Error, Result, message};
@@ -9,7 +9,9 @@ use super::Supervisor;
 use crate::client::ReplyTo;
 use crate::container::{self, Ahead, Container, Place};
 use crate::poll::{Interest, Token};
-use crate::protocol::{Answer, Attach, Event, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION};
+use crate::protocol::{
+    Answer, Attach, Event, Keepsake, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION,
+};
 use crate::role;
 
 impl Supervisor {
@@ -54,6 +56,7 @@ impl Supervisor {
             Op::Pause => done(self.running()?.pause())?,
             Op::Resume => done(self.running()?.resume())?,
             Op::Update(resources) => Answer::Updated { warnings: self.running()?.update(&resources)? },
+            Op::Keep { name } => self.keep(name, fd)?,
             Op::Subscribe => {
                 self.subscribe(to.control);
                 Answer::State(self.state())
@@ -146,6 +149,15 @@ impl Supervisor {
         self.streams.attach(attach, socket, Some(to), &self.poll)
     }
 
+    fn keep(&mut self, name: String, fd: Option<OwnedFd>) -> Result<Answer> {
+        let fd = fd.ok_or_else(|| Error::invalid("what is to be kept comes with a descriptor"))?;
+        if self.exit.is_none() && !self.over {
+            self.kept.retain(|(known, _)| *known != name);
+            self.kept.push((name, fd));
+        }
+        Ok(Answer::Done)
+    }
+
     fn resize(&self, resize: &Resize) -> Result<Answer> {
         let streams = match &resize.exec {
             None => &self.streams,
@@ -172,13 +184,18 @@ impl Supervisor {
             exit: self.exit.clone(),
             execs: running.map(|exec| RunningExec { id: exec.id.clone(), pid: exec.pid }).collect(),
             log_losses: self.streams.log_losses(),
+            kept: Some(self.kept.iter().map(keepsake).collect()),
         }
     }
 }
 
+fn keepsake((name, fd): &(String, OwnedFd)) -> Keepsake {
+    Keepsake { name: name.clone(), fd: fd.as_raw_fd() }
+}
+
 fn takes_descriptor(op: &Op) -> bool {
     match op {
-        Op::Attach(_) => true,
+        Op::Attach(_) | Op::Keep { .. } => true,
         Op::Exec(exec) => exec.attach.is_some(),
         _ => false,
     }

@@ -1,0 +1,120 @@
+//! Hosts whose iptables let nothing pass, of both kinds, as dockerd, ufw and Kubernetes leave them.
+
+use std::process::{Child, Command, Stdio};
+
+use dhow_testkit::{Outcome, World, eventually, finish};
+
+use crate::busybox;
+use crate::networks::{answers, fetch, serve};
+
+fn run(program: &str, words: &str) -> Outcome {
+    finish(Command::new(format!("/usr/sbin/{program}")).args(words.split(' ')))
+}
+
+/// The rules of what is passed on, in order.
+fn forward(program: &str) -> Vec<String> {
+    let rules = run(program, "-S FORWARD").ok();
+    rules.lines().filter(|line| line.starts_with("-A")).map(str::to_owned).collect()
+}
+
+/// What goes from one network to a published port of another passes the host's rules.
+fn passes(world: &World) -> bool {
+    let gateway = world.inspect("web", "{{(index .NetworkSettings.Networks \"bridge\").Gateway}}");
+    fetch(world, "other", &format!("http://{gateway}:8080/name")).as_deref() == Some("web")
+}
+
+fn is_kept_open(program: &str) {
+    let mut world = busybox();
+    run(program, "-P FORWARD DROP").exits(0);
+    run(program, "-A FORWARD -s 203.0.113.7 -j ACCEPT").exits(0);
+    let own = forward(program);
+    world.dhow(&["network", "create", "other"]).exits(0);
+    serve(&world, "web", &["-p", "8080:80"]);
+    answers("127.0.0.1:8080", "web");
+    eventually("it passes", || passes(&world));
+    assert_eq!(forward(program).len(), 2, "{:?}", forward(program));
+    assert_eq!(forward(program)[1..], own[..], "the rules of others are as they were");
+    world.crash_engine();
+    world.start_engine();
+    eventually("it passes", || passes(&world));
+    assert_eq!(forward(program).len(), 2, "no second rule: {:?}", forward(program));
+    // Everything is swept away.
+    run(program, "-F").exits(0);
+    eventually("the rule comes back", || forward(program).len() == 1);
+    eventually("it passes again", || passes(&world));
+    // The bridge of a network that goes is let through no more.
+    let rules = || run(program, "-S").ok().lines().filter(|line| line.starts_with("-A DHOW-")).count();
+    assert_eq!(rules(), 4);
+    world.dhow(&["network", "rm", "other"]).exits(0);
+    eventually("its rules are gone", || rules() == 2);
+}
+
+#[test]
+fn what_is_for_containers_passes_the_older_iptables() {
+    is_kept_open("iptables-legacy");
+}
+
+#[test]
+fn what_is_for_containers_passes_iptables_within_nftables() {
+    is_kept_open("iptables-nft");
+}
+
+#[test]
+fn a_host_that_does_not_use_iptables_gets_no_tables_of_theirs() {
+    let world = busybox();
+    serve(&world, "web", &["-p", "8080:80"]);
+    answers("127.0.0.1:8080", "web");
+    let tables = run("nft", "list tables").ok();
+    assert!(!tables.contains("filter"), "{tables}");
+    let legacy = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
+    assert_eq!(legacy, "");
+}
+
+#[test]
+fn rules_that_are_flushed_come_back() {
+    let world = busybox();
+    run("iptables-nft", "-P FORWARD DROP").exits(0);
+    world.dhow(&["network", "create", "other"]).exits(0);
+    serve(&world, "web", &["-p", "8080:80"]);
+    eventually("it passes", || passes(&world));
+    run("nft", "flush ruleset").exits(0);
+    eventually("it passes again", || passes(&world));
+    answers("127.0.0.1:8080", "web");
+    // And so do a bridge and a link.
+    let bridge = world.dhow(&["network", "inspect", "-f", "{{.ID}}", "other"]).ok();
+    run("ip", &format!("link del br-{}", &bridge[..12])).exits(0);
+    eventually("it passes again", || passes(&world));
+    let links = run("ip", "-o link show type veth").ok();
+    let link = links.split_whitespace().nth(1).and_then(|name| name.split('@').next()).expect("web's link").to_owned();
+    run("ip", &format!("link del {link}")).exits(0);
+    eventually("it passes again", || passes(&world));
+}
+
+/// Somebody who does not let go of the lock of iptables, until it is killed.
+fn hold_the_lock() -> Child {
+    let mut holder = Command::new("flock");
+    holder.args(["/run/xtables.lock", "sleep", "1000"]).stdin(Stdio::null());
+    holder.spawn().expect("flock (util-linux)")
+}
+
+#[test]
+fn containers_start_while_somebody_holds_the_lock_of_iptables() {
+    let world = busybox();
+    run("iptables-legacy", "-P FORWARD DROP").exits(0);
+    world.dhow(&["network", "create", "other"]).exits(0);
+    let mut holder = hold_the_lock();
+    for number in 0..20 {
+        let port = format!("{}:80", 9000 + number);
+        world.dhow(&["run", "-d", "-p", &port, "busybox", "sleep", "1000"]).exits(0);
+    }
+    serve(&world, "web", &["-p", "8080:80"]);
+    assert!(matches!(holder.try_wait(), Ok(None)), "it was held all the time");
+    // The program that it runs has the lock, too.
+    let children = format!("/proc/{0}/task/{0}/children", holder.id());
+    let child = std::fs::read_to_string(children).unwrap_or_default().trim().parse().ok();
+    if let Some(child) = child.and_then(rustix::process::Pid::from_raw) {
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).expect("it sleeps");
+    }
+    holder.wait().expect("it ends with it");
+    eventually("it passes", || passes(&world));
+}
