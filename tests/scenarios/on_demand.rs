@@ -117,3 +117,18 @@ fn the_engine_has_left_the_terminal_of_the_command() {
     assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).expect("it runs"), Path::new("/"));
     end_engine(folder.path());
 }
+
+/// Nobody else would shorten its log.
+#[test]
+fn a_log_that_is_long_makes_room_for_a_new_one() {
+    let folder = Folder::new();
+    let data = folder.path().join("data");
+    fs::create_dir_all(&data).expect("made");
+    fs::write(data.join("engine.log"), "an old line\n".repeat(400_000)).expect("written");
+    finish(&mut client(folder.path(), &["ps"])).exits(0);
+    end_engine(folder.path());
+    let (old, new) = (fs::read_to_string(data.join("engine.log.1")), fs::read_to_string(data.join("engine.log")));
+    let (old, new) = (old.expect("put aside"), new.expect("begun"));
+    assert!(old.starts_with("an old line\n") && old.ends_with('\n') && old.len() >= 4_800_000, "{}", old.len());
+    assert!(!new.contains("an old line") && new.contains("ending"), "{new}");
+}

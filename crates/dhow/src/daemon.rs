@@ -4,6 +4,7 @@ mod activation;
 mod address;
 mod file;
 mod flags;
+pub(crate) mod journal;
 mod listen;
 mod notify;
 mod outlet;
@@ -24,9 +25,11 @@ use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::Tls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::paths::Paths;
+use crate::paths::{self, Paths};
 use flags::Flags;
+use journal::Journal;
 use listen::Doors;
 use notify::Notifier;
 use pidfile::Pidfile;
@@ -231,7 +234,9 @@ fn say_ready(note: Option<&str>) {
 
 fn start_log(settings: &Settings) -> SetFilter {
     let filter = tracing_subscriber::EnvFilter::new(&settings.log_level);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let journal = Journal::at(paths::engine_log(settings.data_root()));
+    let writer = journal.map_or_else(|| BoxMakeWriter::new(std::io::stderr), BoxMakeWriter::new);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     // A line that cannot be written is lost. Otherwise the subscriber complains with `eprintln!`, which panics for the
     // same reason, and with it whoever had something to say: every task of the engine, once the disk is full.
     let log = log.log_internal_errors(false).with_filter_reloading();

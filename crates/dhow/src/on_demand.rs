@@ -1,13 +1,14 @@
 //! Starting the engine when the client finds nobody at the default socket.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::process::{Command, Stdio};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 
-use crate::paths::Paths;
+use crate::daemon::journal;
+use crate::paths::{Paths, engine_log};
 
 /// What the command line has to know about this product.
 pub(crate) fn hooks() -> dhow_cli::Hooks {
@@ -22,12 +23,11 @@ pub(crate) fn hooks() -> dhow_cli::Hooks {
 /// Starts `dhow daemon` in the background and returns when it listens. Somebody else who starts one at the same moment is
 /// no fault: the loser finds the roots taken, and the winner answers at the socket.
 fn start(paths: &Paths) -> Result<()> {
-    let log_path = paths.data_root.join("engine.log");
+    let log_path = engine_log(&paths.data_root);
     let step = || "start the engine".to_owned();
     // The first to make the data root; closed to others, as the engine itself makes it.
     fs::DirBuilder::new().recursive(true).mode(0o711).create(&paths.data_root).context(step)?;
-    let log = File::options().create(true).append(true).mode(0o600).open(&log_path);
-    let log = log.context(|| format!("open {}", log_path.display()))?;
+    let log = journal::open(&log_path).context(|| format!("open {}", log_path.display()))?;
     let mut child = Command::new(std::env::current_exe().context(step)?)
         .args(["daemon", "--announce"])
         .arg("--data-root")

@@ -29,6 +29,11 @@ struct Surroundings {
     runtime_dir: Option<PathBuf>,
 }
 
+/// The log of an engine that was started on demand.
+pub(crate) fn engine_log(data_root: &Path) -> PathBuf {
+    data_root.join("engine.log")
+}
+
 impl Paths {
     /// The places for the user who runs this process.
     pub(crate) fn of_this_user() -> Self {

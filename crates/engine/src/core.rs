@@ -56,6 +56,9 @@ pub(crate) struct Core {
     closing: watch::Sender<bool>,
 }
 
+/// How many are remembered, whoever asks for whatever users.
+const IDENTITIES: usize = 1_000;
+
 /// Identities that were looked up in images, by image and what was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Identities(Mutex<HashMap<IdentityKey, Identity>>);
@@ -70,7 +73,11 @@ impl Identities {
             return Ok(identity.clone());
         }
         let identity = find()?;
-        self.lock().insert(key, identity.clone());
+        let mut known = self.lock();
+        if known.len() >= IDENTITIES {
+            known.clear();
+        }
+        known.insert(key, identity.clone());
         Ok(identity)
     }
 

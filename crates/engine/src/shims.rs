@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use dhow_errdefs::Result;
 use dhow_shim::Spawned;
-
-use crate::container::runs;
+use dhow_sys::process::has_ended;
 
 /// How long after the last start the next spare is started: while a container starts, and while many do, the processors
 /// have better things to do.
@@ -29,7 +28,7 @@ impl Shims {
     pub(crate) fn take(&self) -> Option<Spawned> {
         self.starts.fetch_add(1, Ordering::Relaxed);
         let spare = self.lock().take()?;
-        if runs(&spare.pidfd) {
+        if !has_ended(&spare.pidfd) {
             return Some(spare);
         }
         // Somebody has killed it. It is our child, and it has ended.

@@ -24,6 +24,7 @@ pub mod loopback;
 pub mod mount;
 pub mod namespace;
 pub mod personality;
+pub mod process;
 pub mod program;
 pub mod scheduling;
 pub mod seccomp;

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::process::{Stat, field};
+
 /// The place of this process's last argument, which can be overwritten: another process sees it in
 /// `/proc/PID/cmdline`.
 ///
@@ -16,20 +18,16 @@ pub struct LastArgument {
 }
 
 impl LastArgument {
-    /// Finds it (`proc_pid_stat(5)`, fields 48 and 49).
+    /// Finds it.
     ///
     /// # Errors
     /// Without `/proc`, or where it does not tell.
     pub fn find() -> io::Result<Self> {
         let line = fs::read("/proc/self/cmdline")?;
-        let stat = fs::read_to_string("/proc/self/stat")?;
         let unknown = || io::Error::from(io::ErrorKind::Unsupported);
         let last =
             line.strip_suffix(b"\0").and_then(|line| line.rsplit(|byte| *byte == 0).next()).ok_or_else(unknown)?;
-        // The program's name, the second field, may contain anything; the numbers begin after its parenthesis.
-        let mut fields = stat.rsplit_once(')').ok_or_else(unknown)?.1.split_ascii_whitespace();
-        let end: u64 =
-            fields.nth(46).and_then(|field| field.parse().ok()).filter(|end| *end > 0).ok_or_else(unknown)?;
+        let end: u64 = Stat::own()?.get(field::ARGUMENTS_END).filter(|end| *end > 0).ok_or_else(unknown)?;
         let memory = OpenOptions::new().write(true).open("/proc/self/mem")?;
         Ok(Self { memory, start: end - 1 - last.len() as u64, room: last.len() })
     }

@@ -124,6 +124,11 @@ impl Settings {
         &self.exec_root
     }
 
+    /// Where the engine keeps what lasts.
+    pub(crate) fn data_root(&self) -> &Path {
+        &self.data_root
+    }
+
     /// What the engine needs to know. Opens the protected binary, so it is called once.
     pub(crate) fn engine_config(self, rootless: bool) -> Result<Config> {
         let executable = ProtectedExe::open().context(|| "protect the engine's own binary from containers")?;

@@ -37,7 +37,7 @@ pub(crate) use attachment::Attachment;
 pub(crate) use launching::{Launched, shareable};
 pub(crate) use owner::Owner;
 pub(crate) use policy::resumes;
-pub(crate) use process::{Process, runs};
+pub(crate) use process::Process;
 pub(crate) use record::{Body, Condition};
 pub(crate) use state::{Fact, Refusal, Request, State};
 

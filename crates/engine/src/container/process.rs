@@ -1,11 +1,10 @@
 //! The first process of a running container, for those who look into it from outside.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use dhow_sys::process::{Stat, field, has_ended};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -39,7 +38,7 @@ impl Process {
     /// `Conflict` when it has ended, or what is done gives.
     pub(crate) fn look<T>(&self, work: impl FnOnce(i32) -> Result<T>) -> Result<T> {
         let done = work(self.pid);
-        if runs(&self.pidfd) { done } else { Err(ended()) }
+        if has_ended(&self.pidfd) { Err(ended()) } else { done }
     }
 
     /// A descriptor of it.
@@ -60,19 +59,12 @@ impl Process {
     }
 }
 
-/// Whether a process has not ended: its descriptor is readable then (`pidfd_open(2)`).
-pub(crate) fn runs(pidfd: &OwnedFd) -> bool {
-    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready == 0)
-}
-
 fn ended() -> Error {
     Error::conflict("the container's first process has ended")
 }
 
-/// `PID (NAME) STATE PPID …`, where the name may hold anything (proc_pid_stat(5)).
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    Stat::of(pid).ok()?.get(field::PARENT)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use dhow_cgroups::{Cgroup, Hierarchy};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Spec, State};
 use dhow_sys::atomic::{self, Sync};
+use dhow_sys::process::{Stat, field};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
@@ -205,22 +206,19 @@ impl Container {
     }
 }
 
-/// The start time of a process that has not ended (field 22 of proc_pid_stat(5)).
+/// The start time of a process that has not ended: of a zombie there is none.
 fn start_time(pid: i32) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-fn parse_start_time(stat: &str) -> Option<u64> {
-    // The name is in parentheses and may have any character, parentheses too.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let state = fields.next()?;
-    // A zombie has ended.
-    if matches!(state, "Z" | "X" | "x") { None } else { fields.nth(18)?.parse().ok() }
+    let stat = Stat::of(pid).ok()?;
+    let state: char = stat.get(field::STATE)?;
+    if matches!(state, 'Z' | 'X' | 'x') { None } else { stat.get(field::BEGAN) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use rustix::process::{Pid, WaitId, WaitIdOptions};
+
     use super::*;
 
     #[test]
@@ -234,11 +232,15 @@ mod tests {
     }
 
     #[test]
-    fn a_start_time_is_found_behind_any_name() {
-        let fields = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20";
-        assert_eq!(parse_start_time(&format!("7 (a) b) {fields}")), Some(4242));
-        assert_eq!(parse_start_time(&format!("7 (a) {}", fields.replacen('S', "Z", 1))), None);
-        assert_eq!(parse_start_time("nonsense"), None);
-        assert!(start_time(std::process::id() as i32).is_some());
+    fn who_has_ended_has_no_start_time() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id() as i32;
+        assert!(start_time(pid).is_some());
+        child.kill().unwrap();
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::Pid(Pid::from_raw(pid).unwrap()), ended).unwrap();
+        assert_eq!(start_time(pid), None, "a zombie");
+        child.wait().unwrap();
+        assert_eq!(start_time(pid), None);
     }
 }

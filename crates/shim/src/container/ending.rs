@@ -34,12 +34,6 @@ pub(super) fn open(pid: i32) -> Option<OwnedFd> {
     rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }
 
-/// Whether a process has ended, reaped or not.
-pub(super) fn has_ended(process: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(process, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-}
-
 /// Waits for the end of a process, or just so long.
 pub(super) fn wait(process: Option<&OwnedFd>, at_most: Duration) {
     let mut fds: Vec<PollFd<'_>> = process.iter().map(|fd| PollFd::new(*fd, PollFlags::IN)).collect();

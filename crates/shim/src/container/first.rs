@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_sys::process::{Stat, field, has_ended};
 use rustix::process::Signal;
 
 use super::{ending, family};
@@ -42,7 +43,7 @@ pub fn end(run_dir: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut left = namespace.as_ref().map(members).unwrap_or_default();
-        if runs(&first) {
+        if !has_ended(&first) {
             left.push(first.try_clone().context(|| "copy a descriptor")?);
         }
         if left.is_empty() {
@@ -74,9 +75,7 @@ fn find(run_dir: &Path) -> Option<(OwnedFd, i32)> {
 /// What no other process ever has: number, when it began in ticks since the boot, and which boot that was.
 fn identity(pid: i32) -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // `PID (NAME) STATE PPID …`, where the name may hold anything; field 22 is when it began (proc_pid_stat(5)).
-    let began = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?;
+    let began: u64 = Stat::of(pid).ok()?.get(field::BEGAN)?;
     Some(format!("{pid} {began} {}", boot.trim()))
 }
 
@@ -86,7 +85,7 @@ fn members(namespace: &File) -> Vec<OwnedFd> {
     let inside = |pid: i32| {
         let process = ending::open(pid)?;
         let found = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?;
-        (same(&found, &wanted) && runs(&process)).then_some(process)
+        (same(&found, &wanted) && !has_ended(&process)).then_some(process)
     };
     family::all_processes().into_iter().filter_map(inside).collect()
 }
@@ -99,11 +98,6 @@ fn is_ours(namespace: &File) -> bool {
 
 fn same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-/// A process that has ended, reaped or not, runs no more.
-fn runs(process: &OwnedFd) -> bool {
-    !ending::has_ended(process)
 }
 
 #[cfg(test)]

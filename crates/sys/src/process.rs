@@ -1,0 +1,81 @@
+//! What the kernel tells of a process. Not for the child between `clone3` and `execve`: it allocates.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::str::FromStr;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Numbers of fields in `/proc/PID/stat`, as proc_pid_stat(5) counts them.
+pub mod field {
+    /// One letter; `Z` and `X` have ended.
+    pub const STATE: usize = 3;
+    /// The parent.
+    pub const PARENT: usize = 4;
+    /// The session.
+    pub const SESSION: usize = 6;
+    /// When it began, in clock ticks since the boot.
+    pub const BEGAN: usize = 22;
+    /// The address after its command line.
+    pub const ARGUMENTS_END: usize = 49;
+}
+
+/// The number of the first field after the program's name, which may hold anything, blanks and parentheses too.
+const FIRST: usize = field::STATE;
+
+/// A line of `/proc/PID/stat`.
+#[derive(Debug)]
+pub struct Stat(String);
+
+impl Stat {
+    /// Of a process by its number.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn of(pid: i32) -> io::Result<Self> {
+        fs::read_to_string(format!("/proc/{pid}/stat")).map(Self)
+    }
+
+    /// Of this one.
+    ///
+    /// # Errors
+    /// Without `/proc`.
+    pub fn own() -> io::Result<Self> {
+        fs::read_to_string("/proc/self/stat").map(Self)
+    }
+
+    /// A field by its [number](field), from 3 on.
+    #[must_use]
+    pub fn get<T: FromStr>(&self, number: usize) -> Option<T> {
+        let (_, fields) = self.0.rsplit_once(')')?;
+        fields.split_ascii_whitespace().nth(number.checked_sub(FIRST)?)?.parse().ok()
+    }
+}
+
+/// Whether a process has ended, reaped or not: its descriptor is readable then (pidfd_open(2)).
+pub fn has_ended(pidfd: impl AsFd) -> bool {
+    poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_after_the_name_whatever_that_is() {
+        let stat = Stat("7 (a) b) S 1 2 3 rest".to_owned());
+        assert_eq!(stat.get::<char>(field::STATE), Some('S'));
+        assert_eq!((stat.get::<i32>(field::PARENT), stat.get::<i32>(field::SESSION)), (Some(1), Some(3)));
+        assert_eq!((stat.get::<u64>(field::BEGAN), stat.get::<i32>(7), stat.get::<i32>(1)), (None, None, None));
+        assert_eq!(Stat("nonsense".to_owned()).get::<char>(field::STATE), None);
+    }
+
+    #[test]
+    fn the_kernel_counts_as_we_do() {
+        let own = Stat::of(std::process::id() as i32).expect("this process");
+        assert_eq!(own.get::<i32>(field::PARENT), Some(std::os::unix::process::parent_id() as i32));
+        let session = rustix::process::getsid(None).expect("always").as_raw_pid();
+        assert_eq!(own.get::<i32>(field::SESSION), Some(session));
+    }
+}
