@@ -30,9 +30,9 @@ impl Server {
         finish(Command::new("mount").args(["-t", "nfsd", "nfsd", "/proc/fs/nfsd"])).exits(0);
         let tell = |file: &str, line: &str| fs::write(file, format!("{line}\n")).expect("the kernel understands it");
         let folder = folder.display();
-        tell("/proc/net/rpc/auth.unix.ip/channel", &format!("nfsd 127.0.0.1 {NEVER} here"));
-        tell("/proc/net/rpc/nfsd.export/channel", &format!("here {folder} {NEVER} {FLAGS} 65534 65534 0"));
-        tell("/proc/net/rpc/nfsd.fh/channel", &format!("here 1 \\x00000000 {NEVER} {folder}"));
+        tell("/proc/thread-self/net/rpc/auth.unix.ip/channel", &format!("nfsd 127.0.0.1 {NEVER} here"));
+        tell("/proc/thread-self/net/rpc/nfsd.export/channel", &format!("here {folder} {NEVER} {FLAGS} 65534 65534 0"));
+        tell("/proc/thread-self/net/rpc/nfsd.fh/channel", &format!("here 1 \\x00000000 {NEVER} {folder}"));
         // The older versions want a port mapper.
         tell("/proc/fs/nfsd/versions", "-2 -3 +4");
         // For so many seconds only clients of before may open files; others are told to try again, and do.
