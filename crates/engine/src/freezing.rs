@@ -4,6 +4,7 @@
 //! killed thaws them.
 
 use std::fs;
+use std::io;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Result, ResultExt};
@@ -23,7 +24,11 @@ impl Core {
             return Ok(false);
         }
         let mark = self.run_dir(&container.id).join(MARK);
-        fs::write(&mark, "").context(|| format!("write {}", mark.display()))?;
+        match fs::write(&mark, "") {
+            // Its run has ended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            written => written.context(|| format!("write {}", mark.display()))?,
+        }
         match container.ask(Command::Pause).await {
             Ok(()) => Ok(true),
             Err(error) => {
@@ -49,8 +54,10 @@ impl Core {
 
     /// Lets a container that was frozen go on.
     pub(crate) async fn thaw(&self, container: &Container) {
-        if let Err(error) = container.ask(Command::Unpause).await {
-            // It may have been thawed or killed by somebody else.
+        if let Err(error) = container.ask(Command::Unpause).await
+            // Thawed or killed by somebody else, or ended.
+            && error.class() != Class::Conflict
+        {
             tracing::warn!(id = %container.id, %error, "a container that was frozen for a copy");
         }
         let _ = fs::remove_file(self.run_dir(&container.id).join(MARK));

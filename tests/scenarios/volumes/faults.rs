@@ -94,3 +94,52 @@ fn what_is_mounted_is_filled_again_when_the_engine_was_killed_in_the_middle() {
     assert_eq!(world.dhow(&count).ok(), "19999", "what is there is not filled again");
     assert!(!world.data_root().join("volumes/data/filling-inside").exists());
 }
+
+#[test]
+fn who_changes_one_volume_at_the_same_time_gets_clear_answers_and_a_kill_leaves_nothing_half_made() {
+    let mut world = busybox();
+    let (tar, rounds) = (world.path().join("base.tar").display().to_string(), 12);
+    let files =
+        ["run", "--rm", "-v", "base:/x", "busybox", "sh", "-c", "for n in 1 2 3 4 5 6; do echo $n > /x/$n; done"];
+    world.dhow(&files).exits(0);
+    world.dhow(&["volume", "backup", "-o", &tar, "base"]).exits(0);
+    let lines: [&[&str]; 9] = [
+        &["volume", "create", "one"],
+        &["volume", "rm", "-f", "one"],
+        &["volume", "clone", "base", "one"],
+        &["volume", "import", "--replace", "one", &tar],
+        &["volume", "rename", "one", "two"],
+        &["volume", "rename", "two", "one"],
+        &["volume", "backup", "one"],
+        &["volume", "restore", "one", "base"],
+        &["run", "--rm", "-v", "one:/x", "busybox", "true"],
+    ];
+    for round in 0..2 {
+        std::thread::scope(|scope| {
+            for line in lines {
+                let world = &world;
+                scope.spawn(move || {
+                    for _ in 0..rounds {
+                        let said = world.dhow(line).stderr();
+                        assert!(!said.contains("no such file or directory"), "{line:?}: {said}");
+                    }
+                });
+            }
+        });
+        if round == 0 {
+            // In the middle of as much of it as possible.
+            let children: Vec<_> = lines
+                .map(|line| world.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs"))
+                .into();
+            world.crash_engine();
+            children.into_iter().for_each(|mut child| drop(child.wait()));
+            world.start_engine();
+            let entries = fs::read_dir(world.data_root().join("volumes")).expect("it is there").flatten();
+            let half: Vec<_> = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')).collect();
+            assert!(half.is_empty(), "{half:?}");
+        }
+    }
+    let count = ["run", "--rm", "-v", "base:/x", "busybox", "sh", "-c", "ls /x | wc -l"];
+    assert_eq!(world.dhow(&count).ok(), "6");
+    world.is_in_order();
+}

@@ -120,7 +120,7 @@ impl Backup {
         let volumes = &self.core.volumes;
         let _hold = volumes.hold([self.name.clone()]);
         let user = format!("backup-{}", random_id());
-        let content = volumes.attach(&self.name, &user, &volumes.watch())?;
+        let content = volumes.attach_held(&self.name, &user, &volumes.watch())?;
         let done = work(&content);
         volumes.detach(&self.name, &user);
         done

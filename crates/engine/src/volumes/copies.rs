@@ -98,6 +98,11 @@ impl Engine {
 }
 
 async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Result<Volume> {
+    core.volumes.find(&from)?;
+    if !to.is_empty() {
+        // Before anybody is frozen for it.
+        check_name(&to).and_then(|()| core.volumes.is_free(&to)).context(|| format!("copy {from}"))?;
+    }
     let (copying, original) = (Arc::clone(&core), from.clone());
     let copy = move |source: &Path, watch: &Watch| copying.volumes.copy(source, (&original, &to), kind, watch);
     let copied = at_one_moment(&core, &from, copy).await;
@@ -118,7 +123,7 @@ pub(super) async fn at_one_moment<T: Send + 'static>(
     let (attaching, name, as_user) = (Arc::clone(core), volume.to_owned(), user.clone());
     let patience = core.volumes.patience();
     let attach = move |watch: &Watch| {
-        let content = attaching.volumes.attach(&name, &as_user, watch)?;
+        let content = attaching.volumes.attach_held(&name, &as_user, watch)?;
         watch.take_effect().inspect_err(|_| attaching.volumes.detach(&name, &as_user))?;
         Ok(content)
     };
@@ -178,10 +183,15 @@ impl Volumes {
         if !record.is_plain() {
             return Err(Error::invalid("only volumes in the data root can be restored"));
         }
+        if self.is_held(name) {
+            return Err(in_use(&[]));
+        }
         let _hold = self.hold([name.to_owned(), from.to_owned()]);
         let user = format!("copy-{name}");
-        let source = self.attach(from, &user, watch)?;
+        let source = self.attach_held(from, &user, watch)?;
         let turn = self.turns.take_watched(name, watch).inspect_err(|_| self.detach(from, &user))?;
+        // It may have been removed before it was held.
+        self.find(name).inspect_err(|_| self.detach(from, &user))?;
         let (new, data) = (self.dir.join(name).join(RESTORING), self.data(name));
         let copied = (|| {
             store.discard(&new)?;
@@ -198,11 +208,8 @@ impl Volumes {
     }
 
     fn rename(&self, name: &str, new: &str, users: impl Fn() -> Vec<String>) -> Result<()> {
-        let record = self.find(name)?;
         check_name(new)?;
-        if record.driver != LOCAL {
-            return Err(Error::invalid(format!("driver {} cannot rename volumes", record.driver)));
-        }
+        self.find(name)?;
         // In one order, so that two renames never wait for each other.
         let (first, second) = if name < new { (name, new) } else { (new, name) };
         if first == second {
@@ -211,11 +218,15 @@ impl Volumes {
         let watch = self.watch();
         let _first = self.turns.take_watched(first, &watch)?;
         let _second = self.turns.take_watched(second, &watch)?;
+        // As it is now: somebody may have had the turn before.
+        let record = self.find(name)?;
+        if record.driver != LOCAL {
+            return Err(Error::invalid(format!("driver {} cannot rename volumes", record.driver)));
+        }
         self.is_free(new)?;
         let users = users();
         if !users.is_empty() || self.is_held(name) {
-            return Err(Error::conflict(format!("volume is in use - [{}]", users.join(", ")))
-                .with_hint("containers know their volumes by name: remove them first"));
+            return Err(in_use(&users).with_hint("containers know their volumes by name: remove them first"));
         }
         let (old, folder) = (self.dir.join(name), self.dir.join(new));
         fs::rename(&old, &folder).context(|| format!("rename {}", old.display()))?;
@@ -240,6 +251,12 @@ impl Volumes {
             None => Ok(()),
         }
     }
+}
+
+/// By containers, or by somebody who is at work on it at this moment.
+pub(super) fn in_use(users: &[String]) -> Error {
+    let users = if users.is_empty() { String::new() } else { format!(" - [{}]", users.join(", ")) };
+    Error::conflict(format!("volume is in use{users}"))
 }
 
 /// A copy that somebody asked for is not anonymous.

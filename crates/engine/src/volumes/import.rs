@@ -17,6 +17,7 @@ use dhow_image::VolumeBackup;
 use dhow_sys::atomic;
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 
+use super::copies::in_use;
 use super::filling::Filling;
 use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make};
 use crate::Engine;
@@ -103,11 +104,11 @@ impl Core {
                 .with_hint("import under another name, or say --replace"));
         }
         let running: Vec<String> = self.running_users(name).iter().map(|container| container.id.to_string()).collect();
-        if running.is_empty() {
+        // Who copies it at this moment wants it as it is.
+        if running.is_empty() && !self.volumes.is_held(name) {
             return Ok(());
         }
-        Err(Error::conflict(format!("volume is in use - [{}]", running.join(", ")))
-            .with_hint("stop its containers first"))
+        Err(in_use(&running).with_hint("stop its containers first"))
     }
 
     /// Fills the data folder in `folder`; the labels that the source knows are the answer.

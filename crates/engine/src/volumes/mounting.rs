@@ -56,6 +56,16 @@ impl Volumes {
         }
     }
 
+    /// The same of a volume that the caller holds, and whose files it reads: after a turn nobody removes it who had looked
+    /// before it was held.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub(super) fn attach_held(&self, name: &str, user: &str, watch: &Watch) -> Result<PathBuf> {
+        drop(self.turns.take_watched(name, watch)?);
+        self.attach(name, user, watch)
+    }
+
     /// The user has gone. Blocks.
     pub(crate) fn detach(&self, name: &str, user: &str) {
         let Some(record) = self.get(name).filter(|record| !record.is_plain()) else { return };

@@ -4,10 +4,16 @@ use dhow_errdefs::{Error, Result};
 
 use crate::create::is_restricted_name;
 
+/// Bytes of a file's name that are left when a volume is being made under its name with a dot in front.
+const LONGEST: usize = 254;
+
 /// Docker's rule for the names of local volumes, in Docker's words.
 pub(crate) fn check(name: &str) -> Result<()> {
     if name.len() == 1 {
         return Err(Error::invalid("volume name is too short, names should be at least two alphanumeric characters"));
+    }
+    if name.len() > LONGEST {
+        return Err(Error::invalid(format!("volume name is too long, names can have {LONGEST} characters")));
     }
     if is_restricted_name(name) {
         return Ok(());
@@ -26,6 +32,8 @@ mod tests {
     fn names_that_are_paths_or_too_short_are_refused() {
         assert!(check("data-1.x_y").is_ok());
         assert!(check("a").unwrap_err().to_string().starts_with("volume name is too short"));
+        assert!(check(&"a".repeat(254)).is_ok());
+        assert!(check(&"a".repeat(255)).unwrap_err().to_string().starts_with("volume name is too long"));
         for name in ["../x", "a/b", ".hidden", "-x", "a b", "\u{e4}b"] {
             assert!(check(name).unwrap_err().to_string().contains("includes invalid characters"), "{name}");
         }
