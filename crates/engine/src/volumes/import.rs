@@ -69,7 +69,10 @@ impl Core {
     fn import_volume(&self, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
         let VolumeImport { name, mut labels, replace } = import;
         check_name(&name)?;
-        self.can_import(&name, replace)?;
+        {
+            let _turn = self.volumes.turns.take_watched(&name, &self.volumes.watch())?;
+            self.can_import(&name, replace)?;
+        }
         let folder = self.volumes.scratch("import")?;
         let made = self.unpack_into(&folder, source).and_then(|known| {
             for (label, value) in known {
