@@ -363,3 +363,45 @@ fn starts_that_are_cut_off_leave_no_port_and_no_link() {
         world.dhow(&["run", "--rm", "-p", "8080:80", "busybox", "true"]).exits(0);
     }
 }
+
+/// Kills the process that passes ports on for this world's engine.
+fn kill_holder(world: &World) {
+    let folder = world.exec_root().join("network").display().to_string();
+    let holder = std::fs::read_dir("/proc").expect("there").flatten().find_map(|process| {
+        let line = std::fs::read_to_string(process.path().join("cmdline")).ok()?.replace('\0', " ");
+        (line.contains("network-holder") && line.contains(&folder)).then_some(())?;
+        process.file_name().to_str()?.parse().ok()
+    });
+    let holder = holder.and_then(rustix::process::Pid::from_raw).expect("a holder runs");
+    rustix::process::kill_process(holder, rustix::process::Signal::KILL).expect("it is ours");
+}
+
+#[test]
+fn a_holder_that_is_killed_is_replaced_and_no_port_stays_dead() {
+    for flags in [&["--firewall", "respect-host"][..], &[]] {
+        let mut world = World::with_flags(DHOW, flags);
+        world.import_busybox("busybox");
+        let port = if flags.is_empty() { "[::]:8080:80" } else { "8080:80" };
+        let at = if flags.is_empty() { "[::1]:8080" } else { "127.0.0.1:8080" };
+        serve(&world, "web", &["-p", port]);
+        answers(at, "web");
+        kill_holder(&world);
+        answers(at, "web");
+        // Whose sockets the next engine has not.
+        world.crash_engine();
+        world.start_engine();
+        answers(at, "web");
+        kill_holder(&world);
+        answers(at, "web");
+        world.dhow(&["rm", "-f", "web"]).exits(0);
+        assert_eq!(ask(at), None, "given back");
+    }
+}
+
+#[test]
+fn sctp_is_refused_where_it_cannot_be_passed_on() {
+    let world = World::with_flags(DHOW, &["--firewall", "respect-host"]);
+    world.import_busybox("busybox");
+    let run = world.dhow(&["run", "--rm", "-p", "8080:80/sctp", "busybox", "true"]);
+    run.exits(125).says("port 80/sctp cannot be published: SCTP is not passed on");
+}

@@ -18,16 +18,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
+use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::io::Errno;
 
 use crate::firewall::Redirect;
 use crate::model::{Protocol, Published};
-use crate::networks::lock;
+use crate::networks::{Networks, lock};
 use gate::Gate;
 
 pub use gate::connect;
@@ -40,6 +42,9 @@ const NAMESPACE: &str = "namespace";
 
 /// What the connecting program says.
 const OUTLET_LOG: &str = "outlet.log";
+
+/// How long is waited before a holder that has died is replaced.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What sockets mark that speak for a client outside, and what is marked that comes back to them.
 pub(crate) const OUTWARD: u32 = 0x6468_6f01;
@@ -64,6 +69,8 @@ pub struct HomeSettings {
 pub(crate) struct LazyHome {
     settings: HomeSettings,
     home: Mutex<Option<Arc<Home>>>,
+    /// Who is told that the holder has died.
+    mender: OnceLock<Weak<Networks>>,
 }
 
 impl LazyHome {
@@ -73,7 +80,7 @@ impl LazyHome {
     }
 
     pub(crate) fn new(settings: HomeSettings) -> Self {
-        Self { settings, home: Mutex::default() }
+        Self { settings, home: Mutex::default(), mender: OnceLock::new() }
     }
 
     pub(crate) fn get(&self) -> Result<Arc<Home>> {
@@ -83,7 +90,24 @@ impl LazyHome {
         }
         let opened = Arc::new(Home::open(&self.settings)?);
         *home = Some(Arc::clone(&opened));
+        if let Some(mender) = self.mender.get() {
+            opened.watch(&self.settings.folder, mender.clone());
+        }
         Ok(opened)
+    }
+
+    /// Has the networks mended when the holder dies.
+    pub(crate) fn watch(&self, mender: Weak<Networks>) {
+        if self.mender.set(mender.clone()).is_ok()
+            && let Some(home) = self.opened()
+        {
+            home.watch(&self.settings.folder, mender);
+        }
+    }
+
+    /// The holder is gone: the next one who needs it starts another.
+    pub(crate) fn forget(&self) {
+        *lock(&self.home) = None;
     }
 
     /// Whether a holder lives that an engine before this one has started.
@@ -107,6 +131,7 @@ pub(crate) struct Home {
     gate: Mutex<Gate>,
     /// A thread that is in the host's namespace: whoever visits ours cannot go back there.
     outside: Sender<Job>,
+    watched: AtomicBool,
 }
 
 impl Home {
@@ -118,7 +143,26 @@ impl Home {
         let (outside, jobs) = channel::<Job>();
         let work = move || jobs.into_iter().for_each(|job| job());
         thread::Builder::new().name("outside".to_owned()).spawn(work).context(|| "start a thread")?;
-        Ok(Self { namespace, gate: Mutex::new(gate), outside })
+        Ok(Self { namespace, gate: Mutex::new(gate), outside, watched: AtomicBool::new(false) })
+    }
+
+    /// Waits, on a thread of its own, for the end of the holder, which closes a connection then that says nothing.
+    fn watch(&self, folder: &Path, mender: Weak<Networks>) {
+        if self.watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Ok(lifeline) = connect(folder) else { return };
+        let wait = move || {
+            let _ = io::Read::read(&mut &lifeline, &mut [0]);
+            // One that dies again and again does not keep a processor busy.
+            thread::sleep(PAUSE);
+            if let Some(networks) = mender.upgrade() {
+                networks.replace_holder();
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("lifeline".to_owned()).stack_size(512 << 10).spawn(wait) {
+            tracing::warn!(%error, "nobody watches over the holder of the networks");
+        }
     }
 
     /// Does something on a thread that is in the namespace.

@@ -1,12 +1,13 @@
 //! After a start of the engine: what was there before.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use dhow_errdefs::{Class, Result};
 
 use super::connect::{furnish, opened};
 use super::live::Held;
-use super::{Networks, lock};
+use super::{Networks, lock, pass_on};
 use crate::connection::{Attachment, Connection};
 use crate::dns::Sockets;
 use crate::driver::Bridges;
@@ -92,6 +93,33 @@ impl Networks {
             .try_for_each(|(protocol, host)| home.shut(protocol, host))
     }
 
+    /// The holder has died: another one goes on with what there is, and the ports are passed on again. Who has come to one
+    /// meanwhile waits in its socket, which we have, too.
+    pub(crate) fn replace_holder(&self) {
+        self.home.forget();
+        match self.home.get().and_then(|home| self.pass_on_again(&home)) {
+            Ok(()) => tracing::info!("the holder of the networks has died, and is replaced"),
+            Err(error) => tracing::warn!(%error, "replace the holder of the networks, which has died"),
+        }
+    }
+
+    fn pass_on_again(&self, home: &Home) -> Result<()> {
+        let mut done = Ok(());
+        for held in lock(&self.containers).values_mut() {
+            let mut redirects = held.connection.redirects();
+            redirects.retain(|redirect| self.settings.passed_on || redirect.is_relayed());
+            let mut lost = held.connection.clone();
+            lost.published.retain(|published| {
+                let is_it = |reservation: &Reservation| reservation.published == *published;
+                redirects.iter().any(|redirect| redirect.published == *published)
+                    && !held.reservations.iter().any(is_it)
+            });
+            held.reservations.extend(self.take_again(&lost));
+            done = done.and(pass_on(home, &[], &redirects, &held.reservations));
+        }
+        done
+    }
+
     /// Bridges that are gone are made again, and links that were in them put back.
     pub(super) fn restore_links(&self) -> Result<()> {
         let live: Vec<_> = lock(&self.live).values().cloned().collect();
@@ -165,7 +193,8 @@ impl Networks {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn settle(&self, networks: &[Network]) -> Result<()> {
+    pub fn settle(self: &Arc<Self>, networks: &[Network]) -> Result<()> {
+        self.home.watch(Arc::downgrade(self));
         self.answer_adopted();
         let home = match self.home.opened() {
             Some(home) => Some(home),

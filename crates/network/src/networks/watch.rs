@@ -32,6 +32,7 @@ struct Noticed {
 impl Networks {
     /// Watches from the first use of a network on, without a beat of its own.
     pub(super) fn watch(self: &Arc<Self>) {
+        self.home.watch(Arc::downgrade(self));
         self.watch.get_or_init(|| match begin(Arc::downgrade(self)) {
             Ok(watch) => Some(watch),
             Err(error) => {
