@@ -173,7 +173,7 @@ impl Images {
         registries.with_repository(name, Access::Pull, &Credentials::Anonymous, |repository| {
             let mut ingest = content.ingest(self.room()?)?;
             let copied = match size {
-                Some(size) => io::copy(&mut Fetch::new(repository, (*digest, size), &|| false), &mut ingest),
+                Some(size) => io::copy(&mut Fetch::new(repository, (*digest, size), false, &|| false), &mut ingest),
                 None => io::copy(&mut repository.document(digest)?.as_slice(), &mut ingest),
             };
             copied.map_err(|error| stream::failed("fetch a blob", error))?;

@@ -29,7 +29,7 @@ impl Images {
         let lease = self.store().lease();
         let parts = self.put(&lease, make())?;
         let installer = Installer { store: self.store(), lease: &lease, progress: &|_, _, _| {}, thorough: false };
-        let image = installer.install(&parts)?;
+        let image = installer.install(&parts, Vec::new())?;
         let id = image.id;
         self.publish(&[(image, vec![name])])?;
         Ok(id)

@@ -40,17 +40,9 @@ pub(crate) struct Installer<'a> {
 }
 
 impl Installer<'_> {
-    /// Verifies the parts, unpacks the layers that are not there, and returns the record to be made.
-    pub(crate) fn install(&self, parts: &Parts) -> Result<ImageRecord> {
-        self.install_unpacked(parts, Vec::new())
-    }
-
-    /// The same with layers that were unpacked while they came, each at its place; `None` where a layer was not.
-    pub(crate) fn install_unpacked<'s>(
-        &'s self,
-        parts: &Parts,
-        unpacked: Vec<Option<Unpacked<'s>>>,
-    ) -> Result<ImageRecord> {
+    /// Verifies the parts, unpacks the layers that are not there, and returns the record to be made. Layers may be unpacked
+    /// already, each at its place; what was unpacked of something else than the config says is unpacked anew.
+    pub(crate) fn install<'s>(&'s self, parts: &Parts, unpacked: Vec<Option<Unpacked<'s>>>) -> Result<ImageRecord> {
         let config = self.config(&parts.config)?;
         let diff_ids = &config.rootfs.diff_ids;
         same_length(diff_ids.len(), parts.layers.len())?;
@@ -102,10 +94,17 @@ impl Installer<'_> {
         let mut ready = unpacked.into_iter();
         let mut new = Vec::new();
         for (at, (diff_id, source)) in diff_ids.iter().zip(sources).enumerate() {
-            let came = ready.next().flatten();
-            if at >= layers.len() {
-                new.push(came.map_or_else(|| self.unpack(diff_id, &source.blob), Ok)?);
+            let came = ready.next().flatten().filter(|came| came.diff_id() == diff_id);
+            if at < layers.len() {
+                continue;
             }
+            new.push(match came {
+                Some(came) => {
+                    (self.progress)(*diff_id, source.blob.size, source.blob.size);
+                    came
+                }
+                None => self.unpack(diff_id, &source.blob)?,
+            });
         }
         let records = self.store.layers().record(self.lease, parent.as_ref(), new)?;
         layers.extend(records.into_iter().map(|record| Installed { record, verified: true }));

@@ -1,10 +1,11 @@
 //! Taking in the images of an archive.
 //!
 //! The archive may come through a pipe, its members in any order: documents are kept in memory, everything else goes
-//! into the store, verified where its name is a digest. When the archive has ended well, its documents are followed to
+//! into the store, verified where its name is a digest, and what looks like a layer is unpacked on the way. When the archive has ended well, its documents are followed to
 //! what they name; layers are unpacked; and all images are recorded together. A lease holds everything until then; what
 //! nothing refers to afterwards is collected, which after a failure is all of it.
 
+mod ahead;
 mod archive;
 mod docker;
 mod layout;
@@ -111,7 +112,8 @@ impl Images {
         progress: &(dyn Fn(LoadEvent) + Sync),
     ) -> Result<Vec<Digest>> {
         let (_, input) = stream::open(archive)?;
-        let archive = Archive::read(self.store(), lease, input, self.room()?)?;
+        let mut archive = Archive::read(self.store(), lease, input, self.room()?)?;
+        let mut unpacked = archive.take_unpacked();
         let wanted = options.platform.clone().unwrap_or_else(Platform::host);
         let candidates = candidates(&Layout { store: self.store(), archive: &archive, wanted: &wanted })?;
         let layer = |diff_id, current, total| progress(LoadEvent::Layer { diff_id, current, total });
@@ -119,7 +121,8 @@ impl Images {
         candidates.iter().flat_map(|candidate| &candidate.names).try_for_each(|name| self.allow_load(name))?;
         let mut images = Vec::with_capacity(candidates.len());
         for Candidate { parts, names } in candidates {
-            images.push((installer.install(&parts)?, names));
+            let ready = parts.layers.iter().map(|layer| unpacked.remove(&layer.blob.digest)).collect();
+            images.push((installer.install(&parts, ready)?, names));
         }
         self.publish(&images)?.into_iter().for_each(progress);
         Ok(images.into_iter().map(|(image, _)| image.id).collect())
@@ -142,10 +145,11 @@ impl Images {
 
     /// That an archive may bring an image of that name.
     fn allow_load(&self, name: &Reference) -> Result<()> {
-        self.policy().allow(name)?;
-        match self.policy().signed(name) {
+        let policy = self.policy();
+        policy.allow(name)?;
+        match policy.signed(name) {
             Some(rule) => {
-                Err(self.policy().refusal(name, rule, "wants a signature of it, which archives do not have: pull it"))
+                Err(policy.refusal(name, rule, "wants a signature of it, which archives do not have: pull it"))
             }
             None => Ok(()),
         }

@@ -158,7 +158,8 @@ impl Pull<'_> {
             return Ok(None);
         }
         let Some(image) = self.images.store().metadata().image(&here)? else { return Ok(None) };
-        if self.images.policy().signed(name).is_some_and(|rule| self.images.signed_here(&image, rule).is_err()) {
+        let policy = self.images.policy();
+        if policy.signed(name).is_some_and(|rule| self.images.signed_here(&image, rule).is_err()) {
             return Ok(None);
         }
         self.images.heal_layers(&image)?;
@@ -180,7 +181,7 @@ impl Pull<'_> {
         let installer = Installer { store, lease: self.lease, progress: &|_, _, _| {}, thorough: false };
         let (layers, unpacked) = self.layers(&installer, &manifest.layers, diff_ids)?;
         let parts = Parts { config, layers, manifest: Some(digest) };
-        let mut image = installer.install_unpacked(&parts, unpacked)?;
+        let mut image = installer.install(&parts, unpacked)?;
         image.blobs = indexes;
         Ok(image)
     }

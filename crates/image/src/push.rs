@@ -6,6 +6,7 @@
 
 mod compress;
 mod forms;
+mod gzip;
 mod layers;
 mod transfer;
 
@@ -129,7 +130,8 @@ impl Images {
     fn pushed(&self, lease: &Lease, image: &ImageRecord, name: &Reference, manifest: &[u8]) -> Result<()> {
         let digest = self.store().content().put(lease, manifest)?;
         let _names = self.lock_names();
-        self.store().content().sync()?;
+        // Everything else that the image needs has been on the disk since it came.
+        self.store().content().settle(&digest)?;
         self.store().metadata().transaction(Durability::Full, |transaction| {
             // Somebody may have removed it meanwhile.
             let Some(mut image) = transaction.image(&image.id)? else { return Ok(()) };

@@ -15,6 +15,7 @@ mod fetch;
 mod manifest;
 mod remote;
 mod search;
+mod segments;
 mod session;
 mod settings;
 mod tags;

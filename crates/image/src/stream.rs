@@ -9,8 +9,8 @@ use dhow_oci::media;
 use dhow_store::Limits;
 use flate2::bufread::MultiGzDecoder;
 
-/// How much is read at once.
-pub(crate) const PIECE: usize = 256 << 10;
+/// How much is read at once: stays in the cache of a core, and what is allocated for it in the allocator's hands.
+pub(crate) const PIECE: usize = 64 << 10;
 
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

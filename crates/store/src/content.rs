@@ -204,6 +204,16 @@ impl Content {
         Ok(blobs)
     }
 
+    /// Puts one small blob on the disk, and the name it has.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when it is not there, or what the file system says: then it may not be
+    /// relied on.
+    pub fn settle(&self, digest: &Digest) -> Result<()> {
+        let folder = File::open(&self.blobs).and_then(|folder| folder.sync_all());
+        self.reader(digest)?.sync_all().and(folder).context(|| format!("sync blob {digest}"))
+    }
+
     /// Puts everything written so far on the disk, with one call for the whole file system.
     ///
     /// # Errors

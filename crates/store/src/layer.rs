@@ -29,7 +29,7 @@ mod upper;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -141,6 +141,20 @@ impl Layers {
     /// Nothing is left then.
     pub fn unpack(&self, archive: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked<'_>> {
         unpack::run(self, archive, options)
+    }
+
+    /// Unpacks an uncompressed tar of that many bytes, whose digest somebody else finds out meanwhile: `digest` is asked for
+    /// it at the end. As [`Layers::unpack`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Layers::unpack`], and what `digest` says.
+    pub fn unpack_plain(
+        &self,
+        tar: impl BufRead,
+        size: u64,
+        digest: impl FnOnce() -> Result<Digest>,
+    ) -> Result<Unpacked<'_>> {
+        unpack::plain(self, tar, size, digest)
     }
 
     /// Unpacks a blob; as [`Layers::unpack`].

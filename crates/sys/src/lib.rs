@@ -33,3 +33,4 @@ pub mod title;
 pub mod transparent;
 pub mod unread;
 pub mod userns;
+pub mod writeback;

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Read, Write};
+use std::thread;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
-use dhow_store::{Blob, Lease, Room, Store, TarMember, TarMemberKind, TarReader};
+use dhow_store::{Blob, Lease, Room, Store, TarMember, TarMemberKind, TarReader, Unpacked};
 
+use super::ahead::{Ahead, Look};
 use crate::stream::{self, PIECE};
 
 /// More members than any honest archive has.
@@ -23,8 +25,10 @@ const DOCUMENTS: [&str; 3] = ["manifest.json", "index.json", "oci-layout"];
 
 /// An archive that was read to its end. Its blobs are held by the lease it was read with.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
+pub(super) struct Archive<'s> {
     members: HashMap<String, Member>,
+    /// Blobs that are layers, unpacked while they were read.
+    unpacked: HashMap<Digest, Unpacked<'s>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -34,15 +38,17 @@ enum Member {
     Link(String),
 }
 
-impl Archive {
+impl<'s> Archive<'s> {
     /// Reads an archive. `budget` is how many bytes it may bring.
-    pub(super) fn read(store: &Store, lease: &Lease, input: impl BufRead, budget: Room) -> Result<Self> {
+    pub(super) fn read(store: &'s Store, lease: &Lease, input: impl BufRead, budget: Room) -> Result<Self> {
         let mut archive = Self::default();
-        let mut reader = Reader { store, lease, tar: TarReader::new(input), budget, buffer: vec![0; PIECE] };
+        let tar = TarReader::new(input);
+        let mut reader = Reader { store, lease, tar, budget, buffer: vec![0; PIECE], unpacked: HashMap::new() };
         while let Some(member) = reader.tar.next()? {
             let Some((name, member)) = reader.member(&member)? else { continue };
             archive.insert(name, member)?;
         }
+        archive.unpacked = reader.unpacked;
         reader.tar.finish()?;
         Ok(archive)
     }
@@ -59,6 +65,11 @@ impl Archive {
                 Ok(())
             }
         }
+    }
+
+    /// What was unpacked of it already, by the blob.
+    pub(super) fn take_unpacked(&mut self) -> HashMap<Digest, Unpacked<'s>> {
+        std::mem::take(&mut self.unpacked)
     }
 
     /// One of the documents at the top.
@@ -94,15 +105,16 @@ impl Archive {
 /// Where an OCI layout has its blobs (OCI image-spec, image-layout.md).
 const BLOBS: &str = "blobs/sha256/";
 
-struct Reader<'a, R> {
-    store: &'a Store,
+struct Reader<'a, 's, R> {
+    store: &'s Store,
     lease: &'a Lease,
     tar: TarReader<R>,
     budget: Room,
     buffer: Vec<u8>,
+    unpacked: HashMap<Digest, Unpacked<'s>>,
 }
 
-impl<R: BufRead> Reader<'_, R> {
+impl<R: BufRead> Reader<'_, '_, R> {
     /// The member and its name; nothing for what an image does not need.
     fn member(&mut self, member: &TarMember) -> Result<Option<(String, Member)>> {
         let name = name(&member.path)?;
@@ -143,14 +155,50 @@ impl<R: BufRead> Reader<'_, R> {
             None => None,
         };
         self.budget.take(size).map_err(|error| stream::failed("read the archive", error))?;
+        let content = self.store.content();
+        let here = expected.map(|digest| content.stat(&digest)).transpose()?.flatten().is_some();
+        let length = self.fill()?;
+        let Some(look) = Look::of(&self.buffer[..length], size).filter(|_| !here) else {
+            return self.keep(expected.as_ref(), (size, length), |_| {});
+        };
+        let layers = self.store.layers();
+        let (blob, unpacked) = thread::scope(|scope| {
+            let mut ahead = Ahead::begin(scope, layers, look, size)?;
+            let blob = self.keep(expected.as_ref(), (size, length), |piece| ahead.feed(piece))?;
+            let unpacked = ahead.finish(blob.digest);
+            Ok::<_, Error>((blob, unpacked))
+        })?;
+        self.unpacked.extend(unpacked.map(|unpacked| (blob.digest, unpacked)));
+        Ok(blob)
+    }
+
+    /// Writes the present member, of which the buffer has the beginning, into the store; `seen` is shown every piece.
+    fn keep(
+        &mut self,
+        expected: Option<&Digest>,
+        (size, mut length): (u64, usize),
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<Blob> {
         let mut ingest = self.store.content().ingest(size)?;
-        loop {
-            let length = self.tar.read(&mut self.buffer).map_err(|error| stream::failed("read the archive", error))?;
-            if length == 0 {
-                return ingest.commit(self.lease, expected.as_ref(), Some(size));
-            }
+        while length > 0 {
             ingest.write_all(&self.buffer[..length]).context(|| "write a blob")?;
+            seen(&self.buffer[..length]);
+            length = self.fill()?;
         }
+        ingest.commit(self.lease, expected, Some(size))
+    }
+
+    /// Reads on in the present member until the buffer is full or the member ends.
+    fn fill(&mut self) -> Result<usize> {
+        let mut filled = 0;
+        while filled < self.buffer.len() {
+            let read = self.tar.read(&mut self.buffer[filled..]);
+            match read.map_err(|error| stream::failed("read the archive", error))? {
+                0 => break,
+                length => filled += length,
+            }
+        }
+        Ok(filled)
     }
 }
 

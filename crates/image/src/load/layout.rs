@@ -19,7 +19,7 @@ const DEEPEST: usize = 4;
 /// The parts of a layout.
 pub(super) struct Layout<'a> {
     pub store: &'a Store,
-    pub archive: &'a Archive,
+    pub archive: &'a Archive<'a>,
     pub wanted: &'a Platform,
 }
 

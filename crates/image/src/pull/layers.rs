@@ -73,10 +73,18 @@ impl Pull<'_> {
         if let Some(blob) = self.sound(descriptor)? {
             return Ok(blob);
         }
-        let content = self.images.store().content();
-        let mut arrival = Arrival::new(self.fetch(descriptor), content.ingest(descriptor.size)?, descriptor.size, say);
-        arrival.drain()?;
-        arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size))
+        let bring = |way: Way| {
+            let ingest = self.images.store().content().ingest(descriptor.size)?;
+            let mut arrival = Arrival::new(self.fetch(descriptor, way), ingest, descriptor.size, say);
+            arrival.drain()?;
+            let in_parts = arrival.fetch.came_in_parts();
+            let blob = arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size));
+            Ok::<_, Error>((blob, in_parts))
+        };
+        match bring(Way::AsItMay)? {
+            (Err(_), true) => bring(Way::AsOne)?.0,
+            (blob, _) => blob,
+        }
     }
 
     /// A layer that comes and is unpacked. What an engine left of it that was killed, or a pull that was cut, is taken if
@@ -87,15 +95,12 @@ impl Pull<'_> {
         descriptor: &Descriptor,
         diff_id: &Digest,
     ) -> Result<(Blob, Unpacked<'i>)> {
-        match self.arrive(installer, descriptor, diff_id)? {
-            Arrived::Whole(blob, unpacked) => Ok((blob, unpacked)),
-            Arrived::Spoiled => match self.arrive(installer, descriptor, diff_id)? {
-                Arrived::Whole(blob, unpacked) => Ok((blob, unpacked)),
-                Arrived::Spoiled => {
-                    Err(Error::data_loss(format!("what is here of blob {} stays damaged", descriptor.digest)))
-                }
-            },
+        for way in [Way::AsItMay, Way::AsOne] {
+            if let Arrived::Whole(blob, unpacked) = self.arrive(installer, descriptor, diff_id, way)? {
+                return Ok((blob, unpacked));
+            }
         }
+        Err(Error::data_loss(format!("what is here of blob {} stays damaged", descriptor.digest)))
     }
 
     fn arrive<'i>(
@@ -103,10 +108,11 @@ impl Pull<'_> {
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
         diff_id: &Digest,
+        way: Way,
     ) -> Result<Arrived<'i>> {
         let ingest = self.images.store().content().resume(&descriptor.digest, descriptor.size)?;
         let say = |news| self.say(descriptor, news);
-        let mut arrival = Arrival::new(self.fetch(descriptor), ingest, descriptor.size, &say);
+        let mut arrival = Arrival::new(self.fetch(descriptor, way), ingest, descriptor.size, &say);
         let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
         let unpacked = installer.store.layers().unpack(&mut arrival, &options);
         // Whatever the unpacker says: what came may not be what was promised, and then that is the failure.
@@ -116,15 +122,16 @@ impl Pull<'_> {
             }
             return Err(error);
         }
-        let resumed = arrival.replayed > 0;
+        let patched = arrival.replayed > 0 || arrival.fetch.came_in_parts();
         match arrival.ingest.commit(self.lease, Some(&descriptor.digest), Some(descriptor.size)) {
             Ok(blob) => {
                 let unpacked = unpacked?;
                 self.say(descriptor, LayerNews::Verified);
                 Ok(Arrived::Whole(blob, unpacked))
             }
-            // A power cut may have left anything; without it, the next try begins at the beginning.
-            Err(_) if resumed => Ok(Arrived::Spoiled),
+            // A power cut may have left anything, and a registry may not be able to count; without what was here, and as
+            // one stream, the next try begins at the beginning.
+            Err(_) if patched => Ok(Arrived::Spoiled),
             Err(error) => Err(error),
         }
     }
@@ -140,8 +147,9 @@ impl Pull<'_> {
         Ok(self.images.store().content().verify(&blob.digest)?.then_some(blob))
     }
 
-    fn fetch(&self, descriptor: &Descriptor) -> Fetch<'_> {
-        Fetch::new(self.repository, (descriptor.digest, descriptor.size), self.options.cancelled)
+    fn fetch(&self, descriptor: &Descriptor, way: Way) -> Fetch<'_> {
+        let blob = (descriptor.digest, descriptor.size);
+        Fetch::new(self.repository, blob, way == Way::AsItMay, self.options.cancelled)
     }
 
     fn say(&self, descriptor: &Descriptor, news: LayerNews) {
@@ -198,6 +206,15 @@ impl<'a> Arrival<'a> {
             (self.say)(LayerNews::Downloading(size, self.total));
         }
     }
+}
+
+/// How a blob comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A large one in parts, where the registry knows ranges.
+    AsItMay,
+    /// As one stream.
+    AsOne,
 }
 
 /// What came of one try to get a layer.

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::media;
-use flate2::Compression as Level;
-use flate2::read::GzEncoder;
+
+use super::gzip::Gzip;
 
 /// How layers are compressed that lie here uncompressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl PushCompression {
     /// The compressed stream. No time, name or number of threads goes into it.
     pub(super) fn of<'a>(self, plain: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
-            Self::Gzip => Box::new(GzEncoder::new(plain, Level::new(GZIP_LEVEL))),
+            Self::Gzip => Box::new(Gzip::new(plain, GZIP_LEVEL)),
             Self::Zstd => {
                 let encoder = zstd::stream::read::Encoder::new(plain, ZSTD_LEVEL);
                 Box::new(encoder.context(|| "compress a layer")?)

@@ -10,6 +10,7 @@ use reqwest::header::RANGE;
 use reqwest::{Response, StatusCode};
 
 use super::failure::{self, Wanted};
+use super::segments::{self, LARGE, PART, Segments};
 use super::session::Repository;
 use super::wait::Backoff;
 
@@ -19,14 +20,20 @@ const STALL: Duration = Duration::from_secs(60);
 /// So many bytes must come in each period of [`STALL`]: a drip would hold a pull for ever.
 const FLOOR: u64 = 64 << 10;
 
-/// Reads a blob from a registry, from where it was cut as often as it must. What comes is not verified: whoever reads it
-/// compares the digest.
+/// Reads a blob from a registry, from where it was cut as often as it must; a large one in several parts at once where the
+/// registry can do that. What comes is not verified: whoever reads it compares the digest.
 pub(crate) struct Fetch<'a> {
     repository: &'a Repository<'a>,
     digest: Digest,
     size: u64,
     at: u64,
     answer: Option<Response>,
+    /// It may come in parts.
+    in_parts: bool,
+    /// It did come in parts, or begin to.
+    came_in_parts: bool,
+    /// What comes behind the answer.
+    segments: Option<Segments>,
     piece: Bytes,
     backoff: Backoff,
     pace: Pace,
@@ -34,10 +41,11 @@ pub(crate) struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    /// The blob of a descriptor. Nothing is asked before the first read.
+    /// The blob of a descriptor, which may come in parts. Nothing is asked before the first read.
     pub(crate) fn new(
         repository: &'a Repository<'a>,
         (digest, size): (Digest, u64),
+        in_parts: bool,
         cancelled: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
         Self {
@@ -46,6 +54,9 @@ impl<'a> Fetch<'a> {
             size,
             at: 0,
             answer: None,
+            in_parts,
+            came_in_parts: false,
+            segments: None,
             piece: Bytes::new(),
             backoff: Backoff::default(),
             pace: Pace::default(),
@@ -56,6 +67,11 @@ impl<'a> Fetch<'a> {
     /// Leaves out what is here already. Only before the first read.
     pub(crate) fn start_at(&mut self, at: u64) {
         self.at = at.min(self.size);
+    }
+
+    /// Whether it came in parts: one who lies about ranges may still tell the truth in one stream.
+    pub(crate) fn came_in_parts(&self) -> bool {
+        self.came_in_parts
     }
 
     fn url(&self) -> String {
@@ -76,6 +92,7 @@ impl<'a> Fetch<'a> {
     fn advance(&mut self) -> Result<()> {
         let mut answer = match self.answer.take() {
             Some(answer) => answer,
+            None if self.segments.is_some() => return self.advance_in_parts(),
             None => self.open()?,
         };
         let begin = Instant::now();
@@ -83,7 +100,8 @@ impl<'a> Fetch<'a> {
             Some(Ok(Some(piece))) => {
                 self.pace.came(piece.len() as u64, begin.elapsed(), &self.digest)?;
                 self.take(piece);
-                self.answer = Some(answer);
+                // Whatever follows on a first part, it is not what follows in the blob.
+                self.answer = (self.at < self.end()).then_some(answer);
                 Ok(())
             }
             Some(Ok(None)) => self.cut(Error::data_loss(format!("{} ended too early", self.url()))),
@@ -92,15 +110,47 @@ impl<'a> Fetch<'a> {
         }
     }
 
+    /// The next bytes of the parts that are on their way. When one of them fails, the rest comes as one stream.
+    fn advance_in_parts(&mut self) -> Result<()> {
+        let Some(mut parts) = self.segments.take() else { return Ok(()) };
+        let begin = Instant::now();
+        if let Some(came) = self.repository.wait(STALL, parts.next()) {
+            if let Some(piece) = came {
+                self.pace.came(piece.len() as u64, begin.elapsed(), &self.digest)?;
+                self.take(piece);
+                self.segments = Some(parts);
+            } else if parts.turn(self.at) {
+                self.ask_for_more(&mut parts);
+                self.segments = Some(parts);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_for_more(&self, parts: &mut Segments) {
+        let url = self.url();
+        parts.ask(self.repository.runtime(), self.size, |(first, last)| {
+            let range = format!("bytes={first}-{last}");
+            self.repository.entitled(&url, |client| client.get(&url).header(RANGE, &range))
+        });
+    }
+
+    /// Where the answer that is read has to end.
+    fn end(&self) -> u64 {
+        self.segments.as_ref().map_or(self.size, Segments::begin)
+    }
+
     /// No more than was promised, whatever comes.
     fn take(&mut self, piece: Bytes) {
-        let wanted = usize::try_from(self.size - self.at).unwrap_or(usize::MAX).min(piece.len());
+        let end = if self.at < self.end() { self.end() } else { self.size };
+        let wanted = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(piece.len());
         self.piece = piece.slice(..wanted);
         self.at += wanted as u64;
     }
 
     /// A transfer was cut: the next one goes on from here, after a while. Not for ever.
     fn cut(&mut self, error: Error) -> Result<()> {
+        self.segments = None;
         match self.backoff.next(None) {
             Some(wait) => {
                 std::thread::sleep(wait);
@@ -111,15 +161,44 @@ impl<'a> Fetch<'a> {
     }
 
     fn open(&mut self) -> Result<Response> {
-        let (url, at) = (self.url(), self.at);
-        let mut answer = self.repository.send("Get", &url, Wanted::Blob(self.repository.name()), |client| {
-            let request = client.get(&url);
-            if at == 0 { request } else { request.header(RANGE, format!("bytes={at}-")) }
-        })?;
-        if at > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
+        // Once: who fails in parts is asked for one stream.
+        if std::mem::take(&mut self.in_parts)
+            && self.size - self.at >= LARGE
+            && let Some(answer) = self.open_in_parts()
+        {
+            return Ok(answer);
+        }
+        let (from, last) = (self.at, self.size.saturating_sub(1));
+        let mut answer = self.ask((from > 0).then(|| format!("bytes={from}-")))?;
+        if from > 0 && !segments::is_part(&answer, (from, last), self.size) {
+            if answer.status() == StatusCode::PARTIAL_CONTENT {
+                // Another part than was asked for.
+                answer = self.ask(None)?;
+            }
             self.skip(&mut answer)?;
         }
         Ok(answer)
+    }
+
+    fn ask(&self, range: Option<String>) -> Result<Response> {
+        let url = self.url();
+        self.repository.send("Get", &url, Wanted::Blob(self.repository.name()), |client| match &range {
+            Some(range) => client.get(&url).header(RANGE, range),
+            None => client.get(&url),
+        })
+    }
+
+    /// The first part, with others asked for behind it; the whole where the server does not know ranges.
+    fn open_in_parts(&mut self) -> Option<Response> {
+        let range = (self.at, self.at + PART - 1);
+        let answer = self.ask(Some(format!("bytes={}-{}", range.0, range.1))).ok()?;
+        if segments::is_part(&answer, range, self.size) {
+            let mut parts = Segments::from(range.1 + 1);
+            self.ask_for_more(&mut parts);
+            (self.segments, self.came_in_parts) = (Some(parts), true);
+            return Some(answer);
+        }
+        (self.at == 0 && answer.status() == StatusCode::OK).then_some(answer)
     }
 
     /// A server that knows no ranges sends everything again.

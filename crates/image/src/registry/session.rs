@@ -7,6 +7,7 @@ use dhow_errdefs::{Class, Error, Result};
 use dhow_oci::Reference;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use tokio::runtime::Handle;
 
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
@@ -135,15 +136,19 @@ impl<'r> Repository<'r> {
         Err(Failed { error: self.refused(answer, wanted, url), passing, asked })
     }
 
-    fn once(&self, method: &str, url: &str, request: &impl Fn(&Client) -> RequestBuilder) -> Result<Response, Failed> {
-        let mut request = request(&self.client);
-        // An address that the registry gave may lead elsewhere; its rights are not for others.
+    /// A request with the rights that were asked for so far. An address that the registry gave may lead elsewhere; its
+    /// rights are not for others.
+    pub(super) fn entitled(&self, url: &str, request: impl Fn(&Client) -> RequestBuilder) -> RequestBuilder {
         let own = url.strip_prefix(&self.endpoint.base).is_some_and(|rest| rest.starts_with('/'));
-        if let Some(authorization) = self.authorization().filter(|_| own) {
-            request = request.header(AUTHORIZATION, authorization);
+        match self.authorization().filter(|_| own) {
+            Some(authorization) => request(&self.client).header(AUTHORIZATION, authorization),
+            None => request(&self.client),
         }
+    }
+
+    fn once(&self, method: &str, url: &str, request: &impl Fn(&Client) -> RequestBuilder) -> Result<Response, Failed> {
         let patience = patience(method);
-        match self.wait(patience, request.send()) {
+        match self.wait(patience, self.entitled(url, request).send()) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
                 // Who does not even take the connection will not do so in a second either.
@@ -156,6 +161,11 @@ impl<'r> Repository<'r> {
                 error: Error::unavailable(format!("{method} {url:?}: no answer in {} s", patience.as_secs())),
             }),
         }
+    }
+
+    /// The network's runtime.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.registries.runtime
     }
 
     /// Runs something on the network's runtime; `None` when it takes too long.

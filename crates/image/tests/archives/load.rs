@@ -1,6 +1,6 @@
 //! Archives that are good, in all their forms.
 
-use dhow_image::{ImportOptions, LoadEvent, LoadOptions};
+use dhow_image::{Filters, ImportOptions, LoadEvent, LoadOptions};
 use dhow_oci::{ANNOTATION_IMAGE_NAME, Descriptor, Digest, Index, Platform, media};
 use tar::EntryType;
 
@@ -20,6 +20,38 @@ fn docker_archives_are_loaded_whatever_they_are_compressed_with() {
         assert_eq!(std::fs::read_to_string(details.layers[1].join("a")).unwrap(), "1");
         // Config and layers; the files for readers of the first years are not kept.
         assert_eq!(world.contents(), (3, 2, 1));
+    }
+}
+
+/// What looks like a layer is unpacked while the archive is read, and that is all that may happen.
+#[test]
+fn large_layers_are_unpacked_on_the_way_and_believed_nothing() {
+    let text = "large ".repeat(40_000);
+    let (plain, other) = (layer("a", &text), layer("b", &text));
+    let noise: Vec<u8> = (0_u32..60_000).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let noisy = Tar::new().file("noise", noise).finish();
+    for (kind, bytes) in [(media::OCI_LAYER, noisy.clone()), (media::OCI_LAYER_GZIP, gzip(&noisy))] {
+        let layers = vec![(media::OCI_LAYER.to_owned(), plain.clone()), (kind.to_owned(), bytes.clone())];
+        let layout = Layout { config: config(&[&plain, &noisy]), layers };
+        let world = World::new();
+        let events = world.load(&layout.archive(&layout.manifest(), |entry| entry)).unwrap();
+        let progress = events.iter().filter_map(|event| match event {
+            LoadEvent::Layer { current, total, .. } => Some((*current, *total)),
+            _ => None,
+        });
+        let (first, second) = (plain.len() as u64, bytes.len() as u64);
+        assert_eq!(progress.collect::<Vec<_>>(), [(first, first), (second, second)]);
+        let image = world.images.list(&Filters::default()).unwrap().remove(0).id;
+        let details = world.images.inspect(&image.to_string()).unwrap();
+        assert_eq!(std::fs::read_to_string(details.layers[1].join("a")).unwrap(), text);
+        assert!(world.store.layers().verify(&world.store.metadata().layers().unwrap()[0]).unwrap().is_empty());
+        // The config says that it is something else.
+        let layout = Layout { config: config(&[&plain, &other]), ..layout };
+        let world = World::new();
+        let error = world.load(&layout.archive(&layout.manifest(), |entry| entry)).unwrap_err();
+        assert!(error.to_string().contains("expected"), "{error}");
+        assert_eq!(world.contents(), (0, 0, 0));
+        assert_eq!(std::fs::read_dir(world.store.root().join("layers")).unwrap().count(), 1, "only the base");
     }
 }
 

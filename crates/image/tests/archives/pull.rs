@@ -11,19 +11,19 @@ use crate::registry::{Answer, Registry, blob_path};
 use crate::world::{World, layer};
 
 /// Who pulls, and the runtime on which bytes move.
-struct Puller {
-    registries: Registries,
+pub(crate) struct Puller {
+    pub(crate) registries: Registries,
     _runtime: Runtime,
 }
 
 impl Puller {
-    fn new(settings: RegistrySettings) -> Self {
+    pub(crate) fn new(settings: RegistrySettings) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         Self { registries: Registries::new(settings, runtime.handle().clone()), _runtime: runtime }
     }
 
-    fn pull(&self, world: &World, name: &str) -> Result<Pulled> {
+    pub(crate) fn pull(&self, world: &World, name: &str) -> Result<Pulled> {
         self.pull_as(world, name, Credentials::Anonymous).map(|(pulled, _)| pulled)
     }
 
@@ -38,7 +38,7 @@ impl Puller {
     }
 }
 
-fn pull(world: &World, name: &str) -> Result<Pulled> {
+pub(crate) fn pull(world: &World, name: &str) -> Result<Pulled> {
     Puller::new(RegistrySettings::default()).pull(world, name)
 }
 

@@ -17,6 +17,10 @@ pub(crate) enum Answer {
     Body(&'static str, Vec<u8>),
     /// The same, cut off after so many bytes.
     Cut(Vec<u8>, usize),
+    /// A body, whatever part was asked for.
+    Whole(Vec<u8>),
+    /// The part that was asked for, under the name of another.
+    Misnamed(Vec<u8>),
     /// A body that does not end.
     Endless,
     /// A status with a header line and a body.
@@ -175,12 +179,31 @@ fn say(
             }
         }
         Some(Answer::Body(kind, body)) => {
-            let from = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
-            let from: usize = from.and_then(|from| from.parse().ok()).unwrap_or(0);
+            let (from, to) = part(range, body.len());
             let status = if range.is_empty() { "200 OK" } else { "206 Partial Content" };
-            let more = format!("Content-Type: {kind}\r\nDocker-Content-Digest: {}\r\n", Digest::of(&body));
-            stream.write_all(head(status, &more, body.len() - from).as_bytes())?;
-            if method == "HEAD" { Ok(()) } else { stream.write_all(&body[from..]) }
+            let digest = Digest::of(&body);
+            let place = format!("Content-Range: bytes {from}-{}/{}\r\n", to.saturating_sub(1), body.len());
+            let place = if range.is_empty() { "" } else { &place };
+            let more = format!("Content-Type: {kind}\r\nDocker-Content-Digest: {digest}\r\n{place}");
+            stream.write_all(head(status, &more, to - from).as_bytes())?;
+            if method == "HEAD" { Ok(()) } else { stream.write_all(&body[from..to]) }
+        }
+        Some(Answer::Whole(body)) => {
+            stream.write_all(head("200 OK", "", body.len()).as_bytes())?;
+            stream.write_all(&body)
+        }
+        Some(Answer::Misnamed(body)) => {
+            let (from, to) = part(range, body.len());
+            let more = format!("Content-Range: bytes {}-{to}/{}\r\n", from + 1, body.len());
+            stream.write_all(head("206 Partial Content", &more, to - from).as_bytes())?;
+            stream.write_all(&body[from..to])
         }
     }
+}
+
+/// The part that a `Range` asks for: its first byte and the one behind it.
+fn part(range: &str, length: usize) -> (usize, usize) {
+    let (from, last) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).unwrap_or_default();
+    let end = last.parse::<usize>().map_or(length, |last| length.min(last + 1));
+    (from.parse().unwrap_or(0), end)
 }

@@ -15,6 +15,9 @@ use crate::room::Room;
 /// What is shorter is fetched again as fast as it is looked for.
 const WORTH: u64 = 256 << 10;
 
+/// After so many bytes the disk is asked to begin, so that the sync at the end is short.
+const BEHIND: u64 = 8 << 20;
+
 /// A blob that is being written: hashed on the way, invisible until [committed](Ingest::commit), gone when dropped.
 ///
 /// One that was [resumed](Content::resume) has to be read again up to where it was cut before more is written.
@@ -26,6 +29,8 @@ pub struct Ingest<'a> {
     hasher: Hasher,
     size: u64,
     room: Room,
+    /// Bytes that the disk was asked to write.
+    begun: u64,
     /// It has its name, or is left for the next one who wants it.
     kept: bool,
 }
@@ -35,14 +40,14 @@ impl<'a> Ingest<'a> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
         let file = options.open(&path).context(|| format!("create {}", path.display()))?;
-        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, kept: false })
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, begun: 0, kept: false })
     }
 
     pub(super) fn go_on(content: &'a Content, path: PathBuf, room: Room) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).context(|| format!("open {}", path.display()))?;
-        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, kept: false })
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, begun: 0, kept: false })
     }
 
     /// Reads on in what is there from an earlier time; 0 when there is no more of it.
@@ -53,6 +58,7 @@ impl<'a> Ingest<'a> {
         let length = self.file.read(buffer)?;
         self.hasher.update(&buffer[..length]);
         self.size += length as u64;
+        self.begun = self.size;
         Ok(length)
     }
 
@@ -98,6 +104,11 @@ impl Write for Ingest<'_> {
         let written = self.file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
         self.size += written as u64;
+        if self.size - self.begun >= BEHIND {
+            // Whether it does is for the sync to find out.
+            let _ = dhow_sys::writeback::begin(&self.file, self.begun, self.size - self.begun);
+            self.begun = self.size;
+        }
         Ok(written)
     }
 

@@ -16,6 +16,9 @@ use super::name::{Meaning, Name};
 use super::tree::{FOLDER, Spot, Tree, is_folder, is_whiteout, open_plain, refused};
 use dhow_archive::{Archive, Entry, Extent, Kind};
 
+/// A file as long as that goes to the disk at once, so that the sync at the end is short.
+const LARGE: u64 = 1 << 20;
+
 /// Unpacks one archive into one tree.
 #[derive(Debug)]
 pub(super) struct Extractor {
@@ -144,6 +147,10 @@ impl Extractor {
             file.set_len(size).context(|| format!("write {}", spot.name()))?;
         }
         step(self.attributes.set(file.as_fd(), entry), "set attributes of", &spot.name())?;
+        if size >= LARGE {
+            // Whether it does is for the sync to find out.
+            let _ = dhow_sys::writeback::begin(&file, 0, size);
+        }
         Ok(match extents {
             None => Line::File { size, digest: hasher.finish() },
             Some(_) => Line::Special,

@@ -13,11 +13,11 @@ use flate2::bufread::MultiGzDecoder;
 use super::Limits;
 use crate::room::Room;
 
-/// Large enough that a hand-over costs nothing beside its work.
-const PIECE: usize = 256 << 10;
+/// Large enough that a hand-over costs nothing beside its work, small enough to stay in the cache of a core.
+const PIECE: usize = 64 << 10;
 
 /// How many pieces may wait: bounds memory, and lets neither side starve when the other one stalls for a moment.
-const WAITING: usize = 8;
+const WAITING: usize = 32;
 
 /// The first bytes of a compressed stream (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];

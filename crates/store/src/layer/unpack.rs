@@ -1,7 +1,7 @@
 //! A layer between the archive and the record.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use super::extract::{Extracted, Extractor};
 use super::manifest::Manifest;
 use super::name::Name;
 use super::tree::Tree;
-use super::{Layers, UnpackOptions, pipeline};
+use super::{Layers, Limits, UnpackOptions, pipeline};
 use crate::room::Room;
 
 /// A layer that is unpacked and verified but not recorded; gone when dropped.
@@ -82,9 +82,7 @@ impl Drop for Unpacked<'_> {
 /// Unpacks an archive into a new folder.
 pub(super) fn run<'a>(layers: &'a Layers, archive: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked<'a>> {
     let new = New::create(layers)?;
-    let tree = Tree::create(&new.folder)?;
-    let manifest = Manifest::create(&new.folder.join("manifest"))?;
-    let extractor = Extractor::new(tree, manifest, Attributes::new(layers.namespace), options.limits.entries);
+    let extractor = new.extractor(options.limits.entries)?;
     let room = match options.limits.bytes {
         Some(bytes) => Room::limited(bytes),
         None => Room::on_disk(&layers.dir)?,
@@ -96,8 +94,21 @@ pub(super) fn run<'a>(layers: &'a Layers, archive: impl Read + Send, options: &U
         Some(expected) if expected != diff_id => {
             Err(Error::data_loss(format!("layer has digest {diff_id}, expected {expected}")))
         }
-        _ => Ok(Unpacked { layers, folder: new.keep(), diff_id, extracted, kept: false }),
+        _ => Ok(new.unpacked(diff_id, extracted)),
     }
+}
+
+/// Unpacks a tar of that many bytes into a new folder, on this thread alone; `digest` is asked at the end for its digest.
+pub(super) fn plain<'a>(
+    layers: &'a Layers,
+    tar: impl BufRead,
+    size: u64,
+    digest: impl FnOnce() -> Result<Digest>,
+) -> Result<Unpacked<'a>> {
+    Room::on_disk(&layers.dir)?.check(size, "the archive is").context(|| "unpack a layer")?;
+    let new = New::create(layers)?;
+    let extracted = new.extractor(Limits::default().entries)?.run(Archive::new(tar, false))?;
+    Ok(new.unpacked(digest()?, extracted))
 }
 
 /// A folder that goes away again unless it is kept.
@@ -114,8 +125,14 @@ impl<'a> New<'a> {
         Ok(Self { layers, folder })
     }
 
-    fn keep(mut self) -> PathBuf {
-        std::mem::take(&mut self.folder)
+    fn extractor(&self, entries: u64) -> Result<Extractor> {
+        let tree = Tree::create(&self.folder)?;
+        let manifest = Manifest::create(&self.folder.join("manifest"))?;
+        Ok(Extractor::new(tree, manifest, Attributes::new(self.layers.namespace), entries))
+    }
+
+    fn unpacked(mut self, diff_id: Digest, extracted: Extracted) -> Unpacked<'a> {
+        Unpacked { layers: self.layers, folder: std::mem::take(&mut self.folder), diff_id, extracted, kept: false }
     }
 }
 
