@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use dhow_testkit::{Registry, World, finish};
+use dhow_testkit::{Registry, World, eventually, finish};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{DHOW, busybox};
@@ -137,6 +138,32 @@ fn mirrors_of_any_registry_are_asked_first() {
     world.dhow(&["pull", "127.0.0.1:1/team/app:1"]).exits(0);
     assert_eq!(digest(&world, "127.0.0.1:1/team/app:1"), digest(&maker, &mirror.name("team/app:1")));
     world.dhow(&["push", "127.0.0.1:1/team/app:1"]).exits(1).says("connection refused");
+}
+
+#[test]
+fn rules_are_read_again_at_a_hangup() {
+    let (_maker, registry) = registry_with(&["app:1"]);
+    let block = |name: &str| {
+        format!("[[policy.rule]]\nname = \"{name}\"\nmatch = \"{}\"\naction = \"block\"\n", registry.address())
+    };
+    let rules = Rules::new(&block("first"));
+    let world = rules.world();
+    let name = registry.name("app:1");
+    world.dhow(&["pull", &name]).exits(1).says("\"first\"");
+    let pid = i32::try_from(world.engine_pid().expect("it runs")).ok().and_then(Pid::from_raw).expect("a pid");
+    let change = |text: &str, said: &str| {
+        fs::write(rules.folder.path().join("registries.toml"), text).expect("written");
+        let before = world.engine_log().len();
+        kill_process(pid, Signal::HUP).expect("our engine");
+        eventually("the engine has looked", || world.engine_log()[before..].contains(said));
+    };
+    change("", "the configuration was read again");
+    world.dhow(&["pull", &name]).exits(0);
+    change("[policy]\ndefualt = 1\n", "the configuration stays as it was");
+    world.dhow(&["run", "--rm", "--network", "none", &name, "true"]).exits(0);
+    change(&block("second"), "the configuration was read again");
+    world.dhow(&["run", "--rm", "--network", "none", &name, "true"]).exits(125).says("\"second\"");
+    change("[registry.\"docker.io\"]\ninsecure = true\n", "how registries are reached has changed");
 }
 
 #[test]

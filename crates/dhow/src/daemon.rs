@@ -107,7 +107,8 @@ fn run(flags: Flags) -> Result<()> {
     let pidfile = Pidfile::write(&settings.pidfile)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context(|| "start the engine's threads")?;
-    let reload = Reload { flags, written: settings.written.clone(), set_filter, tls };
+    let (written, registries) = (settings.written.clone(), settings.registries.clone());
+    let reload = Reload { flags, written, set_filter, tls, registries };
     let house = House { settings, entered, doors, reload, notifier, announce };
     let served = runtime.block_on(house.serve());
     // Blocking work of abandoned requests must not keep the process.
@@ -167,7 +168,7 @@ impl House {
         let until_end = async {
             tokio::select! {
                 () = ended => {}
-                () = reload_at_each(hangup, &reload, &notifier) => {}
+                () = reload_at_each(hangup, &reload, &engine, &notifier) => {}
             }
             tracing::info!("ending; containers go on");
             notifier.stopping();
@@ -199,10 +200,10 @@ async fn give_memory_back() {
 }
 
 /// Reads the configuration again at each SIGHUP, without an end.
-async fn reload_at_each(mut hangup: Signal, reload: &Reload, notifier: &Notifier) {
+async fn reload_at_each(mut hangup: Signal, reload: &Reload, engine: &Engine, notifier: &Notifier) {
     while hangup.recv().await.is_some() {
         notifier.reloading();
-        match reload.run() {
+        match reload.run(engine) {
             Ok(()) => tracing::info!("the configuration was read again"),
             Err(error) => tracing::error!("the configuration stays as it was: {error}"),
         }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use dhow_errdefs::Result;
 use dhow_image::{
-    CheckOptions, Checked, Filters, ImportOptions, LoadEvent, LoadOptions, Pruned, RemoveOptions, Removed,
+    CheckOptions, Checked, Filters, ImportOptions, LoadEvent, LoadOptions, Policy, Pruned, RemoveOptions, Removed,
 };
 use dhow_oci::{Digest, Reference};
 
@@ -13,6 +14,11 @@ use crate::core::Core;
 use crate::{Engine, EventKind};
 
 impl Engine {
+    /// As [`Images::obey`](dhow_image::Images::obey).
+    pub fn obey(&self, policy: Arc<Policy>) {
+        self.core.images.obey(policy);
+    }
+
     /// As [`Images::tag`](dhow_image::Images::tag).
     ///
     /// # Errors

@@ -16,8 +16,8 @@ pub struct Images {
     store: Arc<Store>,
     /// Held while names or images are taken away or moved.
     names: Mutex<()>,
-    /// Which images may be used.
-    policy: Arc<Policy>,
+    /// Which images may be used; replaced whole.
+    policy: Mutex<Arc<Policy>>,
     /// Parsed configs: they never change, and list and create look at them all the time.
     configs: Mutex<HashMap<Digest, Arc<ImageConfig>>>,
 }
@@ -26,17 +26,24 @@ impl Images {
     /// The images of this store.
     #[must_use]
     pub fn open(store: Arc<Store>) -> Self {
-        Self { store, names: Mutex::default(), policy: Arc::default(), configs: Mutex::default() }
+        Self { store, names: Mutex::default(), policy: Mutex::default(), configs: Mutex::default() }
     }
 
     /// The same under rules about which of them may be used.
     #[must_use]
     pub fn under(self, policy: Arc<Policy>) -> Self {
-        Self { policy, ..self }
+        self.obey(policy);
+        self
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
+    /// Other rules count from now on, also for what goes on already and has not been asked about yet.
+    pub fn obey(&self, policy: Arc<Policy>) {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// The rules that count now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store they are in.

@@ -1,5 +1,8 @@
 //! SIGHUP: what can change under a running engine is read again; what cannot is named.
 
+use std::sync::Arc;
+
+use dhow_engine::{Engine, RegistrySettings};
 use dhow_errdefs::Result;
 use dhow_server::Tls;
 use tracing_subscriber::EnvFilter;
@@ -18,16 +21,22 @@ pub(crate) struct Reload {
     pub(crate) written: File,
     pub(crate) set_filter: SetFilter,
     pub(crate) tls: Option<Tls>,
+    /// How registries are reached since the engine started.
+    pub(crate) registries: RegistrySettings,
 }
 
 impl Reload {
-    /// Log level and certificates as the files say now. After an error everything stays as it was.
-    pub(crate) fn run(&self) -> Result<()> {
+    /// Log level, certificates and the rules about images as the files say now. After an error everything stays as it was.
+    pub(crate) fn run(&self, engine: &Engine) -> Result<()> {
         let settings = Settings::gather(self.flags.clone(), &Paths::of_this_user())?;
         if let Some(tls) = &self.tls {
             tls.reload()?;
         }
         (self.set_filter)(EnvFilter::new(&settings.log_level));
+        engine.obey(Arc::clone(&settings.policy));
+        if settings.registries != self.registries {
+            tracing::warn!("how registries are reached has changed: that needs a restart of the engine");
+        }
         for key in needing_restart(&self.written, &settings.written) {
             tracing::warn!("{key} has changed in the configuration: that needs a restart of the engine");
         }
