@@ -19,7 +19,7 @@ use dhow_shim::protocol::Op;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::container::{Container, View};
+use crate::container::{Container, Process, View};
 use crate::core::Core;
 pub(crate) use sampler::Sampler;
 
@@ -129,25 +129,38 @@ impl Core {
     /// The same. Blocks for some dozen reads.
     fn stats_now(&self, container: &Container) -> Result<Reading> {
         let view = container.view();
-        let sample = match self.cgroup_to_read(container, &view)? {
-            Some(cgroup) => Some(Arc::new(self.sample(&view, cgroup.as_ref(), &host::Host::read())?)),
+        let sample = match self.source_of(container, &view)? {
+            Some(source) => Some(Arc::new(source.sample(&view, &host::Host::read())?)),
             None => None,
         };
         Ok(Reading { sample, ..named(container) })
     }
 
-    /// The cgroup of a container that runs (outer `None`: it does not), if this engine has cgroups (inner `None`).
-    fn cgroup_to_read(&self, container: &Container, view: &View) -> Result<Option<Option<Cgroup>>> {
-        if view.pid == 0 {
+    /// Where the counters of a container that runs are; `None`: it does not.
+    fn source_of(&self, container: &Container, view: &View) -> Result<Option<Source>> {
+        let Some(process) = Some(view).filter(|view| view.pid != 0).and_then(|view| Process::of(view).ok()) else {
             return Ok(None);
-        }
-        let (Some(hierarchy), Some(path)) = (&self.host.cgroups, self.cgroup_of(container)) else {
-            return Ok(Some(None));
         };
-        Cgroup::open(hierarchy, &path).map(Some).map(Some)
+        let cgroup = match (&self.host.cgroups, self.cgroup_of(container)) {
+            (Some(hierarchy), Some(path)) => Some(Cgroup::open(hierarchy, &path)?),
+            _ => None,
+        };
+        Ok(Some(Source { pid: view.pid, process, cgroup }))
     }
+}
 
-    fn sample(&self, view: &View, cgroup: Option<&Cgroup>, host: &host::Host) -> Result<Sample> {
+/// Where the counters of a container are, from one start to its end.
+#[derive(Debug)]
+struct Source {
+    pid: i32,
+    process: Process,
+    /// `None`: this engine has no cgroups.
+    cgroup: Option<Cgroup>,
+}
+
+impl Source {
+    fn sample(&self, view: &View, host: &host::Host) -> Result<Sample> {
+        let cgroup = self.cgroup.as_ref();
         let mut usage = cgroup.map(Cgroup::stats).transpose()?.unwrap_or_default();
         usage.memory.limit = Some(usage.memory.limit.map_or(host.memory, |limit| limit.min(host.memory)));
         Ok(Sample {
@@ -156,7 +169,7 @@ impl Core {
             usage,
             system_ns: host.cpu_ns,
             online_cpus: host.online_cpus,
-            networks: network::counters(view),
+            networks: network::counters(view, &self.process),
         })
     }
 }

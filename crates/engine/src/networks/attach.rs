@@ -12,7 +12,7 @@ use dhow_oci::Digest;
 
 use super::{facts, main_network, ports};
 use crate::Config;
-use crate::container::{Container, View};
+use crate::container::{Container, Process, View};
 use crate::core::Core;
 use crate::create::random_id;
 use crate::launch::Sharing;
@@ -144,9 +144,9 @@ impl Core {
         let network = self.networks.enter(name, &container.id)?;
         let view = container.view();
         let place = Place { network: Network::clone(&network), spec: spec.clone() };
-        let joined = self
-            .kernel
-            .join(&container.id, view.pid, &place, &called(&container.id, &view))
+        let joined = Process::of(&view)
+            .and_then(|process| process.namespace("net"))
+            .and_then(|namespace| self.kernel.join(&container.id, namespace, &place, &called(&container.id, &view)))
             .and_then(|connection| self.connection_changed(container, &view, &connection).map(|()| connection));
         let connection = joined.inspect_err(|_| self.networks.leave(name, &container.id)).context(|| SETUP)?;
         let attachment = connection.attachments.into_iter().find(|it| it.network_name == name);
@@ -189,12 +189,19 @@ impl Core {
     }
 
     /// A container that runs since before this engine was started keeps what it has, and what its shim has kept for it.
-    pub(crate) fn adopt_networks(&self, container: &str, pid: i32, kept: Vec<(String, OwnedFd)>) -> Option<Attached> {
+    pub(crate) fn adopt_networks(
+        &self,
+        container: &str,
+        view: &View,
+        kept: Vec<(String, OwnedFd)>,
+    ) -> Option<Attached> {
         let connection = facts::recall(&self.run_dir(container))?;
         let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
         let mut attached = Attached::default();
         add(&mut attached, &connection);
-        self.kernel.adopt((container, pid), connection, &networks, kept);
+        let namespace = Process::of(view).and_then(|process| process.namespace("net"));
+        let namespace = namespace.inspect_err(|error| tracing::warn!(container, %error, "find a network namespace"));
+        self.kernel.adopt((container, namespace.ok()), connection, &networks, kept);
         Some(attached)
     }
 

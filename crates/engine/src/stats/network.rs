@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use dhow_errdefs::ResultExt;
+
 use super::{NetworkCounters, Traffic};
-use crate::container::View;
+use crate::container::{Process, View};
 use crate::launch::Sharing;
 
 /// Devices that the kernel puts into every network namespace: loopback, and those of tunnel modules.
@@ -13,11 +15,12 @@ const NOT_A_CONTAINERS: [&str; 10] =
 
 /// The counters by interface. /proc shows each process its own network namespace, so that reading them there needs no
 /// process in the container and no visit to its namespace.
-pub(super) fn counters(view: &View) -> BTreeMap<String, NetworkCounters> {
+pub(super) fn counters(view: &View, process: &Process) -> BTreeMap<String, NetworkCounters> {
     if Sharing::of(&view.spec.host.network_mode) == Sharing::Host && !view.spec.network_disabled {
         return BTreeMap::new();
     }
-    parse(&fs::read_to_string(format!("/proc/{}/net/dev", view.pid)).unwrap_or_default())
+    let read = process.look(|pid| fs::read_to_string(format!("/proc/{pid}/net/dev")).context(|| "read net/dev"));
+    parse(&read.unwrap_or_default())
 }
 
 /// Two lines of heads, then `name: ` and sixteen numbers, eight for each direction (proc_pid_net(5)).

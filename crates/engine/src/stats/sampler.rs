@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use dhow_cgroups::Cgroup;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::Sample;
 use super::host::Host;
+use super::{Sample, Source};
 use crate::container::Container;
 use crate::core::Core;
 
@@ -32,8 +31,8 @@ struct State {
 struct Watched {
     container: Arc<Container>,
     samples: watch::Sender<Option<Arc<Sample>>>,
-    /// Its cgroup with the pid for which it was opened: kept, because opening costs as much as reading.
-    opened: Option<(i32, Option<Arc<Cgroup>>)>,
+    /// Kept, because opening costs as much as reading.
+    source: Option<Arc<Source>>,
 }
 
 impl Sampler {
@@ -43,7 +42,7 @@ impl Sampler {
         let watched = state.watched.entry(Arc::clone(&container.id)).or_insert_with(|| Watched {
             container: Arc::clone(container),
             samples: watch::Sender::new(None),
-            opened: None,
+            source: None,
         });
         let samples = watched.samples.subscribe();
         if !state.running {
@@ -74,7 +73,7 @@ impl Sampler {
         let job = |watched: &Watched| Job {
             container: Arc::clone(&watched.container),
             samples: watched.samples.clone(),
-            opened: watched.opened.clone(),
+            source: watched.source.clone(),
         };
         Some(state.watched.values().map(job).collect())
     }
@@ -84,7 +83,7 @@ impl Sampler {
         let mut state = self.lock();
         for job in jobs {
             if let Some(watched) = state.watched.get_mut(&job.container.id) {
-                watched.opened = job.opened;
+                watched.source = job.source;
             }
         }
     }
@@ -99,7 +98,7 @@ impl Sampler {
 struct Job {
     container: Arc<Container>,
     samples: watch::Sender<Option<Arc<Sample>>>,
-    opened: Option<(i32, Option<Arc<Cgroup>>)>,
+    source: Option<Arc<Source>>,
 }
 
 /// Reads once a second until nobody listens or the engine closes.
@@ -128,18 +127,17 @@ impl Job {
     /// It runs, and did not when it was read before.
     fn is_new(&self) -> bool {
         let pid = self.container.view().pid;
-        pid != 0 && self.opened.as_ref().is_none_or(|(opened, _)| *opened != pid)
+        pid != 0 && self.source.as_ref().is_none_or(|source| source.pid != pid)
     }
 
     /// Reads and tells. A container that does not run, or has just ended, is told as one without a sample.
     fn done(mut self, core: &Core, host: &Host) -> Self {
         let view = self.container.view();
-        if self.opened.as_ref().is_none_or(|(pid, _)| *pid != view.pid) {
-            let cgroup = core.cgroup_to_read(&self.container, &view).ok().flatten();
-            self.opened = cgroup.map(|cgroup| (view.pid, cgroup.map(Arc::new)));
+        if self.source.as_ref().is_none_or(|source| source.pid != view.pid) {
+            self.source = core.source_of(&self.container, &view).ok().flatten().map(Arc::new);
         }
-        let sample = self.opened.as_ref().filter(|_| view.pid != 0).and_then(|(_, cgroup)| {
-            let sample = core.sample(&view, cgroup.as_deref(), host);
+        let sample = self.source.as_ref().and_then(|source| {
+            let sample = source.sample(&view, host);
             sample.inspect_err(|error| tracing::debug!(id = %self.container.id, %error, "no statistics")).ok()
         });
         self.samples.send_replace(sample.map(Arc::new));

@@ -1,5 +1,6 @@
 //! Changes of a container that runs: into a network, out of one, ports.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
@@ -14,20 +15,32 @@ use crate::ports::Reservation;
 use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Gives a container that runs, with that process, a place in a further network. What it is called there are these names and the aliases
-    /// of the place.
+    /// Gives a container that runs, in that network namespace, a place in a further network. What it is called there are
+    /// these names and the aliases of the place.
     ///
     /// # Errors
     /// As [`connect`](Self::connect). Nothing stays of it.
-    pub fn join(self: &Arc<Self>, container: &str, pid: i32, place: &Place, called: &[String]) -> Result<Connection> {
-        self.at_home(|| self.join_here(container, pid, place, called))
+    pub fn join(
+        self: &Arc<Self>,
+        container: &str,
+        namespace: OwnedFd,
+        place: &Place,
+        called: &[String],
+    ) -> Result<Connection> {
+        self.at_home(|| self.join_here(container, namespace, place, called))
     }
 
-    fn join_here(self: &Arc<Self>, container: &str, pid: i32, place: &Place, called: &[String]) -> Result<Connection> {
+    fn join_here(
+        self: &Arc<Self>,
+        container: &str,
+        namespace: OwnedFd,
+        place: &Place,
+        called: &[String],
+    ) -> Result<Connection> {
         self.watch();
         if self.connection(container).is_none() {
             // It was started without any network.
-            let sandbox = Some(Sandbox::of_process(pid)?);
+            let sandbox = Some(Sandbox::of_namespace(namespace)?);
             lock(&self.containers).insert(container.to_owned(), Held { sandbox, ..Held::default() });
         }
         self.change(container, |held| {

@@ -19,17 +19,18 @@ use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Takes over what a container has that runs, with that process, since before this engine was started; and what was
-    /// kept of its [`keepsakes`](Self::keepsakes). To be followed by [`settle`](Self::settle).
+    /// Takes over what a container has that runs, in that network namespace, since before this engine was started; and what
+    /// was kept of its [`keepsakes`](Self::keepsakes). To be followed by [`settle`](Self::settle). `None`: the namespace
+    /// cannot be found any more.
     pub fn adopt(
         &self,
-        (container, pid): (&str, i32),
+        (container, namespace): (&str, Option<OwnedFd>),
         connection: Connection,
         networks: &[Network],
         kept: Vec<(String, OwnedFd)>,
     ) {
         let adopted = self.at_home(|| {
-            self.adopt_here((container, pid), connection, networks, Sockets::of_keepsakes(kept).ok());
+            self.adopt_here((container, namespace), connection, networks, Sockets::of_keepsakes(kept).ok());
             Ok(())
         });
         if let Err(error) = adopted {
@@ -39,7 +40,7 @@ impl Networks {
 
     fn adopt_here(
         &self,
-        (container, pid): (&str, i32),
+        (container, namespace): (&str, Option<OwnedFd>),
         connection: Connection,
         networks: &[Network],
         kept: Option<Sockets>,
@@ -56,8 +57,9 @@ impl Networks {
         if let Err(error) = self.apply(opened(&connection), &reservations) {
             tracing::warn!(%error, container, "restore the ports of a container");
         }
-        let sandbox = Sandbox::of_process(pid).inspect_err(|error| tracing::warn!(%error, "find a network namespace"));
-        let held = Held { sandbox: sandbox.ok(), connection, reservations, kept, ..Held::default() };
+        let sandbox = namespace.map(Sandbox::of_namespace).transpose();
+        let sandbox = sandbox.inspect_err(|error| tracing::warn!(%error, "visit a network namespace"));
+        let held = Held { sandbox: sandbox.ok().flatten(), connection, reservations, kept, ..Held::default() };
         held.make_known(container, &self.directory);
         lock(&self.containers).insert(container.to_owned(), held);
     }

@@ -43,13 +43,12 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// The namespace of a process that runs.
+    /// A namespace that somebody has opened. Who finds it by the number of a process sees to it that it is still that
+    /// process'.
     ///
     /// # Errors
-    /// `NotFound` when it is gone.
-    pub fn of_process(pid: i32) -> Result<Self> {
-        let path = format!("/proc/{pid}/ns/net");
-        let namespace: OwnedFd = File::open(&path).context(|| format!("open {path}"))?.into();
+    /// When the thread that visits it may not.
+    pub fn of_namespace(namespace: OwnedFd) -> Result<Self> {
         let links = inside(namespace.as_fd(), Links::open)?;
         Ok(Self { namespace, links })
     }
