@@ -167,3 +167,16 @@ fn what_cannot_be_had_is_refused() {
     let several = ids.iter().map(|id| &id[..1]).find(|digit| begins(digit) > 1).expect("there are sixteen digits");
     world.dhow(&["inspect", several]).exits(1).says(&format!("multiple IDs found with provided prefix: {several}"));
 }
+
+/// What a person can do is a field of its own: who compares messages, and stock clients, see Docker's message alone.
+#[test]
+fn advice_reaches_those_who_understand_it() {
+    let world = busybox();
+    world.dhow(&["volume", "create", "kept"]).exits(0);
+    world.dhow(&["volume", "protect", "kept"]).exits(0);
+    let told = world.dhow(&["volume", "rm", "kept"]).exits(1).stderr();
+    assert!(told.contains("\nhint: to let it be removed: dhow volume protect --off kept"), "{told}");
+    let stock = world.docker(&["volume", "rm", "kept"]).exits(1).stderr();
+    assert_eq!(told.lines().next(), stock.lines().next());
+    assert!(!stock.contains("hint"), "{stock}");
+}

@@ -89,6 +89,9 @@ pub struct ErrorDetail {
     pub code: i64,
     #[serde(skip_serializing_if = "is_zero")]
     pub message: String,
+    /// As in [`ErrorResponse`](crate::error::ErrorResponse).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub hint: String,
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Failure {
     /// An error of `run` or `create`, with the program's name and the word about help. The exit codes are a shell's: 127
     /// for a command that is not there, 126 for one that cannot be run; 125 for everything else.
     pub(crate) fn of_run(program: &str, name: &str, error: &Error) -> Self {
-        let text = with_hint(error);
+        let text = error.to_string();
         let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
         let from_engine = text.starts_with("Error response from daemon: ");
         let code = match from_engine {
@@ -38,6 +38,7 @@ impl Failure {
             true if says(&["permission denied", "is a directory"]) => 126,
             _ => 125,
         };
+        let text = with_hint(error);
         Self::Text(format!("{program}: {text}\n\nRun '{program} {name} --help' for more information"), code)
     }
 

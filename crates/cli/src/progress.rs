@@ -45,8 +45,11 @@ pub(crate) async fn show(mut messages: Messages, to: To) -> Result<()> {
 
 /// The error that a message of a stream is, if it is one.
 pub(crate) fn failure(message: &Message) -> Option<Error> {
-    let text = message.error_detail.as_ref().map_or(&message.error, |detail| &detail.message);
-    (!text.is_empty()).then(|| Error::internal(text.clone()))
+    let Some(detail) = &message.error_detail else {
+        return (!message.error.is_empty()).then(|| Error::internal(message.error.clone()));
+    };
+    let error = (!detail.message.is_empty()).then(|| Error::internal(detail.message.clone()));
+    error.map(|error| if detail.hint.is_empty() { error } else { error.with_hint(detail.hint.clone()) })
 }
 
 /// The lines that may still change, lowest last.

@@ -153,11 +153,11 @@ impl<'a> Call<'a> {
                 return Ok((connection, response));
             }
             let body = read_all(response).await?;
-            let message = error::message(status, &body);
+            let refusal = error::refusal(status, &body);
             self.client.put_back(connection);
             match again {
-                Some(payload) if self.client.step_down(version, &message) => self.payload = payload,
-                _ => return Err(error::refused(status, &message)),
+                Some(payload) if self.client.step_down(version, &refusal.message) => self.payload = payload,
+                _ => return Err(error::refused(status, refusal)),
             }
         }
     }

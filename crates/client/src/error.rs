@@ -8,16 +8,24 @@ use serde::Deserialize;
 
 use crate::Host;
 
-#[derive(Deserialize)]
-struct Refusal {
-    message: String,
+/// Why an engine refuses.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+    /// What our own engine advises.
+    #[serde(default)]
+    hint: String,
 }
 
 /// The engine's own words, from the JSON it sends with a refusal or, from proxies and old engines, from plain text.
-pub(crate) fn message(status: StatusCode, body: &[u8]) -> String {
-    if let Ok(refusal) = serde_json::from_slice::<Refusal>(body) {
-        return refusal.message.trim().to_owned();
+pub(crate) fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => Refusal { message: refusal.message.trim().to_owned(), ..refusal },
+        Err(_) => Refusal { message: plain(status, body), hint: String::new() },
     }
+}
+
+fn plain(status: StatusCode, body: &[u8]) -> String {
     match String::from_utf8_lossy(body).trim() {
         "" => format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or("")).trim().to_owned(),
         text => text.to_owned(),
@@ -25,8 +33,9 @@ pub(crate) fn message(status: StatusCode, body: &[u8]) -> String {
 }
 
 /// A refusal as an error.
-pub(crate) fn refused(status: StatusCode, message: &str) -> Error {
-    Error::new(class(status), format!("Error response from daemon: {message}"))
+pub(crate) fn refused(status: StatusCode, refusal: Refusal) -> Error {
+    let error = Error::new(class(status), format!("Error response from daemon: {}", refusal.message));
+    if refusal.hint.is_empty() { error } else { error.with_hint(refusal.hint) }
 }
 
 fn class(status: StatusCode) -> Class {
@@ -78,11 +87,15 @@ mod tests {
 
     #[test]
     fn the_engines_words_are_kept() {
+        let message = |status, body: &[u8]| refusal(status, body).message;
         assert_eq!(message(StatusCode::NOT_FOUND, br#"{"message":"No such container: x"}"#), "No such container: x");
         assert_eq!(message(StatusCode::BAD_GATEWAY, b"<html>\n"), "<html>");
         assert_eq!(message(StatusCode::BAD_GATEWAY, b""), "502 Bad Gateway");
-        let error = refused(StatusCode::CONFLICT, "busy");
+        let error = refused(StatusCode::CONFLICT, refusal(StatusCode::CONFLICT, br#"{"message":"busy"}"#));
         assert_eq!((error.class(), error.to_string().as_str()), (Class::Conflict, "Error response from daemon: busy"));
+        assert_eq!(error.hint(), None);
+        let hinted = refusal(StatusCode::CONFLICT, br#"{"message":"busy","hint":"wait"}"#);
+        assert_eq!(refused(StatusCode::CONFLICT, hinted).hint(), Some("wait"));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(crate) fn error(error: &Error) -> Response {
     if code == StatusCode::NOT_MODIFIED {
         return status_only(code);
     }
-    let body = ErrorResponse { message: error.to_string() };
+    let body = ErrorResponse { message: error.to_string(), hint: error.hint().unwrap_or_default().to_owned() };
     plain_json(code, &body).unwrap_or_else(|_| status_only(code))
 }
 

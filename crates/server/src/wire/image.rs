@@ -305,8 +305,9 @@ pub(crate) fn pulled(pulled: &Pulled) -> Message {
 /// A failure in the middle of a stream, where no status can be sent any more.
 pub(crate) fn failure(error: &Error) -> Message {
     let message = error.to_string();
+    let hint = error.hint().unwrap_or_default().to_owned();
     Message {
-        error_detail: Some(ErrorDetail { code: 0, message: message.clone() }),
+        error_detail: Some(ErrorDetail { code: 0, message: message.clone(), hint }),
         error: message,
         ..Message::default()
     }
@@ -331,6 +332,8 @@ mod tests {
     fn a_failure_is_told_twice_for_old_clients() {
         let text = serde_json::to_string(&failure(&Error::data_loss("bad"))).expect("plain data");
         assert_eq!(text, r#"{"errorDetail":{"message":"bad"},"error":"bad"}"#);
+        let hinted = serde_json::to_string(&failure(&Error::data_loss("bad").with_hint("do"))).expect("plain data");
+        assert_eq!(hinted, r#"{"errorDetail":{"message":"bad","hint":"do"},"error":"bad"}"#);
     }
 
     #[test]
