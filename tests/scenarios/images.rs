@@ -1,5 +1,9 @@
 //! Images in and out, without a registry.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
 use dhow_testkit::{World, busybox_tar, finish_with_input};
 
 use crate::{DHOW, busybox};
@@ -144,4 +148,50 @@ fn a_hostile_layer_cannot_leave_its_folder() {
     // Refused or kept inside: either is safe; written outside is not.
     finish_with_input(&mut world.command(&["import", "-", "evil"]), tar);
     assert_eq!(std::fs::read_dir(&outside).expect("there").count(), 0);
+}
+
+/// Answers one request after the other with these bytes, cut in the middle where that is asked for.
+fn web_server(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                request.push(byte[0]);
+            }
+            let path = String::from_utf8_lossy(&request).split(' ').nth(1).unwrap_or_default().to_owned();
+            let (status, body) = match path.as_str() {
+                "/rootfs.tar" => ("200 OK", &bytes[..]),
+                "/cut.tar" => ("200 OK", &bytes[..bytes.len() / 2]),
+                _ => ("404 Not Found", &b""[..]),
+            };
+            let length = if body.is_empty() { 0 } else { bytes.len() };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            drop(client.write_all(head.as_bytes()).and_then(|()| client.write_all(body)));
+        }
+    });
+    address
+}
+
+#[test]
+fn import_fetches_from_a_web_server() {
+    let world = World::new(DHOW);
+    let server = web_server(busybox_tar());
+    for (number, client) in [World::dhow, World::docker].into_iter().enumerate() {
+        let name = format!("fetched{number}");
+        let url = format!("http://{server}/rootfs.tar");
+        let told = client(&world, &["import", "-c", "CMD [\"echo\", \"fetched\"]", &url, &name]).ok();
+        assert!(told.contains("sha256:"), "{told}");
+        assert_eq!(world.dhow(&["run", "--rm", &name]).ok(), "fetched");
+        let comment = world.dhow(&["image", "inspect", "-f", "{{.Comment}}", &name]).ok();
+        assert_eq!(comment, format!("Imported from {url}"));
+        for (path, words) in [("no.tar", "Got HTTP status code >= 400: 404 Not Found"), ("cut.tar", "")] {
+            let failed = client(&world, &["import", &format!("http://{server}/{path}"), "failed"]);
+            failed.exits(1).says(words);
+            world.dhow(&["image", "inspect", "failed"]).exits(1);
+        }
+    }
+    world.dhow(&["import", "http://127.0.0.1:1/x.tar"]).exits(1).says("connection refused");
 }

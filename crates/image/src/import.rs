@@ -20,8 +20,10 @@ pub struct ImportOptions {
     pub reference: Option<Reference>,
     /// Dockerfile instructions that make its config (`CMD`, `ENV`, …).
     pub changes: Vec<String>,
-    /// The comment of its history; empty: `Imported from -`.
+    /// The comment of its history; empty: where it is from.
     pub message: String,
+    /// Where it is from; empty: `-`, whoever asks.
+    pub source: String,
     /// What it runs on; none: the host's.
     pub platform: Option<Platform>,
 }
@@ -84,16 +86,17 @@ impl Images {
 
 fn config(options: &ImportOptions, run: RunConfig, diff_id: Digest) -> ImageConfig {
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
-    let comment = if options.message.is_empty() { "Imported from -" } else { &options.message };
+    let source = if options.source.is_empty() { "-" } else { &options.source };
+    let comment = if options.message.is_empty() { format!("Imported from {source}") } else { options.message.clone() };
     let created = Some(time::now());
     ImageConfig {
         architecture: platform.architecture,
         os: platform.os,
         variant: platform.variant.unwrap_or_default(),
-        comment: comment.to_owned(),
+        comment: comment.clone(),
         config: run,
         created: created.clone(),
-        history: vec![History { created, comment: comment.to_owned(), ..History::default() }],
+        history: vec![History { created, comment, ..History::default() }],
         rootfs: RootFs { diff_ids: vec![diff_id], ..RootFs::default() },
         ..ImageConfig::default()
     }

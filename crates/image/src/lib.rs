@@ -54,7 +54,7 @@ pub use policy::{Policy, PolicyRule, PublicKey};
 pub use prune::Pruned;
 pub use pull::{LayerNews, PullEvent, PullOptions, Pulled};
 pub use push::{PushCompression, PushEvent, PushNews, PushOptions};
-pub use registry::{Caller, Credentials, Registries, RegistrySettings, RemoteManifest, SearchResult};
+pub use registry::{Caller, Credentials, Download, Registries, RegistrySettings, RemoteManifest, SearchResult};
 pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;
 pub use time::moment;

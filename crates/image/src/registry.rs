@@ -9,6 +9,7 @@
 
 mod challenge;
 mod credentials;
+mod download;
 mod endpoint;
 mod failure;
 mod fetch;
@@ -24,6 +25,7 @@ mod upload;
 mod wait;
 
 pub use credentials::Credentials;
+pub use download::Download;
 pub use remote::{Caller, RemoteManifest};
 pub use search::SearchResult;
 pub use settings::RegistrySettings;

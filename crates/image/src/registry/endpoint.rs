@@ -67,6 +67,13 @@ fn mirror(settings: &RegistrySettings, address: &str) -> Endpoint {
 }
 
 impl Endpoint {
+    /// Where a file of a web server lies. Nothing is sent there but a question for it.
+    pub(super) fn of_url(url: &reqwest::Url) -> Self {
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Self { base: format!("{}://{host}", url.scheme()), host, trusts_all: false, mirror: false }
+    }
+
     /// Whether what is sent can be read on the way.
     pub(super) fn is_plain(&self) -> bool {
         self.base.starts_with("http://")

@@ -33,23 +33,15 @@ async fn create(call: Call) -> Result<Response> {
         }
         (None, Some("-")) => import(call).await,
         (None, Some(address)) => {
-            Err(Error::not_implemented(format!("cannot import from {address}: only uploads are supported")))
+            let address = address.to_owned();
+            import_from(call, address).await
         }
         (None, None) => Err(Error::invalid("either fromImage or fromSrc is needed")),
     }
 }
 
 async fn import(call: Call) -> Result<Response> {
-    let options = ImportOptions {
-        reference: call
-            .query
-            .text("repo")
-            .map(|repository| reference(repository, call.query.text("tag")))
-            .transpose()?,
-        changes: call.query.all("changes").map(str::to_owned).collect(),
-        message: call.query.text("message").unwrap_or_default().to_owned(),
-        platform: platform(&call)?,
-    };
+    let options = import_options(&call, "")?;
     let engine = Arc::clone(&call.context.engine);
     let turn = call.archive_turn().await;
     let upload = call.upload();
@@ -60,6 +52,45 @@ async fn import(call: Call) -> Result<Response> {
     let imported = imported.await;
     let id = imported.map_err(|cause| Error::internal("import an image").with_cause(cause))?;
     json(&status(id.map_err(of_the_upload)?.to_string()))
+}
+
+/// From a web server. What goes wrong before its first byte has a status; what comes later is said in the stream.
+async fn import_from(call: Call, address: String) -> Result<Response> {
+    let options = import_options(&call, &address)?;
+    let engine = Arc::clone(&call.context.engine);
+    let turn = call.archive_turn().await;
+    let download = {
+        let engine = Arc::clone(&engine);
+        tokio::task::spawn_blocking(move || engine.registries().download(&address)).await
+    };
+    let download = download.map_err(|cause| Error::internal("fetch a file").with_cause(cause))??;
+    let (pieces, body) = Body::pieces();
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let pieces = PieceSender::new(pieces);
+        // A client that has gone does not stop it: the image has a name.
+        let _ = pieces.send(line(&status(format!("Downloading from {}", download.url()))));
+        let last = match engine.import_image(download, &options) {
+            Ok(id) => status(id.to_string()),
+            Err(error) => wire::image::failure(&error),
+        };
+        pieces.end(Ok(line(&last)));
+    });
+    Ok(json_stream(body))
+}
+
+fn import_options(call: &Call, source: &str) -> Result<ImportOptions> {
+    Ok(ImportOptions {
+        reference: call
+            .query
+            .text("repo")
+            .map(|repository| reference(repository, call.query.text("tag")))
+            .transpose()?,
+        changes: call.query.all("changes").map(str::to_owned).collect(),
+        message: call.query.text("message").unwrap_or_default().to_owned(),
+        platform: platform(call)?,
+        source: source.to_owned(),
+    })
 }
 
 /// Damage in what a client has sent is the client's, not the engine's.
