@@ -3,6 +3,7 @@
 //! Absolute times are noisy, so the contestants of a measurement take turns within one run, the median is taken, and
 //! what is promised is a ratio. Every command's exit code is checked: a fast failure is not a result.
 
+mod idle;
 mod images;
 mod logs;
 mod memory;
@@ -23,13 +24,15 @@ use report::Report;
 type Measurement = (&'static str, fn(&World, Option<&StockEngine>, &mut Report) -> Result);
 
 /// In this order: the engine at rest is one that has not worked yet.
-const MEASUREMENTS: [Measurement; 13] = [
+const MEASUREMENTS: [Measurement; 15] = [
     ("rest", |world, _, report| memory::at_rest(world, report)),
     ("run", rivals::start),
     ("exec", rivals::exec),
     ("list", rivals::list),
     ("fifty", parallel::fifty),
     ("container", |world, _, report| memory::per_container(world, report)),
+    ("idle", |world, _, report| idle::idle(world, report)),
+    ("stats", |world, _, report| idle::stats(world, report)),
     ("logs", logs::lines),
     ("images", images::transfers),
     ("network", networks::start),

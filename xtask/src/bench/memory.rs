@@ -55,7 +55,7 @@ fn pss(pid: u32) -> Result<u64> {
 }
 
 /// The shims of this world: its folder is in their command line or environment of arguments.
-fn shims(world: &World) -> Result<Vec<u32>> {
+pub(super) fn shims(world: &World) -> Result<Vec<u32>> {
     let ids = world.dhow(&["ps", "-q", "--no-trunc"]).ok();
     let entries = fs::read_dir("/proc").map_err(|error| error.to_string())?;
     Ok(entries

@@ -45,6 +45,13 @@ impl Report {
         self.rows.push(json!({ "what": what, "promise": promise, "megabytes": megabytes }));
     }
 
+    /// A share of one processor.
+    pub(crate) fn share(&mut self, what: &str, promise: &str, share: f64) {
+        let percent = share * 100.0;
+        println!("\n{what}   (promised: {promise})\n  dhow {percent:>36.2} %");
+        self.rows.push(json!({ "what": what, "promise": promise, "percent": percent }));
+    }
+
     /// Writes the JSON file.
     pub(crate) fn finish(self, path: &Path) -> Result {
         let text = serde_json::to_string_pretty(&json!({ "format": 1, "measurements": self.rows }));
