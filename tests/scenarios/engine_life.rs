@@ -170,3 +170,34 @@ fn crashes_at_random_moments_leave_nothing_that_cannot_be_removed() {
         assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
     }
 }
+
+/// Its streams are with the shim, so it is the code that has to be found: with the engine that comes next.
+#[test]
+fn an_exec_that_ends_while_the_engine_is_away_has_its_code() {
+    let mut world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let mut execs = Vec::new();
+    for code in [7, 0] {
+        let script = format!("echo ready; read line; echo $line; exit {code}");
+        let mut child = world
+            .command(&["exec", "-i", "box", "sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut ready = [0; 6];
+        child.stdout.as_mut().expect("piped").read_exact(&mut ready).expect("it runs");
+        execs.push((child, code));
+    }
+    world.crash_engine();
+    // One ends without an engine, one with the next.
+    execs[0].0.stdin.take().expect("piped").write_all(b"bye\n").expect("it reads");
+    let mut said = [0; 4];
+    execs[0].0.stdout.as_mut().expect("piped").read_exact(&mut said).expect("it writes");
+    assert_eq!(&said, b"bye\n");
+    world.start_engine();
+    execs[1].0.stdin.take().expect("piped").write_all(b"bye\n").expect("it reads");
+    for (mut child, code) in execs {
+        assert_eq!(child.wait().expect("our child").code(), Some(code));
+    }
+}

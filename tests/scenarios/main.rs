@@ -28,6 +28,7 @@ mod names;
 mod network_commands;
 mod networks;
 mod on_demand;
+mod operations;
 mod parallel;
 mod policy;
 mod process;

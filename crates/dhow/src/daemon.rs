@@ -89,6 +89,8 @@ fn run(flags: Flags) -> Result<()> {
     let inherited = activation::take(&left_for_us(), std::process::id())?;
     // Files that containers read (`/etc/hosts`, volumes) get the modes we say, whatever the person's own umask is.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // Each container takes some descriptors; containers themselves get the limit that was set for us.
+    dhow_sys::descriptors::raise_limit().context(|| "raise the limit of open files")?;
     let mut settings = Settings::gather(flags.clone(), &Paths::of_this_user())?;
     let set_filter = start_log(&settings);
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

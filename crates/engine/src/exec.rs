@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, message};
+use dhow_shim::protocol::{EndedExec, RunningExec};
 
 use crate::ExecDetails;
+use crate::health::is_probe;
 use crate::spec::ExecSpec;
 
 /// How long an exec that has ended can still be inspected, as in Docker.
@@ -57,6 +59,18 @@ impl Execs {
         drop_forgotten(&mut execs, &container, weight(&spec));
         let created = Instant::now();
         execs.insert(id, Exec { container, spec: Arc::new(spec), created, phase: Phase::Created, client: None });
+    }
+
+    /// Takes over what an engine before this one has started in a container. What was asked for then is not known any more.
+    pub(crate) fn adopt(&self, container: &Arc<str>, running: &[RunningExec], ended: &[EndedExec]) {
+        let mut execs = self.lock();
+        let at = Instant::now();
+        let running = running.iter().map(|exec| (&exec.id, Phase::Running { pid: exec.pid }));
+        let ended = ended.iter().map(|exec| (&exec.id, Phase::Ended { code: exec.code, at }));
+        for (id, phase) in running.chain(ended).filter(|(id, _)| !is_probe(id)) {
+            let (container, spec) = (Arc::clone(container), Arc::default());
+            execs.insert(id.clone(), Exec { container, spec, created: at, phase, client: None });
+        }
     }
 
     /// The container and the spec of an exec.
@@ -233,6 +247,19 @@ mod tests {
         let large = ExecSpec { env: vec!["x".repeat(MOST_BYTES)], ..ExecSpec::default() };
         insert(5_000, "c", large);
         assert_eq!(execs.of_container("c"), ["1", "5000"]);
+    }
+
+    #[test]
+    fn those_of_an_engine_before_are_known_and_end() {
+        let execs = Execs::default();
+        let running = RunningExec { id: "e".into(), pid: 7 };
+        let probe = EndedExec { id: crate::health::new_probe(), code: 1 };
+        execs.adopt(&"c".into(), &[running], &[EndedExec { id: "f".into(), code: 3 }, probe.clone()]);
+        assert_eq!((execs.details("e").unwrap().pid, execs.details("f").unwrap().exit_code), (7, Some(3)));
+        assert!(execs.details(&probe.id).is_err());
+        assert!(execs.ended("e", 4).is_some());
+        assert_eq!(execs.details("e").unwrap().exit_code, Some(4));
+        assert!(execs.claim("f").is_err());
     }
 
     #[test]

@@ -61,8 +61,14 @@ pub(crate) type Events = mpsc::UnboundedReceiver<Event>;
 impl Link {
     /// The connection to a shim that was just started.
     pub(crate) fn of_child(spawned: Spawned) -> Result<(Self, Events)> {
-        let reaped = spawned.pidfd.try_clone().context(|| "keep the shim's descriptor")?;
-        Self::over(spawned.control, Buffer::default(), Vec::new(), (spawned.pidfd, Some(reaped)), true)
+        let Spawned { pidfd, control, .. } = spawned;
+        match pidfd.try_clone().context(|| "keep the shim's descriptor") {
+            Ok(reaped) => Self::over(control, Buffer::default(), Vec::new(), (pidfd, Some(reaped)), true),
+            Err(error) => {
+                abandon(&pidfd);
+                Err(error)
+            }
+        }
     }
 
     /// Finds the shim that lives in `run_dir`. Blocks until it answers.
@@ -195,6 +201,13 @@ impl Adopted {
         let (socket, buffer, early) = self.connection.into_parts();
         Link::over(socket, buffer, early.into(), (self.pidfd, None), self.keeps)
     }
+}
+
+/// Ends a shim that was just started and has nobody to be connected to.
+fn abandon(pidfd: &OwnedFd) {
+    // It is our child and not reaped, so both reach it.
+    let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+    let _ = dhow_shim::reap(pidfd);
 }
 
 fn stuck() -> Error {

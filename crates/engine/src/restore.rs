@@ -8,21 +8,31 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_logs::Timestamp as Time;
 use dhow_shim::protocol::{Exit, State as ShimState, Status};
 use dhow_store::ContainerRecord;
 use jiff::Timestamp;
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::oneshot;
 
 use crate::RemoveOptions;
 use crate::boot::Boot;
-use crate::container::{Body, Command, Condition, Container, Owner, State, record, resumes};
+use crate::container::{Body, Command, Condition, Container, Owner, State, record, resumes, was_steady};
 use crate::core::Core;
 use crate::link::{Adopted, Link};
 
 /// Exit code of a container of which nobody knows how it ended, as Docker has it.
 const UNKNOWN_END: i32 = 255;
+
+/// Descriptors of an engine without containers that does a few things at once.
+const DESCRIPTORS: u64 = 48;
+
+/// Descriptors for each container that runs: its shim, its network namespace, its name service.
+const DESCRIPTORS_EACH: u64 = 8;
+
+const MORE_DESCRIPTORS: &str = "give the engine more open files, with LimitNOFILE in its unit or `ulimit -n`; what runs goes on \
+    meanwhile";
 
 /// A container as it was found.
 struct Found {
@@ -37,6 +47,7 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     let records = core.store.metadata().containers()?;
     let known: HashSet<String> = records.iter().map(|record| record.id.clone()).collect();
     let data_root = &core.config.data_root;
+    check_descriptors(records.iter().filter(|record| maybe_alive(record)).count() as u64)?;
     let boot = Boot::present();
     let rebooted = boot.as_ref().is_some_and(|boot| boot.is_new(data_root));
     let mut searches = Vec::new();
@@ -51,7 +62,7 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
         }
     }
     for search in searches {
-        settled.push(search.await.map_err(|error| Error::internal("look for a container").with_cause(error))?);
+        settled.push(search.await.map_err(|error| Error::internal("look for a container").with_cause(error))??);
     }
     let runs = |found: &&Found| found.condition.state.is_alive();
     let alive: HashSet<String> = settled.iter().flatten().filter(runs).map(|found| found.record.id.clone()).collect();
@@ -82,20 +93,33 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to begin with fewer descriptors than what runs will take: half-way the engine could only guess what became of
+/// the rest.
+fn check_descriptors(alive: u64) -> Result<()> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let needed = DESCRIPTORS + alive * DESCRIPTORS_EACH;
+    if limit >= needed {
+        return Ok(());
+    }
+    let text = format!("{limit} open files are too few for {alive} containers that run; the engine needs {needed}");
+    Err(Error::exhausted(text).with_hint(MORE_DESCRIPTORS))
+}
+
 /// A record of which at least the id could be read.
 struct Unreadable {
     record: ContainerRecord,
     error: Error,
 }
 
-type Attempt = Result<Found, Box<Unreadable>>;
+/// What came of a look for a container; the outer error ends the engine, which knows nothing of it then.
+type Attempt = Result<Result<Found, Box<Unreadable>>>;
 
 /// The record says that it ran.
 fn maybe_alive(record: &ContainerRecord) -> bool {
     record::read::<Condition>(&record.state).is_ok_and(|condition| condition.state.is_alive())
 }
 
-fn read(record: ContainerRecord) -> Attempt {
+fn read(record: ContainerRecord) -> Result<Found, Box<Unreadable>> {
     let parts = record::read_body(&record.spec).and_then(|body| Ok((body, record::read(&record.state)?)));
     match parts {
         Ok((body, condition)) => Ok(Found { record, body, condition, shim: None }),
@@ -105,7 +129,7 @@ fn read(record: ContainerRecord) -> Attempt {
 
 /// A container of which nothing is left to sweep. It may have run nevertheless since its record was written: the engine
 /// died after it had told the shim to launch, and the container ended before anybody asked.
-fn settle(core: &Core, record: ContainerRecord) -> Attempt {
+fn settle(core: &Core, record: ContainerRecord) -> Result<Found, Box<Unreadable>> {
     let mut found = read(record)?;
     let removing = matches!(found.condition.state, State::Removing | State::Dead);
     let exit = core.read_exit(&found.record.id).filter(|exit| Some(exit.started_at) > found.condition.started_at);
@@ -117,7 +141,10 @@ fn settle(core: &Core, record: ContainerRecord) -> Attempt {
 
 /// Looks for the shim of a container, and for what it left.
 fn find(core: &Core, record: ContainerRecord) -> Attempt {
-    let mut found = read(record)?;
+    let mut found = match read(record) {
+        Ok(found) => found,
+        Err(unreadable) => return Ok(Err(unreadable)),
+    };
     let id = found.record.id.clone();
     found.shim = match Link::adopt(&core.run_dir(&id)) {
         // It was never told what to do, and nobody will.
@@ -126,6 +153,10 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
             None
         }
         Ok(found) => Some(found),
+        // It says nothing about the shim, and what runs must not be taken for a leftover.
+        Err(error) if error.class() == Class::ResourceExhausted => {
+            return Err(error.context(format!("find container {id}")).with_hint(MORE_DESCRIPTORS));
+        }
         Err(error) => {
             tracing::debug!(id, %error, "no shim");
             None
@@ -142,7 +173,7 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
             ended_meanwhile(&mut found.condition, exit);
         }
     }
-    Ok(found)
+    Ok(Ok(found))
 }
 
 /// What the shim says is how it is.
@@ -193,6 +224,9 @@ fn after_the_end(found: &mut Found, rebooted: bool) {
     if condition.state == State::Exited && condition.started_at.is_some() && resumes(policy, condition, rebooted) {
         condition.state = State::Restarting;
         condition.restart_count += 1;
+        if rebooted || was_steady(condition) {
+            condition.restart_pause = 0;
+        }
         condition.stopped_by_hand = false;
     }
 }
@@ -224,10 +258,11 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
             view.pid = state.pid.unwrap_or(0);
             view.link = Some(link);
             if state.pid.is_some()
-                && let Some(attached) = core.adopt_networks(&id, view.pid, kept)
+                && let Some(attached) = core.adopt_networks(&id, &view, kept)
             {
                 view.condition.attached = Some(Arc::new(attached));
             }
+            core.execs.adopt(&id, &state.execs, &state.ended_execs);
             orphans = state.execs.into_iter().map(|exec| exec.id).collect();
             Some(events)
         }

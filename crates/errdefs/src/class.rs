@@ -104,9 +104,31 @@ impl From<io::ErrorKind> for Class {
     }
 }
 
+impl From<&io::Error> for Class {
+    /// As its kind says, and where the standard library has no kind, its number.
+    fn from(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(ENFILE | EMFILE) => Self::ResourceExhausted,
+            _ => error.kind().into(),
+        }
+    }
+}
+
+/// Too many open files: of the host, of the process (errno(3)).
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn want_of_descriptors_is_an_exhausted_resource() {
+        for number in [ENFILE, EMFILE] {
+            assert_eq!(Class::from(&io::Error::from_raw_os_error(number)), Class::ResourceExhausted);
+        }
+        assert_eq!(Class::from(&io::Error::from_raw_os_error(2)), Class::NotFound);
+    }
 
     #[test]
     fn names_are_unique_and_come_back() {

@@ -175,7 +175,7 @@ impl<T> ResultExt<T> for Result<T, Error> {
 
 impl<T> ResultExt<T> for Result<T, io::Error> {
     fn context<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T, Error> {
-        self.map_err(|error| Error::new(error.kind().into(), message()).with_cause(error))
+        self.map_err(|error| Error::new(Class::from(&error), message()).with_cause(error))
     }
 }
 

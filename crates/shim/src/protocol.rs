@@ -266,6 +266,9 @@ pub struct State {
     pub exit: Option<Exit>,
     /// Execs that run.
     pub execs: Vec<RunningExec>,
+    /// The last execs that have ended: an engine that was away then learns it here.
+    #[serde(default)]
+    pub ended_execs: Vec<EndedExec>,
     /// Lines that its log has lost.
     #[serde(default)]
     pub log_losses: Losses,
@@ -304,6 +307,15 @@ pub struct RunningExec {
     pub id: String,
     /// Its process.
     pub pid: i32,
+}
+
+/// An exec that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedExec {
+    /// Its id.
+    pub id: String,
+    /// Exit code; 128 + n for the end by signal n.
+    pub code: i32,
 }
 
 /// How a container ended: the content of `exit.json`.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dhow_errdefs::{Result, ResultExt};
+use dhow_sys::descriptors;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
 use crate::frame;
@@ -74,17 +75,25 @@ pub(crate) fn is_spare(argument: &OsStr) -> bool {
 /// As [`spawn`].
 pub fn spawn_command(command: &mut Command) -> Result<Spawned> {
     let (near, far) = UnixStream::pair().context(|| "make a connection to a shim")?;
-    let child = command
+    let mut child = command
         .stdin(Stdio::from(OwnedFd::from(far)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .context(|| "start a shim")?;
     let pid = Pid::from_child(&child);
-    // Nobody but us reaps the child, so the number is still its own.
-    let pidfd =
-        rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from).context(|| "open the shim")?;
-    Ok(Spawned { pid: pid.as_raw_pid(), pidfd, control: near })
+    // Nobody but us reaps the child, so the number is still its own. Before it is told of any container: these get the
+    // limit from it.
+    let opened = descriptors::restore_limit_of(pid)
+        .and_then(|()| rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from));
+    match opened {
+        Ok(pidfd) => Ok(Spawned { pid: pid.as_raw_pid(), pidfd, control: near }),
+        Err(error) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(error).context(|| "open the shim")
+        }
+    }
 }
 
 /// Reaps a shim that this process has started; waits until it ends if it has not yet.

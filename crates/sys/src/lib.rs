@@ -13,6 +13,7 @@ pub mod beneath;
 pub mod bpf;
 pub mod clone;
 pub mod cwd;
+pub mod descriptors;
 pub mod exe;
 pub mod exec;
 pub mod fdpass;

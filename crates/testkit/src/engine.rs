@@ -17,6 +17,8 @@ pub(crate) struct Engine {
     root: PathBuf,
     cgroup_parent: String,
     extra: Vec<String>,
+    /// How many files it may have open, hard; `None`: as many as the test.
+    files: Option<u32>,
     child: Option<Child>,
 }
 
@@ -28,6 +30,7 @@ impl Engine {
             root: root.to_owned(),
             cgroup_parent: format!("/dhow-test-{}", name.trim_start_matches('.')),
             extra: extra.iter().map(|&word| word.to_owned()).collect(),
+            files: None,
             child: None,
         }
     }
@@ -48,6 +51,11 @@ impl Engine {
         &self.cgroup_parent
     }
 
+    /// The next start is with so many open files at most.
+    pub(crate) fn limit_files(&mut self, files: Option<u32>) {
+        self.files = files;
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
@@ -61,7 +69,14 @@ impl Engine {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.files {
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh"]).arg(&self.binary);
+                shell
+            }
+            None => Command::new(&self.binary),
+        };
         command
             .arg("daemon")
             .arg("--data-root")

@@ -134,6 +134,17 @@ impl World {
         self.engine.try_start()
     }
 
+    /// As [`try_start_engine`](Self::try_start_engine), with so many open files at most, now and in later starts.
+    ///
+    /// # Errors
+    /// What it said when it gave up.
+    pub fn try_start_engine_with_files(&mut self, files: u32) -> Result<(), String> {
+        self.engine.limit_files(Some(files));
+        let started = self.engine.try_start();
+        self.engine.limit_files(None);
+        started
+    }
+
     fn census(&self) -> Census<'_> {
         let ids = |flags: &[&str]| -> HashSet<String> {
             let list = self.dhow(&[&["ps", "--quiet", "--no-trunc"], flags].concat()).ok();

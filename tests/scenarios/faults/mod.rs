@@ -8,12 +8,14 @@ mod containers;
 mod crash;
 mod damage;
 mod deadlines;
+mod descriptors;
 mod full_disk;
 mod hung_mount;
 mod malice;
 mod many;
 mod neighbours;
 mod pulls;
+mod races;
 
 use fastrand::Rng;
 

@@ -53,7 +53,9 @@ impl Owner {
     /// Lets it be started again after a pause; its last run took so many nanoseconds.
     pub(super) fn restart_later(&mut self, ran: i64) {
         self.condition.restart_count += 1;
-        self.restart_at = Some(Instant::now() + self.backoff.next(ran));
+        let pause = self.backoff.next(ran);
+        self.condition.restart_pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.restart_at = Some(Instant::now() + pause);
     }
 
     /// Everything of the last run is undone: what waited for that goes on.
@@ -149,6 +151,7 @@ impl Owner {
     /// What an owner does first: the engine may have died while a restart was due, or a probe under way.
     pub(super) fn resume(&mut self) {
         match self.condition.state {
+            // Not sooner than it would have been.
             State::Restarting => self.restart_at = Some(Instant::now() + self.backoff.next(0)),
             State::Running => {
                 self.resume_care();

@@ -52,7 +52,7 @@ impl Owner {
         }
         self.starting.push(reply);
         self.condition.stopped_by_hand = false;
-        self.condition.restart_count = 0;
+        (self.condition.restart_count, self.condition.restart_pause) = (0, 0);
         self.restart_at = None;
         self.backoff = Backoff::default();
         // A shim that is still cleaning up after the last run is waited for.
@@ -270,7 +270,8 @@ async fn gave_up(core: &Arc<Core>, container: &Arc<Container>) -> Error {
 
 /// Says of a start that failed when the image is damaged, and what to do about it.
 async fn blame_the_image(core: &Arc<Core>, container: &Arc<Container>, error: Error) -> Error {
-    let Some(layer) = container.layer else { return error };
+    // A want of descriptors keeps us from reading the layer, too.
+    let Some(layer) = container.layer.filter(|_| error.class() != Class::ResourceExhausted) else { return error };
     let core = Arc::clone(core);
     let damaged = blocking(move || core.store.layers().is_damaged(&layer)).await;
     if !damaged.unwrap_or_default() {

@@ -14,6 +14,7 @@ mod policy;
 mod process;
 pub(crate) mod record;
 mod removal;
+mod requests;
 mod state;
 mod surroundings;
 mod waiting;
@@ -36,7 +37,7 @@ use crate::{ExitStatus, MountPoint, PublishChange, RemoveOptions, StateView, Wai
 pub(crate) use attachment::Attachment;
 pub(crate) use launching::{Launched, shareable};
 pub(crate) use owner::Owner;
-pub(crate) use policy::resumes;
+pub(crate) use policy::{resumes, was_steady};
 pub(crate) use process::Process;
 pub(crate) use record::{Body, Condition};
 pub(crate) use state::{Fact, Refusal, Request, State};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result};
 use dhow_shim::protocol::{Event, Op};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -12,12 +12,9 @@ use tokio::time::Instant;
 use super::care::Care;
 use super::policy::Backoff;
 use super::removal::Removal;
-use super::{
-    Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Stopping, Then, View, record, stored,
-};
+use super::{Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Then, View, stored};
 use crate::core::Core;
 use crate::link::{Events, Link, PATIENCE};
-use crate::spec::{Resources, RestartPolicy};
 use crate::{ExitStatus, WaitCondition};
 
 /// Everything that changes of one container, in one hand.
@@ -107,7 +104,7 @@ impl Owner {
             removal: None,
             then: Then::Nothing,
             restart_at: None,
-            backoff: Backoff::default(),
+            backoff: Backoff::after(view.condition.restart_pause),
             care: None,
             unhealthy: false,
             overdue_at: None,
@@ -260,65 +257,6 @@ impl Owner {
         self.core.events.container(action, (&self.container.id, &self.name), &self.body.spec, more);
     }
 
-    fn begin_stop(&mut self, then: Then) -> Result<Stopping> {
-        self.check(Request::Stop)?;
-        self.note_stop();
-        self.then = then;
-        Ok(self.stopping())
-    }
-
-    /// Somebody stops it: that is written down now, because the engine may not live to see the end.
-    fn note_stop(&mut self) {
-        self.condition.stopped_by_hand = true;
-        self.persist();
-    }
-
-    fn begin_kill(&mut self, signal: i32) -> Result<Stopping> {
-        self.check(Request::Kill)?;
-        let stop = self.body.spec.stop_signal.as_deref().and_then(|text| crate::signal::parse(text).ok());
-        if signal == crate::signal::KILL || signal == stop.unwrap_or(crate::signal::TERM) {
-            self.note_stop();
-        }
-        Ok(self.stopping())
-    }
-
-    pub(super) fn stopping(&mut self) -> Stopping {
-        let (waiter, ended) = oneshot::channel();
-        if self.condition.state == State::Restarting {
-            self.cancel_restart();
-        }
-        self.wait(WaitCondition::NotRunning, waiter);
-        Stopping { link: self.link.clone(), paused: self.condition.state == State::Paused, ended }
-    }
-
-    async fn pause(&mut self) -> Result<()> {
-        self.check(Request::Pause)?;
-        // A probe is killed first: what is frozen does not die.
-        let looked_after = self.care.is_some();
-        self.end_care();
-        let paused = self.ask_shim(Op::Pause).await;
-        if paused.is_err() && looked_after {
-            self.resume_care();
-        }
-        paused?;
-        self.settle(Fact::Paused, "pause");
-        Ok(())
-    }
-
-    async fn unpause(&mut self) -> Result<()> {
-        self.check(Request::Unpause)?;
-        self.ask_shim(Op::Resume).await?;
-        self.resume_care();
-        self.settle(Fact::Resumed, "unpause");
-        Ok(())
-    }
-
-    fn thawed(&mut self) {
-        if self.condition.state == State::Paused {
-            self.settle(Fact::Resumed, "unpause");
-        }
-    }
-
     /// A fact that is to be written down and told.
     pub(super) fn settle(&mut self, fact: Fact, event: &str) {
         self.apply(fact);
@@ -327,7 +265,7 @@ impl Owner {
     }
 
     /// Asks for something that needs a running container. A shim that is gone has ended with it; that event comes next.
-    async fn ask_shim(&self, op: Op) -> Result<()> {
+    pub(super) async fn ask_shim(&self, op: Op) -> Result<()> {
         match self.shim()?.ask(op).await {
             Err(error) if error.class() == Class::Unavailable => {
                 Err(Error::conflict(format!("Container {} is not running", self.container.id)))
@@ -338,45 +276,6 @@ impl Owner {
 
     pub(super) fn shim(&self) -> Result<&Link> {
         self.link.as_ref().ok_or_else(|| Error::unavailable("the container has no shim"))
-    }
-
-    async fn attach(&mut self, attachment: Attachment) -> Result<()> {
-        self.check(Request::Attach)?;
-        match (self.condition.state, &self.link) {
-            (State::Running, Some(link)) => attachment.begin(link, Arc::clone(&self.core)).await,
-            _ => {
-                self.attachments.push(attachment);
-                Ok(())
-            }
-        }
-    }
-
-    fn rename(&mut self, name: String) -> Result<()> {
-        self.check(Request::Rename)?;
-        self.core.rename(&self.container.id, &self.name, &name)?;
-        let old = std::mem::replace(&mut self.name, name);
-        tokio::task::block_in_place(|| self.core.renamed(&self.container.id, &old, &self.name));
-        self.publish();
-        self.tell_event("rename", &[("oldName", format!("/{old}"))]);
-        Ok(())
-    }
-
-    async fn update(&mut self, resources: &Resources, policy: Option<RestartPolicy>) -> Result<Vec<String>> {
-        let cannot = || crate::update::cannot(&self.container.id);
-        self.check(Request::Update).context(cannot)?;
-        let (spec, warnings) =
-            crate::update::apply(&self.container.id, &self.body.spec, resources, policy, &self.core)?;
-        if self.condition.state.is_alive() {
-            let limits = crate::update::live(&spec, resources);
-            self.ask_shim(Op::Update(Box::new(limits))).await.context(cannot)?;
-        }
-        let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
-        let document = record::write(&body)?;
-        self.core.record(|metadata| metadata.set_container_spec(&self.container.id, &document))?;
-        self.body = Arc::new(body);
-        self.publish();
-        self.tell_event("update", &[]);
-        Ok(warnings)
     }
 
     /// Ends the shim and everything in the container by force; what comes of it arrives as the end of the connection.

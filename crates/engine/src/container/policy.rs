@@ -43,6 +43,11 @@ pub(crate) fn resumes(policy: &RestartPolicy, condition: &Condition, rebooted: b
     restarts(policy, End { code: condition.exit_code, restarts: condition.restart_count, unhealthy: false })
 }
 
+/// Whether the last run was none of a container that fails at its start.
+pub(crate) fn was_steady(condition: &Condition) -> bool {
+    condition.seconds() >= STEADY / 1_000_000_000
+}
+
 /// How long restarts wait.
 #[derive(Debug)]
 pub(super) struct Backoff(Duration);
@@ -54,6 +59,11 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// As it was when an engine before this one had restarted with a pause of so many milliseconds.
+    pub(super) fn after(pause: u64) -> Self {
+        Self(Duration::from_millis(pause).saturating_mul(2).clamp(FIRST, LONGEST))
+    }
+
     /// The pause before the next restart, after a run of so many nanoseconds.
     pub(super) fn next(&mut self, ran: i64) -> Duration {
         if ran >= STEADY {
@@ -120,6 +130,14 @@ mod tests {
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000]);
         assert_eq!(backoff.next(STEADY).as_millis(), 100);
         assert_eq!(backoff.next(0).as_millis(), 200);
+    }
+
+    #[test]
+    fn pauses_go_on_after_a_restart_of_the_engine() {
+        let mut backoff = Backoff::after(1_600);
+        assert_eq!([backoff.next(0), backoff.next(0)].map(|pause| pause.as_millis()), [3200, 6400]);
+        assert_eq!(Backoff::after(0).next(0), FIRST);
+        assert_eq!(Backoff::after(u64::MAX).next(0), LONGEST);
     }
 
     proptest! {

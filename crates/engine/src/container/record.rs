@@ -38,6 +38,9 @@ pub(crate) struct Condition {
     pub finished_at: Option<Timestamp>,
     /// How often its policy started it again since somebody did.
     pub restart_count: u32,
+    /// How long the last of these restarts waited, in milliseconds. Absent in records of before it was kept.
+    #[serde(default)]
+    pub restart_pause: u64,
     /// Somebody stopped it, so its policy lets it be.
     pub stopped_by_hand: bool,
     /// Lines that its log has lost in the last run.
@@ -71,6 +74,7 @@ impl Default for Condition {
             started_at: None,
             finished_at: None,
             restart_count: 0,
+            restart_pause: 0,
             stopped_by_hand: false,
             log_losses: Losses::default(),
             health: None,

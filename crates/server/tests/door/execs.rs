@@ -8,6 +8,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("execs::its_streams_come_back", its_streams_come_back),
     ("execs::detached_it_runs_on_its_own", detached_it_runs_on_its_own),
     ("execs::detach_keys_end_the_session", detach_keys_end_the_session),
+    ("execs::a_terminal_gets_its_size", a_terminal_gets_its_size),
     ("execs::refusals", refusals),
 ];
 
@@ -68,6 +69,26 @@ fn detach_keys_end_the_session() {
     client.send(b"\x10\x11");
     client.rest();
     assert_eq!(world.get(&format!("/exec/{exec}/json")).json()["Running"], true);
+}
+
+fn a_terminal_gets_its_size() {
+    let world = World::new();
+    let id = world.run("exec sleep 1000");
+    let exec = create(
+        &world,
+        &id,
+        r#"{"Cmd":["sh","-c","echo ready; read line; stty size"],"Tty":true,"AttachStdin":true,"AttachStdout":true}"#,
+    );
+    let mut client = world.connect();
+    let path = format!("/v1.51/exec/{exec}/start");
+    client.send_request("POST", &path, UPGRADE, br#"{"Detach":false,"Tty":true,"ConsoleSize":[20,50]}"#);
+    client.head();
+    assert_eq!(client.exactly(7), b"ready\r\n");
+    assert_eq!(world.post(&format!("/exec/{exec}/resize?h=33&w=111")).status, 200);
+    client.send(b"\n");
+    let text = String::from_utf8(client.rest()).unwrap();
+    assert!(text.ends_with("33 111\r\n"), "{text:?}");
+    assert_eq!(world.post("/exec/nope/resize?h=1&w=1").status, 404);
 }
 
 fn refusals() {

@@ -7,8 +7,11 @@ use dhow_logs::Timestamp;
 
 use super::Supervisor;
 use crate::container;
-use crate::protocol::{Answer, Event, Exec, SignalExec};
+use crate::protocol::{Answer, EndedExec, Event, Exec, SignalExec};
 use crate::streams::{LastByte, Streams};
+
+/// How many execs that have ended are remembered, for an engine that was not there.
+const MOST_ENDED: usize = 128;
 
 /// A process that runs beside the first, or has ended and still has clients to serve.
 #[derive(Debug)]
@@ -77,6 +80,10 @@ impl Supervisor {
         exec.streams.finish(&mut self.buffer, &self.poll);
         exec.ended = true;
         let event = Event::ExecExited { exec: exec.id.clone(), code };
+        if self.ended_execs.len() == MOST_ENDED {
+            self.ended_execs.pop_front();
+        }
+        self.ended_execs.push_back(EndedExec { id: exec.id.clone(), code });
         self.tell(event);
     }
 }

@@ -5,6 +5,7 @@ mod execs;
 mod losses;
 mod requests;
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::client::ReplyTo;
 use crate::container::{Ahead, Container, Place};
 use crate::control::Controls;
 use crate::poll::{Interest, Poll, Ready, Token};
-use crate::protocol::{Answer, Event, Exit, Message};
+use crate::protocol::{Answer, EndedExec, Event, Exit, Message};
 use crate::streams::{CHUNK, LastByte, Streams};
 use execs::RunningExec;
 use losses::LossReports;
@@ -47,6 +48,8 @@ pub(crate) struct Supervisor {
     buffer: Box<[u8]>,
     streams: Streams,
     execs: Vec<RunningExec>,
+    /// The last ones that have ended, the oldest first.
+    ended_execs: VecDeque<EndedExec>,
     next_exec: u32,
     ahead: Option<Ahead>,
     place: Option<Place>,
@@ -79,6 +82,7 @@ impl Supervisor {
             buffer: vec![0; CHUNK].into_boxed_slice(),
             streams: Streams::new(CONTAINER, false, LastByte::EndsSession),
             execs: Vec::new(),
+            ended_execs: VecDeque::new(),
             next_exec: CONTAINER + 1,
             ahead: None,
             place: None,

@@ -183,6 +183,7 @@ impl Supervisor {
             started_at: container.map(|container| container.started_at),
             exit: self.exit.clone(),
             execs: running.map(|exec| RunningExec { id: exec.id.clone(), pid: exec.pid }).collect(),
+            ended_execs: self.ended_execs.iter().cloned().collect(),
             log_losses: self.streams.log_losses(),
             kept: Some(self.kept.iter().map(keepsake).collect()),
         }

@@ -1,0 +1,112 @@
+//! What people ask of a container beside its start and its end.
+
+use std::sync::Arc;
+
+use dhow_errdefs::{Result, ResultExt};
+use dhow_shim::protocol::Op;
+use tokio::sync::oneshot;
+
+use super::owner::Owner;
+use super::{Attachment, Body, Fact, Request, State, Stopping, Then, record};
+use crate::WaitCondition;
+use crate::spec::{Resources, RestartPolicy};
+
+impl Owner {
+    pub(super) fn begin_stop(&mut self, then: Then) -> Result<Stopping> {
+        self.check(Request::Stop)?;
+        self.note_stop();
+        self.then = then;
+        Ok(self.stopping())
+    }
+
+    /// Somebody stops it: that is written down now, because the engine may not live to see the end.
+    fn note_stop(&mut self) {
+        self.condition.stopped_by_hand = true;
+        self.persist();
+    }
+
+    pub(super) fn begin_kill(&mut self, signal: i32) -> Result<Stopping> {
+        self.check(Request::Kill)?;
+        let stop = self.body.spec.stop_signal.as_deref().and_then(|text| crate::signal::parse(text).ok());
+        if signal == crate::signal::KILL || signal == stop.unwrap_or(crate::signal::TERM) {
+            self.note_stop();
+        }
+        Ok(self.stopping())
+    }
+
+    pub(super) fn stopping(&mut self) -> Stopping {
+        let (waiter, ended) = oneshot::channel();
+        if self.condition.state == State::Restarting {
+            self.cancel_restart();
+        }
+        self.wait(WaitCondition::NotRunning, waiter);
+        Stopping { link: self.link.clone(), paused: self.condition.state == State::Paused, ended }
+    }
+
+    pub(super) async fn pause(&mut self) -> Result<()> {
+        self.check(Request::Pause)?;
+        // A probe is killed first: what is frozen does not die.
+        let looked_after = self.care.is_some();
+        self.end_care();
+        let paused = self.ask_shim(Op::Pause).await;
+        if paused.is_err() && looked_after {
+            self.resume_care();
+        }
+        paused?;
+        self.settle(Fact::Paused, "pause");
+        Ok(())
+    }
+
+    pub(super) async fn unpause(&mut self) -> Result<()> {
+        self.check(Request::Unpause)?;
+        self.ask_shim(Op::Resume).await?;
+        self.resume_care();
+        self.settle(Fact::Resumed, "unpause");
+        Ok(())
+    }
+
+    pub(super) fn thawed(&mut self) {
+        if self.condition.state == State::Paused {
+            self.settle(Fact::Resumed, "unpause");
+        }
+    }
+
+    pub(super) async fn attach(&mut self, attachment: Attachment) -> Result<()> {
+        self.check(Request::Attach)?;
+        match (self.condition.state, &self.link) {
+            (State::Running, Some(link)) => attachment.begin(link, Arc::clone(&self.core)).await,
+            _ => {
+                self.attachments.push(attachment);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn rename(&mut self, name: String) -> Result<()> {
+        self.check(Request::Rename)?;
+        self.core.rename(&self.container.id, &self.name, &name)?;
+        let old = std::mem::replace(&mut self.name, name);
+        tokio::task::block_in_place(|| self.core.renamed(&self.container.id, &old, &self.name));
+        self.publish();
+        self.tell_event("rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+
+    pub(super) async fn update(&mut self, resources: &Resources, policy: Option<RestartPolicy>) -> Result<Vec<String>> {
+        let cannot = || crate::update::cannot(&self.container.id);
+        self.check(Request::Update).context(cannot)?;
+        let (spec, warnings) =
+            crate::update::apply(&self.container.id, &self.body.spec, resources, policy, &self.core)?;
+        if self.condition.state.is_alive() {
+            let limits = crate::update::live(&spec, resources);
+            self.ask_shim(Op::Update(Box::new(limits))).await.context(cannot)?;
+        }
+        let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
+        let document = record::write(&body)?;
+        self.core.record(|metadata| metadata.set_container_spec(&self.container.id, &document))?;
+        self.body = Arc::new(body);
+        self.publish();
+        self.tell_event("update", &[]);
+        Ok(warnings)
+    }
+}
