@@ -267,6 +267,11 @@ fn names(networks: &Arc<Networks>) {
     networks.remove(&two).unwrap();
 }
 
+/// In the place of a container's: this one.
+fn own_namespace() -> OwnedFd {
+    std::fs::File::open("/proc/self/ns/net").unwrap().into()
+}
+
 fn changes(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
     let (web, at) = connect(networks, "web", &[&one], &[("80/tcp", "", 8080)]);
@@ -274,7 +279,7 @@ fn changes(networks: &Arc<Networks>) {
     let _server = serve(&web, 80);
     let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
     let place = Place { network: two.clone(), spec: EndpointSpec { gateway_priority: 9, ..EndpointSpec::default() } };
-    let joined = networks.join("web", 0, &place, &["web".to_owned()]).unwrap();
+    let joined = networks.join("web", own_namespace(), &place, &["web".to_owned()]).unwrap();
     let second = &joined.attachments[1].endpoint;
     assert_eq!((second.interface.as_str(), second.ipv4.unwrap().1), ("eth1", 24));
     let name = inside(&client, || resolve("web"));
@@ -388,8 +393,7 @@ fn take_over(networks: &Arc<Networks>) {
     connect(networks, "b", &[&two], &[("80/tcp", "", 8081)]);
     let _server = serve(&a, 80);
     let after = self::networks();
-    let pid = std::process::id().cast_signed();
-    after.adopt(("a", pid), at_a.clone(), from_ref(&one), Vec::new());
+    after.adopt(("a", Some(own_namespace())), at_a.clone(), from_ref(&one), Vec::new());
     after.settle(from_ref(&one)).unwrap();
     assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some());
     assert_eq!(after.connection("a"), Some(at_a));
