@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::slice::from_ref;
@@ -269,7 +270,7 @@ fn names(networks: &Arc<Networks>) {
 
 /// In the place of a container's: this one.
 fn own_namespace() -> OwnedFd {
-    std::fs::File::open("/proc/self/ns/net").unwrap().into()
+    File::open("/proc/self/ns/net").unwrap().into()
 }
 
 fn changes(networks: &Arc<Networks>) {

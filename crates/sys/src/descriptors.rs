@@ -16,7 +16,7 @@ static USUAL: OnceLock<Rlimit> = OnceLock::new();
 /// # Errors
 /// None that the kernel is known to give for this.
 pub fn raise_limit() -> io::Result<()> {
-    let usual = USUAL.get_or_init(|| getrlimit(Resource::Nofile)).clone();
+    let usual = *USUAL.get_or_init(|| getrlimit(Resource::Nofile));
     setrlimit(Resource::Nofile, Rlimit { current: usual.maximum, maximum: usual.maximum })?;
     Ok(())
 }
