@@ -5,6 +5,7 @@ mod copies;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 
 use dhow_testkit::{Outcome, World, eventually, finish, finish_with_input};
 
@@ -112,6 +113,7 @@ fn export_is_the_file_system_without_mounts_running_and_stopped() {
         with(&world, client, &["export", "-o", &file, "box"]).exits(0);
         let bytes = fs::read(&file).expect("written");
         assert_eq!(members(&bytes), live, "{client}");
+        assert_eq!(fs::metadata(&file).expect("written").mode() & 0o777, 0o600, "{client}");
         assert_eq!(with(&world, client, &["container", "export", "box"]).stdout_bytes(), bytes, "always the same");
         with(&world, client, &["export", "-o", "/nowhere/x", "box"]).exits(1).says("failed to export container");
         with(&world, client, &["export", "nothing"]).exits(1).says("No such container: nothing");

@@ -44,6 +44,7 @@ const SEEN: &[(&str, &str, &str)] = &[
     ("HEAD /_ping", "crates/server/tests/door/protocol.rs", "every_answer_says_who_answers"),
     ("GET /events", "tests/scenarios/events.rs", "a_containers_life_is_told_in_dockers_order"),
     ("GET /system/df", "tests/scenarios/system.rs", "shared_layers_are_counted_once"),
+    ("GET /system/exposure", "tests/scenarios/exposure.rs", "every_way_to_a_container_is_told_with_its_reason"),
     ("POST /system/check", "tests/scenarios/check.rs", "a_damaged_layer_is_healed_from_its_blob"),
 ];
 

@@ -266,6 +266,22 @@ fn who_does_not_follow_reads_what_was_there() {
 }
 
 #[test]
+fn an_entry_that_was_being_written_is_no_damage() {
+    for driver in BOTH {
+        let world = World::new(driver);
+        world.write_lines(1..3);
+        let whole = fs::read(&world.path).unwrap();
+        fs::write(&world.path, &whole[..whole.len() - 5]).unwrap();
+        let mut cut = world.reader(Query::default());
+        let mut written_on = world.reader(Query::default());
+        assert!(text(&all(&mut cut)).starts_with("1\ndhow: "), "{driver:?}");
+        OpenOptions::new().append(true).open(&world.path).unwrap().write_all(&whole[whole.len() - 5..]).unwrap();
+        assert_eq!(text(&all(&mut written_on)), "1\n", "{driver:?}");
+        assert_eq!(world.text(Query::default()), "1\n2\n", "{driver:?}");
+    }
+}
+
+#[test]
 fn a_damaged_record_costs_itself() {
     for driver in BOTH {
         let world = World::new(driver);

@@ -213,7 +213,7 @@ fn a_paused_log_server_stops_nobody() {
         assert_eq!(client(&world, &["ps", "--format", "{{.Names}}"]).ok(), "writer");
         assert_eq!(client(&world, &["inspect", "--format", "{{.State.Running}}", "writer"]).ok(), "true");
         assert_eq!(client(&world, &["exec", "writer", "echo", "hi"]).ok(), "hi");
-        assert!(client(&world, &["logs", "--tail", "1", "writer"]).ok().len() > 1);
+        assert!(!client(&world, &["logs", "--tail", "1", "writer"]).ok().is_empty());
     }
     eventually("the container goes on", || world.dhow(&["exec", "writer", "cat", "/done"]).code() == 0);
     let lost = || world.inspect("writer", "{{.LogLosses.Remote}}").parse::<u64>().expect("a number");

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write, stdout};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use dhow_client::Bytestream;
@@ -77,7 +77,8 @@ impl Partial {
         }
         let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput)).context(|| step)?;
         let temporary = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-        let file = File::create_new(&temporary).context(|| step)?;
+        // As Docker's: there may be secrets in an image, and more of them in a container.
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&temporary).context(|| step)?;
         Ok(Self { file, step, temporary, path: path.to_owned() })
     }
 

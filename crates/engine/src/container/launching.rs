@@ -130,6 +130,8 @@ impl Owner {
         self.condition.error = error.to_string();
         self.leave_networks();
         self.forget_shim();
+        // What could not be swept is told by this, and swept again by whoever removes the container.
+        self.dirty = self.core.run_dir(&self.container.id).exists();
         // Nobody waits for it: its policy has started it, and tries again.
         let again = self.starting.is_empty() && self.again(self.condition.exit_code);
         if again {

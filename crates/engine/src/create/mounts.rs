@@ -236,6 +236,9 @@ mod tests {
     fn binds_are_refused_in_dockers_words() {
         let refusal = |bind: &str| planned(|spec| spec.host.binds = vec![bind.to_owned()]).unwrap_err().to_string();
         assert_eq!(refusal("/x:/a:zz"), "invalid mode: zz");
+        for both in ["ro,rw", "rw,rw", "z,Z", "shared,ro,slave"] {
+            assert_eq!(refusal(&format!("/x:/a:{both}")), format!("invalid mode: {both}"));
+        }
         assert_eq!(
             refusal("/x:a"),
             "invalid volume specification: '/x:a': invalid mount config for type \"bind\": invalid mount path: 'a' \

@@ -178,7 +178,11 @@ impl Cursor {
             match self.next()? {
                 Found::Damage(bytes) => return Ok(bytes),
                 Found::Record(_) => unreachable!("the end was reached, and what follows damage comes after its note"),
-                Found::End if self.start == self.buffer.len() => return Ok(std::mem::take(&mut self.skipped)),
+                Found::End if self.start == self.buffer.len() => {
+                    let bytes = std::mem::take(&mut self.skipped);
+                    // It goes on behind the limit: an entry that was being written when the file was opened.
+                    return Ok(if self.limit < length(&self.file)? { 0 } else { bytes });
+                }
                 Found::End => self.skip(self.format.next_candidate(&self.buffer[self.start..])),
             }
         }

@@ -56,6 +56,16 @@ fn in_type(error: Error, bind: bool) -> Error {
     error.context(format!("invalid mount config for type \"{}\"", if bind { "bind" } else { "volume" }))
 }
 
+/// Options of which one at most can be meant.
+const ALTERNATIVES: [&[&str]; 5] =
+    [&["ro", "rw"], &["z", "Z"], &["copy", "nocopy"], &["consistent", "cached", "delegated", "default"], &PROPAGATIONS];
+
+/// Somebody who asks for `ro,rw` must not get either.
+fn contradicts_itself(text: &str) -> bool {
+    let of = |family: &&[&str]| text.split(',').filter(|option| family.contains(option)).count();
+    ALTERNATIVES.iter().any(|family| of(family) > 1)
+}
+
 /// The third field.
 struct Options<'a> {
     text: &'a str,
@@ -67,6 +77,9 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn parse(text: &'a str, bind: bool) -> Result<Self> {
+        if contradicts_itself(text) {
+            return Err(Error::invalid(format!("invalid mode: {text}")));
+        }
         let mut options = Self { text, read_only: false, copy: true, propagation: None, id_map: false };
         for option in text.split(',').filter(|option| !option.is_empty()) {
             match option {
