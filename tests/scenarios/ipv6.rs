@@ -2,15 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::fd::AsFd;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use dhow_testkit::{World, eventually, finish_with_input};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::networks::{answers, ask, fetch, serve};
+use crate::networks::{answers, ask, fetch, inside, serve};
 use crate::{DHOW, busybox};
 
 fn shown(world: &World, network: &str, template: &str) -> String {
@@ -144,17 +142,6 @@ fn who_may_come_is_told_by_blocks_of_ipv6_too() {
     let url = "http://[fd00:7::1]:8080/name";
     assert_eq!(fetch(&world, "friends", url).as_deref(), Some("web"));
     assert_eq!(fetch(&world, "strangers", url), None, "not from there");
-}
-
-/// Does something in a container's network namespace.
-fn inside<T: Send + 'static>(world: &World, container: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let pid = world.inspect(container, "{{.State.Pid}}");
-    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
-    let visit = thread::spawn(move || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
-        work()
-    });
-    visit.join().expect("it ended")
 }
 
 /// Answers datagrams in a container.

@@ -1,14 +1,12 @@
 //! Questions for names while the engine is away, and servers that do not do what they should.
 
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{World, eventually, finish};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use dhow_testkit::{World, eventually, finish, in_network_of};
 
 use crate::busybox;
 
@@ -37,21 +35,19 @@ fn pid(world: &World, container: &str) -> String {
 
 /// Asks once where that process is; the answer comes later.
 fn ask_at(pid: &str, question: Vec<u8>) -> Receiver<Vec<u8>> {
-    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
-    let (tell, answer) = channel();
-    let (asked, ready) = channel();
-    thread::spawn(move || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
+    let socket = in_network_of(pid, move || {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(PATIENCE)).expect("set");
         socket.send_to(&question, "127.0.0.11:53").expect("sent");
-        asked.send(()).expect("the test waits");
+        socket
+    });
+    socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    let (tell, answer) = channel();
+    thread::spawn(move || {
         let mut buffer = [0; 600];
         if let Ok(length) = socket.recv(&mut buffer) {
             drop(tell.send(buffer[..length].to_vec()));
         }
     });
-    ready.recv_timeout(PATIENCE).expect("it was asked");
     answer
 }
 

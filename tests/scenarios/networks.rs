@@ -3,13 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{World, eventually, finish_with_input};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use dhow_testkit::{World, eventually, finish_with_input, in_network_of};
 
 use crate::{DHOW, busybox};
 
@@ -215,14 +213,12 @@ fn ports_of_a_container_that_runs_are_published_and_taken_back() {
 }
 
 /// Does something in a container's network namespace.
-fn inside<T: Send + 'static>(world: &World, container: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let pid = world.inspect(container, "{{.State.Pid}}");
-    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
-    let visit = thread::spawn(move || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
-        work()
-    });
-    visit.join().expect("it ended")
+pub(crate) fn inside<T: Send + 'static>(
+    world: &World,
+    container: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    in_network_of(world.inspect(container, "{{.State.Pid}}"), work)
 }
 
 /// Answers each datagram in a container with its name, as long as somebody asks.

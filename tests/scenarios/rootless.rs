@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -13,10 +12,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{Outcome, busybox_tar, eventually, finish, finish_with_input, isolate};
+use dhow_testkit::{Outcome, busybox_tar, eventually, finish, finish_with_input, in_network_of, isolate};
 use rustix::net::{self, AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 /// No machine has a user of that number.
@@ -370,12 +368,7 @@ fn networks_without_root_by_slirp4netns() {
 /// Serves in a container's network namespace: busybox has no server for datagrams.
 fn tell_datagrams_where_they_come_from(home: &Home, container: &str) {
     let pid = home.dhow(&["inspect", "-f", "{{.State.Pid}}", container]).ok();
-    let namespace = fs::File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
-    let inside = thread::spawn(move || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
-        UdpSocket::bind("0.0.0.0:53").expect("free")
-    });
-    let socket = inside.join().expect("bound");
+    let socket = in_network_of(&pid, || UdpSocket::bind("0.0.0.0:53").expect("free"));
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     thread::spawn(move || {
         while let Ok((_, client)) = socket.recv_from(&mut [0; 100]) {

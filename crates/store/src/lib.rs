@@ -36,6 +36,7 @@ pub mod gc;
 pub mod layer;
 mod lease;
 pub mod metadata;
+mod pieces;
 mod room;
 mod root;
 pub mod snapshot;
@@ -52,6 +53,7 @@ pub use metadata::{
     ContainerRecord, Document, Durability, ImageLayer, ImageRecord, LayerRecord, Metadata, NetworkRecord, TagRecord,
     Transaction,
 };
+pub use pieces::Pieces;
 pub use room::Room;
 pub use root::FORMAT;
 pub use snapshot::{Overlay, Snapshots, Usage, usage};

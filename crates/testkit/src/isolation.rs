@@ -1,6 +1,7 @@
 //! A network for each test.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -47,7 +48,7 @@ pub fn isolate() {
 ///
 /// # Panics
 /// When the process is gone, or the work panics.
-pub fn in_network_of<T: Send + 'static>(pid: i32, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn in_network_of<T: Send + 'static>(pid: impl Display, work: impl FnOnce() -> T + Send + 'static) -> T {
     let namespace = File::open(format!("/proc/{pid}/ns/net")).expect("it runs");
     let visit = thread::spawn(move || {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");

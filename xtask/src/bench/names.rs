@@ -24,7 +24,7 @@ pub(crate) fn answers(world: &World, _: Option<&StockEngine>, report: &mut Repor
     }
     let engine = world.engine_pid().ok_or("there is no engine")?.to_string();
     shell::output(Command::new("taskset").args(["-a", "-p", "-c", "0", &engine]))?;
-    let pid = world.inspect("asks", "{{.State.Pid}}").parse().map_err(|_| "no process")?;
+    let pid = world.inspect("asks", "{{.State.Pid}}");
     let (taken, mut waits) = in_network_of(pid, ask_all)?;
     waits.sort_unstable();
     let p99 = waits[waits.len() / 100 * 99];

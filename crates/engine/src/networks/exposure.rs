@@ -85,12 +85,13 @@ impl Core {
     }
 
     fn ways_to(&self, container: &Arc<Container>, view: &View) -> Vec<Exposure> {
-        if view.spec.host.network_mode == "host" {
-            return self.host_sockets(container, view);
-        }
-        if let Sharing::Container(other) = Sharing::of(&view.spec.host.network_mode) {
-            let why = format!("it has the network of container {other}: whoever reaches that one");
-            return vec![Exposure { why, ..blank(container, view, Way::Network) }];
+        match Sharing::of(&view.spec.host.network_mode) {
+            Sharing::Host => return self.host_sockets(container, view),
+            Sharing::Container(other) => {
+                let why = format!("it has the network of container {other}: whoever reaches that one");
+                return vec![Exposure { why, ..blank(container, view, Way::Network) }];
+            }
+            Sharing::Own => {}
         }
         let Some(connection) = self.kernel.connection(&container.id) else { return Vec::new() };
         let published = self.published(container, view, &connection);

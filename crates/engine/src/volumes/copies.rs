@@ -55,13 +55,12 @@ impl Engine {
     pub async fn volume_restore(&self, name: &str, from: &str) -> Result<()> {
         let (core, name, from) = (Arc::clone(&self.core), name.to_owned(), from.to_owned());
         watched(self.core.volumes.patience(), move |watch| {
-            let running = core.running_users(&name);
+            let step = || format!("restore {name}");
+            let running = core.ids_of_running_users(&name);
             if !running.is_empty() {
-                let ids: Vec<&str> = running.iter().map(|container| &*container.id).collect();
-                return Err(Error::conflict(format!("restore {name}: volume is in use - [{}]", ids.join(", ")))
-                    .with_hint("stop its containers first"));
+                return Err(in_use(&running).context(step()).with_hint("stop its containers first"));
             }
-            core.volumes.restore(&name, &from, &core.store, watch).context(|| format!("restore {name}"))?;
+            core.volumes.restore(&name, &from, &core.store, watch).context(step)?;
             core.tell_of_volume("restore", &name, &[("from", &from)]);
             Ok(())
         })
@@ -147,6 +146,10 @@ impl Core {
             view.condition.state.is_alive() && super::names(&view.body.mounts).any(|name| name == volume)
         };
         self.containers().all().filter(runs).cloned().collect()
+    }
+
+    pub(super) fn ids_of_running_users(&self, volume: &str) -> Vec<String> {
+        self.running_users(volume).iter().map(|container| container.id.to_string()).collect()
     }
 
     pub(super) fn tell_of_volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {

@@ -106,7 +106,7 @@ impl Core {
             return Err(Error::conflict(format!("volume {name} is not empty"))
                 .with_hint("import under another name, or say --replace"));
         }
-        let running: Vec<String> = self.running_users(name).iter().map(|container| container.id.to_string()).collect();
+        let running = self.ids_of_running_users(name);
         // Who copies it at this moment wants it as it is.
         if running.is_empty() && !self.volumes.is_held(name) {
             return Ok(());

@@ -4,13 +4,13 @@
 //! a folder that goes away again unless it turns out to be a layer of an image that is wanted. Nothing is believed of it:
 //! what fails here, or has another digest than it should, is unpacked again later, and then the failure is told.
 
-use std::io::{self, BufRead, Read};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::io;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
-use dhow_store::{Layers, UnpackOptions, Unpacked};
+use dhow_store::{Layers, Pieces, UnpackOptions, Unpacked};
 
 use crate::stream::Compression;
 
@@ -48,17 +48,16 @@ impl Look {
 /// A layer on its way into a folder.
 pub(super) struct Ahead<'scope, 's> {
     /// Nothing once the unpacker has given up.
-    pieces: Option<SyncSender<Box<[u8]>>>,
+    pieces: Option<SyncSender<io::Result<Box<[u8]>>>>,
     digest: SyncSender<Digest>,
     unpacker: ScopedJoinHandle<'scope, Option<Unpacked<'s>>>,
 }
 
 impl<'scope, 's: 'scope> Ahead<'scope, 's> {
     pub(super) fn begin(scope: &'scope Scope<'scope, '_>, layers: &'s Layers, look: Look, size: u64) -> Result<Self> {
-        let (sender, receiver) = mpsc::sync_channel(WAITING);
+        let (sender, pieces) = Pieces::channel(WAITING);
         let (digest, told) = mpsc::sync_channel::<Digest>(1);
         let told = move || told.recv().map_err(|_| Error::cancelled("the blob did not come whole"));
-        let pieces = Pieces { receiver, piece: Box::default(), at: 0 };
         let unpack = move || match look {
             Look::Plain => layers.unpack_plain(pieces, size, told),
             Look::Packed => layers.unpack(pieces, &UnpackOptions::default()),
@@ -69,7 +68,7 @@ impl<'scope, 's: 'scope> Ahead<'scope, 's> {
     }
 
     pub(super) fn feed(&mut self, piece: &[u8]) {
-        self.pieces = self.pieces.take().filter(|pieces| pieces.send(piece.into()).is_ok());
+        self.pieces = self.pieces.take().filter(|pieces| pieces.send(Ok(piece.into())).is_ok());
     }
 
     /// What became of a blob that has all come and has that digest, if it was a layer.
@@ -78,38 +77,6 @@ impl<'scope, 's: 'scope> Ahead<'scope, 's> {
         // Whoever does not listen has failed, or needs no digest.
         let _ = self.digest.send(digest);
         self.unpacker.join().ok().flatten()
-    }
-}
-
-/// What was fed, as one stream.
-struct Pieces {
-    receiver: Receiver<Box<[u8]>>,
-    piece: Box<[u8]>,
-    at: usize,
-}
-
-impl BufRead for Pieces {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.piece.len()
-            && let Ok(next) = self.receiver.recv()
-        {
-            (self.piece, self.at) = (next, 0);
-        }
-        Ok(&self.piece[self.at..])
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.at += length;
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let piece = self.fill_buf()?;
-        let length = piece.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&piece[..length]);
-        self.consume(length);
-        Ok(length)
     }
 }
 

@@ -35,14 +35,9 @@ impl Ahead {
         FRESH.saturating_sub(self.made.elapsed())
     }
 
-    /// An empty network namespace whose loopback interface is up.
-    pub(crate) fn take_network(&mut self) -> Option<OwnedFd> {
-        self.network.take()
-    }
-
-    /// The host's cgroup trees.
-    pub(crate) fn take_hierarchy(&mut self) -> Option<Hierarchy> {
-        self.hierarchy.take()
+    /// An empty network namespace whose loopback interface is up, and the host's cgroup trees.
+    pub(crate) fn into_parts(self) -> (Option<OwnedFd>, Option<Hierarchy>) {
+        (self.network, self.hierarchy)
     }
 }
 

@@ -86,10 +86,9 @@ impl Container {
         }
     }
 
-    fn launch_built_in(launch: Launch, mut ahead: Option<Ahead>) -> Result<(Self, Ends, Vec<String>)> {
-        let hierarchy = ahead.as_mut().and_then(Ahead::take_hierarchy);
+    fn launch_built_in(launch: Launch, ahead: Option<Ahead>) -> Result<(Self, Ends, Vec<String>)> {
+        let (network, hierarchy) = ahead.map(Ahead::into_parts).unwrap_or_default();
         let (cgroup, mut warnings) = make_cgroup(&launch, hierarchy)?;
-        let network = ahead.as_mut().and_then(Ahead::take_network);
         let started = BuiltIn::start(&launch, cgroup.as_ref(), network);
         let (runtime, born) = started.inspect_err(|_| undo_cgroup(cgroup.as_ref()))?;
         warnings.extend(born.warnings);

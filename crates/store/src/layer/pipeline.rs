@@ -11,6 +11,7 @@ use dhow_oci::{Digest, Hasher};
 use flate2::bufread::MultiGzDecoder;
 
 use super::Limits;
+use crate::pieces::Pieces;
 use crate::room::Room;
 
 /// Large enough that a hand-over costs nothing beside its work, small enough to stay in the cache of a core.
@@ -25,6 +26,9 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 type Piece = Arc<[u8]>;
 
+/// The uncompressed archive.
+pub(super) type Tar = Pieces<Piece>;
+
 /// Runs `unpack` on the uncompressed archive and returns what it makes of it with the digest of the whole.
 ///
 /// `unpack` must read to the end.
@@ -34,7 +38,7 @@ pub(super) fn run<T>(
     room: Room,
     unpack: impl FnOnce(Tar) -> Result<T>,
 ) -> Result<(T, Digest)> {
-    let (pieces, tar) = mpsc::sync_channel(WAITING);
+    let (pieces, tar) = Pieces::channel(WAITING);
     let (to_hash, hashed) = mpsc::sync_channel(WAITING);
     thread::scope(|scope| {
         let guard = Guard { limits: *limits, room, out: 0 };
@@ -46,7 +50,7 @@ pub(super) fn run<T>(
             }
         })?;
         let hasher = spawn(scope, "hash", move || hash(&hashed))?;
-        let value = unpack(Tar { pieces: tar, piece: Arc::new([]), at: 0 })?;
+        let value = unpack(tar)?;
         let gone = |_| Error::internal("a thread that unpacks layers died");
         inflater.join().map_err(gone)?;
         Ok((value, hasher.join().map_err(gone)?))
@@ -149,39 +153,6 @@ impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.count.fetch_add(length as u64, Ordering::Relaxed);
-        Ok(length)
-    }
-}
-
-/// The uncompressed archive.
-#[derive(Debug)]
-pub(super) struct Tar {
-    pieces: Receiver<io::Result<Piece>>,
-    piece: Piece,
-    at: usize,
-}
-
-impl BufRead for Tar {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.piece.len()
-            && let Ok(next) = self.pieces.recv()
-        {
-            (self.piece, self.at) = (next?, 0);
-        }
-        Ok(&self.piece[self.at..])
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.at += length;
-    }
-}
-
-impl Read for Tar {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let piece = self.fill_buf()?;
-        let length = piece.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&piece[..length]);
-        self.consume(length);
         Ok(length)
     }
 }
