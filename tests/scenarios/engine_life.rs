@@ -132,6 +132,45 @@ fn clients_go_on_with_the_next_engine() {
     assert_eq!(world.dhow(&["ps", "-aq", "--filter", "name=gone"]).ok(), "");
 }
 
+/// Somebody restarts a container, and the engine dies before it has ended: it is started again all the same, whether it
+/// ends before the next engine comes or after, and nothing is removed.
+#[test]
+fn a_restart_is_finished_by_the_next_engine() {
+    let mut world = busybox();
+    let gate = world.path().join("gate");
+    std::fs::create_dir(&gate).expect("made");
+    let volume = format!("{}:/gate", gate.display());
+    let script = "trap 'touch /gate/asked-$0; while [ ! -e /gate/open-$0 ]; do sleep 0.02; done; exit 0' TERM; \
+                  touch /gate/begun-$0; echo begun; while true; do sleep 0.05; done";
+    let restarts: Vec<_> = ["before", "after"]
+        .map(|name| {
+            world
+                .dhow(&["run", "-d", "--rm", "--name", name, "-v", &volume, "busybox", "sh", "-c", script, name])
+                .exits(0);
+            eventually("it has set its trap", || gate.join(format!("begun-{name}")).exists());
+            let restart =
+                world.command(&["restart", "-t", "1000", name]).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+            eventually("it has got its signal", || gate.join(format!("asked-{name}")).exists());
+            restart.expect("starts")
+        })
+        .into();
+    let exit = world.data_root().join("containers").join(world.inspect("before", "{{.Id}}")).join("exit.json");
+    world.crash_engine();
+    std::fs::write(gate.join("open-before"), "").expect("written");
+    eventually("the shim wrote the exit status", || exit.exists());
+    world.start_engine();
+    std::fs::write(gate.join("open-after"), "").expect("written");
+    for name in ["before", "after"] {
+        eventually("it runs again", || world.dhow(&["logs", name]).ok() == "begun\nbegun");
+        assert_eq!(world.inspect(name, "{{.State.Status}}"), "running");
+    }
+    restarts.into_iter().for_each(|mut restart| drop(restart.wait()));
+    // What somebody wanted once is done once.
+    world.dhow(&["kill", "before"]).exits(0);
+    world.dhow(&["stop", "-t", "0", "after"]).exits(0);
+    eventually("they are removed", || world.dhow(&["ps", "-aq"]).ok().is_empty());
+}
+
 #[test]
 fn names_images_and_stopped_containers_are_kept() {
     let mut world = busybox();

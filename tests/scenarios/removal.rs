@@ -8,17 +8,6 @@ use dhow_testkit::{World, eventually};
 
 use crate::busybox;
 
-/// The shim is the parent of the container's first process.
-fn shim_of(world: &World, container: &str) -> Pid {
-    let first = world.inspect(container, "{{.State.Pid}}");
-    let status = fs::read_to_string(format!("/proc/{first}/status")).expect("it runs");
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("every process has one");
-    let pid: i32 = parent.trim().parse().expect("a number");
-    let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
-    assert!(String::from_utf8_lossy(&line).contains(&world.inspect(container, "{{.Id}}")), "ps shows whose shim it is");
-    Pid::from_raw(pid).expect("not 0")
-}
-
 #[test]
 fn a_running_container_needs_force() {
     let world = busybox();
@@ -29,10 +18,18 @@ fn a_running_container_needs_force() {
 }
 
 #[test]
+fn ps_shows_whose_shim_it_is() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let line = fs::read(format!("/proc/{}/cmdline", world.shim_of("box"))).expect("it runs");
+    assert!(String::from_utf8_lossy(&line).contains(&world.inspect("box", "{{.Id}}")));
+}
+
+#[test]
 fn a_dead_shim_blocks_nothing() {
     let world = busybox();
     world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
-    kill_process(shim_of(&world, "box"), Signal::KILL).expect("the shim is this world's");
+    kill_process(world.shim_of("box"), Signal::KILL).expect("the shim is this world's");
     eventually("the engine notices", || world.inspect("box", "{{.State.Running}}") == "false");
     world.dhow(&["logs", "box"]).exits(0);
     world.dhow(&["start", "box"]).exits(0);
@@ -50,7 +47,7 @@ fn a_spare_shim_may_die_and_ends_with_its_engine() {
     };
     let spare = one(&world);
     world.dhow(&["run", "-d", "--name", "second", "busybox", "sleep", "1000"]).exits(0);
-    assert_eq!(shim_of(&world, "second"), spare, "the start has taken it");
+    assert_eq!(world.shim_of("second"), spare, "the start has taken it");
     kill_process(one(&world), Signal::KILL).expect("it is this world's");
     world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
     one(&world);
@@ -62,7 +59,7 @@ fn a_spare_shim_may_die_and_ends_with_its_engine() {
 fn a_stopped_shim_blocks_nothing() {
     let world = busybox();
     world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
-    kill_process(shim_of(&world, "box"), Signal::STOP).expect("the shim is this world's");
+    kill_process(world.shim_of("box"), Signal::STOP).expect("the shim is this world's");
     world.dhow(&["inspect", "box"]).exits(0);
     world.dhow(&["ps", "-a"]).exits(0);
     world.dhow(&["rm", "-f", "box"]).exits(0);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use dhow_errdefs::{Class, Error, Result};
 use dhow_shim::protocol::{Answer, Kill, Op};
+use tokio::sync::oneshot;
 
-use crate::container::{Command, Container, Stopping, Then};
+use crate::container::{Command, Container, Stopping, Target, Then};
 use crate::core::Core;
 use crate::link::{Link, PATIENCE};
 use crate::signal;
@@ -43,8 +44,12 @@ impl Core {
 
     /// A signal; after so many seconds SIGKILL; then force. Nothing, where nothing runs.
     async fn end(&self, container: &Container, stopping: Stopping, number: i32, seconds: Option<i64>) -> Result<()> {
-        let Stopping { link, paused, mut ended } = stopping;
-        let Some(link) = link else { return Ok(()) };
+        let Stopping { target, paused, mut ended } = stopping;
+        let link = match target {
+            Target::Shim(link) => link,
+            Target::OutOfReach => return by_force(container, ended).await,
+            Target::Nothing => return Ok(()),
+        };
         self.signalled(container, number);
         match send(container, &link, number, paused).await {
             // A shim that is stuck passes nothing on; it is ended with the container.
@@ -89,8 +94,13 @@ impl Core {
     /// One signal; with SIGKILL the end is waited for.
     pub(crate) async fn kill(self: Arc<Self>, container: Arc<Container>, given: Option<String>) -> Result<()> {
         let number = given.as_deref().filter(|text| !text.is_empty()).map_or(Ok(signal::KILL), signal::parse)?;
-        let Stopping { link, paused, ended } = container.ask(|reply| Command::BeginKill(number, reply)).await?;
-        let Some(link) = link else { return Ok(()) };
+        let Stopping { target, paused, ended } = container.ask(|reply| Command::BeginKill(number, reply)).await?;
+        let link = match target {
+            Target::Shim(link) => link,
+            Target::OutOfReach if number == signal::KILL => return by_force(&container, ended).await,
+            Target::OutOfReach => return Err(crate::link::out_of_reach()),
+            Target::Nothing => return Ok(()),
+        };
         self.signalled(&container, number);
         if number == signal::KILL {
             finish(&container, &link, paused, ended).await
@@ -136,13 +146,18 @@ async fn finish(
     container: &Container,
     link: &Link,
     paused: bool,
-    mut ended: tokio::sync::oneshot::Receiver<crate::ExitStatus>,
+    mut ended: oneshot::Receiver<crate::ExitStatus>,
 ) -> Result<()> {
     // A shim that does not answer is dealt with below.
     let _ = send(container, link, signal::KILL, paused).await;
     if tokio::time::timeout(PATIENCE, &mut ended).await.is_ok() {
         return Ok(());
     }
+    by_force(container, ended).await
+}
+
+/// Ends a container with its shim.
+async fn by_force(container: &Container, ended: oneshot::Receiver<crate::ExitStatus>) -> Result<()> {
     container.tell(Command::ForceEnd)?;
     match tokio::time::timeout(PATIENCE, ended).await {
         Ok(_) => Ok(()),

@@ -403,7 +403,7 @@ impl Engine {
 }
 
 async fn resize(view: &crate::container::View, exec: Option<String>, rows: u16, cols: u16) -> Result<()> {
-    let link = view.link.as_ref().ok_or_else(|| Error::unavailable("the container has no shim"))?;
+    let link = view.link.as_ref().ok_or_else(crate::link::out_of_reach)?;
     link.ask(Op::Resize(Resize { exec, rows, cols })).await.map(drop)
 }
 

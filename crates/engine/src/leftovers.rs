@@ -12,6 +12,9 @@ use crate::link::Link;
 /// Ends everything of a container by force: its shim, its processes, its cgroup, its run directory. Goes on after each
 /// failure and tells it; blocks for as long as the processes take to go. Says whether nothing is left.
 ///
+/// Its cgroup is the one that its shim wrote down, wherever containers have theirs now, and whether there is still a record
+/// that would say; `cgroup` where none did.
+///
 /// The run directory goes last, and only when everything else has gone: it is what tells a later engine that there is
 /// something to sweep. A cgroup alone tells nothing, because another engine of this host may have made it.
 pub(crate) fn sweep(core: &Core, id: &str, cgroup: Option<&str>) -> bool {
@@ -20,7 +23,8 @@ pub(crate) fn sweep(core: &Core, id: &str, cgroup: Option<&str>) -> bool {
     if run_dir.exists() && Link::kill_shim_of(&run_dir) {
         tracing::debug!(id, "a shim that was left is killed");
     }
-    let swept = match (&core.host.cgroups, cgroup) {
+    let written = dhow_shim::cgroup_in(&run_dir);
+    let swept = match (&core.host.cgroups, written.as_deref().or(cgroup)) {
         (Some(hierarchy), Some(path)) => Cgroup::open(hierarchy, path).and_then(|cgroup| cgroup.delete()),
         _ => dhow_shim::first::end(&run_dir),
     };

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_shim::frame::{self, Buffer};
 use dhow_shim::protocol::{Answer, Event, Failure, Keepsake, Message, Op, Request, State};
 use dhow_shim::{Connection, Spawned};
@@ -71,8 +71,26 @@ impl Link {
         }
     }
 
-    /// Finds the shim that lives in `run_dir`. Blocks until it answers.
-    pub(crate) fn adopt(run_dir: &Path) -> Result<(Adopted, State)> {
+    /// Looks for the shim that lives in `run_dir`. Blocks until it answers.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` where this process cannot even ask.
+    pub(crate) fn find(run_dir: &Path) -> Result<Occupant> {
+        let error = match Self::adopt(run_dir) {
+            Ok((shim, state)) => return Ok(Occupant::Adopted(shim, Box::new(state))),
+            Err(error) => error,
+        };
+        // That it did not answer, or not in our words, says nothing about what it has under its hands. Only where nobody
+        // listens there is none.
+        let shim = dhow_shim::process(run_dir);
+        match shim.as_ref().err().map_or(error.class(), Error::class) {
+            Class::ResourceExhausted => Err(error),
+            Class::NotFound | Class::Unavailable if shim.is_err() => Ok(Occupant::Nobody),
+            _ => Ok(Occupant::OutOfReach(OutOfReach { error, pidfd: shim.ok() })),
+        }
+    }
+
+    fn adopt(run_dir: &Path) -> Result<(Adopted, State)> {
         let (connection, state) = Connection::adopt(run_dir)?;
         let pidfd = dhow_shim::process(run_dir)?;
         Ok((Adopted { connection, pidfd, keeps: state.kept.is_some() }, state))
@@ -171,6 +189,38 @@ impl Pending {
     }
 }
 
+/// Who lives in the run directory of a container.
+#[derive(Debug)]
+pub(crate) enum Occupant {
+    Nobody,
+    /// A shim that answers.
+    Adopted(Adopted, Box<State>),
+    /// A shim that nobody can talk to.
+    OutOfReach(OutOfReach),
+}
+
+/// A shim that lives and cannot be adopted.
+#[derive(Debug)]
+pub(crate) struct OutOfReach {
+    /// Why not.
+    pub(crate) error: Error,
+    pidfd: Option<OwnedFd>,
+}
+
+impl OutOfReach {
+    /// Tells the end of the shim, by closing the channel. `None`: nobody can know of it. Needs the runtime.
+    pub(crate) fn watch(self) -> Option<Events> {
+        let watched = readiness::watch(self.pidfd?).ok()?;
+        let (sender, events) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            // Whatever comes of it, nothing comes after it.
+            let _ = watched.readable().await;
+            drop(sender);
+        });
+        Some(events)
+    }
+}
+
 /// A shim that was found and is not watched yet.
 #[derive(Debug)]
 pub(crate) struct Adopted {
@@ -212,6 +262,12 @@ fn abandon(pidfd: &OwnedFd) {
 
 fn stuck() -> Error {
     Error::deadline("the container's shim does not answer")
+}
+
+/// What is said of a container that runs and has no shim which could be asked.
+pub(crate) fn out_of_reach() -> Error {
+    Error::unavailable("the container's shim cannot be reached by this engine")
+        .with_hint("`inspect` says why; a restart of the engine tries again, and `rm --force` ends the container")
 }
 
 fn gone() -> Error {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_logs::Timestamp as Time;
 use dhow_shim::protocol::{Exit, State as ShimState, Status};
 use dhow_store::ContainerRecord;
@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 
 use crate::RemoveOptions;
 use crate::boot::Boot;
-use crate::container::{Body, Command, Condition, Container, Owner, State, record, resumes, was_steady};
+use crate::container::{Body, Command, Condition, Container, Owner, State, Then, record, resumes, was_steady};
 use crate::core::Core;
-use crate::link::{Adopted, Link};
+use crate::link::{Link, Occupant};
 
 /// Exit code of a container of which nobody knows how it ended, as Docker has it.
 const UNKNOWN_END: i32 = 255;
@@ -34,12 +34,17 @@ const DESCRIPTORS_EACH: u64 = 8;
 const MORE_DESCRIPTORS: &str = "give the engine more open files, with LimitNOFILE in its unit or `ulimit -n`; what runs goes on \
     meanwhile";
 
+/// What is said of a container whose shim lives and cannot be adopted.
+const OUT_OF_REACH: &str = "the container runs on, but the engine cannot reach its shim";
+
+const TRY_AGAIN: &str = "a restart of the engine tries again; stop, kill and rm --force end both";
+
 /// A container as it was found.
 struct Found {
     record: ContainerRecord,
     body: Body,
     condition: Condition,
-    shim: Option<(Adopted, ShimState)>,
+    shim: Occupant,
 }
 
 /// Finds every container, in parallel, and gives each its owner.
@@ -122,7 +127,7 @@ fn maybe_alive(record: &ContainerRecord) -> bool {
 fn read(record: ContainerRecord) -> Result<Found, Box<Unreadable>> {
     let parts = record::read_body(&record.spec).and_then(|body| Ok((body, record::read(&record.state)?)));
     match parts {
-        Ok((body, condition)) => Ok(Found { record, body, condition, shim: None }),
+        Ok((body, condition)) => Ok(Found { record, body, condition, shim: Occupant::Nobody }),
         Err(error) => Err(Box::new(Unreadable { record, error })),
     }
 }
@@ -146,28 +151,26 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
         Err(unreadable) => return Ok(Err(unreadable)),
     };
     let id = found.record.id.clone();
-    found.shim = match Link::adopt(&core.run_dir(&id)) {
-        // It was never told what to do, and nobody will.
-        Ok((shim, state)) if state.status == Status::Created => {
-            shim.kill();
-            None
-        }
-        Ok(found) => Some(found),
-        // It says nothing about the shim, and what runs must not be taken for a leftover.
-        Err(error) if error.class() == Class::ResourceExhausted => {
-            return Err(error.context(format!("find container {id}")).with_hint(MORE_DESCRIPTORS));
-        }
-        Err(error) => {
-            tracing::debug!(id, %error, "no shim");
-            None
-        }
-    };
+    // Without descriptors nothing can be said about the shim, and what runs must not be taken for a leftover.
+    let refuse = |error: Error| error.context(format!("find container {id}")).with_hint(MORE_DESCRIPTORS);
+    let shim = Link::find(&core.run_dir(&id)).map_err(refuse)?;
     let exit = core.read_exit(&id).filter(|exit| Some(exit.started_at) >= found.condition.started_at);
-    match &found.shim {
-        Some((_, state)) => {
-            take_over(&mut found.condition, state, exit);
+    found.shim = match shim {
+        // It was never told what to do, and nobody will.
+        Occupant::Adopted(shim, state) if state.status == Status::Created => {
+            shim.kill();
+            Occupant::Nobody
         }
-        None => {
+        // The container has ended, and its shim does not come to its own end.
+        Occupant::OutOfReach(_) if exit.as_ref().is_some_and(|exit| is_news(&found.condition, exit)) => {
+            Occupant::Nobody
+        }
+        occupant => occupant,
+    };
+    match &found.shim {
+        Occupant::Adopted(_, state) => take_over(&mut found.condition, state, exit),
+        Occupant::OutOfReach(shim) => leave_alone(&id, &mut found.condition, &shim.error),
+        Occupant::Nobody => {
             let cgroup = core.host.cgroup(&found.body.spec.host.resources.cgroup_parent, &id);
             crate::leftovers::sweep(core, &id, cgroup.as_deref());
             ended_meanwhile(&mut found.condition, exit);
@@ -179,27 +182,54 @@ fn find(core: &Core, record: ContainerRecord) -> Attempt {
 /// What the shim says is how it is.
 fn take_over(condition: &mut Condition, shim: &ShimState, exit: Option<Exit>) {
     if shim.started_at > condition.started_at {
-        // Whoever stopped it before, somebody has started it since.
-        condition.stopped_by_hand = false;
+        started_since(condition);
     }
     condition.started_at = shim.started_at.or(condition.started_at);
     condition.log_losses = shim.log_losses;
-    condition.state = match shim.status {
-        Status::Paused => State::Paused,
+    match shim.status {
+        Status::Paused => runs_on(condition, State::Paused),
         // The end that it has written down is told as an event, or has been told already.
-        Status::Running | Status::Created => State::Running,
+        Status::Running | Status::Created => runs_on(condition, State::Running),
         Status::Exited => {
             ended_meanwhile(condition, shim.exit.clone().or(exit));
-            State::Exited
+            condition.state = State::Exited;
         }
-    };
+    }
+}
+
+/// Whoever stopped or restarted it before, somebody has started it since.
+fn started_since(condition: &mut Condition) {
+    (condition.stopped_by_hand, condition.then) = (false, Then::Nothing);
+}
+
+fn runs_on(condition: &mut Condition, state: State) {
+    condition.state = state;
+    // Of an engine that could not reach the shim.
+    condition.error.clear();
+}
+
+/// Nobody can ask the shim, but it lives, and with it the container: neither is touched, and the next engine tries again.
+fn leave_alone(id: &str, condition: &mut Condition, error: &Error) {
+    tracing::error!(id, %error, "the shim of a container cannot be reached; both are left alone");
+    if !condition.state.is_alive() && !matches!(condition.state, State::Removing | State::Dead) {
+        // It was started after its record was written.
+        condition.state = State::Running;
+    }
+    condition.error = format!("{OUT_OF_REACH}: {error} ({TRY_AGAIN})");
+}
+
+/// An end that the record does not know.
+fn is_news(condition: &Condition, exit: &Exit) -> bool {
+    condition.state.is_alive() || Some(exit.started_at) > condition.started_at
 }
 
 /// The shim is gone: the container has ended, in one way or another.
 fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
-    let fresh = exit.filter(|exit| condition.state.is_alive() || Some(exit.started_at) > condition.started_at);
+    let fresh = exit.filter(|exit| is_news(condition, exit));
     if let Some(exit) = fresh {
-        condition.stopped_by_hand &= Some(exit.started_at) <= condition.started_at;
+        if Some(exit.started_at) > condition.started_at {
+            started_since(condition);
+        }
         condition.state = State::Exited;
         condition.exit_code = exit.code;
         condition.oom_killed = exit.oom_killed;
@@ -221,7 +251,13 @@ fn ended_meanwhile(condition: &mut Condition, exit: Option<Exit>) {
 fn after_the_end(found: &mut Found, rebooted: bool) {
     let condition = &mut found.condition;
     let policy = &found.body.spec.host.restart_policy;
-    if condition.state == State::Exited && condition.started_at.is_some() && resumes(policy, condition, rebooted) {
+    // Somebody was restarting it when the engine died.
+    let owed = condition.then != Then::Nothing;
+    if owed {
+        condition.then = Then::Resume;
+    }
+    let ended = condition.state == State::Exited && condition.started_at.is_some();
+    if ended && (owed || resumes(policy, condition, rebooted)) {
         condition.state = State::Restarting;
         condition.restart_count += 1;
         if rebooted || was_steady(condition) {
@@ -237,7 +273,9 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let id: Arc<str> = record.id.into();
     let created = Timestamp::from_nanosecond(i128::from(record.created)).unwrap_or_default();
     let (state, auto_remove) = (condition.state, body.spec.host.auto_remove);
-    let died = shim.is_none() && !state.is_alive() && record::read::<Condition>(&record.state)?.state.is_alive();
+    let died = matches!(shim, Occupant::Nobody)
+        && !state.is_alive()
+        && record::read::<Condition>(&record.state)?.state.is_alive();
     let end = [("exitCode", condition.exit_code.to_string()), ("execDuration", condition.seconds().to_string())];
     let learned = record::write(&condition)?;
     if learned != record.state
@@ -252,7 +290,7 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     let mut view = core.view(record.name.clone(), body, condition);
     let mut orphans = Vec::new();
     let events = match shim {
-        Some((shim, state)) => {
+        Occupant::Adopted(shim, state) => {
             let kept = shim.kept(&state);
             let (link, events) = shim.watch().context(|| format!("watch the shim of container {id}"))?;
             view.pid = state.pid.unwrap_or(0);
@@ -266,7 +304,12 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
             orphans = state.execs.into_iter().map(|exec| exec.id).collect();
             Some(events)
         }
-        None => None,
+        Occupant::OutOfReach(shim) => {
+            // So that its places are not taken for leftovers.
+            core.adopt_networks(&id, &view, Vec::new());
+            shim.watch()
+        }
+        Occupant::Nobody => None,
     };
     let orphan = view.link.is_none();
     let (container, mailbox) = Container::new((Arc::clone(&id), created), (record.image, record.layer), view);

@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 /// The socket's name in the container's run directory.
@@ -30,7 +31,10 @@ pub fn process(run_dir: &Path) -> Result<OwnedFd> {
     let connection = connect(run_dir)?;
     let step = || format!("find the shim in {}", run_dir.display());
     let peer = rustix::net::sockopt::socket_peercred(&connection).map_err(io::Error::from).context(step)?;
-    pidfd_open(peer.pid, PidfdFlags::empty()).map_err(io::Error::from).context(step)
+    match pidfd_open(peer.pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => Err(Error::unavailable(format!("the shim in {} has just ended", run_dir.display()))),
+        opened => opened.map_err(io::Error::from).context(step),
+    }
 }
 
 /// Listens in that directory under a name. A socket that was left there is replaced.

@@ -37,8 +37,8 @@ impl Connection {
     /// Connects to the shim that lives in `run_dir` and subscribes to its events.
     ///
     /// # Errors
-    /// `NotFound` or `Unavailable` when none lives there, `NotImplemented` when it speaks another version; what the socket
-    /// says when it has not answered after 30 seconds.
+    /// `NotFound` or `Unavailable` when none lives there, `NotImplemented` when it speaks another version,
+    /// `DeadlineExceeded` when it has not answered after 30 seconds.
     pub fn adopt(run_dir: &Path) -> Result<(Self, State)> {
         let mut connection = Self::new(address::connect(run_dir)?);
         connection.set_patience(Some(PATIENCE))?;
@@ -87,6 +87,10 @@ impl Connection {
             match self.buffer.fill(&self.socket) {
                 Ok(0) => return Ok(None),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(None),
+                // socket(7), SO_RCVTIMEO: this is how patience ends.
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Err(Error::deadline("the shim does not answer"));
+                }
                 result => result.context(|| "receive from the shim")?,
             };
         }

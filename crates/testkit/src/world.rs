@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::census::Census;
@@ -108,6 +108,16 @@ impl World {
     #[must_use]
     pub fn shims(&self) -> Vec<i32> {
         leftovers::shims(self.path()).into_iter().map(|(pid, _)| pid).collect()
+    }
+
+    /// The shim of a container that runs: the parent of its first process.
+    #[must_use]
+    #[track_caller]
+    pub fn shim_of(&self, container: &str) -> Pid {
+        let first = self.inspect(container, "{{.State.Pid}}");
+        let status = std::fs::read_to_string(format!("/proc/{first}/status")).expect("it runs");
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("every process has one");
+        Pid::from_raw(parent.trim().parse().expect("a number")).expect("not 0")
     }
 
     /// The shims of this world that wait for the next start.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use dhow_testkit::{World, eventually};
@@ -34,19 +35,15 @@ fn signal(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).expect("not 0"), signal).expect("it is this world's");
 }
 
-/// The shim of the only container.
-fn shim(world: &World) -> i32 {
-    let shims = world.shims();
-    assert_eq!(shims.len(), 1, "{shims:?}");
-    shims[0]
-}
-
 #[test]
 fn a_process_that_no_signal_ends_holds_no_call_up() {
     let mut world = busybox();
     let hung = HungMount::at(&world.path().join("hung"));
     let volume = format!("{}:/hung", world.path().join("hung").display());
-    world.dhow(&["run", "-d", "--name", "box", "-v", &volume, "busybox", "cat", "/hung/file"]).exits(0);
+    let parent = format!("dhow-removed-{}", std::process::id());
+    let flags = ["run", "-d", "--name", "box", "--cgroup-parent", &parent, "-v", &volume];
+    world.dhow(&[&flags[..], &["busybox", "cat", "/hung/file"]].concat()).exits(0);
+    let id = world.inspect("box", "{{.Id}}");
     let pid = world.inspect("box", "{{.State.Pid}}");
     eventually("it waits for its file server", || hung.has_questions());
     let looking: [&[&str]; 4] = [&["ps", "--all", "--size"], &["inspect", "box"], &["logs", "box"], &["top", "box"]];
@@ -61,6 +58,17 @@ fn a_process_that_no_signal_ends_holds_no_call_up() {
     world.crash_engine();
     world.start_engine();
     world.is_in_order();
+    // Wherever it is: nobody but what its shim wrote down says that any more.
+    eventually("its cgroup is gone", || cgroups_of(&parent, &id).is_empty());
+    cgroups_of(&parent, "").iter().for_each(|left| fs::remove_dir(left).expect("it is this test's, and empty"));
+}
+
+/// The folders of a container's cgroup below a parent, in every tree.
+fn cgroups_of(parent: &str, id: &str) -> Vec<PathBuf> {
+    let trees = fs::read_dir("/sys/fs/cgroup").expect("there are cgroups").flatten().map(|entry| entry.path());
+    // The mount point itself is the tree where there is one only.
+    let trees = trees.chain([PathBuf::from("/sys/fs/cgroup")]);
+    trees.map(|tree| tree.join(parent).join(id)).filter(|folder| folder.is_dir()).collect()
 }
 
 #[test]
@@ -152,17 +160,35 @@ fn a_start_that_waits_for_a_volume_holds_no_call_up() {
     world.is_in_order();
 }
 
-/// A shim that was stopped before the engine began: it is not adopted, and does not stay either.
+/// Shims that were stopped before the engine began: that they do not answer is no reason to end what they have under their
+/// hands. A person may, and the next engine tries again.
 #[test]
-fn a_stopped_shim_holds_no_engine_up() {
+fn a_stopped_shim_holds_no_engine_up_and_keeps_its_container() {
     let mut world = busybox();
-    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
-    let stopped = shim(&world);
+    for name in ["kept", "stop", "rm", "killed"] {
+        world.dhow(&["run", "-d", "--name", name, "busybox", "sleep", "1000"]).exits(0);
+    }
+    let (pid, shims) = (world.inspect("kept", "{{.State.Pid}}"), world.shims());
+    let killed = world.shim_of("killed").as_raw_nonzero().get();
     world.crash_engine();
-    signal(stopped, Signal::STOP);
+    shims.iter().for_each(|shim| signal(*shim, Signal::STOP));
     world.start_engine();
-    assert_eq!(world.inspect("box", "{{.State.Status}}"), "exited");
-    world.dhow(&["start", "box"]).exits(0);
+    let state = world.inspect("kept", "{{.State.Status}} {{.State.Error}}");
+    assert!(state.starts_with("running the container runs on, but the engine cannot reach its shim: "), "{state}");
+    let exec = world.dhow(&["exec", "kept", "true"]);
+    assert!(exec.code() == 126 && exec.stdout().contains("cannot be reached by this engine"), "{exec:?}");
+    world.dhow(&["kill", "-s", "HUP", "kept"]).exits(1).says("cannot be reached by this engine");
+    world.dhow(&["stop", "stop"]).exits(0);
+    world.dhow(&["start", "stop"]).exits(0);
+    world.dhow(&["rm", "--force", "rm"]).exits(0);
+    signal(killed, Signal::KILL);
+    assert_eq!(world.dhow(&["wait", "killed"]).ok(), "137");
+    world.is_in_order();
+    world.crash_engine();
+    shims.iter().filter(|shim| world.shims().contains(shim)).for_each(|shim| signal(*shim, Signal::CONT));
+    world.start_engine();
+    assert_eq!(world.inspect("kept", "{{.State.Status}} {{.State.Pid}} {{.State.Error}}"), format!("running {pid} "));
+    world.dhow(&["exec", "kept", "true"]).exits(0);
     world.is_in_order();
 }
 
@@ -218,7 +244,7 @@ fn a_killed_shim_leaves_no_process() {
         let script = "sleep 1000 & exec sleep 1000";
         let run = [&["run", "-d", "--name", "box"][..], flags, &["busybox", "sh", "-c", script]].concat();
         world.dhow(&run).exits(0);
-        let (first, killed) = (world.inspect("box", "{{.State.Pid}}"), shim(&world));
+        let (first, killed) = (world.inspect("box", "{{.State.Pid}}"), world.shim_of("box").as_raw_nonzero().get());
         signal(killed, Signal::KILL);
         eventually("its process has ended", || !fs::exists(format!("/proc/{first}")).unwrap_or_default());
         end(&world, &[&["logs", "box"], &["ps", "--all"], &["rm", "--force", "box"]]);

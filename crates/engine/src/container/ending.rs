@@ -24,6 +24,7 @@ impl Owner {
         self.pid = 0;
         self.leave_networks();
         if again {
+            self.condition.stopped_by_hand = false;
             self.restart_later(exit.finished_at.0.saturating_sub(exit.started_at.0));
         }
         self.apply(if again { Fact::EndedToRestart } else { Fact::Ended });
@@ -45,9 +46,8 @@ impl Owner {
     /// Whether it is started again after this end.
     pub(super) fn again(&self, code: i32) -> bool {
         let end = End { code, restarts: self.condition.restart_count, unhealthy: self.unhealthy };
-        self.removal.is_none()
-            && !self.condition.stopped_by_hand
-            && policy::restarts(&self.body.spec.host.restart_policy, end)
+        let policy = !self.condition.stopped_by_hand && policy::restarts(&self.body.spec.host.restart_policy, end);
+        self.removal.is_none() && (policy || self.condition.then == Then::Resume)
     }
 
     /// Lets it be started again after a pause; its last run took so many nanoseconds.
@@ -80,12 +80,18 @@ impl Owner {
     }
 
     fn removes_itself(&self) -> bool {
-        self.body.spec.host.auto_remove && self.then == Then::Nothing
+        self.body.spec.host.auto_remove && self.condition.then == Then::Nothing
     }
 
     /// It was stopped in order to be started again, and that failed.
     pub(super) async fn stay_ended(&mut self) -> Next {
-        self.then = Then::Nothing;
+        self.condition.then = Then::Nothing;
+        self.persist();
+        self.go_if_ended().await
+    }
+
+    /// One that removes itself at its end does so if it has come to that and nothing else wants it.
+    pub(super) async fn go_if_ended(&mut self) -> Next {
         if self.link.is_none() && self.removes_itself() && self.condition.state == State::Exited {
             return self.remove_itself().await;
         }
@@ -153,7 +159,8 @@ impl Owner {
         match self.condition.state {
             // Not sooner than it would have been.
             State::Restarting => self.restart_at = Some(Instant::now() + self.backoff.next(0)),
-            State::Running => {
+            // One whose shim cannot be reached is not asked for its health.
+            State::Running if self.link.is_some() => {
                 self.resume_care();
                 self.publish();
             }

@@ -40,7 +40,7 @@ struct Prepared {
 
 impl Owner {
     pub(super) fn start(&mut self, reply: Reply<()>) {
-        self.then = Then::Nothing;
+        self.condition.then = Then::Nothing;
         if let Err(error) = self.check(Request::Start) {
             let _ = reply.send(Err(error));
             return;
@@ -102,6 +102,7 @@ impl Owner {
         let condition = &mut self.condition;
         (condition.exit_code, condition.oom_killed, condition.error) = (0, false, String::new());
         (condition.started_at, condition.finished_at) = (Some(at), None);
+        condition.then = Then::Nothing;
         condition.log_losses = dhow_logs::Losses::default();
         condition.attached = Some(Arc::new(attached));
         self.pid = pid;
@@ -128,6 +129,7 @@ impl Owner {
         let started_before = self.condition.started_at.is_some();
         self.condition.exit_code = exit_code(&error);
         self.condition.error = error.to_string();
+        self.condition.then = Then::Nothing;
         self.leave_networks();
         self.forget_shim();
         // What could not be swept is told by this, and swept again by whoever removes the container.

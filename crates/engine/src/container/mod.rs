@@ -26,6 +26,7 @@ use dhow_network::model::{EndpointSpec, Network};
 use dhow_oci::Digest;
 use dhow_store::Document;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -109,18 +110,30 @@ pub(crate) enum Command {
 }
 
 /// What somebody who stops a container wants next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Then {
+    #[default]
     Nothing,
     /// To start it again: until then it stays, also if it removes itself at its end.
     Start,
+    /// The same, but who wanted it has gone with its engine: it is started as soon as it has ended.
+    Resume,
+}
+
+/// Who is to be signalled.
+#[derive(Debug)]
+pub(crate) enum Target {
+    Nothing,
+    Shim(Link),
+    /// A shim that this engine cannot talk to: there is only force.
+    OutOfReach,
 }
 
 /// What somebody who wants a container to end has to know.
 #[derive(Debug)]
 pub(crate) struct Stopping {
-    /// The shim; `None` when there is nothing to signal.
-    pub link: Option<Link>,
+    pub target: Target,
     /// It has to be thawed to take notice.
     pub paused: bool,
     /// Told when it has ended.

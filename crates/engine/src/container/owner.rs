@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::care::Care;
 use super::policy::Backoff;
 use super::removal::Removal;
-use super::{Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, Then, View, stored};
+use super::{Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, View, stored};
 use crate::core::Core;
 use crate::link::{Events, Link, PATIENCE};
 use crate::{ExitStatus, WaitCondition};
@@ -39,8 +39,6 @@ pub(crate) struct Owner {
     /// Gives the launch that is under way up.
     pub(super) launching: Option<oneshot::Sender<()>>,
     pub(super) removal: Option<Removal>,
-    /// What who stopped it last wants next.
-    pub(super) then: Then,
     /// A shim was told to launch, and nobody has said since that everything of it is undone.
     pub(super) dirty: bool,
     /// When the restart policy starts it again.
@@ -93,8 +91,8 @@ impl Owner {
             condition: view.condition.clone(),
             pid: view.pid,
             link: view.link.clone(),
-            // Nobody could read whether it runs.
-            dirty: events.is_some() || view.condition.state == State::Dead,
+            // Of one that is dead nobody could read whether it runs.
+            dirty: events.is_some() || view.condition.state.is_alive() || view.condition.state == State::Dead,
             events,
             waiting: Vec::new(),
             attachments: Vec::new(),
@@ -102,7 +100,6 @@ impl Owner {
             deferred: Vec::new(),
             launching: None,
             removal: None,
-            then: Then::Nothing,
             restart_at: None,
             backoff: Backoff::after(view.condition.restart_pause),
             care: None,
@@ -157,10 +154,13 @@ impl Owner {
         }
         match command {
             Command::Start(reply) => self.start(reply),
-            Command::BeginStop(then, reply) => answer(reply, self.begin_stop(then)),
+            Command::BeginStop(then, reply) => {
+                answer(reply, self.begin_stop(then));
+                return self.go_if_ended().await;
+            }
             Command::StayEnded => return self.stay_ended().await,
             Command::BeginKill(signal, reply) => answer(reply, self.begin_kill(signal)),
-            Command::ForceEnd => self.force_end(),
+            Command::ForceEnd => return self.force_end().await,
             Command::Pause(reply) => answer(reply, self.pause().await),
             Command::Unpause(reply) => answer(reply, self.unpause().await),
             Command::Thawed => self.thawed(),
@@ -275,11 +275,20 @@ impl Owner {
     }
 
     pub(super) fn shim(&self) -> Result<&Link> {
-        self.link.as_ref().ok_or_else(|| Error::unavailable("the container has no shim"))
+        self.link.as_ref().ok_or_else(crate::link::out_of_reach)
     }
 
-    /// Ends the shim and everything in the container by force; what comes of it arrives as the end of the connection.
-    pub(super) fn force_end(&mut self) {
+    /// Ends the shim and everything in the container by force. What comes of it arrives as the end of the connection, where
+    /// there is one.
+    async fn force_end(&mut self) -> Next {
+        if self.link.is_none() && self.condition.state.is_alive() {
+            return self.shim_lost().await;
+        }
+        self.kill_shim();
+        Next::Continue
+    }
+
+    fn kill_shim(&self) {
         if let Some(link) = &self.link {
             tracing::warn!(id = %self.container.id, "the container does not end; its shim is killed");
             link.kill_shim();
@@ -291,7 +300,7 @@ impl Owner {
     async fn overdue(&mut self) -> Next {
         self.overdue_at = None;
         if let Some(launching) = self.launching.take() {
-            self.force_end();
+            self.kill_shim();
             // It has just come to its end by itself.
             let _ = launching.send(());
             return Next::Continue;
@@ -300,7 +309,7 @@ impl Owner {
             return self.shim_lost().await;
         }
         self.forced = true;
-        self.force_end();
+        self.kill_shim();
         self.set_overdue(PATIENCE);
         Next::Continue
     }

@@ -9,7 +9,7 @@ use dhow_store::Document;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{State, Then};
 use crate::Health;
 use crate::create::Mount;
 use crate::networks::main_network;
@@ -43,6 +43,9 @@ pub(crate) struct Condition {
     pub restart_pause: u64,
     /// Somebody stopped it, so its policy lets it be.
     pub stopped_by_hand: bool,
+    /// What who stopped it last wants next. Absent in records of before it was kept.
+    #[serde(default)]
+    pub then: Then,
     /// Lines that its log has lost in the last run.
     #[serde(default)]
     pub log_losses: Losses,
@@ -76,6 +79,7 @@ impl Default for Condition {
             restart_count: 0,
             restart_pause: 0,
             stopped_by_hand: false,
+            then: Then::Nothing,
             log_losses: Losses::default(),
             health: None,
             attached: None,

@@ -45,6 +45,10 @@ impl Owner {
             self.end_first();
             return Next::Continue;
         }
+        if self.condition.state.is_alive() {
+            // Its shim is out of reach. Boxed because what follows can lead here, though only where nothing is alive.
+            return Box::pin(self.shim_lost()).await;
+        }
         self.finish_removal().await
     }
 

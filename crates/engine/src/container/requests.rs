@@ -7,21 +7,20 @@ use dhow_shim::protocol::Op;
 use tokio::sync::oneshot;
 
 use super::owner::Owner;
-use super::{Attachment, Body, Fact, Request, State, Stopping, Then, record};
+use super::{Attachment, Body, Fact, Request, State, Stopping, Target, Then, record};
 use crate::WaitCondition;
 use crate::spec::{Resources, RestartPolicy};
 
 impl Owner {
     pub(super) fn begin_stop(&mut self, then: Then) -> Result<Stopping> {
         self.check(Request::Stop)?;
-        self.note_stop();
-        self.then = then;
+        self.note_stop(then);
         Ok(self.stopping())
     }
 
     /// Somebody stops it: that is written down now, because the engine may not live to see the end.
-    fn note_stop(&mut self) {
-        self.condition.stopped_by_hand = true;
+    fn note_stop(&mut self, then: Then) {
+        (self.condition.stopped_by_hand, self.condition.then) = (true, then);
         self.persist();
     }
 
@@ -29,7 +28,9 @@ impl Owner {
         self.check(Request::Kill)?;
         let stop = self.body.spec.stop_signal.as_deref().and_then(|text| crate::signal::parse(text).ok());
         if signal == crate::signal::KILL || signal == stop.unwrap_or(crate::signal::TERM) {
-            self.note_stop();
+            // Who is restarting it goes on with that; who did so once has no say any more.
+            let then = if self.condition.then == Then::Resume { Then::Nothing } else { self.condition.then };
+            self.note_stop(then);
         }
         Ok(self.stopping())
     }
@@ -40,7 +41,13 @@ impl Owner {
             self.cancel_restart();
         }
         self.wait(WaitCondition::NotRunning, waiter);
-        Stopping { link: self.link.clone(), paused: self.condition.state == State::Paused, ended }
+        let state = self.condition.state;
+        let target = match &self.link {
+            Some(link) => Target::Shim(link.clone()),
+            None if state.is_alive() => Target::OutOfReach,
+            None => Target::Nothing,
+        };
+        Stopping { target, paused: state == State::Paused, ended }
     }
 
     pub(super) async fn pause(&mut self) -> Result<()> {
@@ -73,8 +80,8 @@ impl Owner {
 
     pub(super) async fn attach(&mut self, attachment: Attachment) -> Result<()> {
         self.check(Request::Attach)?;
-        match (self.condition.state, &self.link) {
-            (State::Running, Some(link)) => attachment.begin(link, Arc::clone(&self.core)).await,
+        match self.condition.state {
+            State::Running => attachment.begin(self.shim()?, Arc::clone(&self.core)).await,
             _ => {
                 self.attachments.push(attachment);
                 Ok(())

@@ -75,7 +75,7 @@ impl Core {
         options: &ExecStartOptions,
         stream: Option<ClientStream>,
     ) -> Result<()> {
-        let link = target.view.link.clone().ok_or_else(|| Error::unavailable("the container has no shim"))?;
+        let link = target.view.link.clone().ok_or_else(crate::link::out_of_reach)?;
         let process = self.exec_process(target, options, &identity(target).await?)?;
         let attach = stream.as_ref().map(|stream| attach(&target.spec, options, &stream.leftover)).transpose()?;
         let unconfined = target.spec.privileged && !target.view.spec.host.privileged;

@@ -199,9 +199,13 @@ impl Core {
         let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
         let mut attached = Attached::default();
         add(&mut attached, &connection);
-        let namespace = Process::of(view).and_then(|process| process.namespace("net"));
-        let namespace = namespace.inspect_err(|error| tracing::warn!(container, %error, "find a network namespace"));
-        self.kernel.adopt((container, namespace.ok()), connection, &networks, kept);
+        let find = || {
+            let found = Process::of(view).and_then(|process| process.namespace("net"));
+            found.inspect_err(|error| tracing::warn!(container, %error, "find a network namespace")).ok()
+        };
+        // Whose shim cannot be asked, of that nobody knows the first process.
+        let namespace = view.link.as_ref().and_then(|_| find());
+        self.kernel.adopt((container, namespace), connection, &networks, kept);
         Some(attached)
     }
 

@@ -27,6 +27,7 @@ pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
 use external::External;
 pub(crate) use place::Place;
+pub use place::cgroup_in;
 
 /// A process that was started.
 #[derive(Debug)]

@@ -106,7 +106,7 @@ impl Supervisor {
         if let Some(title) = self.title.take() {
             let _ = title.set(launch.run_dir.as_os_str().as_bytes());
         }
-        let (place, listener) = Place::take(&launch.run_dir, &launch.id)?;
+        let (place, listener) = Place::take(&launch)?;
         self.place = Some(place);
         self.controls.listen(listener, &self.poll)?;
         let log = container::open_log(&launch)?;
