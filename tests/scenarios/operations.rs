@@ -1,4 +1,4 @@
-//! Which test sees the effect of which operation of containers, execs and the system: who adds a route names its test.
+//! Which test sees the effect of which operation of containers, execs, volumes and the system: who adds a route names its test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,10 +46,24 @@ const SEEN: &[(&str, &str, &str)] = &[
     ("GET /system/df", "tests/scenarios/system.rs", "shared_layers_are_counted_once"),
     ("GET /system/exposure", "tests/scenarios/exposure.rs", "every_way_to_a_container_is_told_with_its_reason"),
     ("POST /system/check", "tests/scenarios/check.rs", "a_damaged_layer_is_healed_from_its_blob"),
+    ("POST /volumes/create", "crates/server/tests/door/volumes.rs", "create"),
+    ("GET /volumes", "crates/server/tests/door/volumes.rs", "list"),
+    ("POST /volumes/prune", "crates/server/tests/door/volumes.rs", "prune"),
+    ("GET /volumes/{name..}", "crates/server/tests/door/volumes.rs", "inspect"),
+    ("PUT /volumes/{name..}", "crates/server/tests/door/volumes.rs", "update"),
+    ("DELETE /volumes/{name..}", "crates/server/tests/door/volumes.rs", "remove"),
+    ("GET /volumes/{name..}/backup", "tests/scenarios/volumes/backup.rs", "a_backup_brings_everything_back_as_tar_as_oci_layout_and_as_image"),
+    ("POST /volumes/{name..}/backup", "tests/scenarios/volumes/backup.rs", "a_backup_brings_everything_back_as_tar_as_oci_layout_and_as_image"),
+    ("POST /volumes/{name..}/import", "tests/scenarios/volumes/backup.rs", "what_is_in_a_volume_is_not_overwritten_by_accident"),
+    ("POST /volumes/{name..}/clone", "tests/scenarios/volumes/copies.rs", "a_volume_is_cloned_and_renamed"),
+    ("POST /volumes/{name..}/restore", "tests/scenarios/volumes/copies.rs", "a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident"),
+    ("POST /volumes/{name..}/rename", "tests/scenarios/volumes/copies.rs", "a_volume_is_cloned_and_renamed"),
+    ("POST /volumes/{name..}/protect", "tests/scenarios/volumes/copies.rs", "a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident"),
 ];
 
-/// The beginnings of paths that are of containers, execs and the system.
-const OURS: &[&str] = &["/containers/", "/exec/", "/auth", "/info", "/version", "/_ping", "/events", "/system/"];
+/// The beginnings of paths that are of containers, execs, volumes and the system.
+const OURS: &[&str] =
+    &["/containers/", "/exec/", "/auth", "/info", "/version", "/_ping", "/events", "/system/", "/volumes"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -5,6 +5,7 @@ mod copies;
 mod database;
 mod drivers;
 mod faults;
+mod firsts;
 mod plugins;
 mod shares;
 
@@ -269,6 +270,48 @@ fn binds_are_read_only_all_the_way_down_unless_somebody_says_otherwise() {
         for client in [World::dhow, World::docker] {
             refused(&client(&world, &["create", "--mount", &mount, "busybox"])).says(words);
         }
+    }
+}
+
+#[test]
+fn what_is_mounted_below_a_bind_comes_and_goes_as_its_propagation_says() {
+    let world = busybox();
+    let outer = world.path().join("outer");
+    fs::create_dir(&outer).expect("made");
+    let _outer = Tmpfs::at(&outer);
+    let [inner, by_host] = ["inner", "by-host"].map(|name| outer.join(name));
+    for folder in [&inner, &by_host] {
+        fs::create_dir(folder).expect("made");
+    }
+    let make = |kind: &str| finish(Command::new("mount").arg(kind).arg(&outer)).exits(0).code();
+    let mounted = |path: &Path| {
+        let table = fs::read_to_string("/proc/self/mountinfo").expect("read");
+        table.contains(&format!(" {} ", path.display()))
+    };
+    let bind = |propagation: &str| format!("{}:/x:{propagation}", outer.display());
+    make("--make-private");
+    for (propagation, wanted) in [("rshared", "a shared mount"), ("slave", "a shared or slave mount")] {
+        for client in [World::dhow, World::docker] {
+            client(&world, &["run", "--rm", "-v", &bind(propagation), "busybox", "true"])
+                .exits(125)
+                .says(&format!("path {0} is mounted on {0} but it is not {wanted}", outer.display()));
+        }
+    }
+    // Whoever looks at everything may say so even where nothing is shared.
+    world.dhow(&["run", "--rm", "-v", "/:/host:ro,rslave", "busybox", "true"]).exits(0);
+    make("--make-rshared");
+    for (propagation, out, into) in [("rshared", true, true), ("rslave", false, true), ("rprivate", false, false)] {
+        let bind = bind(propagation);
+        world.dhow(&["run", "-d", "--name", "box", "--privileged", "-v", &bind, "busybox", "sleep", "1000"]).exits(0);
+        world.dhow(&["exec", "box", "mount", "-t", "tmpfs", "tmpfs", "/x/inner"]).exits(0);
+        assert_eq!(mounted(&inner), out, "{propagation}");
+        let below = Tmpfs::at(&by_host);
+        let seen = world.dhow(&["exec", "box", "grep", "-c", " /x/by-host ", "/proc/mounts"]).stdout();
+        assert_eq!(seen, if into { "1\n" } else { "0\n" }, "{propagation}");
+        drop(below);
+        world.dhow(&["exec", "box", "umount", "/x/inner"]).exits(0);
+        world.dhow(&["rm", "-f", "box"]).exits(0);
+        assert!(!mounted(&inner) && !mounted(&by_host));
     }
 }
 

@@ -4,6 +4,7 @@ mod device_requests;
 mod etc;
 mod images;
 mod lookups;
+mod propagation;
 mod shm;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
     let container_dir = core.store.snapshots().dir(&container.id);
     bind_sources(&view.body.mounts)?;
+    propagation::check(&view.body.mounts, core.store.root())?;
     let volumes = attach_volumes(core, container, &view.body.mounts)?;
     let images = images::mount_all(core, &container.id, &view.body.mounts)?;
     let user = lookups::user(core, container, spec, &overlay)?;

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod deadlines;
 mod descriptors;
+mod far_copies;
 mod full_disk;
 mod hung_mount;
 mod malice;

@@ -1,6 +1,9 @@
 //! What Docker does not have: snapshots, clones, other names, protection.
 
-use dhow_testkit::World;
+use std::fs;
+use std::process::Stdio;
+
+use dhow_testkit::{World, eventually};
 
 use crate::busybox;
 
@@ -40,6 +43,48 @@ fn a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident() {
     world.dhow(&["volume", "protect", "--off", "before"]).exits(0);
     world.dhow(&["volume", "rm", "before"]).exits(0);
     assert!(world.dhow(&["volume", "snapshot", "data"]).ok().starts_with("data-20"));
+}
+
+#[test]
+fn a_container_that_starts_while_its_volume_is_restored_keeps_what_it_writes() {
+    let world = busybox();
+    shell(&world, "i=0; while [ $i -lt 20000 ]; do : > /d/$i; i=$((i+1)); done");
+    world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    let script = "echo mine > /d/mine; sleep 1000";
+    world.dhow(&["create", "--name", "late", "-v", "data:/d", "busybox", "sh", "-c", script]).exits(0);
+    let mut restore = world.command(&["volume", "restore", "data", "before"]);
+    let restore = restore.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let volume = world.data_root().join("volumes/data");
+    let begun = || fs::read_dir(volume.join("restoring")).is_ok_and(|mut entries| entries.next().is_some());
+    eventually("it is being copied", begun);
+    world.dhow(&["start", "late"]).exits(0);
+    let restored = restore.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&restored.stderr);
+    assert!(restored.status.success() || said.contains("restore data: volume is in use"), "{said}");
+    eventually("what it writes is in the volume", || volume.join("_data/mine").exists());
+    assert!(!volume.join("restoring").exists());
+}
+
+#[test]
+fn a_snapshot_is_replaced_by_nothing_and_its_clone_is_an_ordinary_volume() {
+    let world = busybox();
+    shell(&world, "echo first > /d/file");
+    world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    shell(&world, "echo second > /d/file");
+    world.dhow(&["volume", "restore", "before", "data"]).exits(1).says("restore before: volume is protected");
+    world.dhow(&["volume", "restore", "data", "data"]).exits(1).says("restore data: it is the same volume");
+    let read = |volume: &str| {
+        let volume = format!("{volume}:/d:ro");
+        world.dhow(&["run", "--rm", "-v", &volume, "busybox", "cat", "/d/file"]).ok()
+    };
+    assert_eq!(read("before"), "first");
+    world.dhow(&["volume", "clone", "before", "work"]).exits(0);
+    assert_eq!(world.docker(&["volume", "inspect", "-f", "{{json .Labels}}", "work"]).ok(), "{}");
+    assert_eq!(read("work"), "first");
+    world.dhow(&["volume", "rm", "work"]).exits(0);
+    world.dhow(&["volume", "snapshot", "before", "again"]).exits(0);
+    let of = world.dhow(&["volume", "inspect", "-f", "{{json .Labels}}", "again"]).ok();
+    assert_eq!(of, "{\"dhow.snapshot.of\":\"before\"}");
 }
 
 #[test]

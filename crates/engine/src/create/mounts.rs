@@ -1,6 +1,7 @@
 //! What is mounted into a container: `-v`, `--mount`, `VOLUME` and other containers' volumes, made into one list.
 
 mod bind;
+mod tmpfs;
 mod typed;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::MountPoint;
 use crate::spec::ContainerSpec;
 use crate::volumes::{ANONYMOUS, LOCAL, Wanted, check_name};
+
+pub(crate) use bind::parse_inherited;
 
 /// A mount of a container, decided when the container was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,15 +141,16 @@ pub(crate) fn plan(
         mounts.retain(|other| other.destination != mount.destination);
         mounts.push(mount);
     }
-    for target in host.tmpfs.keys() {
-        let target = destination(target).map_err(|error| error.context(format!("invalid tmpfs mount '{target}'")))?;
+    for (target, options) in &host.tmpfs {
+        tmpfs::check(options)?;
+        let target = destination(target)?;
         if !given.insert(target.clone()) {
             return Err(Error::invalid(format!("Duplicate mount point: {target}")));
         }
         mounts.retain(|other| other.destination != target);
     }
     for path in &spec.volumes {
-        let destination = destination(path).map_err(|error| bind::invalid(path, error))?;
+        let destination = image_volume(path).map_err(|error| bind::invalid(path, error))?;
         if !given.contains(&destination) && mounts.iter().all(|mount| mount.destination != destination) {
             let source = anonymous(&by_name, true, &mut new_name);
             mounts.push(Mount { source, destination, read_only: false, mode: String::new() });
@@ -163,6 +167,15 @@ fn anonymous(wanted: &Wanted, copy: bool, new_name: &mut impl FnMut() -> String)
     let mut wanted = wanted.clone();
     wanted.labels.get_or_insert_default().insert(ANONYMOUS.to_owned(), String::new());
     Source::Volume { name: new_name(), anonymous: true, copy, subpath: String::new(), wanted }
+}
+
+/// The place of a volume without a source. An image may say `VOLUME data`: that is below the root, whatever the working
+/// directory.
+fn image_volume(path: &str) -> Result<String> {
+    if path.is_empty() || path.starts_with('/') || path.contains(':') {
+        return destination(path);
+    }
+    destination(&format!("/{path}"))
 }
 
 /// A path in the container: absolute, made clean, and not the root.
@@ -221,6 +234,15 @@ mod tests {
     }
 
     #[test]
+    fn volumes_of_images_may_be_relative() {
+        let mounts = planned(|spec| spec.volumes = ["data".to_owned(), "a/../b/".to_owned()].into()).unwrap();
+        assert_eq!(mounts.iter().map(|mount| mount.destination.as_str()).collect::<Vec<_>>(), ["/b", "/data"]);
+        for bad in ["", "/", ".", "x:y"] {
+            assert!(planned(|spec| spec.volumes = [bad.to_owned()].into()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn outer_mounts_come_before_inner_ones() {
         let mounts = planned(|spec| spec.host.binds = vec!["/x:/a/b/c".into(), "/y:/a".into()]).unwrap();
         assert_eq!(mounts.iter().map(|mount| mount.destination.as_str()).collect::<Vec<_>>(), ["/a", "/a/b/c"]);
@@ -246,8 +268,20 @@ mod tests {
         );
         assert_eq!(
             refusal("/x:/"),
-            "invalid volume specification: '/x:/': invalid specification: destination can't be '/'"
+            "invalid volume specification: '/x:/': invalid mount config for type \"bind\": invalid specification: \
+             destination can't be '/'"
         );
+        for (text, kind, field) in
+            [("/x:/a:nocopy", "bind", "VolumeOptions"), ("x1:/a:rslave", "volume", "BindOptions")]
+        {
+            assert_eq!(
+                refusal(text),
+                format!(
+                    "invalid volume specification: '{text}': invalid mount config for type \"{kind}\": field {field} must \
+                     not be specified"
+                )
+            );
+        }
         assert_eq!(
             refusal("./x:/a"),
             "create ./x: \"./x\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" \

@@ -7,7 +7,9 @@ use dhow_oci::{Digest, Platform, RunConfig};
 use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
-use super::{Mount, Source, container_name, plan_mounts, random_id, validate, with_defaults, with_image};
+use super::{
+    Mount, Source, container_name, parse_inherited, plan_mounts, random_id, validate, with_defaults, with_image,
+};
 use crate::container::{Body, Condition, Container, Owner, View, record};
 use crate::core::Core;
 use crate::launch::Sharing;
@@ -123,14 +125,15 @@ impl Core {
     fn inherited(&self, spec: &ContainerSpec) -> Result<Vec<Mount>> {
         let mut mounts: Vec<Mount> = Vec::new();
         for text in &spec.host.volumes_from {
-            let (reference, mode) = text.split_once(':').unwrap_or((text, "rw"));
-            if !matches!(mode, "rw" | "ro" | "z" | "Z") {
-                return Err(Error::invalid(format!("invalid mode: {mode}")));
+            if text.is_empty() {
+                return Err(Error::invalid("volumes-from specification cannot be an empty string"));
             }
+            let (reference, mode) = text.split_once(':').unwrap_or((text, "rw"));
+            let read_only = parse_inherited(mode)?;
             let peer = self.containers().find(reference)?;
             for mount in &peer.view().body.mounts {
                 mounts.retain(|other| other.destination != mount.destination);
-                mounts.push(Mount { read_only: mount.read_only || mode == "ro", ..mount.clone().shared() });
+                mounts.push(Mount { read_only: mount.read_only || read_only, ..mount.clone().shared() });
             }
         }
         Ok(mounts)

@@ -13,19 +13,15 @@ use tokio::sync::oneshot;
 
 use super::ground::{Access, Ground, bare};
 use super::path;
+use super::sink::{ArchiveSink, WatchedSink, answered};
 use super::stat::{self, Found, PathStat};
 use super::tree::Inside;
 use crate::Engine;
 use crate::container::{Container, Process, shareable};
 use crate::core::Core;
-use crate::engine::blocking;
+use crate::engine::{blocking, to_the_end};
 use crate::rootfs::Root;
-
-/// Where an archive goes while it is made. Writing waits while the reader is slow and fails when it has gone.
-pub trait ArchiveSink: Write + Send {
-    /// The archive is complete, or there will be no more of it.
-    fn finish(self: Box<Self>, outcome: Result<()>);
-}
+use crate::watch::{Lent, Watch, watch_over};
 
 /// How an archive is put into a container.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +49,11 @@ impl Engine {
     pub async fn path_stat(&self, reference: &str, path: &str) -> Result<PathStat> {
         let ground = Ground::find(&self.core, &*self.find(reference)?).await?;
         let (name, path) = (reference.to_owned(), path.to_owned());
-        on_a_thread(move || ground.enter(Access::Read, |root| Ok(Wanted::find(root, &name, &path)?.stat(root)))).await
+        let watch = self.core.volumes.watch();
+        let look = move |watch: &Watch| {
+            ground.enter(Access::Read, watch, |root| Ok(Wanted::find(root, &name, &path)?.stat(root)))
+        };
+        on_a_thread(watch, look).await
     }
 
     /// Writes what is at a path of a container, with all below it, as an archive whose names begin with the last component
@@ -61,24 +61,21 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` with Docker's words; then the sink is not used.
-    pub async fn copy_out(&self, reference: &str, path: &str, mut sink: Box<dyn ArchiveSink>) -> Result<PathStat> {
+    pub async fn copy_out(&self, reference: &str, path: &str, sink: Box<dyn ArchiveSink>) -> Result<PathStat> {
         let (core, container) = (Arc::clone(&self.core), self.find(reference)?);
         let ground = Ground::find(&self.core, &container).await?;
         let (name, path) = (reference.to_owned(), path.to_owned());
-        let (found, answer) = oneshot::channel();
-        start(move || {
-            let mut found = Some(found);
-            let written = ground.enter(Access::Read, |root| {
+        let watch = self.core.volumes.watch();
+        let (mut sink, answer) = WatchedSink::new(&watch, sink);
+        let end = start(watch.clone(), move |watch| {
+            let written = ground.enter(Access::Read, watch, |root| {
                 let wanted = Wanted::find(root, &name, &path)?;
-                found.take().map(|found| found.send(Ok(wanted.stat(root))));
+                sink.announce(wanted.stat(root))?;
                 wanted.write(root, &mut sink)
             });
-            match (found, written) {
-                (Some(found), Err(error)) => drop(found.send(Err(error))),
-                (_, written) => sink.finish(written),
-            }
+            sink.finish(written);
         })?;
-        let stat = answer.await.map_err(|_| Error::internal("a thread that reads a container died"))??;
+        let stat = answered(watch, answer, end).await?;
         core.tell(&container, "archive-path");
         Ok(stat)
     }
@@ -104,7 +101,10 @@ impl Engine {
             user: container.view().spec.user.clone(),
             read_only: container.view().spec.host.readonly_rootfs,
         };
-        on_a_thread(move || ground.enter(Access::Write, |root| request.run(root, archive))).await?;
+        let watch = self.core.volumes.watch();
+        let archive = WatchedReader { watch: watch.clone(), lent: Lent::to(&watch, archive, drop) };
+        let put = move |watch: &Watch| ground.enter(Access::Write, watch, |root| request.run(root, archive));
+        on_a_thread(watch, put).await?;
         self.core.tell(&container, "extract-to-dir");
         Ok(())
     }
@@ -117,7 +117,8 @@ impl Engine {
         let (core, container) = (Arc::clone(&self.core), self.find(reference)?);
         let (opened, answer) = oneshot::channel();
         let owner = Arc::clone(&container);
-        start(move || match core.bare_root(&owner) {
+        // No volume is looked at.
+        start(self.core.volumes.watch(), move |_| match core.bare_root(&owner) {
             Ok(root) => {
                 let _ = opened.send(Ok(()));
                 let written = all(&root, &mut sink);
@@ -207,7 +208,7 @@ struct Extraction {
 }
 
 impl Extraction {
-    fn run(&self, root: &Root, archive: Box<dyn Read + Send>) -> Result<()> {
+    fn run(&self, root: &Root, archive: WatchedReader) -> Result<()> {
         let path = path::clean(&self.path);
         let step = || format!("open {path}");
         // A link at the end is followed, too.
@@ -227,7 +228,7 @@ impl Extraction {
         };
         let rules =
             Rules { owner, keeps_kinds: self.options.keeps_kinds, rename: None, exact: false, shown: path.clone() };
-        let mut input = dhow_image::inflate(archive)?;
+        let mut input = dhow_image::inflate(Box::new(archive))?;
         dhow_archive::unpack(&mut Archive::new(&mut input, true), root.as_fd(), path.as_bytes(), &rules)
             .map_err(of_the_upload)?;
         // What is left are zeros, mostly; it is read so that the client can finish sending.
@@ -265,13 +266,37 @@ fn missing(container: &str, path: &str) -> Error {
     Error::not_found(format!("Could not find the file {path} in container {container}"))
 }
 
-/// Starts a thread of its own: one that visits another namespace must not do other work afterwards.
-fn start(work: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new().name("files".into()).spawn(work).map(drop).context(|| "start a thread")
+/// The archive that work reads which may be given up.
+struct WatchedReader {
+    watch: Watch,
+    lent: Lent<Box<dyn Read + Send>>,
 }
 
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+impl Read for WatchedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.watch.go_on().map_err(io::Error::other)?;
+        self.lent.with(|archive| self.watch.elsewhere(|| archive.read(buffer))).map_err(io::Error::other)?
+    }
+}
+
+/// Starts a thread of its own: one that visits another namespace must not do other work afterwards. The answer comes to
+/// nothing when it ends.
+fn start(watch: Watch, work: impl FnOnce(&Watch) + Send + 'static) -> Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let work = move || {
+        let _ended: oneshot::Sender<()> = ended;
+        work(&watch);
+    };
+    thread::Builder::new().name("files".into()).spawn(work).map(|_| end).context(|| "start a thread")
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    watch: Watch,
+    work: impl FnOnce(&Watch) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let (sender, answer) = oneshot::channel();
-    start(move || drop(sender.send(work())))?;
-    answer.await.map_err(|_| Error::internal("a thread that visits a container died"))?
+    start(watch.clone(), move |watch| drop(sender.send(work(watch))))?;
+    // It is watched even when the client has gone: what it holds of the container is given back.
+    let answer = to_the_end(async move { watch_over(&watch, answer).await }).await?;
+    answer.map_err(|_| Error::internal("a thread that visits a container died"))?
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -21,8 +21,8 @@ use super::stat::resolve;
 use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
 use crate::create::{Source, random_id};
-use crate::engine::blocking;
 use crate::rootfs::Root;
+use crate::watch::{Lent, Watch, watched};
 
 /// How often a container may start and end while somebody looks for its files.
 const PATIENCE: usize = 10;
@@ -39,7 +39,7 @@ pub(super) enum Access {
 pub(super) enum Ground {
     /// It runs: the root of its first process. Should it end, it must not be started again while something is written into
     /// its old root, nor may two write.
-    Running(Root, OwnedMutexGuard<()>),
+    Running(Root, Quiet),
     Stopped(Parts),
 }
 
@@ -52,8 +52,10 @@ pub(super) struct Parts {
     volumes: Vec<Volume>,
     borrowed: Borrowed,
     /// It must not start while something is written, nor may two write.
-    quiet: OwnedMutexGuard<()>,
+    quiet: Quiet,
 }
+
+type Quiet = OwnedMutexGuard<()>;
 
 /// Something of the host's that the container has in its tree.
 #[derive(Debug)]
@@ -95,12 +97,14 @@ impl Borrowed {
             let detach = move || names.iter().for_each(|name| giving_back.volumes.detach(name, &user));
             let _ = tokio::task::spawn_blocking(detach).await;
         });
-        let places = blocking(move || {
+        let places = watched(core.volumes.patience(), move |watch| {
             let (names, user) = attached;
-            let attach = |name: String| {
-                attaching.volumes.attach(&name, &user, &attaching.volumes.watch()).map(|place| (name, place))
-            };
-            names.into_iter().map(attach).collect()
+            let volumes = &attaching.volumes;
+            let attach = |name: &String| volumes.attach(name, &user, watch).map(|place| (name.clone(), place));
+            let places = names.iter().map(attach).collect::<Result<_>>()?;
+            // Who gave it up has given back what was there by then.
+            watch.take_effect().inspect_err(|_| names.iter().for_each(|name| volumes.detach(name, &user)))?;
+            Ok(places)
         });
         Ok(Self { places: places.await?, _until_dropped: until_dropped })
     }
@@ -126,26 +130,24 @@ impl Ground {
     }
 
     /// Does something with the root. For a container that does not run this changes the mount namespace of the calling
-    /// thread: it must be one that ends afterwards.
-    pub(super) fn enter<T>(self, access: Access, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+    /// thread: it must be one that ends afterwards. One that is given up because a file server does not answer keeps nobody
+    /// from starting the container.
+    pub(super) fn enter<T>(self, access: Access, watch: &Watch, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
         match self {
             Self::Running(root, quiet) => {
                 // Whoever reads, perhaps slowly, keeps nobody from starting it.
-                let _quiet = (access == Access::Write).then_some(quiet);
-                work(&root)
+                let quiet = (access == Access::Write).then(|| Lent::to(watch, quiet, drop));
+                let done = work(&root);
+                drop(quiet.and_then(|quiet| quiet.take()));
+                done
             }
-            Self::Stopped(parts) => parts.enter(access, work),
+            Self::Stopped(parts) => parts.enter(access, watch, work),
         }
     }
 }
 
 impl Parts {
-    fn of(
-        core: &Core,
-        container: &Container,
-        view: &View,
-        (borrowed, quiet): (Borrowed, OwnedMutexGuard<()>),
-    ) -> Result<Self> {
+    fn of(core: &Core, container: &Container, view: &View, (borrowed, quiet): (Borrowed, Quiet)) -> Result<Self> {
         let volumes = view.body.mounts.iter().filter_map(|mount| {
             let (source, subpath, recursive) = match &mount.source {
                 Source::Bind { path, recursive, .. } => (PathBuf::from(path), "", *recursive),
@@ -165,50 +167,55 @@ impl Parts {
         })
     }
 
-    fn enter<T>(self, access: Access, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+    fn enter<T>(self, access: Access, watch: &Watch, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+        let Self { overlay, place, volumes, borrowed, quiet } = self;
+        let quiet = Lent::to(watch, quiet, drop);
         let step = || "look into the container's file system";
         namespace::unshare(ThreadNameSpaceType::MOUNT).context(step)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(io::Error::from)
             .context(step)?;
         if access == Access::Read {
-            let root = Root::of_overlay(&self.overlay)?;
+            let root = Root::of_overlay(&overlay)?;
             // A volume whose place is not in the image is seen only when the place has been made.
-            if self.volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
-                let root = self.mounted(root)?;
-                let Self { volumes, quiet, borrowed, .. } = self;
-                attach(&root, &volumes)?;
+            if volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
+                mounted(&root, &place)?;
+                attach(&root, &volumes, watch)?;
                 // Whoever reads slowly keeps nobody from starting it, nor a volume from being unmounted.
-                drop((quiet, borrowed));
+                drop((quiet.take(), borrowed));
                 return work(&root);
             }
         }
-        let root = self.mounted(Root::of_overlay_to_write(&self.overlay)?)?;
-        for volume in &self.volumes {
-            match place(&root, volume) {
+        let root = Root::of_overlay_to_write(&overlay)?;
+        mounted(&root, &place)?;
+        for volume in &volumes {
+            watch.go_on()?;
+            match make_place(&root, volume) {
                 // Its source is gone, or its place lies behind a link: it is seen when the container runs. A source that leads
                 // out of its volume is never seen.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => {}
                 made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
             }
         }
-        attach(&root, &self.volumes)?;
-        work(&root)
-    }
-
-    /// The root with a place in this thread's namespace, so that others can be mounted into it.
-    fn mounted(&self, root: Root) -> Result<Root> {
-        let step = || "look into the container's file system";
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let place = openat(CWD, &self.place, flags, Mode::empty()).map_err(io::Error::from).context(step)?;
-        mount::attach(&root, place).context(step)?;
-        Ok(root)
+        attach(&root, &volumes, watch)?;
+        let done = work(&root);
+        drop(quiet.take());
+        done
     }
 }
 
+/// Gives the root a place in this thread's namespace, so that others can be mounted into it.
+fn mounted(root: &Root, place: &Path) -> Result<()> {
+    let step = || "look into the container's file system";
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let place = openat(CWD, place, flags, Mode::empty()).map_err(io::Error::from).context(step)?;
+    mount::attach(root, place).context(step)
+}
+
 /// Mounts volumes into the root, in their order, as the runtime does.
-fn attach(root: &Root, volumes: &[Volume]) -> Result<()> {
+fn attach(root: &Root, volumes: &[Volume], watch: &Watch) -> Result<()> {
     for volume in volumes {
+        watch.go_on()?;
         let attached = (|| {
             let tree = mount::clone_tree(volume.open()?, volume.recursive)?;
             if volume.read_only {
@@ -224,11 +231,11 @@ fn attach(root: &Root, volumes: &[Volume]) -> Result<()> {
             result => result.context(|| format!("mount {}", volume.target))?,
         }
     }
-    Ok(())
+    watch.go_on()
 }
 
 /// Makes the place of a volume, a file for a file and a folder for everything else.
-fn place(root: &Root, volume: &Volume) -> Result<(), Errno> {
+fn make_place(root: &Root, volume: &Volume) -> Result<(), Errno> {
     match resolve(root, &volume.target, OFlags::empty()) {
         Err(Errno::NOENT) => {}
         result => return result.map(drop),

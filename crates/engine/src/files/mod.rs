@@ -8,9 +8,12 @@ mod commit;
 mod copy;
 mod ground;
 mod path;
+mod sink;
 mod stat;
 mod tree;
 
 pub use commit::CommitRequest;
-pub use copy::{ArchiveSink, ExtractOptions};
+pub use copy::ExtractOptions;
+pub use sink::ArchiveSink;
+pub(crate) use sink::{WatchedSink, answered};
 pub use stat::PathStat;

@@ -22,8 +22,9 @@ use super::copies::{at_one_moment, without_anonymity};
 use super::{fill, make};
 use crate::core::Core;
 use crate::create::random_id;
-use crate::engine::{blocking, to_the_end};
-use crate::watch::Watch;
+use crate::engine::to_the_end;
+use crate::files::{WatchedSink, answered};
+use crate::watch::{Watch, watched};
 use crate::{ArchiveSink, Engine};
 
 /// What an archive of a volume is.
@@ -49,21 +50,25 @@ impl Engine {
         sink: Box<dyn ArchiveSink>,
     ) -> Result<()> {
         let backup = to_the_end(Backup::take(Arc::clone(&self.core), name.to_owned(), live)).await?;
-        let (begun, answer) = oneshot::channel();
-        let mut sink = Announced { sink, begun: Some(begun) };
+        let watch = self.core.volumes.watch();
+        let (sink, answer) = WatchedSink::new(&watch, sink);
+        let (ended, end) = oneshot::channel();
+        let working = watch.clone();
         let work = move || {
+            let _ended: oneshot::Sender<()> = ended;
+            let mut sink = FirstByte(sink);
             let written = match format {
-                VolumeFormat::Tar => backup.write(&Exact, &mut sink),
-                VolumeFormat::Oci => backup.save(&mut sink),
+                VolumeFormat::Tar => backup.write(&Exact, &mut sink, &working),
+                VolumeFormat::Oci => backup.save(&mut sink, &working),
             };
             if written.is_ok() {
                 backup.tell();
             }
             drop(backup);
-            sink.finish(written);
+            sink.0.finish(written);
         };
         std::thread::Builder::new().name("backup".into()).spawn(work).context(|| "start a thread")?;
-        answer.await.map_err(|_| Error::internal("a thread that reads a volume died"))?
+        answered(watch, answer, end).await
     }
 
     /// Makes an image of a volume, to be pushed, say; its ID is the answer.
@@ -75,8 +80,8 @@ impl Engine {
         let core = Arc::clone(&self.core);
         let backup = to_the_end(Backup::take(Arc::clone(&core), name.to_owned(), live)).await?;
         let reference = reference.clone();
-        blocking(move || {
-            let write = |out: &mut dyn Write| backup.write(&AsLayer, out);
+        watched(self.core.volumes.patience(), move |watch| {
+            let write = |out: &mut dyn Write| backup.write(&AsLayer, out, watch);
             let id = core.images.keep_volume(&backup.described()?, &reference, write)?;
             core.image_event("import", &id, None);
             core.image_event("tag", &id, Some(&reference.familiar()));
@@ -116,33 +121,34 @@ impl Backup {
     }
 
     /// With the folder of the volume's content, which nobody removes or unmounts meanwhile.
-    fn with_volume<T>(&self, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    fn with_volume<T>(&self, watch: &Watch, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let volumes = &self.core.volumes;
         let _hold = volumes.hold([self.name.clone()]);
         let user = format!("backup-{}", random_id());
-        let content = volumes.attach_held(&self.name, &user, &volumes.watch())?;
+        let content = volumes.attach_held(&self.name, &user, watch)?;
         let done = work(&content);
         volumes.detach(&self.name, &user);
         done
     }
 
-    /// Writes the tar.
-    fn write(&self, view: &dyn View, out: &mut dyn Write) -> Result<()> {
-        let pack = |content: &Path| {
+    /// Writes the tar. It is given up only while it reads a volume that may be elsewhere: a copy is on the engine's own disk,
+    /// and so is what becomes of the tar.
+    fn write(&self, view: &dyn View, out: &mut dyn Write, watch: &Watch) -> Result<()> {
+        let mut pack = |content: &Path| {
             let folder = File::open(content).context(|| format!("open {}", content.display()))?;
-            let mut packer = Packer::new(BufWriter::with_capacity(128 << 10, out), view);
+            let mut packer = Packer::new(BufWriter::with_capacity(128 << 10, Going(out, watch)), view);
             packer.folder(folder.into(), b".")?;
             packer.finish().map(drop)
         };
         match &self.copy {
-            Some(copy) => pack(&copy.join("_data")),
-            None => self.with_volume(pack),
+            Some(copy) => watch.take_effect().and_then(|()| pack(&copy.join("_data"))),
+            None => self.with_volume(watch, pack).and_then(|()| watch.take_effect()),
         }
     }
 
     /// Writes the OCI layout.
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        self.core.images.save_volume(&self.described()?, |layer| self.write(&AsLayer, layer), out)
+    fn save(&self, out: &mut dyn Write, watch: &Watch) -> Result<()> {
+        self.core.images.save_volume(&self.described()?, |layer| self.write(&AsLayer, layer, watch), out)
     }
 
     fn described(&self) -> Result<VolumeBackup> {
@@ -168,10 +174,14 @@ impl Drop for Backup {
 impl super::Volumes {
     /// A folder beside the volumes that is no volume, and gone when an engine opens.
     pub(super) fn scratch(&self, what: &str) -> Result<PathBuf> {
-        // No volume can have a colon in its name, so nobody who makes one takes this folder.
-        let folder = self.dir.join(format!(".{what}:{}", random_id()));
+        let folder = self.scratch_name(what);
         make(&folder, 0o700)?;
         Ok(folder)
+    }
+
+    /// A place for one. No volume can have a colon in its name, so nobody who makes one takes it.
+    pub(super) fn scratch_name(&self, what: &str) -> PathBuf {
+        self.dir.join(format!(".{what}:{}", random_id()))
     }
 }
 
@@ -197,30 +207,30 @@ impl View for AsLayer {
     }
 }
 
-/// A sink whose first byte is announced: until then a failure can be answered with words.
-struct Announced {
-    sink: Box<dyn ArchiveSink>,
-    begun: Option<oneshot::Sender<Result<()>>>,
-}
+/// Tells that work goes on with each piece that is written.
+struct Going<'a>(&'a mut dyn Write, &'a Watch);
 
-impl Announced {
-    fn finish(mut self, outcome: Result<()>) {
-        match (self.begun.take(), outcome) {
-            (Some(begun), Err(error)) => drop(begun.send(Err(error))),
-            (_, outcome) => self.sink.finish(outcome),
-        }
-    }
-}
-
-impl Write for Announced {
+impl Write for Going<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(begun) = self.begun.take() {
-            let _ = begun.send(Ok(()));
-        }
-        self.sink.write(bytes)
+        self.1.go_on().map_err(io::Error::other)?;
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
+        self.0.flush()
+    }
+}
+
+/// A sink whose first byte is announced: until then a failure can be answered with words.
+struct FirstByte(WatchedSink<()>);
+
+impl Write for FirstByte {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.announce(()).map_err(io::Error::other)?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }

@@ -51,16 +51,13 @@ impl Engine {
     /// Replaces the content of a volume by that of another one, wholly or not at all.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` while a container that runs uses it.
+    /// `NotFound`; `Conflict` while a container that runs uses it, and if it is protected.
     pub async fn volume_restore(&self, name: &str, from: &str) -> Result<()> {
         let (core, name, from) = (Arc::clone(&self.core), name.to_owned(), from.to_owned());
         watched(self.core.volumes.patience(), move |watch| {
             let step = || format!("restore {name}");
-            let running = core.ids_of_running_users(&name);
-            if !running.is_empty() {
-                return Err(in_use(&running).context(step()).with_hint("stop its containers first"));
-            }
-            core.volumes.restore(&name, &from, &core.store, watch).context(step)?;
+            let no_user_runs = || core.no_user_runs(&name);
+            core.volumes.restore((&name, &from), no_user_runs, &core.store, watch).context(step)?;
             core.tell_of_volume("restore", &name, &[("from", &from)]);
             Ok(())
         })
@@ -148,6 +145,11 @@ impl Core {
         self.containers().all().filter(runs).cloned().collect()
     }
 
+    fn no_user_runs(&self, volume: &str) -> Result<()> {
+        let running = self.ids_of_running_users(volume);
+        if running.is_empty() { Ok(()) } else { Err(in_use(&running).with_hint("stop its containers first")) }
+    }
+
     pub(super) fn ids_of_running_users(&self, volume: &str) -> Vec<String> {
         self.running_users(volume).iter().map(|container| container.id.to_string()).collect()
     }
@@ -167,8 +169,14 @@ impl Volumes {
         let turn = self.turns.take_watched(&to, watch)?;
         self.is_free(&to)?;
         let mut labels = original.labels.clone();
-        if kind == CopyKind::Snapshot {
-            labels.get_or_insert_default().insert(SNAPSHOT_OF.to_owned(), from.to_owned());
+        match kind {
+            CopyKind::Snapshot => {
+                labels.get_or_insert_default().insert(SNAPSHOT_OF.to_owned(), from.to_owned());
+            }
+            // What is made of a snapshot to work with is none.
+            CopyKind::Clone => {
+                labels.as_mut().map(|labels| labels.remove(SNAPSHOT_OF));
+            }
         }
         let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
         record.protected = kind == CopyKind::Snapshot;
@@ -180,9 +188,22 @@ impl Volumes {
         Ok(to)
     }
 
-    fn restore(&self, name: &str, from: &str, store: &Store, watch: &Watch) -> Result<()> {
+    fn restore(
+        &self,
+        (name, from): (&str, &str),
+        no_user_runs: impl Fn() -> Result<()>,
+        store: &Store,
+        watch: &Watch,
+    ) -> Result<()> {
         let record = self.find(name)?;
         self.find(from)?;
+        if name == from {
+            return Err(Error::invalid("it is the same volume"));
+        }
+        if record.protected {
+            return Err(to_be_replaced(name));
+        }
+        no_user_runs()?;
         if !record.is_plain() {
             return Err(Error::invalid("only volumes in the data root can be restored"));
         }
@@ -200,6 +221,8 @@ impl Volumes {
             store.discard(&new)?;
             make(&new, 0o755)?;
             fill::content(&source, &new, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
+            // One that was started meanwhile writes into what would be thrown away.
+            no_user_runs()?;
             watch.take_effect()?;
             let swapped = renameat_with(CWD, &new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
             swapped.context(|| format!("rename {}", new.display()))
@@ -254,6 +277,11 @@ impl Volumes {
             None => Ok(()),
         }
     }
+}
+
+/// The refusal to put something else into a protected volume.
+pub(super) fn to_be_replaced(name: &str) -> Error {
+    Error::conflict("volume is protected").with_hint(format!("to let it be replaced: dhow volume protect --off {name}"))
 }
 
 /// By containers, or by somebody who is at work on it at this moment.

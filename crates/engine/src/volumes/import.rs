@@ -17,7 +17,7 @@ use dhow_image::VolumeBackup;
 use dhow_sys::atomic;
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 
-use super::copies::in_use;
+use super::copies::{in_use, to_be_replaced};
 use super::filling::Filling;
 use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make};
 use crate::Engine;
@@ -99,8 +99,7 @@ impl Core {
         }
         let empty = self.volumes.filling(name).is_empty()?;
         if !empty && record.protected {
-            return Err(Error::conflict("volume is protected")
-                .with_hint(format!("to let it be replaced: dhow volume protect --off {name}")));
+            return Err(to_be_replaced(name));
         }
         if !empty && !replace {
             return Err(Error::conflict(format!("volume {name} is not empty"))

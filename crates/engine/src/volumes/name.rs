@@ -4,8 +4,8 @@ use dhow_errdefs::{Error, Result};
 
 use crate::create::is_restricted_name;
 
-/// Bytes of a file's name that are left when a volume is being made under its name with a dot in front.
-const LONGEST: usize = 254;
+/// Bytes of a file's name (NAME_MAX).
+const LONGEST: usize = 255;
 
 /// Docker's rule for the names of local volumes, in Docker's words.
 pub(crate) fn check(name: &str) -> Result<()> {
@@ -32,8 +32,8 @@ mod tests {
     fn names_that_are_paths_or_too_short_are_refused() {
         assert!(check("data-1.x_y").is_ok());
         assert!(check("a").unwrap_err().to_string().starts_with("volume name is too short"));
-        assert!(check(&"a".repeat(254)).is_ok());
-        assert!(check(&"a".repeat(255)).unwrap_err().to_string().starts_with("volume name is too long"));
+        assert!(check(&"a".repeat(255)).is_ok());
+        assert!(check(&"a".repeat(256)).unwrap_err().to_string().starts_with("volume name is too long"));
         for name in ["../x", "a/b", ".hidden", "-x", "a b", "\u{e4}b"] {
             assert!(check(name).unwrap_err().to_string().contains("includes invalid characters"), "{name}");
         }

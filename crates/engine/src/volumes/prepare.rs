@@ -41,6 +41,10 @@ impl Volumes {
         let _turn = self.turns.take_watched(name, watch)?;
         if let Some(record) = self.get(name) {
             if !wanted.driver.is_empty() && wanted.driver != record.driver {
+                // Who names a driver that nobody knows hears that, as from Docker.
+                if wanted.driver != LOCAL {
+                    self.plugins.activate(&wanted.driver)?;
+                }
                 return Err(Error::conflict(format!(
                     "driver '{}' already has volume '{name}': volume name must be unique",
                     record.driver
@@ -94,7 +98,7 @@ impl Volumes {
 
     /// The folder appears whole: with its record, and with the content that `fill` puts into its data folder.
     pub(super) fn write_new(&self, name: &str, record: &Record, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let (new, folder) = (self.dir.join(format!(".{name}")), self.dir.join(name));
+        let (new, folder) = (self.scratch_name("volume"), self.dir.join(name));
         let made = (|| {
             make(&new, 0o701)?;
             make(&new.join("_data"), 0o755)?;

@@ -80,6 +80,12 @@ fn list() {
     assert_eq!(names(r#"{"name":["^o"],"driver":["local"]}"#), ["one"]);
     let path = format!("/volumes?filters={}", encode(r#"{"x":["1"]}"#));
     assert_eq!(message(&world, "GET", &path, ""), (400, "invalid filter 'x'".to_owned()));
+    for bad in [r#"{"dangling":["maybe"]}"#, r#"{"dangling":[]"#, "[1]", r#"{"name":3}"#] {
+        assert_eq!(world.get(&format!("/volumes?filters={}", encode(bad))).status, 400, "{bad}");
+    }
+    assert_eq!(names(r#"{"driver":["loc"]}"#), [""; 0]);
+    assert_eq!(names(r#"{"label":["is"],"name":["w","n"]}"#), ["one", "two"]);
+    assert_eq!(names(r#"{"label":["is=one","is=two"]}"#), [""; 0]);
 }
 
 fn update() {
@@ -87,6 +93,7 @@ fn update() {
     made(&world, &json!({"Name": "data"}));
     let refused = message(&world, "PUT", "/volumes/data?version=1", "{}");
     assert_eq!(refused, (503, "volume update only valid for cluster volumes, but swarm is unavailable".to_owned()));
+    assert_eq!(world.request("PUT", "/v1.41/volumes/data?version=1", "{}").status, 503);
 }
 
 fn remove() {
@@ -126,7 +133,15 @@ fn prune() {
     let anonymous = prepare();
     // Before 1.42 all were meant.
     assert_eq!(pruned("/v1.41/volumes/prune"), [json!("named"), json!(anonymous)]);
-    assert_eq!(world.post(&format!("/volumes/prune?filters={}", encode(r#"{"x":["1"]}"#))).status, 400);
+    for bad in [r#"{"x":["1"]}"#, r#"{"all":["maybe"]}"#, r#"{"dangling":["true"]}"#, r#"{"until":["1h"]}"#, "{"] {
+        assert_eq!(world.post(&format!("/volumes/prune?filters={}", encode(bad))).status, 400, "{bad}");
+    }
+    made(&world, &json!({"Name": "back", "Labels": {"tier": "back"}}));
+    made(&world, &json!({"Name": "front", "Labels": {"tier": "front"}}));
+    let filters = encode(r#"{"all":["true"],"label!":["tier=back"]}"#);
+    assert_eq!(pruned(&format!("/volumes/prune?filters={filters}")), [json!("front")]);
+    let filters = encode(r#"{"all":["true"],"label":["tier"]}"#);
+    assert_eq!(pruned(&format!("/volumes/prune?filters={filters}")), [json!("back")]);
 }
 
 fn usage() {

@@ -18,8 +18,9 @@ pub(super) fn parse(text: &str, wanted: &Wanted, new_name: &mut impl FnMut() -> 
         return Err(malformed(text));
     }
     let bind = source.starts_with('/');
-    let destination = destination(target).map_err(|error| invalid(text, in_type(error, bind)))?;
-    let options = Options::parse(options, bind)?;
+    let options = Options::parse(options)?;
+    let destination = destination(target).and_then(|target| options.check(bind).map(|()| target));
+    let destination = destination.map_err(|error| invalid(text, in_type(error, bind)))?;
     let source = if bind {
         let propagation = options.propagation.unwrap_or("rprivate").to_owned();
         Source::Bind {
@@ -50,9 +51,6 @@ fn malformed(text: &str) -> Error {
 }
 
 fn in_type(error: Error, bind: bool) -> Error {
-    if error.message().starts_with("invalid specification") {
-        return error;
-    }
     error.context(format!("invalid mount config for type \"{}\"", if bind { "bind" } else { "volume" }))
 }
 
@@ -71,26 +69,48 @@ struct Options<'a> {
     text: &'a str,
     read_only: bool,
     copy: bool,
+    /// Something was said about copying.
+    about_copy: bool,
     propagation: Option<&'a str>,
     id_map: bool,
 }
 
+/// Whether what a container takes over from another one (`--volumes-from`) is to be read-only.
+pub(crate) fn parse_inherited(mode: &str) -> Result<bool> {
+    let options = Options::parse(mode)?;
+    if options.propagation.is_some() || options.about_copy || options.id_map {
+        return Err(Error::invalid(format!("invalid mode: {mode}")));
+    }
+    Ok(options.read_only)
+}
+
 impl<'a> Options<'a> {
-    fn parse(text: &'a str, bind: bool) -> Result<Self> {
+    /// Refuses in Docker's words what does not go with the kind of mount.
+    fn check(&self, bind: bool) -> Result<()> {
+        let field = match bind {
+            true if self.about_copy => "VolumeOptions",
+            false if self.propagation.is_some() => "BindOptions",
+            false if self.id_map => return Err(Error::invalid(format!("invalid mode: {}", self.text))),
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(format!("field {field} must not be specified")))
+    }
+
+    fn parse(text: &'a str) -> Result<Self> {
         if contradicts_itself(text) {
             return Err(Error::invalid(format!("invalid mode: {text}")));
         }
-        let mut options = Self { text, read_only: false, copy: true, propagation: None, id_map: false };
+        let mut options =
+            Self { text, read_only: false, copy: true, about_copy: false, propagation: None, id_map: false };
         for option in text.split(',').filter(|option| !option.is_empty()) {
             match option {
                 "ro" => options.read_only = true,
                 "rw" => options.read_only = false,
-                "nocopy" if !bind => options.copy = false,
-                "copy" if !bind => options.copy = true,
-                "idmap" if bind => options.id_map = true,
+                "nocopy" | "copy" => (options.copy, options.about_copy) = (option == "copy", true),
+                "idmap" => options.id_map = true,
                 // SELinux labels and the consistency of other platforms mean nothing here.
                 "z" | "Z" | "consistent" | "cached" | "delegated" | "default" => {}
-                option if bind && PROPAGATIONS.contains(&option) => options.propagation = Some(option),
+                option if PROPAGATIONS.contains(&option) => options.propagation = Some(option),
                 _ => return Err(Error::invalid(format!("invalid mode: {text}"))),
             }
         }

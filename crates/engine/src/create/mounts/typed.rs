@@ -23,7 +23,7 @@ fn read(mount: &MountSpec, new_name: &mut impl FnMut() -> String) -> Result<Moun
         "volume" => (volume(mount, new_name)?, "z"),
         "image" => (image(mount)?, ""),
         "tmpfs" if !mount.source.is_empty() => return Err(Error::invalid("field Source must not be specified")),
-        "tmpfs" => (Source::Tmpfs { options: tmpfs(mount.tmpfs.as_ref()) }, ""),
+        "tmpfs" => (Source::Tmpfs { options: tmpfs(mount.tmpfs.as_ref())? }, ""),
         _ => return Err(Error::invalid("mount type unknown")),
     };
     let read_only = mount.read_only || matches!(source, Source::Image { .. });
@@ -119,8 +119,8 @@ fn given(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     (!map.is_empty()).then_some(map)
 }
 
-fn tmpfs(options: Option<&TmpfsOptions>) -> Vec<String> {
-    let Some(options) = options else { return Vec::new() };
+fn tmpfs(options: Option<&TmpfsOptions>) -> Result<Vec<String>> {
+    let Some(options) = options else { return Ok(Vec::new()) };
     let mut list = Vec::new();
     if options.size > 0 {
         list.push(format!("size={}", options.size));
@@ -128,6 +128,10 @@ fn tmpfs(options: Option<&TmpfsOptions>) -> Vec<String> {
     if options.mode != 0 {
         list.push(format!("mode={:o}", options.mode));
     }
-    list.extend(options.options.iter().map(|words| words.join("=")));
-    list
+    for words in &options.options {
+        let option = words.join("=");
+        super::tmpfs::check(&option)?;
+        list.push(option);
+    }
+    Ok(list)
 }

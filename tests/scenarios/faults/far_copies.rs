@@ -1,0 +1,88 @@
+//! Copies to and from a file server that is dead end with an answer, and keep nobody from anything else.
+
+use std::fs;
+use std::process::Stdio;
+
+use dhow_testkit::{World, eventually};
+
+use super::hung_mount::HungMount;
+use crate::DHOW;
+
+const GIVEN_UP: &str = "given up: nothing has happened for 2 s";
+
+/// A world whose engine waits two seconds, with a mount that hangs as soon as what is in it is asked for.
+fn world_with_hung_mount() -> (World, HungMount) {
+    let world = World::with_flags(DHOW, &["--plugin-deadline", "2"]);
+    world.import_busybox("busybox");
+    fs::write(world.path().join("file"), "text").expect("written");
+    let hung = HungMount::at(&world.path().join("hung"));
+    (world, hung)
+}
+
+#[test]
+fn copies_from_and_to_a_dead_file_server_are_given_up_in_running_and_stopped_containers() {
+    let (world, hung) = world_with_hung_mount();
+    let volume = format!("{}:/hung", world.path().join("hung").display());
+    let file = world.path().join("file").display().to_string();
+    world.dhow(&["run", "-d", "--name", "runs", "-v", &volume, "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["create", "--name", "stands", "-v", &volume, "busybox", "sleep", "1000"]).exits(0);
+    for name in ["runs", "stands"] {
+        let out = world.path().join("out").display().to_string();
+        let from = world.dhow(&["cp", &format!("{name}:/hung/file"), &out]);
+        assert_ne!(from.code(), 0, "{from:?}");
+        // The folder itself is known, and what is in it is not: the archive has begun by then.
+        world.dhow(&["cp", &format!("{name}:/hung"), &out]).exits(1).says("unexpected EOF");
+        let into = world.docker(&["cp", &file, &format!("{name}:/hung/file")]);
+        assert_ne!(into.code(), 0, "{into:?}");
+        world.docker(&["cp", &file, &format!("{name}:/hung")]).exits(1).says(GIVEN_UP);
+        // What is beside it is copied as ever.
+        world.dhow(&["cp", &file, &format!("{name}:/tmp/file")]).exits(0);
+        assert_eq!(world.docker(&["cp", &format!("{name}:/tmp/file"), "-"]).code(), 0);
+    }
+    // Who writes keeps others from starting it, but not when they have been given up.
+    world.dhow(&["start", "stands"]).exits(0);
+    assert_eq!(world.dhow(&["exec", "stands", "cat", "/tmp/file"]).ok(), "text");
+    world.dhow(&["rm", "-f", "runs", "stands"]).exits(0);
+    drop(hung);
+    world.is_in_order();
+}
+
+#[test]
+fn who_asked_for_a_copy_and_has_gone_keeps_no_container_from_starting() {
+    let (world, hung) = world_with_hung_mount();
+    let volume = format!("{}:/hung", world.path().join("hung").display());
+    let file = world.path().join("file").display().to_string();
+    world.dhow(&["create", "--name", "stands", "-v", &volume, "busybox", "sleep", "1000"]).exits(0);
+    let mut copy = world.command(&["cp", &file, "stands:/hung"]);
+    let mut copy = copy.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    eventually("it waits for the file server", || hung.has_questions());
+    copy.kill().expect("it is ours");
+    copy.wait().expect("it ends");
+    world.dhow(&["start", "stands"]).exits(0);
+    world.dhow(&["rm", "-f", "stands"]).exits(0);
+    drop(hung);
+    world.is_in_order();
+}
+
+#[test]
+fn a_volume_that_is_never_mounted_and_a_live_backup_are_given_up() {
+    let (world, hung) = world_with_hung_mount();
+    for (name, below) in [("behind", "hung/below"), ("top", "hung")] {
+        let device = format!("device={}", world.path().join(below).display());
+        world.dhow(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, name]).exits(0);
+    }
+    world.dhow(&["create", "--name", "box", "-v", "behind:/x:nocopy", "busybox", "sleep", "1000"]).exits(0);
+    let file = world.path().join("file").display().to_string();
+    // The first question, what is there, has taken the volume's turn along.
+    world.dhow(&["cp", &file, "box:/x"]).exits(1).says("volume behind is busy");
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+    // A live backup reads the volume itself.
+    let tar = world.path().join("tar").display().to_string();
+    world.dhow(&["volume", "backup", "--live", "-o", &tar, "top"]).exits(1).says(GIVEN_UP);
+    world.dhow(&["volume", "backup", "--live", "--image", "kept", "top"]).exits(1).says(GIVEN_UP);
+    assert!(!fs::exists(&tar).expect("looked up"), "no half of an archive is kept");
+    assert_eq!(world.dhow(&["images", "-q", "kept"]).ok(), "");
+    drop(hung);
+    eventually("nobody uses them any more", || world.dhow(&["volume", "rm", "-f", "behind", "top"]).code() == 0);
+    world.is_in_order();
+}
