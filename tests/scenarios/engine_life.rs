@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use dhow_testkit::{World, eventually};
 
-use crate::busybox;
+use crate::{DHOW, busybox};
 
 #[test]
 fn containers_and_their_logs_survive_a_stop_and_a_crash() {
@@ -239,4 +239,23 @@ fn an_exec_that_ends_while_the_engine_is_away_has_its_code() {
     for (mut child, code) in execs {
         assert_eq!(child.wait().expect("our child").code(), Some(code));
     }
+}
+
+#[test]
+fn who_finds_a_root_taken_is_told_how_to_reach_its_engine() {
+    let world = World::new(DHOW);
+    let (data, other) = (world.data_root().display().to_string(), world.path().join("other").display().to_string());
+    let second = ["daemon", "--data-root", &data, "--exec-root", &other, "--config-file", "/dev/null"];
+    let told = format!("reach that engine with DOCKER_HOST={}", world.host());
+    world.dhow(&second).exits(1).says("is in use by another engine").says(&told);
+    let exec = world.exec_root().display().to_string();
+    let third = ["daemon", "--data-root", &other, "--exec-root", &exec, "--pidfile", &format!("{other}/pid")];
+    world.dhow(&[&third[..], &["--config-file", "/dev/null"]].concat()).exits(1).says("exec root").says(&told);
+}
+
+#[test]
+fn a_registry_whose_name_cannot_be_resolved_is_named() {
+    let world = World::new(DHOW);
+    let pull = world.dhow(&["pull", "registry.invalid/app"]);
+    pull.exits(1).says("lookup registry.invalid: ").says("/etc/resolv.conf");
 }

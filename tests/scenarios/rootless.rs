@@ -265,10 +265,12 @@ fn ports_that_cannot_be_published_are_said() {
     home.path = PathBuf::from("/nowhere");
     home.import_busybox();
     let outcome = home.dhow(&["run", "--rm", "-p", "8099:80", "busybox", "true"]);
-    outcome.exits(0).says("Published ports are discarded: an engine without root has no bridges without pasta");
+    outcome.exits(0).says(
+        "Published ports are discarded: an engine without root has no bridges here: neither pasta nor slirp4netns is",
+    );
     home.dhow(&["network", "create", "mine"])
         .exits(1)
-        .says("an engine without root has no networks of its own without pasta");
+        .says("an engine without root has no networks of its own here: neither pasta nor slirp4netns is installed");
 }
 
 /// Serves its own name, and tells whoever asks who that is.

@@ -3,6 +3,7 @@
 mod activation;
 mod address;
 mod file;
+mod firewall;
 mod flags;
 pub(crate) mod journal;
 mod listen;
@@ -23,7 +24,6 @@ use std::time::Duration;
 
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_server::Tls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -56,8 +56,8 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
         return said(&format!("dhow version {}, build {}", crate::VERSION, dhow_cli::BUILD));
     }
     if flags.validate {
-        return match Settings::gather(flags, &Paths::of_this_user()) {
-            Ok(_) => said("configuration OK"),
+        return match validate(flags) {
+            Ok(()) => said("configuration OK"),
             Err(error) => failed(&error),
         };
     }
@@ -65,6 +65,14 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Looks at everything that can be looked at before an engine is started, and says what is left out.
+fn validate(flags: Flags) -> Result<()> {
+    let mut settings = Settings::gather(flags, &Paths::of_this_user())?;
+    settings.warnings.iter().for_each(|warning| drop(writeln!(std::io::stderr(), "warning: {warning}")));
+    settings.check()?;
+    Doors::of(&mut settings, Vec::new()).map(drop)
 }
 
 fn said(line: &str) -> ExitCode {
@@ -95,15 +103,8 @@ fn run(flags: Flags) -> Result<()> {
     let set_filter = start_log(&settings);
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     dhow_sys::heap::limit_arenas(ARENAS);
-    let tls = settings.tls.take().map(Tls::load).transpose()?;
-    let doors = Doors {
-        addresses: std::mem::take(&mut settings.addresses),
-        group: settings.group.take(),
-        tls: tls.clone(),
-        insecure_on_loopback: settings.insecure_on_loopback,
-        inherited,
-    };
-    doors.check()?;
+    let doors = Doors::of(&mut settings, inherited)?;
+    let tls = doors.tls.clone();
     // Before any thread: a user namespace can be entered only by a process with one thread (unshare(2)).
     let entered = user_namespace::enter_unless_root(settings.exec_root())?;
     let pidfile = Pidfile::write(&settings.pidfile)?;
@@ -159,6 +160,9 @@ impl House {
         let addresses = doors.addresses.clone();
         let listeners = doors.open()?;
         addresses.iter().for_each(|address| tracing::info!("listening on {address}"));
+        if let Some(address) = addresses.first() {
+            engine.say_where(&address.to_string());
+        }
         if announce {
             say_ready(entered.note);
         }

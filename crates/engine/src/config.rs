@@ -10,6 +10,27 @@ use dhow_image::{Policy, RegistrySettings};
 use crate::spec::LogSpec;
 use crate::{PluginSettings, Usual};
 
+/// Who decides about what goes through the host to containers and from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FirewallPolicy {
+    /// The engine: published ports are open.
+    #[default]
+    Own,
+    /// The host's input policy, too.
+    RespectHost,
+    /// Somebody else: the engine makes no rules on the host.
+    None,
+}
+
+/// Why an engine without root has nothing that connects its networks with the outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NoOutlet {
+    /// What is missing, as in `/dev/net/tun cannot be opened`.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+}
+
 /// Everything an engine has to know. It reads no environment variables and no configuration files.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -29,11 +50,13 @@ pub struct Config {
     pub cgroup_parent: String,
     /// The engine runs as an ordinary user, inside a user namespace of its own.
     pub rootless: bool,
-    /// What connects the networks of an engine without root with the outside: `pasta` or `slirp4netns`. Without, it has no
-    /// bridges.
-    pub outlet: Option<PathBuf>,
-    /// Published ports obey the host's input policy.
-    pub respect_host: bool,
+    /// What connects the networks of an engine without root with the outside: `pasta` or `slirp4netns`; or why there is
+    /// none, and so no bridges. With root nobody asks.
+    pub outlet: Result<PathBuf, NoOutlet>,
+    /// Who decides about what comes to published ports, and goes out.
+    pub firewall: FirewallPolicy,
+    /// The host may be told to pass packets on between its networks.
+    pub forwarding: bool,
     /// Run an init process in containers that do not say.
     pub init: bool,
     /// Limits of containers that name none.
@@ -57,9 +80,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Why containers can be in no networks of bridges.
+    pub(crate) fn no_bridges(&self) -> Option<&NoOutlet> {
+        self.outlet.as_ref().err().filter(|_| self.rootless)
+    }
+
     /// Containers can be in networks of bridges.
     #[must_use]
     pub fn has_bridges(&self) -> bool {
-        !self.rootless || self.outlet.is_some()
+        self.no_bridges().is_none()
     }
 }

@@ -1,19 +1,16 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Result, ResultExt};
 use dhow_image::{Images, Registries};
 use dhow_runtime::seccomp;
 use dhow_shim::protocol::Exit;
 use dhow_store::{Metadata, Store};
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+use dhow_sys::folder_lock::FolderLock;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -51,7 +48,7 @@ pub(crate) struct Core {
     pub shims: Arc<Shims>,
     containers: Mutex<Index<Container>>,
     /// An engine takes what is in its exec root and of no container it knows for leftovers, so it must be the only one.
-    _exec_root: ExecRoot,
+    exec_root: FolderLock,
     /// Every owner holds a receiver, so that it is known when all have ended.
     closing: watch::Sender<bool>,
 }
@@ -87,43 +84,17 @@ impl Identities {
     }
 }
 
-/// The lock on an exec root. The kernel drops it with the process.
-#[derive(Debug)]
-struct ExecRoot(File);
-
-impl ExecRoot {
-    fn lock(path: &Path) -> Result<Self> {
-        std::fs::create_dir_all(path).context(|| format!("create {}", path.display()))?;
-        let name = path.join("lock");
-        let file =
-            File::options().create(true).append(true).open(&name).context(|| format!("open {}", name.display()))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self(file)),
-            Err(Errno::WOULDBLOCK) => {
-                Err(Error::conflict(format!("exec root {} is in use by another engine", path.display()))
-                    .with_hint("stop the other engine, or give this one an exec root of its own (--exec-root)"))
-            }
-            Err(error) => Err(io::Error::from(error)).context(|| format!("lock {}", name.display())),
-        }
-    }
-}
-
-impl Drop for ExecRoot {
-    /// A process that is just being forked holds a copy of the open file until its execve(2): giving the lock up takes
-    /// it from all copies.
-    fn drop(&mut self) {
-        let given_up = rustix::fs::flock(&self.0, FlockOperation::Unlock);
-        debug_assert!(given_up.is_ok(), "a lock that is held can be given up");
-    }
+fn lock_exec_root(path: &Path) -> Result<FolderLock> {
+    std::fs::create_dir_all(path).context(|| format!("create {}", path.display()))?;
+    FolderLock::take(path)?.map_err(|taken| dhow_store::in_use("exec root", path, &taken, "--exec-root"))
 }
 
 impl Core {
     /// Opens the data root and looks at the host; blocks. Needs a tokio runtime.
     pub(crate) fn open(config: Config) -> Result<Self> {
-        dhow_logs::Config::from_options(&config.log.driver, &config.log.options)
-            .context(|| "failed to set log opts")?;
+        config.log.check()?;
         let host = Host::detect(&config)?;
-        let exec_root = ExecRoot::lock(&config.exec_root)?;
+        let exec_root = lock_exec_root(&config.exec_root)?;
         let store = Arc::new(Store::open(&config.data_root)?);
         for note in store.notes() {
             tracing::warn!("{note}");
@@ -144,9 +115,14 @@ impl Core {
             sampler: Sampler::default(),
             shims: Arc::default(),
             containers: Mutex::default(),
-            _exec_root: exec_root,
+            exec_root,
             closing: watch::Sender::new(false),
         })
+    }
+
+    /// Says to other engines that want these roots where this one is reached.
+    pub(crate) fn say_where(&self, address: &str) -> Result<()> {
+        self.store.say_where(address).and(self.exec_root.say(address))
     }
 
     /// The index of containers. Never held across an await or a system call.
@@ -245,7 +221,7 @@ impl Core {
             limits: self.host.limits,
             modules: self.host.platform.modules,
             runtimes,
-            bridges: self.config.has_bridges(),
+            no_bridges: self.config.no_bridges().map(|no| no.why.clone()),
         }
     }
 

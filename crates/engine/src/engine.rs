@@ -61,6 +61,13 @@ impl Engine {
         &self.core.config
     }
 
+    /// Says to other engines that want the roots of this one where it is reached, as in `unix:///run/dhow/dhow.sock`.
+    pub fn say_where(&self, address: &str) {
+        if let Err(error) = self.core.say_where(address) {
+            tracing::warn!(%error, "say in the roots where this engine is reached");
+        }
+    }
+
     /// Images. Their methods block.
     #[must_use]
     pub fn images(&self) -> &Images {

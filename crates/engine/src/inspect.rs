@@ -1,7 +1,7 @@
 //! `docker inspect`: answered from memory, but for sizes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_errdefs::Result;
@@ -43,7 +43,7 @@ impl Core {
             exec_ids: self.execs.of_container(&container.id),
             restart_count: view.condition.restart_count,
             runtime: spec.host.runtime.clone(),
-            log_path: log.path(&dir, &container.id),
+            log_path: readable_log(&log, &dir, &container.id),
             log_losses: LogLosses { disk: view.condition.log_losses.disk, remote: view.condition.log_losses.remote },
             hostname_path: files.hostname,
             hosts_path: files.hosts,
@@ -95,6 +95,12 @@ impl Core {
             .map(|(key, value)| (key.to_owned(), value))
             .into())
     }
+}
+
+/// The file of a log that others may read: of the other drivers nobody is to know where and how they write, so that it can
+/// change (dockerd names no file of `local` either).
+fn readable_log(log: &dhow_logs::Config, dir: &Path, id: &str) -> Option<PathBuf> {
+    log.path(dir, id).filter(|_| log.driver == dhow_logs::Driver::JsonFile)
 }
 
 /// The name Docker's users know for overlay over directories.

@@ -1,9 +1,10 @@
 //! What is usual in this engine: for containers and networks that do not say.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use dhow_network::ipam::{BlockPool, default_pools};
-use dhow_network::model::{IpamPool, Network, Subnet};
+use dhow_network::model::{IpamPool, Network, NetworkSpec, Subnet};
 
 use crate::spec::HostSpec;
 
@@ -22,6 +23,10 @@ pub struct Usual {
     pub no_new_privileges: bool,
     /// Where blocks for networks come from, and how many bits name one of them; none: what is built in.
     pub address_pools: Vec<(Subnet, u8)>,
+    /// Options of new networks, by driver.
+    pub network_options: BTreeMap<String, BTreeMap<String, String>>,
+    /// What `host-gateway` stands for; none: the address of the host in the container's network.
+    pub host_gateway: Vec<IpAddr>,
     /// The network of containers that name none.
     pub bridge: UsualBridge,
 }
@@ -31,8 +36,10 @@ pub struct Usual {
 pub struct UsualBridge {
     /// Options of its driver.
     pub options: BTreeMap<String, String>,
-    /// Its addresses; `None`: a block that is free.
-    pub pool: Option<IpamPool>,
+    /// Its addresses, at most one block of each family; none: one that is free.
+    pub pools: Vec<IpamPool>,
+    /// It has IPv6.
+    pub ipv6: bool,
 }
 
 impl Usual {
@@ -56,6 +63,16 @@ impl Usual {
         }
     }
 
+    /// Fills in what a new network does not say. One that is made of a configuration says nothing itself.
+    pub(crate) fn complete_network(&self, spec: &mut NetworkSpec) {
+        if spec.config_only || !spec.config_from.is_empty() {
+            return;
+        }
+        for (key, value) in self.network_options.get(spec.driver.as_str()).into_iter().flatten() {
+            spec.options.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+
     /// Where blocks come from.
     pub(crate) fn pools(&self) -> Vec<BlockPool> {
         if self.address_pools.is_empty() {
@@ -70,11 +87,14 @@ impl UsualBridge {
     pub(crate) fn change(&self, network: &mut Network, built_in: BTreeMap<String, String>) {
         network.spec.options = built_in;
         network.spec.options.extend(self.options.clone());
-        let wanted: Vec<IpamPool> = self.pool.iter().cloned().collect();
-        if network.spec.ipam.pools != wanted {
-            network.spec.ipam.pools = wanted;
-            network.pools.clear();
+        network.spec.ipv6 = self.ipv6;
+        for ipv6 in [false, true] {
+            let of = |pools: &[IpamPool]| pools.iter().find(|pool| pool.subnet.is_ipv6() == ipv6).cloned();
+            if of(&network.spec.ipam.pools) != of(&self.pools) || ipv6 && !self.ipv6 {
+                network.pools.retain(|pool| pool.subnet.is_ipv6() != ipv6);
+            }
         }
+        network.spec.ipam.pools.clone_from(&self.pools);
     }
 }
 
@@ -112,13 +132,35 @@ mod tests {
     #[test]
     fn another_block_makes_the_default_network_look_for_addresses_again() {
         let pool = |text: &str| IpamPool::of(text.parse().unwrap());
-        let spec = dhow_network::model::NetworkSpec::default();
+        let spec = NetworkSpec::default();
         let mut network = Network { id: String::new(), spec, pools: vec![pool("172.17.0.0/24")], created: 0 };
-        let mut bridge = UsualBridge { options: [("mtu".to_owned(), "1400".to_owned())].into(), pool: None };
+        let options = [("mtu".to_owned(), "1400".to_owned())].into();
+        let mut bridge = UsualBridge { options, ..UsualBridge::default() };
         bridge.change(&mut network, BTreeMap::new());
         assert_eq!((network.pools.len(), network.spec.options["mtu"].as_str()), (1, "1400"));
-        bridge.pool = Some(pool("10.9.0.0/24"));
+        bridge.pools = vec![pool("10.9.0.0/24")];
         bridge.change(&mut network, BTreeMap::new());
         assert_eq!((network.pools.len(), network.spec.ipam.pools[0].subnet.to_string().as_str()), (0, "10.9.0.0/24"));
+        network.pools = vec![pool("10.9.0.0/24"), pool("fd00:9::/64")];
+        bridge.ipv6 = true;
+        bridge.pools.push(pool("fd00:8::/64"));
+        bridge.change(&mut network, BTreeMap::new());
+        assert_eq!((network.pools.as_slice(), network.spec.ipv6), (&[pool("10.9.0.0/24")][..], true));
+        bridge.ipv6 = false;
+        network.pools.push(pool("fd00:8::/64"));
+        bridge.change(&mut network, BTreeMap::new());
+        assert_eq!((network.pools.as_slice(), network.spec.ipv6), (&[pool("10.9.0.0/24")][..], false));
+    }
+
+    #[test]
+    fn new_networks_have_the_options_that_are_usual_for_their_driver() {
+        let options = [("mtu".to_owned(), "1400".to_owned()), ("icc".to_owned(), "no".to_owned())].into();
+        let usual = Usual { network_options: [("bridge".to_owned(), options)].into(), ..Usual::default() };
+        let mut spec = NetworkSpec { options: [("icc".to_owned(), "yes".to_owned())].into(), ..NetworkSpec::default() };
+        usual.complete_network(&mut spec);
+        assert_eq!((spec.options["mtu"].as_str(), spec.options["icc"].as_str()), ("1400", "yes"));
+        let mut other = NetworkSpec { config_from: "x".to_owned(), ..NetworkSpec::default() };
+        usual.complete_network(&mut other);
+        assert!(other.options.is_empty());
     }
 }

@@ -40,6 +40,10 @@ pub struct Settings {
     /// All ports are passed on: those of an engine without root, whose networks are in a namespace of their own, and those
     /// that obey the host's input policy.
     pub passed_on: bool,
+    /// Rules are made; without, somebody else sees to what the host lets through.
+    pub rules: bool,
+    /// The host may be told to pass packets on between its networks.
+    pub forwarding: bool,
 }
 
 /// The networks of one engine. All methods block, but only for the kernel's own work.
@@ -62,10 +66,10 @@ impl Networks {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
-            bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone()),
+            bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone(), settings.forwarding),
             firewall: Firewall::new(format!("dhow-{}", settings.engine), delivery(&settings)),
             home: LazyHome::new(settings.home.clone()),
-            passage: settings.home.outlet.is_none().then(|| Passage::new(&settings.engine)),
+            passage: (settings.rules && settings.home.outlet.is_none()).then(|| Passage::new(&settings.engine)),
             directory: Arc::default(),
             settings,
             live: Mutex::default(),
@@ -169,8 +173,10 @@ impl Networks {
 
     /// What is known about a network that is in use.
     fn live(&self, network: &Network) -> Arc<Mutex<Live>> {
-        let mut live = lock(&self.live);
-        Arc::clone(live.entry(network.id.clone()).or_insert_with(|| Arc::new(Mutex::new(Live::new(network)))))
+        let new = || Arc::new(Mutex::new(Live::new(network)));
+        let live = Arc::clone(lock(&self.live).entry(network.id.clone()).or_insert_with(new));
+        lock(&live).learn(network);
+        live
     }
 
     /// The bridge of a network, made if it is not there.
@@ -190,6 +196,7 @@ impl Networks {
 
 fn delivery(settings: &Settings) -> Delivery {
     match (settings.passed_on, &settings.home.outlet) {
+        _ if !settings.rules => Delivery::WithoutRules,
         (false, _) => Delivery::Direct,
         (true, Some(_)) => Delivery::Both,
         (true, None) => Delivery::PassedOn,

@@ -47,13 +47,16 @@ fn main() {
 }
 
 fn networks() -> Arc<Networks> {
-    let home = HomeSettings { folder: "/nowhere".into(), program: "/nowhere".into(), outlet: None };
+    let home =
+        HomeSettings { folder: "/nowhere".into(), program: "/nowhere".into(), outlet: None, in_clients_name: true };
     let settings = Settings {
         engine: "test".into(),
         default_bridge: "dhow0".into(),
         pools: ipam::default_pools(),
         home,
         passed_on: false,
+        rules: true,
+        forwarding: true,
     };
     Arc::new(Networks::new(settings))
 }

@@ -55,7 +55,7 @@ pub use metadata::{
 };
 pub use pieces::Pieces;
 pub use room::Room;
-pub use root::FORMAT;
+pub use root::{FORMAT, in_use};
 pub use snapshot::{Overlay, Snapshots, Usage, usage};
 pub use store::Store;
 pub use trash::delete_tree;

@@ -1,14 +1,14 @@
 //! The data root: its folders, its format, its lock.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::atomic;
-use rustix::fs::{FlockOperation, XattrFlags};
-use rustix::io::Errno;
+use dhow_sys::folder_lock::{FolderLock, Taken};
+use rustix::fs::XattrFlags;
 
 /// The version of the layout below a data root that this dhow writes.
 pub const FORMAT: u32 = 1;
@@ -23,8 +23,7 @@ pub(crate) struct Root {
     /// Nothing was here before.
     fresh: bool,
     namespace: Namespace,
-    /// The lock is on this open file; the kernel drops it with the process.
-    lock: File,
+    lock: FolderLock,
 }
 
 /// Where overlay keeps its own attributes (Linux Documentation/filesystems/overlayfs.rst, "Whiteouts and opaque
@@ -77,6 +76,11 @@ impl Root {
         self.path.join(name)
     }
 
+    /// Says to other engines where this one is reached.
+    pub(crate) fn say_where(&self, address: &str) -> Result<()> {
+        self.lock.say(address)
+    }
+
     pub(crate) fn is_fresh(&self) -> bool {
         self.fresh
     }
@@ -95,32 +99,19 @@ fn create(path: &Path, mode: u32) -> Result<()> {
     }
 }
 
-impl Drop for Root {
-    /// A process that is just being forked holds a copy of the open file until its execve(2), and the lock with it:
-    /// giving the lock up takes it from all copies.
-    fn drop(&mut self) {
-        let given_up = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
-        debug_assert!(given_up.is_ok(), "a lock that is held can be given up");
-    }
+fn lock(root: &Path) -> Result<FolderLock> {
+    FolderLock::take(root)?.map_err(|taken| in_use("data root", root, &taken, "--data-root"))
 }
 
-fn lock(root: &Path) -> Result<File> {
-    let path = root.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .context(|| format!("open {}", path.display()))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => {
-            Err(Error::conflict(format!("data root {} is in use by another engine", root.display()))
-                .with_hint("stop the other engine, or give this one a data root of its own (--data-root)"))
-        }
-        Err(error) => Err(std::io::Error::from(error)).context(|| format!("lock {}", path.display())),
-    }
+/// A folder belongs to one engine, which is another one than this.
+#[must_use]
+pub fn in_use(what: &str, folder: &Path, taken: &Taken, flag: &str) -> Error {
+    let reach = match taken.said.as_str() {
+        "" => "stop that engine".to_owned(),
+        address => format!("reach that engine with DOCKER_HOST={address}, or stop it"),
+    };
+    Error::conflict(format!("{what} {} is in use by another engine", folder.display()))
+        .with_hint(format!("{reach}, or give this one a {what} of its own ({flag})"))
 }
 
 fn read_format(root: &Path) -> Result<Option<u32>> {

@@ -69,6 +69,14 @@ impl Store {
         self.root.path()
     }
 
+    /// Says to other engines that want this root where the one that has it is reached, as in `unix:///run/dhow/dhow.sock`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn say_where(&self, address: &str) -> Result<()> {
+        self.root.say_where(address)
+    }
+
     /// Blobs.
     #[must_use]
     pub fn content(&self) -> &Content {

@@ -17,6 +17,7 @@ pub mod descriptors;
 pub mod exe;
 pub mod exec;
 pub mod fdpass;
+pub mod folder_lock;
 pub mod heap;
 pub mod inherited;
 pub mod keyring;

@@ -94,12 +94,27 @@ file! {
     "ip-masq" ip_masq: bool,
     "bip" bip: String,
     "fixed-cidr" fixed_cidr: String,
+    "fixed-cidr-v6" fixed_cidr_v6: String,
+    "ipv6" ipv6: bool,
+    "iptables" iptables: bool,
+    "ip6tables" ip6tables: bool,
+    "ip-forward" ip_forward: bool,
+    /// Nobody is kept from being passed on in any case.
+    "ip-forward-no-drop" ip_forward_no_drop: bool,
+    "userland-proxy" userland_proxy: bool,
+    "firewall-backend" firewall_backend: String,
+    "host-gateway-ip" host_gateway_ip: String,
+    "host-gateway-ips" host_gateway_ips: Vec<String>,
+    "default-network-opts" default_network_opts: BTreeMap<String, BTreeMap<String, String>>,
     /// These are known in order to be refused.
     "userns-remap" userns_remap: String,
     "seccomp-profile" seccomp_profile: String,
     "authorization-plugins" authorization_plugins: Vec<String>,
     "selinux-enabled" selinux_enabled: bool,
     "bridge" bridge: String,
+    "default-gateway" default_gateway: String,
+    "default-gateway-v6" default_gateway_v6: String,
+    "allow-direct-routing" allow_direct_routing: bool,
 }
 
 /// Where blocks for networks are cut from, as `daemon.json` writes it.
@@ -201,7 +216,7 @@ mod tests {
         let (file, unknown) = File::from_json(text).expect("good");
         assert_eq!(file.data_root, Some("/d".into()));
         assert_eq!(unknown, ["strange"]);
-        assert!(File::is_of_dockerd("exec-opts") && File::is_of_dockerd("iptables") && !File::is_of_dockerd("strange"));
+        assert!(File::is_of_dockerd("exec-opts") && File::is_of_dockerd("raw-logs") && !File::is_of_dockerd("strange"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The flags of `dhow daemon`: dockerd's names, as far as dhow acts on them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -24,7 +25,6 @@ pub(crate) struct Flags {
 
 /// Flags of dockerd that stand in its users' unit files and mean nothing here; whether they take a value.
 pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
-    ("allow-direct-routing", false),
     ("api-cors-header", true),
     ("cdi-spec-dir", true),
     ("containerd", true),
@@ -34,21 +34,10 @@ pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
     ("cpu-rt-runtime", true),
     ("cri-containerd", false),
     ("default-cgroupns-mode", true),
-    ("default-gateway", true),
-    ("default-gateway-v6", true),
-    ("default-network-opt", true),
     ("exec-opt", true),
     ("experimental", false),
     ("feature", true),
-    ("firewall-backend", true),
-    ("fixed-cidr-v6", true),
-    ("host-gateway-ip", true),
     ("init-path", true),
-    ("ip-forward", false),
-    ("ip-forward-no-drop", false),
-    ("ip6tables", false),
-    ("iptables", false),
-    ("ipv6", false),
     ("log-format", true),
     ("max-concurrent-downloads", true),
     ("max-concurrent-uploads", true),
@@ -63,7 +52,6 @@ pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
     ("storage-driver", true),
     ("storage-opt", true),
     ("swarm-default-advertise-addr", true),
-    ("userland-proxy", false),
     ("userland-proxy-path", true),
 ];
 
@@ -118,11 +106,25 @@ impl Flags {
                 ip_masq: flag("ip-masq"),
                 bip: text("bip"),
                 fixed_cidr: text("fixed-cidr"),
+                fixed_cidr_v6: text("fixed-cidr-v6"),
+                ipv6: flag("ipv6"),
+                iptables: flag("iptables"),
+                ip6tables: flag("ip6tables"),
+                ip_forward: flag("ip-forward"),
+                ip_forward_no_drop: flag("ip-forward-no-drop"),
+                userland_proxy: flag("userland-proxy"),
+                firewall_backend: text("firewall-backend"),
+                host_gateway_ip: None,
+                host_gateway_ips: many("host-gateway-ip"),
+                default_network_opts: many("default-network-opt").map(|words| network_options(&words)),
                 userns_remap: text("userns-remap"),
                 seccomp_profile: text("seccomp-profile"),
                 authorization_plugins: many("authorization-plugin"),
                 selinux_enabled: flag("selinux-enabled"),
                 bridge: text("bridge"),
+                default_gateway: text("default-gateway"),
+                default_gateway_v6: text("default-gateway-v6"),
+                allow_direct_routing: flag("allow-direct-routing"),
                 plugin_folders: many("plugin-folder").map(|paths| paths.into_iter().map(PathBuf::from).collect()),
                 plugin_deadline: matches.get_one::<u64>("plugin-deadline").copied(),
                 registry_mirrors: many("registry-mirror"),
@@ -152,6 +154,15 @@ fn proxies(http_proxy: Option<String>, https_proxy: Option<String>, no_proxy: Op
 fn runtime(word: &str) -> Option<(String, super::file::Runtime)> {
     let (name, path) = word.split_once('=')?;
     Some((name.to_owned(), super::file::Runtime { path: path.into() }))
+}
+
+/// `driver=option=value`, each.
+fn network_options(words: &[String]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut options = BTreeMap::<String, BTreeMap<String, String>>::new();
+    for (driver, option) in words.iter().filter_map(|word| word.split_once('=')) {
+        options.entry(driver.to_owned()).or_default().extend([pair(option)]);
+    }
+    options
 }
 
 fn command() -> Command {
@@ -201,7 +212,7 @@ fn command() -> Command {
         .arg(value(
             "firewall",
             "policy",
-            "Who decides about published ports: own (open), respect-host (the host's input policy)",
+            "Who decides about published ports: own (open), respect-host (the host's input policy), none (no rules)",
         ))
         .arg(value("cgroup-parent", "path", "Set parent cgroup for all containers"))
         .arg(value("default-runtime", "name", "Default OCI runtime for containers"))
@@ -238,6 +249,24 @@ fn command() -> Command {
         .arg(flag("ip-masq", "Let containers in the default network go out with the host's address"))
         .arg(value("bip", "CIDR", "Address and block of the default network's bridge"))
         .arg(value("fixed-cidr", "CIDR", "Part of that block from which containers get addresses"))
+        .arg(flag("ipv6", "Give the default network IPv6, too"))
+        .arg(value("fixed-cidr-v6", "CIDR", "Block of IPv6 of the default network"))
+        .arg(flag("iptables", "Make firewall rules; --iptables=false is --firewall none"))
+        .arg(flag("ip6tables", "Make rules for IPv6; not to be turned off alone"))
+        .arg(flag("ip-forward", "Let the host pass packets on between its networks"))
+        .arg(list("host-gateway-ip", "address", "What host-gateway stands for in --add-host"))
+        .arg(list("default-network-opt", "driver=option=value", "Options of new networks of a driver").value_parser(
+            |word: &str| match word.split('=').count() {
+                0..=2 => Err("it is DRIVER=OPTION=VALUE"),
+                _ => Ok(word.to_owned()),
+            },
+        ))
+        .arg(flag("userland-proxy", "Ports are passed on by a process where the kernel cannot").hide(true))
+        .arg(flag("ip-forward-no-drop", "Nothing is dropped that is no container's").hide(true))
+        .arg(value("firewall-backend", "name", "nftables").hide(true))
+        .arg(value("default-gateway", "address", "Refused").hide(true))
+        .arg(value("default-gateway-v6", "address", "Refused").hide(true))
+        .arg(flag("allow-direct-routing", "Refused").hide(true))
         .arg(flag("live-restore", "Containers outlive their engine: always").hide(true))
         .arg(value("userns-remap", "user", "Refused").hide(true))
         .arg(value("seccomp-profile", "path", "Refused").hide(true))
@@ -287,7 +316,11 @@ mod tests {
             "-s",
             "overlay2",
         ]);
-        assert_eq!(flags.left_out, ["containerd", "exec-opt", "iptables", "storage-driver"]);
+        assert_eq!(flags.left_out, ["containerd", "exec-opt", "storage-driver"]);
+        assert_eq!(flags.settings.iptables, Some(false));
+        let options = parse(&["--default-network-opt", "bridge=a=b=c", "--default-network-opt=bridge=d=e"]).settings;
+        let options = &options.default_network_opts.expect("some")["bridge"];
+        assert_eq!((options["a"].as_str(), options["d"].as_str()), ("b=c", "e"));
         let flags =
             parse(&["--bip", "172.26.0.1/16", "--icc=false", "--dns", "1.1.1.1", "--userns-remap=default"]).settings;
         assert_eq!(

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::activation::{self, Inherited};
 use super::address::Address;
+use super::settings::Settings;
 
 /// Groups that get the socket when nobody names one, the first that there is.
 const USUAL_GROUPS: [&str; 2] = ["dhow", "docker"];
@@ -30,8 +31,22 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    /// Refuses what would let anybody in. To be asked before anything is opened.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Takes what the settings say about doors, and sees whether they can be opened.
+    pub(crate) fn of(settings: &mut Settings, inherited: Vec<Inherited>) -> Result<Self> {
+        let doors = Self {
+            addresses: std::mem::take(&mut settings.addresses),
+            group: settings.group.take(),
+            tls: settings.tls.take().map(Tls::load).transpose()?,
+            insecure_on_loopback: settings.insecure_on_loopback,
+            inherited,
+        };
+        doors.check()?;
+        Ok(doors)
+    }
+
+    /// Refuses what would let anybody in, and a group that there is not.
+    fn check(&self) -> Result<()> {
+        group_of_socket(self.group.as_deref())?;
         match self.addresses.iter().find(|address| self.is_open_to_all(address)) {
             None => Ok(()),
             Some(Address::Tcp(address)) => Err(refused(&format!("tcp://{address}"), address.ip().is_loopback())),

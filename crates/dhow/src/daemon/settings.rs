@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_engine::spec::{LogSpec, Ulimit};
-use dhow_engine::{Config, PluginSettings, Policy, RegistrySettings, Usual};
+use dhow_engine::{Config, FirewallPolicy, NoOutlet, PluginSettings, Policy, RegistrySettings, Usual};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
 
 use super::address::Address;
 use super::file::File;
+use super::firewall;
 use super::flags::Flags;
 use super::invalid;
 use super::registry_file::RegistryFile;
@@ -40,8 +41,8 @@ pub(crate) struct Settings {
     runtimes: BTreeMap<String, PathBuf>,
     log: LogSpec,
     default_shm_size: i64,
-    /// Published ports obey the host's input policy.
-    respect_host: bool,
+    firewall: FirewallPolicy,
+    forwarding: bool,
     default_ulimits: Vec<Ulimit>,
     init: bool,
     pub(super) registries: RegistrySettings,
@@ -76,6 +77,8 @@ impl Settings {
         let (registry_file, policy) = registry_file(&file, folder)?;
         let tls = tls(&file, folder)?;
         let usual = super::usual::usual(&file)?;
+        let firewall = firewall::policy(&file)?;
+        let warnings = firewall::warnings(firewall, &file);
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
         let hosts = file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
@@ -88,7 +91,7 @@ impl Settings {
             pidfile: file.pidfile.unwrap_or_else(|| exec_root.join("dhow.pid")),
             group: file.group,
             log_level: log_filter(&level)?.to_owned(),
-            warnings: Vec::new(),
+            warnings,
             written,
             data_root: absolute(file.data_root.unwrap_or_else(|| paths.data_root.clone()))?,
             exec_root,
@@ -101,7 +104,8 @@ impl Settings {
                 .map(|(name, runtime)| (name, runtime.path))
                 .collect(),
             log: LogSpec { driver: file.log_driver.unwrap_or_default(), options: file.log_opts.unwrap_or_default() },
-            respect_host: respects_host(file.firewall.as_deref())?,
+            firewall,
+            forwarding: file.ip_forward.unwrap_or(true),
             default_shm_size: file.default_shm_size.map_or(Ok(0), |text| bytes(&text))?,
             default_ulimits: ulimits(file.default_ulimits.unwrap_or_default(), &file.ulimits.unwrap_or_default())?,
             init: file.init.unwrap_or_default(),
@@ -117,6 +121,17 @@ impl Settings {
             plugins: plugins(file.plugin_folders, file.plugin_deadline),
             usual,
         })
+    }
+
+    /// Sees to what the engine would refuse when it opens.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.log.check()?;
+        let known = |name: &String| matches!(name.as_str(), "dhow" | "runc") || self.runtimes.contains_key(name);
+        if !known(&self.default_runtime) {
+            return Err(invalid(format!("specified default runtime {:?} does not exist", self.default_runtime))
+                .with_hint("name it with --add-runtime NAME=PATH or under runtimes in the configuration file"));
+        }
+        Ok(())
     }
 
     /// Where the engine keeps live facts.
@@ -141,8 +156,9 @@ impl Settings {
             log: self.log,
             cgroup_parent: self.cgroup_parent,
             rootless,
-            respect_host: self.respect_host,
-            outlet: rootless.then(super::outlet::find).flatten(),
+            firewall: self.firewall,
+            forwarding: self.forwarding,
+            outlet: if rootless { super::outlet::find() } else { Err(NoOutlet::default()) },
             init: self.init,
             default_ulimits: self.default_ulimits,
             default_shm_size: self.default_shm_size,
@@ -164,16 +180,6 @@ fn registry_file(file: &File, folder: &Path) -> Result<(RegistryFile, Policy)> {
     let mut read = RegistryFile::read(&absolute(path)?, named)?;
     let policy = std::mem::take(&mut read.policy);
     Ok((read, policy))
-}
-
-/// Whether published ports obey the host's input policy.
-fn respects_host(firewall: Option<&str>) -> Result<bool> {
-    match firewall {
-        None | Some("own") => Ok(false),
-        Some("respect-host") => Ok(true),
-        Some(other) => Err(Error::invalid(format!("invalid firewall: {other}"))
-            .with_hint("own: published ports are open; respect-host: the host's input policy decides about them")),
-    }
 }
 
 /// Docker's folders and a minute where nobody says.

@@ -28,6 +28,8 @@ pub(super) fn usual(file: &File) -> Result<Usual> {
         ipc_mode,
         no_new_privileges: file.no_new_privileges.unwrap_or_default(),
         address_pools: pools(file)?,
+        network_options: file.default_network_opts.clone().unwrap_or_default(),
+        host_gateway: host_gateway(file)?,
         bridge: bridge(file)?,
     })
 }
@@ -55,6 +57,15 @@ fn refuse(file: &File) -> Result<()> {
     }
     if set(&file.bridge) {
         return no("bridge", "set the addresses of the default network with bip, or start containers with --network");
+    }
+    if set(&file.default_gateway) || set(&file.default_gateway_v6) {
+        return no(
+            "default-gateway",
+            "make a network for it: network create --gateway, and start containers with --network",
+        );
+    }
+    if file.allow_direct_routing == Some(true) {
+        return no("allow-direct-routing", "publish ports, or give containers addresses of their own: driver macvlan");
     }
     Ok(())
 }
@@ -100,6 +111,8 @@ fn bridge(file: &File) -> Result<UsualBridge> {
         Ok(IpamPool { gateway: Some(block.address()), ..IpamPool::of(block.masked()) })
     });
     let mut pool = pool.transpose()?;
+    let ipv6 = file.ipv6.unwrap_or_default();
+    let block6 = file.fixed_cidr_v6.as_deref().filter(|_| ipv6).map(block6).transpose()?;
     if let Some(range) = &file.fixed_cidr {
         let range = range.parse::<Subnet>().context(|| "fixed-cidr")?;
         let pool = pool.get_or_insert_with(|| IpamPool::of(range.masked()));
@@ -108,7 +121,29 @@ fn bridge(file: &File) -> Result<UsualBridge> {
         }
         pool.range = Some(range.masked());
     }
-    Ok(UsualBridge { options, pool })
+    Ok(UsualBridge { options, pools: pool.into_iter().chain(block6).collect(), ipv6 })
+}
+
+/// A block of IPv6.
+fn block6(text: &str) -> Result<IpamPool> {
+    let block = text.parse::<Subnet>().context(|| "fixed-cidr-v6")?;
+    if !block.is_ipv6() {
+        return Err(invalid(format!("fixed-cidr-v6 {block} is no block of IPv6")));
+    }
+    Ok(IpamPool::of(block.masked()))
+}
+
+/// At most one address of each family.
+fn host_gateway(file: &File) -> Result<Vec<IpAddr>> {
+    let words = file.host_gateway_ips.iter().flatten().chain(&file.host_gateway_ip).filter(|word| !word.is_empty());
+    let address =
+        |word: &String| word.parse::<IpAddr>().map_err(|_| invalid(format!("host-gateway-ip: no IP address: {word}")));
+    let addresses = words.map(address).collect::<Result<Vec<_>>>()?;
+    let of = |ipv6: bool| addresses.iter().filter(move |address| address.is_ipv6() == ipv6).count();
+    if of(false) > 1 || of(true) > 1 {
+        return Err(invalid("host-gateway-ip: only one address of IPv4 and one of IPv6 can be given"));
+    }
+    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -126,9 +161,9 @@ mod tests {
             "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}]}"#;
         let usual = of(text).expect("good");
         assert_eq!((usual.dns, usual.no_new_privileges), (vec!["1.1.1.1".to_owned()], true));
-        let pool = usual.bridge.pool.expect("one");
+        let pool = &usual.bridge.pools[0];
         assert_eq!(
-            (pool.subnet.to_string(), pool.range.expect("one").to_string()),
+            (pool.subnet.to_string(), pool.range.as_ref().expect("one").to_string()),
             ("172.26.0.0/24".into(), "172.26.0.128/25".into())
         );
         assert_eq!(pool.gateway.expect("one").to_string(), "172.26.0.1");
@@ -136,6 +171,10 @@ mod tests {
         assert_eq!(usual.bridge.options[option_name::HOST_BINDING], "127.0.0.1");
         assert_eq!(usual.address_pools[0].1, 24);
         assert_eq!(typed_pool("base=10.0.0.0/8,size=24").expect("good").1, 24);
+        let text = r#"{"ipv6": true, "fixed-cidr-v6": "fd00:7::/64", "host-gateway-ips": ["192.0.2.1", "fd00::1"]}"#;
+        let usual = of(text).expect("good");
+        assert_eq!((usual.bridge.ipv6, usual.bridge.pools[0].subnet.to_string()), (true, "fd00:7::/64".to_owned()));
+        assert_eq!(usual.host_gateway.len(), 2);
     }
 
     #[test]
@@ -146,8 +185,18 @@ mod tests {
             r#"{"authorization-plugins": ["x"]}"#,
             r#"{"selinux-enabled": true}"#,
             r#"{"bridge": "none"}"#,
+            r#"{"default-gateway": "172.17.0.9"}"#,
+            r#"{"allow-direct-routing": true}"#,
         ] {
             assert!(of(text).expect_err("refused").hint().is_some(), "{text}");
+        }
+        let bad = [
+            r#"{"ipv6": true, "fixed-cidr-v6": "10.0.0.0/8"}"#,
+            r#"{"host-gateway-ip": "x"}"#,
+            r#"{"host-gateway-ips": ["1.1.1.1", "1.1.1.2"]}"#,
+        ];
+        for text in bad {
+            assert!(of(text).is_err(), "{text}");
         }
         for text in [r#"{"dns": ["x"]}"#, r#"{"bip": "x"}"#, r#"{"ip": "x"}"#, r#"{"default-ipc-mode": "host"}"#] {
             assert!(of(text).is_err(), "{text}");

@@ -24,8 +24,8 @@ pub(crate) struct Facts {
     pub modules: SecurityModules,
     /// Runtimes that may be named.
     pub runtimes: Vec<String>,
-    /// Containers can be in networks of bridges.
-    pub bridges: bool,
+    /// Why containers can be in no networks of bridges.
+    pub no_bridges: Option<String>,
 }
 
 /// Checks a spec that is merged with its image. Returns warnings; takes limits out that the host lacks.
@@ -49,8 +49,10 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     }
     if spec.host.network_mode == "host" && !spec.host.port_bindings.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
-    } else if !facts.bridges && (!spec.host.port_bindings.is_empty() || spec.host.publish_all_ports) {
-        warnings.push("Published ports are discarded: an engine without root has no bridges without pasta".to_owned());
+    } else if let Some(why) = &facts.no_bridges
+        && (!spec.host.port_bindings.is_empty() || spec.host.publish_all_ports)
+    {
+        warnings.push(format!("Published ports are discarded: an engine without root has no bridges here: {why}"));
     }
     Ok(warnings)
 }

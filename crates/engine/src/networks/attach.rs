@@ -11,13 +11,13 @@ use dhow_network::{Connection, HomeSettings, Place, Request, Settings};
 use dhow_oci::Digest;
 
 use super::{facts, main_network, ports};
-use crate::Config;
 use crate::container::{Container, Process, View};
 use crate::core::Core;
 use crate::create::random_id;
 use crate::launch::Sharing;
 use crate::spec::ContainerSpec;
 use crate::start::name_servers;
+use crate::{Config, FirewallPolicy};
 
 /// The bridge of the default network.
 const DEFAULT_BRIDGE: &str = "dhow0";
@@ -31,9 +31,9 @@ const SETUP: &str = "failed to set up container networking";
 impl Core {
     /// Makes a network on this host. Blocks.
     pub(super) fn make_network(&self, id: String, spec: NetworkSpec, created: i64) -> Result<Network> {
-        if !self.config.has_bridges() {
-            return Err(Error::not_implemented("an engine without root has no networks of its own without pasta")
-                .with_hint("install pasta (Debian: passt) or slirp4netns, and start the engine again"));
+        if let Some(no) = self.config.no_bridges() {
+            let text = format!("an engine without root has no networks of its own here: {}", no.why);
+            return Err(Error::not_implemented(text).with_hint(format!("{}, and start the engine again", no.remedy)));
         }
         if spec.config_only {
             let pools = spec.ipam.pools.clone();
@@ -55,7 +55,7 @@ impl Core {
             .networks
             .all()
             .iter()
-            .filter(|other| other.spec.driver == Driver::Bridge)
+            .filter(|other| other.spec.driver == Driver::Bridge && other.spec.name != spec.name)
             .flat_map(|other| other.pools.iter().map(|pool| pool.subnet))
             .collect();
         let asked = &spec.ipam.pools;
@@ -86,10 +86,15 @@ impl Core {
     fn make_default_usable(&self) -> Result<()> {
         let _changing = self.networks.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(network) = self.networks.named(DEFAULT) else { return Ok(()) };
-        if self.kernel.is_usable(&network)? {
+        let kept = if self.kernel.is_usable(&network)? { network.pools.clone() } else { Vec::new() };
+        let is_kept = |ipv6: bool| kept.iter().any(|pool| pool.subnet.is_ipv6() == ipv6);
+        if is_kept(false) >= network.spec.ipv4 && is_kept(true) >= network.spec.ipv6 {
             return Ok(());
         }
-        let pools = self.pools(&network.spec)?;
+        let mut spec = network.spec.clone();
+        spec.ipam.pools.retain(|pool| !is_kept(pool.subnet.is_ipv6()));
+        spec.ipam.pools.splice(..0, kept.clone());
+        let pools = self.pools(&spec)?;
         let network = Network { pools, ..Network::clone(&network) };
         let record = super::table::record_of(&network)?;
         self.store.metadata().set_network(&record.id, &record.network)?;
@@ -240,14 +245,25 @@ pub(crate) fn kernel(config: &Config) -> dhow_network::Networks {
     engine.truncate(8);
     let mut pools = config.usual.pools();
     pools.extend(dhow_network::ipam::private_ipv6(&engine));
-    let outlet = config.outlet.clone().filter(|_| config.rootless);
-    let passed_on = outlet.is_some() || config.respect_host && !config.rootless;
+    let outlet = config.outlet.clone().ok().filter(|_| config.rootless);
+    // Without root the networks are in a namespace of their own, whose rules are none of the host's.
+    let policy = if config.rootless { FirewallPolicy::Own } else { config.firewall };
+    let passed_on = outlet.is_some() || policy != FirewallPolicy::Own;
     let home = HomeSettings {
         folder: config.exec_root.join(HOLDER),
         program: PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), config.executable.as_raw_fd())),
         outlet,
+        in_clients_name: policy != FirewallPolicy::None,
     };
-    dhow_network::Networks::new(Settings { engine, default_bridge: DEFAULT_BRIDGE.to_owned(), pools, home, passed_on })
+    dhow_network::Networks::new(Settings {
+        engine,
+        default_bridge: DEFAULT_BRIDGE.to_owned(),
+        pools,
+        home,
+        passed_on,
+        rules: policy != FirewallPolicy::None,
+        forwarding: config.forwarding || config.rootless,
+    })
 }
 
 /// The main network first: its link is the first one.

@@ -11,7 +11,8 @@ use crate::create::random_id;
 
 impl Core {
     /// Makes a network. Blocks.
-    pub(super) fn create_network(&self, spec: NetworkSpec) -> Result<String> {
+    pub(super) fn create_network(&self, mut spec: NetworkSpec) -> Result<String> {
+        self.config.usual.complete_network(&mut spec);
         check(&spec)?;
         let _changing = self.networks.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.networks.named(&spec.name).is_some() {

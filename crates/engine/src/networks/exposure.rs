@@ -8,11 +8,11 @@ use dhow_network::Connection;
 use dhow_network::model::{BridgeOptions, Driver, Network, Protocol, Published, Subnet};
 
 use super::sockets;
-use crate::Engine;
 use crate::container::{Container, View};
 use crate::core::Core;
 use crate::engine::blocking;
 use crate::launch::Sharing;
+use crate::{Engine, FirewallPolicy};
 
 /// One way to a container that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Core {
             let target = connection.target(published);
             let network = connection.way_out(published.host_address.is_ipv6()).or(connection.way_out(false));
             let at = SocketAddr::new(published.host_address, published.host_port);
-            let (from, why) = who_may_come(published, &connection.allowed(*published), self.config.respect_host);
+            let (from, why) = who_may_come(published, &connection.allowed(*published), self.config.firewall);
             Exposure {
                 at: format!("{at}/{}", published.port.protocol),
                 to: target.map(|target| SocketAddr::new(target, published.port.number).to_string()).unwrap_or_default(),
@@ -172,16 +172,16 @@ fn closed(container: &Container, view: &View, connection: &Connection) -> Vec<Ex
 }
 
 /// Who may come to a published port, and why.
-fn who_may_come(published: &Published, allowed: &[Subnet], respects_host: bool) -> (Vec<String>, String) {
+fn who_may_come(published: &Published, allowed: &[Subnet], firewall: FirewallPolicy) -> (Vec<String>, String) {
     let address = published.host_address;
     if address.is_loopback() {
         return (vec![THIS_HOST.to_owned()], "published at the loopback".to_owned());
     }
     let mut why = if allowed.is_empty() { "published".to_owned() } else { "published with from=".to_owned() };
-    why += if respects_host {
-        "; the host's rules for what comes in decide, too (firewall = respect-host)"
-    } else {
-        "; the host's rules for what comes in are not asked"
+    why += match firewall {
+        FirewallPolicy::Own => "; the host's rules for what comes in are not asked",
+        FirewallPolicy::RespectHost => "; the host's rules for what comes in decide, too (firewall = respect-host)",
+        FirewallPolicy::None => "; the host's rules for what comes in decide, too (firewall = none)",
     };
     let from = if allowed.is_empty() {
         let everybody =
@@ -228,12 +228,13 @@ mod tests {
 
     #[test]
     fn who_may_come_to_a_published_port() {
-        let from = |address: &str, allowed: &[Subnet]| who_may_come(&published(address), allowed, false).0;
+        let from =
+            |address: &str, allowed: &[Subnet]| who_may_come(&published(address), allowed, FirewallPolicy::Own).0;
         assert_eq!(from("0.0.0.0", &[]), ["everybody"]);
         assert_eq!(from("::1", &[]), ["this host"]);
         assert_eq!(from("10.0.0.7", &[]), ["whoever reaches 10.0.0.7"]);
         assert_eq!(from("::", &["fd00::/8".parse().unwrap()]), ["this host", "fd00::/8"]);
-        assert!(who_may_come(&published("::"), &[], true).1.contains("respect-host"));
+        assert!(who_may_come(&published("::"), &[], FirewallPolicy::RespectHost).1.contains("respect-host"));
     }
 
     #[test]

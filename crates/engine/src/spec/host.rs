@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dhow_errdefs::{Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
 /// Docker's `HostConfig`, field by field, with Docker's meaning.
@@ -200,6 +201,16 @@ pub struct LogSpec {
     pub driver: String,
     /// Options of that driver.
     pub options: BTreeMap<String, String>,
+}
+
+impl LogSpec {
+    /// Whether there is such a driver, and it takes these options.
+    ///
+    /// # Errors
+    /// Docker's words for what it does not take.
+    pub fn check(&self) -> Result<()> {
+        dhow_logs::Config::from_options(&self.driver, &self.options).context(|| "failed to set log opts").map(drop)
+    }
 }
 
 /// When a container is started again without being asked.

@@ -26,13 +26,15 @@ pub(crate) fn unreachable(error: &Error) -> bool {
 /// A request that got no answer.
 pub(super) fn of_transport(method: &str, url: &str, error: reqwest::Error) -> Error {
     let class = if error.is_redirect() { Class::Internal } else { Class::Unavailable };
+    let host = error.url().and_then(|url| url.host_str()).unwrap_or_default().to_owned();
     let error = error.without_url();
-    let mut root: &(dyn std::error::Error + 'static) = &error;
-    let mut words = root.to_string();
-    while let Some(source) = root.source() {
-        root = source;
-        words = root.to_string();
+    let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let chain: Vec<String> = chain.map(ToString::to_string).collect();
+    if let Some(told) = lookup(&chain, &host) {
+        let hint = "check the name, and the name servers in /etc/resolv.conf of the engine's host";
+        return Error::new(class, format!("{method} {url:?}: {told}")).with_hint(hint);
     }
+    let mut words = chain.last().cloned().unwrap_or_default();
     if error.is_redirect() {
         words = "too many redirects".to_owned();
     }
@@ -41,6 +43,19 @@ pub(super) fn of_transport(method: &str, url: &str, error: reqwest::Error) -> Er
         words = said.to_lowercase();
     }
     Error::new(class, format!("{method} {url:?}: {words}"))
+}
+
+/// A name of a host that could not be resolved, in the words of Go's `net`: what the client's parts say names no host.
+fn lookup(chain: &[String], host: &str) -> Option<String> {
+    let at = chain.iter().position(|said| said.starts_with("dns error"))?;
+    let said = chain[at..].last()?;
+    // What was asked for may be the name of a proxy.
+    let asked = said.split_once("Name(\"").and_then(|(_, rest)| rest.split_once('"'));
+    let host = asked.map_or(host, |(name, _)| name.trim_end_matches('.'));
+    Some(match said.contains("no records found") {
+        true => format!("lookup {host}: no such host"),
+        false => format!("lookup {host}: cannot be resolved: no name server answers ({said})"),
+    })
 }
 
 /// The errors of an answer (OCI distribution-spec, "Error codes").
@@ -146,6 +161,20 @@ mod tests {
             "pull access denied for localhost:5000/app, repository does not exist or may require 'docker login': \
              denied: requested access to the resource is denied"
         );
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_resolved_is_named() {
+        let chain =
+            |said: &str| ["error sending request", "client error (Connect)", "dns error", said].map(str::to_owned);
+        let told = |said: &str| lookup(&chain(said), "r.example").expect("a lookup");
+        assert_eq!(
+            told("no connections available"),
+            "lookup r.example: cannot be resolved: no name server answers (no connections available)"
+        );
+        let missing = r#"DNS error: no records found for Query { name: Name("proxy.example."), query_type: A }"#;
+        assert_eq!(told(missing), "lookup proxy.example: no such host");
+        assert_eq!(lookup(&["tcp connect error".to_owned()], "r.example"), None);
     }
 
     #[test]

@@ -25,11 +25,13 @@ pub(crate) struct Bridges {
     engine: String,
     /// What the bridge of the default network is called.
     default_name: String,
+    /// The host may be told to pass packets on.
+    forwarding: bool,
 }
 
 impl Bridges {
-    pub(crate) fn new(engine: String, default_name: String) -> Self {
-        Self { engine, default_name }
+    pub(crate) fn new(engine: String, default_name: String, forwarding: bool) -> Self {
+        Self { engine, default_name, forwarding }
     }
 
     /// Makes the bridge of a network true, with its addresses and its guard, whatever of it is there.
@@ -50,7 +52,7 @@ impl Bridges {
                 settings.up(link.index, network.spec.ipv6);
             }
         })?;
-        routing(network, &name)?;
+        routing(network, &name, self.forwarding && !network.spec.internal)?;
         firewall.add_zone(Zone {
             bridge: name.clone(),
             subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
@@ -177,16 +179,16 @@ fn gateways(network: &Network, options: &BridgeOptions) -> Vec<Subnet> {
 }
 
 /// Lets the host pass packets on, and ports published on its loopback lead into the bridge.
-fn routing(network: &Network, bridge: &str) -> Result<()> {
+fn routing(network: &Network, bridge: &str, forwarding: bool) -> Result<()> {
     let hint = "the engine needs to write /proc/sys/net";
     let set = |name: &str| sysctl::set(name, "1").map_err(|error| error.with_hint(hint));
-    if !network.spec.internal && set("ipv4/ip_forward")? {
+    if forwarding && set("ipv4/ip_forward")? {
         tracing::warn!("packets are passed on between the host's networks from now on (net.ipv4.ip_forward = 1)");
     }
     set(&format!("ipv4/conf/{bridge}/route_localnet"))?;
     if network.spec.ipv6 {
         sysctl::set(&format!("ipv6/conf/{bridge}/disable_ipv6"), "0")?;
-        if !network.spec.internal && set("ipv6/conf/all/forwarding")? {
+        if forwarding && set("ipv6/conf/all/forwarding")? {
             tracing::warn!("packets of IPv6 are passed on from now on (net.ipv6.conf.all.forwarding = 1)");
         }
     }

@@ -37,6 +37,8 @@ pub(crate) enum Delivery {
     PassedOn,
     /// One outside, the other in the namespace of the networks.
     Both,
+    /// A socket of ours takes it, and there are no tables: somebody does not want them.
+    WithoutRules,
 }
 
 /// Our tables and what is in them.
@@ -124,6 +126,9 @@ impl Firewall {
 
     /// Makes the kernel's tables what they are to be, whatever they are now.
     pub(crate) fn restore(&self) -> Result<()> {
+        if self.delivery == Delivery::WithoutRules {
+            return self.remove_leftovers();
+        }
         self.rebuild(&mut self.lock())
     }
 
@@ -163,6 +168,9 @@ impl Firewall {
     }
 
     fn rebuild(&self, state: &mut State) -> Result<()> {
+        if self.delivery == Delivery::WithoutRules {
+            return Ok(());
+        }
         let wanted = !state.zones.is_empty();
         let mut transaction = Transaction::new(nft::INET, &self.table);
         base::clear(&mut transaction);

@@ -20,6 +20,9 @@ use crate::model::Protocol;
 /// The holder's socket in its folder.
 pub(super) const SOCKET: &str = "holder.sock";
 
+/// To pass on a port so that the container sees the host's address.
+pub(super) const OPEN_AS_HOST: &str = "open-as-host";
+
 /// How long a holder that was started may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_millis(4);
@@ -33,13 +36,14 @@ pub(super) struct Gate {
     connection: UnixStream,
     /// The holder, if this engine has started it.
     holder: Option<Child>,
+    in_clients_name: bool,
 }
 
 impl Gate {
     /// Finds the holder, or starts one.
     pub(super) fn open(settings: &HomeSettings) -> Result<Self> {
         if let Ok(connection) = connect(&settings.folder) {
-            let mut gate = Self { connection, holder: None };
+            let mut gate = Self { connection, holder: None, in_clients_name: settings.in_clients_name };
             // One that is just about to end does not answer.
             if gate.list().is_ok() {
                 return Ok(gate);
@@ -49,7 +53,7 @@ impl Gate {
     }
 
     fn start(settings: &HomeSettings) -> Result<Self> {
-        let HomeSettings { folder, program, outlet } = settings;
+        let HomeSettings { folder, program, outlet, in_clients_name } = settings;
         std::fs::create_dir_all(folder).context(|| format!("create {}", folder.display()))?;
         let mut command = Command::new(program);
         command.arg0("dhow").arg(ROLE).arg(folder).args(outlet);
@@ -67,7 +71,7 @@ impl Gate {
             }
             thread::sleep(BEAT);
         };
-        let mut gate = Self { connection, holder: Some(holder) };
+        let mut gate = Self { connection, holder: Some(holder), in_clients_name: *in_clients_name };
         gate.list()?;
         let shut = gate.ask("outlet", None)? != "open";
         if let Some(outlet) = outlet.as_ref().filter(|_| shut) {
@@ -92,7 +96,8 @@ impl Gate {
         let (protocol, host) = (published.port.protocol, host_side(published));
         let target = SocketAddr::new(*target, published.port.number);
         let from: Vec<String> = from.iter().map(ToString::to_string).collect();
-        self.ask(format!("open {protocol} {host} {target} {}", from.join(",")).trim_end(), socket).map(drop)
+        let open = if self.in_clients_name { "open" } else { OPEN_AS_HOST };
+        self.ask(format!("{open} {protocol} {host} {target} {}", from.join(",")).trim_end(), socket).map(drop)
     }
 
     pub(super) fn close_port(&mut self, protocol: Protocol, host: SocketAddr) -> Result<()> {

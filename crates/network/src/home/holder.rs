@@ -18,9 +18,9 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 use tokio::runtime::Handle;
 
-use super::gate::{SOCKET, through_descriptor};
+use super::gate::{OPEN_AS_HOST, SOCKET, through_descriptor};
 use super::outlet::{LINK, Outlet};
-use super::relay::{Relay, Target};
+use super::relay::{Relay, Target, Way};
 use super::{BACK, NAMESPACE, TABLE, is_namespace};
 use crate::link::Links;
 use crate::model::Protocol;
@@ -203,11 +203,12 @@ impl Holder {
                 Ok(list.join(" "))
             }
             ["outlet"] => Ok(if self.way_out { "open" } else { "shut" }.to_owned()),
-            ["open", protocol, host, target, ref from @ ..] => {
+            [verb @ ("open" | OPEN_AS_HOST), protocol, host, target, ref from @ ..] => {
                 let address = target.parse().map_err(|_| invalid())?;
                 let from = from.iter().flat_map(|list| list.split(','));
                 let from = from.map(|text| text.parse().map_err(|_| invalid())).collect::<io::Result<_>>()?;
-                self.open(port(protocol, host)?, Target { address, from }, socket)?;
+                let way = Way { address, in_clients_name: verb == "open" };
+                self.open(port(protocol, host)?, Target { way, from }, socket)?;
                 Ok(String::new())
             }
             ["close", protocol, host] => {

@@ -62,6 +62,8 @@ pub struct HomeSettings {
     pub program: PathBuf,
     /// For networks in a namespace of their own: `pasta` or `slirp4netns`, told apart by its name.
     pub outlet: Option<PathBuf>,
+    /// Containers see the clients' addresses. That takes rules by which the answers come back.
+    pub in_clients_name: bool,
 }
 
 /// The namespace, found or made when it is first needed.

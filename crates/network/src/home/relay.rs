@@ -30,10 +30,18 @@ const IDLE: Duration = Duration::from_secs(120);
 /// How long is waited after the kernel had no descriptor or memory left for a client.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Where what arrives at a port goes, and whose address it has there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way {
+    pub address: SocketAddr,
+    /// The client's own; else the host's.
+    pub in_clients_name: bool,
+}
+
 /// Where a port leads.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    pub address: SocketAddr,
+    pub way: Way,
     /// Who may come from outside of the host; empty: everybody.
     pub from: Vec<Subnet>,
 }
@@ -87,17 +95,17 @@ impl Relay {
 }
 
 /// Where a client is led; `None` if it may not come.
-fn led(target: &RwLock<Target>, client: SocketAddr) -> Option<SocketAddr> {
+fn led(target: &RwLock<Target>, client: SocketAddr) -> Option<Way> {
     let target = target.read().unwrap_or_else(PoisonError::into_inner);
-    target.lets_in(client).then_some(target.address)
+    target.lets_in(client).then_some(target.way)
 }
 
 async fn streams(listener: TcpListener, target: Arc<RwLock<Target>>) {
     loop {
         match listener.accept().await {
             Ok((client, address)) => {
-                if let Some(target) = led(&target, address) {
-                    drop(tokio::spawn(carry(client, address, target)));
+                if let Some(way) = led(&target, address) {
+                    drop(tokio::spawn(carry(client, address, way)));
                 }
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -105,21 +113,22 @@ async fn streams(listener: TcpListener, target: Arc<RwLock<Target>>) {
     }
 }
 
-async fn carry(mut client: TcpStream, address: SocketAddr, target: SocketAddr) -> io::Result<()> {
-    let socket = speaking_for(SocketType::STREAM, address, target)?;
-    let mut server = TcpSocket::from_std_stream(socket.into()).connect(target).await?;
+async fn carry(mut client: TcpStream, address: SocketAddr, way: Way) -> io::Result<()> {
+    let socket = speaking_for(SocketType::STREAM, address, way)?;
+    let mut server = TcpSocket::from_std_stream(socket.into()).connect(way.address).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, CHUNK, CHUNK).await.map(drop)
 }
 
-/// A socket in our namespace that has the client's address; the bridge's, where the client is the host's loopback or has
-/// that very port open already.
-fn speaking_for(kind: SocketType, client: SocketAddr, target: SocketAddr) -> io::Result<OwnedFd> {
+/// A socket in our namespace that has the client's address; the bridge's, where that is not wanted, or the client is the
+/// host's loopback or has that very port open already.
+fn speaking_for(kind: SocketType, client: SocketAddr, way: Way) -> io::Result<OwnedFd> {
+    let target = way.address;
     let family = if target.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let plain = || net::socket_with(family, kind, flags, None);
-    if client.ip().is_loopback() || client.is_ipv6() != target.is_ipv6() {
+    if !way.in_clients_name || client.ip().is_loopback() || client.is_ipv6() != target.is_ipv6() {
         return Ok(plain()?);
     }
     let socket = plain()?;
@@ -134,7 +143,7 @@ fn speaking_for(kind: SocketType, client: SocketAddr, target: SocketAddr) -> io:
 /// What goes to and fro between one client and the container.
 struct Flow {
     socket: UdpSocket,
-    target: SocketAddr,
+    way: Way,
     /// The client has said something since it was looked at last.
     used: AtomicBool,
 }
@@ -148,8 +157,8 @@ async fn datagrams(outside: Arc<UdpSocket>, target: Arc<RwLock<Target>>) {
     loop {
         // An error is about a client that has gone.
         let Ok((length, client)) = outside.recv_from(&mut buffer).await else { continue };
-        let Some(target) = led(&target, client) else { continue };
-        let Ok(flow) = flow(&flows, &mut tasks, &outside, client, target) else { continue };
+        let Some(way) = led(&target, client) else { continue };
+        let Ok(flow) = flow(&flows, &mut tasks, &outside, client, way) else { continue };
         flow.used.store(true, Ordering::Relaxed);
         drop(flow.socket.send(&buffer[..length]).await);
     }
@@ -160,15 +169,15 @@ fn flow(
     tasks: &mut JoinSet<()>,
     outside: &Arc<UdpSocket>,
     client: SocketAddr,
-    target: SocketAddr,
+    way: Way,
 ) -> io::Result<Arc<Flow>> {
-    if let Some(flow) = lock(flows).get(&client).filter(|flow| flow.target == target) {
+    if let Some(flow) = lock(flows).get(&client).filter(|flow| flow.way == way) {
         return Ok(Arc::clone(flow));
     }
-    let socket = speaking_for(SocketType::DGRAM, client, target)?;
-    net::connect(&socket, &target)?;
+    let socket = speaking_for(SocketType::DGRAM, client, way)?;
+    net::connect(&socket, &way.address)?;
     let socket = UdpSocket::from_std(socket.into())?;
-    let flow = Arc::new(Flow { socket, target, used: AtomicBool::new(true) });
+    let flow = Arc::new(Flow { socket, way, used: AtomicBool::new(true) });
     lock(flows).insert(client, Arc::clone(&flow));
     while tasks.try_join_next().is_some() {}
     tasks.spawn(answers(Arc::clone(flows), Arc::clone(outside), client, Arc::clone(&flow)));

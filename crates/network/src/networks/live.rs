@@ -54,6 +54,18 @@ impl Live {
         Self { network: network.clone(), raised: None, ipv4: pool(false), ipv6: pool(true) }
     }
 
+    /// The network may have got another family since; then its bridge has to get an address of it, too.
+    pub(super) fn learn(&mut self, network: &Network) {
+        if self.network.pools == network.pools {
+            return;
+        }
+        let pool = |ipv6| network.pool(ipv6).cloned().map(Addresses::new);
+        self.ipv4 = self.ipv4.take().or_else(|| pool(false));
+        self.ipv6 = self.ipv6.take().or_else(|| pool(true));
+        self.network = network.clone();
+        self.raised = None;
+    }
+
     /// An address of each family that the network has: the one that was asked for, or any.
     pub(super) fn take(&mut self, spec: &EndpointSpec) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
         let ipv4 = one(self.ipv4.as_mut(), spec.ipv4.map(IpAddr::V4))?;

@@ -10,7 +10,7 @@ use dhow_api::version::Version;
 use dhow_engine::{Engine, Filters};
 use dhow_errdefs::{Error, Result};
 use dhow_image::Credentials;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
@@ -55,14 +55,21 @@ impl Call {
         self.body.whole(JSON_LIMIT).await
     }
 
+    /// The whole body, which must be small and said to be JSON.
+    pub(crate) async fn json_text(&mut self) -> Result<Bytes> {
+        let content_type = self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        check_for_json(content_type, self.body.is_empty())?;
+        self.bytes().await
+    }
+
     /// A JSON body, read with Go's rules.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
-        read_json(&self.bytes().await?)
+        read_json(&self.json_text().await?)
     }
 
     /// A JSON body that may be missing.
     pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
-        let text = self.bytes().await?;
+        let text = self.json_text().await?;
         if text.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(&text) }
     }
 
@@ -108,6 +115,30 @@ impl Call {
     }
 }
 
+/// Refuses a body that is not said to be JSON, as dockerd does: a page in a browser can send other kinds to any address
+/// without being asked whether it may (Fetch standard, "CORS-safelisted request-header"). No body needs no kind.
+pub(crate) fn check_for_json(content_type: Option<&[u8]>, empty: bool) -> Result<()> {
+    let text = String::from_utf8_lossy(content_type.unwrap_or_default());
+    if text.is_empty() && empty {
+        return Ok(());
+    }
+    let mut parts = text.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let malformed = |why: &str| Error::invalid(format!("malformed Content-Type header ({text}): mime: {why}"));
+    if kind.is_empty() {
+        return Err(malformed("no media type"));
+    }
+    if !parts.all(|part| {
+        part.is_empty() || part.split_once('=').is_some_and(|(key, value)| !key.is_empty() && !value.is_empty())
+    }) {
+        return Err(malformed("invalid media parameter"));
+    }
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("unsupported Content-Type header ({text}): must be 'application/json'")))
+}
+
 /// Reads JSON with Go's rules.
 pub(crate) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     if text.trim_ascii().is_empty() {
@@ -119,4 +150,29 @@ pub(crate) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
 /// What is wrong with a body, which says where.
 pub(crate) fn not_the_json(cause: serde_json::Error) -> Error {
     Error::invalid("invalid JSON").with_cause(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_for_json;
+
+    #[test]
+    fn a_body_is_said_to_be_json() {
+        let refusal = |content_type: Option<&str>, empty| {
+            let refused = check_for_json(content_type.map(str::as_bytes), empty);
+            refused.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;"] {
+            assert_eq!(refusal(Some(good), false), "", "{good}");
+        }
+        assert_eq!(refusal(None, true), "");
+        let none = "malformed Content-Type header (): mime: no media type";
+        assert_eq!((refusal(None, false).as_str(), refusal(Some(""), false).as_str()), (none, none));
+        let plain = "unsupported Content-Type header (text/plain): must be 'application/json'";
+        assert_eq!(
+            (refusal(Some("text/plain"), false).as_str(), refusal(Some("text/plain"), true).as_str()),
+            (plain, plain)
+        );
+        assert!(refusal(Some("application/json; charset"), false).contains("invalid media parameter"));
+    }
 }

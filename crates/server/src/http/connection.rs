@@ -108,6 +108,7 @@ async fn hijack(context: &Arc<Context>, request: &RawRequest) -> Option<Hijack> 
         version: version.ok()?,
         name: name.ok()?,
         query: Query::parse(query),
+        content_type: request.content_type.clone(),
         body: request.body.clone(),
     })
     .await

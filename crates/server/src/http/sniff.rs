@@ -27,6 +27,8 @@ pub(super) enum First {
 pub(super) struct RawRequest {
     /// Path and query.
     pub(super) target: String,
+    /// What the body is said to be.
+    pub(super) content_type: Option<Bytes>,
     /// The body, as long as announced.
     pub(super) body: Bytes,
     /// What came after it: the client's input.
@@ -43,10 +45,10 @@ pub(super) async fn first(stream: &mut UnixStream) -> io::Result<First> {
             return Ok(First::Ordinary(read.freeze()));
         }
         match judge(&read) {
-            Judgement::Raw { target, body } => {
+            Judgement::Raw { target, content_type, body } => {
                 let all = read.freeze();
                 let (leftover, body) = (all.slice(body.end..), all.slice(body));
-                return Ok(First::Raw(RawRequest { target, body, leftover, all }));
+                return Ok(First::Raw(RawRequest { target, content_type, body, leftover, all }));
             }
             Judgement::Incomplete if read.len() < LIMIT => {}
             Judgement::Incomplete | Judgement::Ordinary => return Ok(First::Ordinary(read.freeze())),
@@ -58,7 +60,7 @@ pub(super) async fn first(stream: &mut UnixStream) -> io::Result<First> {
 enum Judgement {
     Ordinary,
     Incomplete,
-    Raw { target: String, body: std::ops::Range<usize> },
+    Raw { target: String, content_type: Option<Bytes>, body: std::ops::Range<usize> },
 }
 
 fn judge(read: &[u8]) -> Judgement {
@@ -84,7 +86,8 @@ fn judge(read: &[u8]) -> Judgement {
     if read.len() < end {
         return Judgement::Incomplete;
     }
-    Judgement::Raw { target: request.path.unwrap_or_default().to_owned(), body: start..end }
+    let content_type = header("content-type").map(|kind| Bytes::copy_from_slice(kind.value));
+    Judgement::Raw { target: request.path.unwrap_or_default().to_owned(), content_type, body: start..end }
 }
 
 /// Whether the first line can still become that of an attach or of an exec's start.
@@ -106,12 +109,13 @@ mod tests {
     use super::*;
 
     const RAW: &[u8] =
-        b"POST /v1.41/containers/x/attach?stdin=1 HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\n{}input";
+        b"POST /v1.41/containers/x/attach?stdin=1 HTTP/1.1\r\nHost: d\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}input";
 
     #[test]
     fn an_attach_without_upgrade_is_taken_apart() {
-        let Judgement::Raw { target, body } = judge(RAW) else { panic!("raw") };
+        let Judgement::Raw { target, content_type, body } = judge(RAW) else { panic!("raw") };
         assert_eq!(target, "/v1.41/containers/x/attach?stdin=1");
+        assert_eq!(content_type.as_deref(), Some(&b"text/plain"[..]));
         assert_eq!((&RAW[body.clone()], &RAW[body.end..]), (&b"{}"[..], &b"input"[..]));
     }
 

@@ -28,6 +28,11 @@ impl RequestBody {
         Self(Some(body))
     }
 
+    /// It is known that there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
     /// Reads all of it, if it is not longer than `limit`.
     pub(super) async fn whole(&mut self, limit: usize) -> Result<Bytes> {
         let Some(body) = &mut self.0 else { return Ok(Bytes::new()) };

@@ -34,7 +34,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 async fn create(mut call: Call) -> Result<Response> {
-    let text = call.bytes().await?;
+    let text = call.json_text().await?;
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }

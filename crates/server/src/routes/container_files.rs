@@ -103,7 +103,7 @@ async fn copy_in(call: Call) -> Result<Response> {
 }
 
 async fn commit(mut call: Call) -> Result<Response> {
-    let text = call.bytes().await?;
+    let text = call.json_text().await?;
     let config = match text.trim_ascii() {
         b"" | b"null" => None,
         text => {

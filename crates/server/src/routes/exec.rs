@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use super::container::of_the_program;
 use super::container_attach::content_type;
 use super::{Raw, route};
-use crate::http::{Call, Context, Hijack, Response, Route, json, plain_json, read_json, status_only};
+use crate::http::{Call, Context, Hijack, Response, Route, check_for_json, json, plain_json, read_json, status_only};
 use crate::wire;
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -41,6 +41,7 @@ async fn start(mut call: Call) -> Result<Response> {
 }
 
 async fn start_raw(raw: Raw) -> Result<Option<Hijack>> {
+    check_for_json(raw.content_type.as_deref(), raw.body.is_empty())?;
     let request: StartRequest = if raw.body.is_empty() { StartRequest::default() } else { read_json(&raw.body)? };
     if request.detach {
         return Ok(None);

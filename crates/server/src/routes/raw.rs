@@ -16,6 +16,8 @@ pub(crate) struct Raw {
     pub(crate) version: Version,
     pub(crate) name: String,
     pub(crate) query: Query,
+    /// What the body is said to be.
+    pub(crate) content_type: Option<Bytes>,
     pub(crate) body: Bytes,
 }
 

@@ -46,6 +46,9 @@ impl Client {
 
     pub(crate) fn send_request(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: door\r\nContent-Length: {}\r\n", body.len());
+        if !body.is_empty() && !headers.iter().any(|header| header.starts_with("Content-Type:")) {
+            head.push_str("Content-Type: application/json\r\n");
+        }
         headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
         head.push_str("\r\n");
         self.send(&[head.as_bytes(), body].concat());

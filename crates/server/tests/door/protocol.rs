@@ -8,6 +8,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("protocol::versions_are_negotiated", versions_are_negotiated),
     ("protocol::what_is_not_there_says_so", what_is_not_there_says_so),
     ("protocol::a_connection_serves_many_requests", a_connection_serves_many_requests),
+    ("protocol::what_is_not_said_to_be_json_is_not_read", what_is_not_said_to_be_json_is_not_read),
     ("protocol::half_a_request_hurts_nobody", half_a_request_hurts_nobody),
     ("protocol::heads_have_limits", heads_have_limits),
     ("protocol::an_unwanted_body_does_not_break_the_pipe", an_unwanted_body_does_not_break_the_pipe),
@@ -63,6 +64,23 @@ fn a_connection_serves_many_requests() {
         client.send_request("POST", "/containers/create", &[], b"{");
         assert_eq!(client.answer().status, 400);
     }
+}
+
+/// Otherwise any page in a browser could send it (dockerd: `CheckForJSON`).
+fn what_is_not_said_to_be_json_is_not_read() {
+    let world = World::empty();
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        let mut client = world.connect();
+        for path in
+            ["/containers/create", "/networks/create", "/volumes/create", "/commit?container=x", "/exec/x/start"]
+        {
+            client.send_request("POST", path, &[&format!("Content-Type: {kind}")], b"{}");
+            let refused = client.answer();
+            let words = format!("unsupported Content-Type header ({kind}): must be 'application/json'");
+            assert_eq!((refused.status, refused.message()), (400, words), "{path}");
+        }
+    }
+    assert_eq!(world.request("POST", "/volumes/create", "{}").status, 201);
 }
 
 fn half_a_request_hurts_nobody() {

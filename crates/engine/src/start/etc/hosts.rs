@@ -30,11 +30,11 @@ pub(super) fn text(core: &Core, spec: &ContainerSpec, id: &str, connection: &Con
     }
     for line in spec.host.extra_hosts.iter().flatten() {
         let ExtraHost { name, address } = line.parse()?;
-        let address = match address {
-            HostAddress::Is(address) => Some(address),
-            HostAddress::Gateway => gateway(core, connection),
+        let addresses = match address {
+            HostAddress::Is(address) => vec![address],
+            HostAddress::Gateway => gateways(core, connection),
         };
-        if let Some(address) = address {
+        for address in addresses {
             let _ = writeln!(text, "{address}\t{name}");
         }
     }
@@ -48,9 +48,12 @@ pub(super) fn text(core: &Core, spec: &ContainerSpec, id: &str, connection: &Con
 }
 
 /// Where a container reaches its host.
-fn gateway(core: &Core, connection: &Connection) -> Option<IpAddr> {
+fn gateways(core: &Core, connection: &Connection) -> Vec<IpAddr> {
+    if !core.config.usual.host_gateway.is_empty() {
+        return core.config.usual.host_gateway.clone();
+    }
     let own = connection.way_out(false).and_then(|attachment| attachment.endpoint.gateway4).map(IpAddr::V4);
-    own.or_else(|| core.networks.named(DEFAULT)?.pool(false)?.gateway)
+    own.or_else(|| core.networks.named(DEFAULT)?.pool(false)?.gateway).into_iter().collect()
 }
 
 /// Other containers of the default network, `container[:alias]`.
