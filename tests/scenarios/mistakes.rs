@@ -125,8 +125,67 @@ fn signals_are_checked() {
     let world = busybox();
     world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
     world.dhow(&["kill", "-s", "NOSUCH", "box"]).exits(1).says("nvalid signal: NOSUCH");
+    // Whoever it is for.
+    world.dhow(&["kill", "-s", "NOSUCH", "nobody"]).exits(1).says("nvalid signal: NOSUCH");
+    world.dhow(&["kill", "-s", "99", "box"]).exits(1).says("the linux daemon does not support signal 99");
     world.dhow(&["stop", "-t", "0", "box"]).exits(0);
     world.dhow(&["kill", "box"]).exits(1).says("is not running");
+}
+
+/// What dockerd and runc 20.10 say to the same words.
+#[test]
+fn what_no_start_can_do_is_refused_in_dockers_words() {
+    let world = busybox();
+    let range = "uids and gids must be in range 0-2147483647";
+    for (flags, code, words) in [
+        (&["--device-read-bps", "/dev/no-such:1mb"][..], 127, "stat /dev/no-such: no such file or directory"),
+        (&["-w", "/bin/busybox"], 125, "Cannot mkdir: /bin/busybox is not a directory"),
+        (&["-u", "99999999999"], 125, range),
+        (&["-u", "2147483648"], 125, range),
+        (&["-u", "0:-1"], 125, range),
+        (&["--cpu-shares", "1"], 125, "the minimum allowed cpu-shares is 2"),
+        (&["--cpu-shares", "300000"], 125, "the maximum allowed cpu-shares is 262144"),
+    ] {
+        world.dhow(&[&["run", "--rm"], flags, &["busybox", "true"]].concat()).exits(code).says(words);
+    }
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["update", "--cpu-shares", "1", "box"]).exits(1).says("the minimum allowed cpu-shares is 2");
+    // An exec's failure comes by its streams, as dockerd's.
+    let exec = |flags: &[&str]| world.dhow(&[&["exec"], flags, &["box", "true"]].concat()).exits(126).stdout();
+    assert_eq!(exec(&["-u", "4294967295"]).trim(), range);
+    let failed = "OCI runtime exec failed: exec failed: unable to start container process: chdir to cwd";
+    for (folder, why) in [("/no-such", "no such file or directory"), ("/bin/busybox", "not a directory")] {
+        let text = format!("{failed} (\"{folder}\") set in config.json failed: {why}");
+        assert_eq!(exec(&["-w", folder]).trim(), text);
+    }
+}
+
+#[test]
+fn what_is_mistyped_for_the_engine_and_the_runtime_is_told_as_everywhere() {
+    let world = busybox();
+    for (words, told) in [
+        (&["daemon", "--nonsense"][..], "unknown flag: --nonsense\nSee 'dhow daemon --help'."),
+        (&["daemon", "--log-level"], "flag needs an argument: --log-level\nSee 'dhow daemon --help'."),
+        (&["runtime", "--nonsense"], "unknown flag: --nonsense\nSee 'dhow runtime --help'."),
+        (&["runtime", "nonsense"], "unknown command: dhow runtime nonsense\nSee 'dhow runtime --help'."),
+    ] {
+        world.dhow(words).exits(1).says(told);
+    }
+    for absent in ["build", "compose", "swarm"] {
+        world.dhow(&[absent, "x"]).exits(1).says(&format!("unknown command: dhow {absent}\nhint: dhow "));
+    }
+}
+
+/// Docker's client speaks TLS there, which no engine understands.
+#[test]
+fn tls_at_a_unix_socket_is_refused() {
+    let world = busybox();
+    world.dhow(&["--tlsverify", "ps"]).exits(1).says("ca.pem");
+    world.dhow(&["--tls", "ps"]).exits(1).says("no engine speaks TLS at unix://").says("leave out --tls");
+    let help = world.dhow(&["--help"]).ok();
+    for flag in ["--tlsverify ", "--tlscacert string", "--tlscert string", "--tlskey string"] {
+        assert!(help.contains(flag), "{flag}: {help}");
+    }
 }
 
 /// A file takes the name of an archive when it is complete: what is there and no file must not go away for that.

@@ -107,6 +107,12 @@ fn of_default(flags: &Parsed, config: &Config, host: &str, on_demand: bool) -> R
     let host: Host = host.parse()?;
     let client = match (&host, TlsWish::of(flags)) {
         (Host::Tcp { .. }, Some(wish)) => Client::new(host).with_tls(wish.read(flags, config)?),
+        // Docker's client speaks TLS there, too, which no engine understands.
+        (Host::Unix(_), Some(wish)) => {
+            wish.read(flags, config)?;
+            let why = format!("no engine speaks TLS at {host}: the permissions of that file decide who gets in");
+            return Err(Error::invalid(why).with_hint("leave out --tls, --tlsverify, DOCKER_TLS and DOCKER_TLS_VERIFY"));
+        }
         _ => Client::new(host),
     };
     Ok(Endpoint { client, on_demand })

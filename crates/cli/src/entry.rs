@@ -39,11 +39,11 @@ pub(crate) const GLOBAL: Tables = &[&[
     Flag::text("log-level", "How much to say (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")")
         .short(b'l')
         .default("info"),
-    Flag::bool("tls", "Use TLS"),
-    Flag::text("tlscacert", "Trust only certificates signed by this authority").hidden(),
-    Flag::text("tlscert", "The client's certificate").hidden(),
-    Flag::text("tlskey", "The client's key").hidden(),
-    Flag::bool("tlsverify", "Use TLS and verify the engine").hidden(),
+    Flag::bool("tls", "Use TLS; implied by --tlsverify"),
+    Flag::text("tlscacert", "Trust only certificates signed by this authority").shown("\"~/.docker/ca.pem\""),
+    Flag::text("tlscert", "The client's certificate").shown("\"~/.docker/cert.pem\""),
+    Flag::text("tlskey", "The client's key").shown("\"~/.docker/key.pem\""),
+    Flag::bool("tlsverify", "Use TLS and verify the engine"),
     Flag::bool("version", "Print the version and leave").short(b'v'),
 ]];
 

@@ -35,10 +35,30 @@ pub(crate) fn wrong_arguments(program: &str, command: &Command, name: &str, why:
     ))
 }
 
+/// Commands of Docker that there are not, and what to do instead.
+const ABSENT: [(&[&str], &str); 5] = [
+    (
+        &["build", "builder", "buildx"],
+        "dhow builds no images yet: build them with another program, and bring them here with pull, load or import",
+    ),
+    (
+        &["compose"],
+        "dhow has no compose yet: docker-compose works with this engine, by DOCKER_HOST (`dhow context inspect` tells it)",
+    ),
+    (
+        &["swarm", "service", "stack", "node", "secret", "config"],
+        "dhow makes no swarms: it runs containers on one machine",
+    ),
+    (&["plugin"], "dhow installs no plugins: those for volumes are found where `--plugin-folder` of the engine says"),
+    (&["trust"], "dhow signs no images: which ones may be used, registries.toml of the engine decides"),
+];
+
 /// The answer to a first word that is no command.
 pub(crate) fn unknown_command(program: &str, word: &str) -> Failure {
+    let absent = ABSENT.iter().find(|(words, _)| words.contains(&word));
+    let why = absent.map(|(_, why)| format!("\nhint: {why}")).unwrap_or_default();
     Failure::text(format!(
-        "{program}: unknown command: {program} {word}\n\nRun '{program} --help' for more information"
+        "{program}: unknown command: {program} {word}{why}\n\nRun '{program} --help' for more information"
     ))
 }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_runtime::cli::dialect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -50,7 +51,7 @@ pub(crate) const NOTE: &str = "note: ";
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let flags = match Flags::parse(args) {
         Ok(flags) => flags,
-        Err(error) => error.exit(),
+        Err(error) => return mistyped(&error),
     };
     if flags.version {
         return said(&format!("dhow version {}, build {}", crate::VERSION, dhow_cli::BUILD));
@@ -64,6 +65,16 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     match run(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
+    }
+}
+
+fn mistyped(error: &clap::Error) -> ExitCode {
+    match dialect::wrong("dhow daemon", error) {
+        Some(wrong) => {
+            drop(write!(std::io::stderr(), "{wrong}"));
+            ExitCode::FAILURE
+        }
+        None => error.exit(),
     }
 }
 

@@ -92,8 +92,7 @@ impl Core {
     }
 
     /// One signal; with SIGKILL the end is waited for.
-    pub(crate) async fn kill(self: Arc<Self>, container: Arc<Container>, given: Option<String>) -> Result<()> {
-        let number = given.as_deref().filter(|text| !text.is_empty()).map_or(Ok(signal::KILL), signal::parse)?;
+    pub(crate) async fn kill(self: Arc<Self>, container: Arc<Container>, number: i32) -> Result<()> {
         let Stopping { target, paused, ended } = container.ask(|reply| Command::BeginKill(number, reply)).await?;
         let link = match target {
             Target::Shim(link) => link,

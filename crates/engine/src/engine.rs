@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::container::{Command, Container, Request, Then};
 use crate::core::Core;
 use crate::networks::{PublishChange, owner_and_alias};
+use crate::signal;
 use crate::spec::{ExecSpec, Resources, RestartPolicy};
 use crate::watch::watched;
 use crate::{
@@ -125,8 +126,10 @@ impl Engine {
     /// # Errors
     /// `Conflict` if it does not run.
     pub async fn kill(&self, reference: &str, signal: Option<String>) -> Result<()> {
+        // As dockerd: what is no signal is refused whoever it is for.
+        let number = signal.as_deref().filter(|text| !text.is_empty()).map_or(Ok(signal::KILL), signal::parse)?;
         let container = self.find(reference)?;
-        to_the_end(Arc::clone(&self.core).kill(container, signal)).await
+        to_the_end(Arc::clone(&self.core).kill(container, number)).await
     }
 
     /// Stops as [`stop`](Self::stop) does, if it runs, and starts again.

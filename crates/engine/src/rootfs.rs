@@ -44,10 +44,10 @@ impl Root {
 
     /// Of a running container, by its first process.
     pub(crate) fn of_process(pid: i32) -> Result<Self> {
-        let path = format!("/proc/{pid}/root");
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(CWD, &path, flags, Mode::empty());
-        root.map(Self).map_err(io::Error::from).context(|| format!("open {path}"))
+        let root = rustix::fs::openat(CWD, format!("/proc/{pid}/root"), flags, Mode::empty());
+        // Where that is on the host is nobody's business who asks for something in a container.
+        root.map(Self).map_err(io::Error::from).context(|| "open the file system of the container's first process")
     }
 
     /// Opens what is there, if anything; links are followed inside.

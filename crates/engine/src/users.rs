@@ -36,7 +36,7 @@ impl Accounts {
     pub(crate) fn resolve(&self, wanted: &str, more_groups: &[String]) -> Result<Identity> {
         let (user, group) = wanted.split_once(':').map_or((wanted, ""), |(user, group)| (user, group));
         let user = if user.is_empty() { "0" } else { user };
-        let number = user.parse::<u32>().ok();
+        let number = number(user)?;
         let found = self.users().find(|entry| entry.name == user || Some(entry.uid) == number);
         let mut identity = match (&found, number) {
             (Some(entry), _) => {
@@ -69,7 +69,7 @@ impl Accounts {
     }
 
     fn group(&self, wanted: &str) -> Result<u32> {
-        let number = wanted.parse::<u32>().ok();
+        let number = number(wanted)?;
         self.groups()
             .find(|group| group.name == wanted || Some(group.gid) == number)
             .map(|group| group.gid)
@@ -95,6 +95,17 @@ impl Accounts {
             Some(Group { name, gid, members: fields.next().unwrap_or_default() })
         })
     }
+}
+
+/// An id, if it is a number and no name.
+fn number(wanted: &str) -> Result<Option<u32>> {
+    let digits = wanted.strip_prefix('-').unwrap_or(wanted);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let id = wanted.parse::<u32>().ok().filter(|&id| i32::try_from(id).is_ok());
+    // The words, and the highest one, are of Docker's libraries (moby/sys/user).
+    id.map(Some).ok_or_else(|| Error::invalid("uids and gids must be in range 0-2147483647"))
 }
 
 impl Group<'_> {

@@ -54,7 +54,8 @@ impl Process {
         self.look(|pid| {
             let path = format!("/proc/{pid}/ns/{name}");
             let file = openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-            file.map_err(io::Error::from).context(|| format!("open {path}"))
+            file.map_err(io::Error::from)
+                .context(|| format!("open the namespace {name:?} of the container's first process"))
         })
     }
 }

@@ -149,11 +149,16 @@ fn attach(spec: &ExecSpec, options: &ExecStartOptions, leftover: &[u8]) -> Resul
 /// The error of an exec in the words that Docker's clients look for.
 fn failure(error: Error) -> Error {
     match error.class() {
-        Class::NotFound | Class::PermissionDenied => {
+        _ if of_the_program(&error) => {
             error.context("OCI runtime exec failed: exec failed: unable to start container process")
         }
         _ => error,
     }
+}
+
+/// The program could not be run, or not where it was to be.
+fn of_the_program(error: &Error) -> bool {
+    matches!(error.class(), Class::NotFound | Class::PermissionDenied) || error.to_string().starts_with("chdir to cwd ")
 }
 
 /// Writes the failure where the client reads, as Docker does: raw, or as a frame of standard output.

@@ -123,6 +123,7 @@ pub(crate) fn configuration(spec: &ContainerSpec, mounts: &[Mount], around: &Sur
 
 fn linux(spec: &ContainerSpec, mounts: &[Mount], around: &Surroundings<'_>) -> Result<Linux> {
     let host = &spec.host;
+    resources::check_devices(&host.resources)?;
     let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
     let open = host.privileged || security.system_paths_unconfined;
     let paths = |given: &Option<Vec<String>>, default: fn() -> Vec<String>| match given {

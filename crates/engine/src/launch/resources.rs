@@ -1,5 +1,6 @@
 //! Limits as the runtime-spec words them.
 
+use dhow_errdefs::{Result, ResultExt};
 use dhow_oci::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, LinuxResources, LinuxThrottleDevice,
     LinuxWeightDevice,
@@ -85,8 +86,25 @@ fn throttle(rates: &[DeviceRate]) -> Vec<LinuxThrottleDevice> {
     devices(rates, |major, minor, rate| LinuxThrottleDevice { major, minor, rate })
 }
 
-/// Block devices by number. One that is not there was refused when the container was made; one that has gone since has
-/// nothing to limit.
+/// Refuses to start with limits for devices that are not there.
+///
+/// # Errors
+/// Docker's words.
+pub(super) fn check_devices(resources: &Resources) -> Result<()> {
+    let rates = [
+        &resources.blkio_weight_device,
+        &resources.blkio_device_read_bps,
+        &resources.blkio_device_write_bps,
+        &resources.blkio_device_read_iops,
+        &resources.blkio_device_write_iops,
+    ];
+    rates.into_iter().flatten().try_for_each(|DeviceRate { path, .. }| {
+        let there = rustix::fs::stat(path.as_str()).map_err(std::io::Error::from);
+        there.map(drop).context(|| format!("stat {path}"))
+    })
+}
+
+/// Block devices by number. One that is not there is refused at the start; one that has gone since has nothing to limit.
 fn devices<T>(rates: &[DeviceRate], make: impl Fn(i64, i64, u64) -> T) -> Vec<T> {
     let number = |path: &str| rustix::fs::stat(path).ok().map(|stat| stat.st_rdev);
     rates
@@ -99,6 +117,15 @@ fn devices<T>(rates: &[DeviceRate], make: impl Fn(i64, i64, u64) -> T) -> Vec<T>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_is_not_there_is_refused() {
+        let rate = |path: &str| vec![DeviceRate { path: path.to_owned(), rate: 1 }];
+        check_devices(&Resources { blkio_device_read_bps: rate("/dev/null"), ..Resources::default() }).unwrap();
+        let missing = Resources { blkio_device_write_iops: rate("/dev/no-such-device"), ..Resources::default() };
+        let refused = check_devices(&missing).unwrap_err().to_string();
+        assert_eq!(refused, "stat /dev/no-such-device: no such file or directory");
+    }
 
     #[test]
     fn no_limits_mention_no_controller() {

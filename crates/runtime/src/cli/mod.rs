@@ -6,6 +6,7 @@
 mod console;
 mod create;
 mod delete;
+pub mod dialect;
 mod exec;
 mod features;
 mod foreground;
@@ -79,8 +80,13 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version are such an error too, for standard output and with code 0.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+            let Some(wrong) = dialect::wrong("dhow runtime", &error) else {
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            };
+            // Nobody may be there to read it.
+            let _ = std::io::stderr().write_all(wrong.as_bytes());
+            return ExitCode::FAILURE;
         }
     };
     let log = Log::of(&matches);

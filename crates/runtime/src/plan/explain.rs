@@ -76,6 +76,11 @@ impl Plan<'_> {
     pub(crate) fn explain(&self, failure: Failure) -> Error {
         match failure.step {
             Step::Lookup | Step::Execute | Step::StartContainerHook => return self.words.explain(failure),
+            Step::Cwd if self.new_world().is_some() && Errno::from_raw_os_error(failure.errno) == Errno::NOTDIR => {
+                // dockerd makes that folder.
+                let cwd = self.process.cwd.to_string_lossy();
+                return Error::invalid(format!("Cannot mkdir: {cwd} is not a directory"));
+            }
             Step::CwdOutside => return Error::denied("the working directory is outside of the container"),
             Step::ProcTarget => {
                 return Error::invalid(format!("{}: the target is inside /proc", self.name_of(failure)));
@@ -108,7 +113,10 @@ impl Plan<'_> {
                 let limit = self.process.limits.lowered.get(index);
                 format!("set rlimit {}", limit.map(super::limits::Limit::name).unwrap_or_default())
             }
-            (_, Step::Cwd) => format!("chdir to {}", self.process.cwd.to_string_lossy()),
+            // In runc's words.
+            (_, Step::Cwd) => {
+                format!("chdir to cwd ({:?}) set in config.json failed", self.process.cwd.to_string_lossy())
+            }
             (_, Step::User) => {
                 // Only a user namespace has ids that mean nobody (user_namespaces(7)).
                 let unknown = Errno::from_raw_os_error(failure.errno) == Errno::INVAL;

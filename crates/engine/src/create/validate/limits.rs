@@ -9,6 +9,10 @@ use crate::spec::{HostSpec, Resources};
 /// The least memory a container may be given.
 const MINIMUM_MEMORY: i64 = 6 * 1024 * 1024;
 
+/// What the kernel takes (`MIN_SHARES` and `MAX_SHARES` of kernel/sched/sched.h).
+const LEAST_SHARES: i64 = 2;
+const MOST_SHARES: i64 = 262_144;
+
 /// Checks the limits of a container or of an update.
 pub(crate) fn check(host: &mut HostSpec, facts: &Facts) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
@@ -118,6 +122,10 @@ fn cpu(resources: &Resources, facts: &Facts) -> Result<()> {
         "CPU cfs quota can not be less than 1ms (i.e. 1000)".to_owned()
     } else if resources.cpu_shares < 0 {
         format!("invalid CPU shares ({}): value must be a positive integer", resources.cpu_shares)
+    } else if (1..LEAST_SHARES).contains(&resources.cpu_shares) {
+        format!("the minimum allowed cpu-shares is {LEAST_SHARES}")
+    } else if resources.cpu_shares > MOST_SHARES {
+        format!("the maximum allowed cpu-shares is {MOST_SHARES}")
     } else {
         return cpuset(resources, facts.cpus);
     };
