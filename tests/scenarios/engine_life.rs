@@ -27,6 +27,27 @@ fn containers_and_their_logs_survive_a_stop_and_a_crash() {
 }
 
 #[test]
+fn the_cgroup_of_all_containers_goes_with_the_engine_when_it_is_empty() {
+    let mut world = busybox();
+    let name = world.cgroup_parent().trim_matches('/').to_owned();
+    let trees = || std::fs::read_dir("/sys/fs/cgroup").expect("there are cgroups").flatten();
+    let is_there = || {
+        let unified = std::path::Path::new("/sys/fs/cgroup").join(&name).is_dir();
+        unified || trees().any(|tree| tree.path().join(&name).is_dir())
+    };
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    world.stop_engine();
+    assert!(is_there(), "it is used");
+    world.start_engine();
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+    assert!(is_there());
+    world.stop_engine();
+    assert!(!is_there());
+    world.start_engine();
+    world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
+}
+
+#[test]
 fn an_exit_while_the_engine_is_away_is_known_afterwards() {
     let mut world = busybox();
     let gate = world.path().join("gate");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use dhow_testkit::{eventually, finish};
+use dhow_testkit::{busybox_tar, eventually, finish, finish_with_input};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -40,9 +40,13 @@ impl Drop for Folder {
 }
 
 fn end_engine(folder: &Path) {
+    kill_engine(folder, Signal::TERM);
+}
+
+fn kill_engine(folder: &Path, signal: Signal) {
     let text = fs::read_to_string(folder.join("exec/dhow.pid")).expect("an engine runs");
     let pid = Pid::from_raw(text.trim().parse().expect("a pid")).expect("not 0");
-    kill_process(pid, Signal::TERM).expect("the engine of this folder");
+    kill_process(pid, signal).expect("the engine of this folder");
     eventually("the engine ended", || test_kill_process(pid).is_err());
 }
 
@@ -70,6 +74,36 @@ fn many_first_commands_at_once_get_one_engine() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     end_engine(folder.path());
+}
+
+/// The engine that the first one starts waits for a shim that does not answer; the second waits for that engine.
+#[test]
+fn a_second_command_waits_for_an_engine_that_takes_its_time() {
+    let folder = Folder::new();
+    let tar = busybox_tar();
+    finish_with_input(&mut client(folder.path(), &["import", "-", "busybox"]), tar).exits(0);
+    let run = ["run", "-d", "--name", "box", "busybox", "sleep", "1000"];
+    finish(&mut client(folder.path(), &run)).exits(0);
+    let parent = |pid: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("every process has one");
+        Pid::from_raw(parent.trim().parse().expect("a pid")).expect("not 0")
+    };
+    let shim = parent(&finish(&mut client(folder.path(), &["inspect", "-f", "{{.State.Pid}}", "box"])).ok());
+    kill_engine(folder.path(), Signal::KILL);
+    kill_process(shim, Signal::STOP).expect("it is this folder's");
+    let commands: Vec<_> = (0..2)
+        .map(|_| {
+            client(folder.path(), &["ps", "-q"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
+        })
+        .collect();
+    let outputs: Vec<_> = commands.into_iter().map(|command| command.wait_with_output().expect("ends")).collect();
+    kill_process(shim, Signal::CONT).expect("it is there still");
+    finish(&mut client(folder.path(), &["rm", "-f", "box"])).exits(0);
+    end_engine(folder.path());
+    for output in outputs {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]

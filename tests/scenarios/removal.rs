@@ -56,6 +56,18 @@ fn a_spare_shim_may_die_and_ends_with_its_engine() {
 }
 
 #[test]
+fn a_spare_shim_that_does_not_answer_holds_no_start_up() {
+    let world = busybox();
+    world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
+    eventually("there is a spare", || world.spare_shims().len() == 1);
+    let spare = world.spare_shims()[0];
+    kill_process(Pid::from_raw(spare).expect("not 0"), Signal::STOP).expect("it is this world's");
+    world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
+    eventually("another one is the spare", || world.spare_shims().iter().any(|other| *other != spare));
+    assert!(!world.spare_shims().contains(&spare), "it is ended");
+}
+
+#[test]
 fn a_stopped_shim_blocks_nothing() {
     let world = busybox();
     world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);

@@ -93,7 +93,7 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    fn unjoined(hierarchy: &Hierarchy, path: &str) -> Result<Self> {
+    pub(crate) fn unjoined(hierarchy: &Hierarchy, path: &str) -> Result<Self> {
         let members = hierarchy.inner.trees.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { hierarchy: hierarchy.clone(), path: path::normalise(path)?, members })
     }
@@ -186,8 +186,19 @@ impl Cgroup {
         Ok(member)
     }
 
-    /// Makes the directory in one tree, fresh, and enters it.
+    /// Makes the directory in one tree, fresh, and enters it. Whoever finds a parent empty may take it away at any moment
+    /// ([`Cgroup::delete_empty`]): then it is made once more.
     fn enter_fresh(&self, index: usize) -> Result<&Member> {
+        let mut tries = 0..TRIES;
+        loop {
+            match self.try_to_enter_fresh(index) {
+                Err(error) if tries.next().is_some() && is_taken_away(&error) => {}
+                entered => return entered,
+            }
+        }
+    }
+
+    fn try_to_enter_fresh(&self, index: usize) -> Result<&Member> {
         let tree = self.hierarchy.tree(index);
         let (parent, name) = subtree::open_parent(tree, self.relative())?;
         if !parent.make(name)? {
@@ -298,6 +309,15 @@ impl Cgroup {
         }
         Ok(self.pids()?.is_empty())
     }
+}
+
+/// How often a cgroup is made again whose parent was taken away meanwhile. An engine does that once, at its end.
+const TRIES: usize = 16;
+
+/// What is in a directory that was removed is not there; what is written to its files goes to no device.
+fn is_taken_away(error: &Error) -> bool {
+    let numbers = [Errno::NOENT, Errno::NODEV].map(|errno| Some(errno.raw_os_error()));
+    error.class() == dhow_errdefs::Class::NotFound || numbers.contains(&error.os_error())
 }
 
 /// A cgroup that was removed meanwhile answers nothing, and that is no failure.

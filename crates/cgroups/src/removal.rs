@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cgroup::{Cgroup, gone_is_none};
 use crate::file::{Directory, failure};
-use crate::hierarchy::{Tree, Version};
+use crate::hierarchy::{Hierarchy, Tree, Version};
 use crate::{Controller, path, pids};
 
 /// How long processes that were sent SIGKILL may take. Longer than any exit that makes progress; a process that the
@@ -40,6 +40,14 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+
+    /// Removes a cgroup in every tree where it has neither processes nor cgroups below it, and leaves it alone in the others.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a path that is the root or leaves it; what `rmdir(2)` gives otherwise.
+    pub fn delete_empty(hierarchy: &Hierarchy, path: &str) -> Result<()> {
+        Self::unjoined(hierarchy, path)?.remove_where_empty().map(drop)
     }
 
     /// Removes the cgroup in every tree where nothing is in it, and gives the trees where something is. One call by

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use dhow_errdefs::Class;
 use dhow_oci::runtime::{LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxPids, LinuxResources};
@@ -104,6 +104,28 @@ impl Drop for Helper {
 }
 
 /// Not a test: what the helper processes run. Without a role it has nothing to do.
+/// An engine that ends takes the parent of its containers away when it is empty, and the next one may just be making it.
+#[test]
+fn a_parent_that_is_taken_away_meanwhile_is_made_again() {
+    for hierarchy in worlds() {
+        let parent = format!("/dhow-test-{}-taken", std::process::id());
+        let over = AtomicBool::new(false);
+        let made: Vec<_> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    Cgroup::delete_empty(&hierarchy, &parent).unwrap();
+                }
+            });
+            let make = |number| Cgroup::create(&hierarchy, &format!("{parent}/{number}"))?.delete();
+            let made = (0..100).map(make).collect();
+            over.store(true, Ordering::Relaxed);
+            made
+        });
+        Cgroup::delete_empty(&hierarchy, &parent).unwrap();
+        made.into_iter().for_each(|made| made.unwrap());
+    }
+}
+
 #[test]
 fn helper() {
     let Ok(role) = std::env::var(ROLE) else { return };

@@ -169,7 +169,7 @@ impl House {
         let hangup = signal(SignalKind::hangup()).context(|| "listen to SIGHUP")?;
         let engine = Engine::open(settings.engine_config(entered.rootless)?).await?;
         let addresses = doors.addresses.clone();
-        let listeners = doors.open()?;
+        let (listeners, files) = doors.open()?;
         addresses.iter().for_each(|address| tracing::info!("listening on {address}"));
         if let Some(address) = addresses.first() {
             engine.say_where(&address.to_string());
@@ -192,7 +192,7 @@ impl House {
         };
         let served = dhow_server::serve(engine.clone(), listeners, until_end).await;
         engine.close().await;
-        listen::remove(&addresses);
+        drop(files);
         served
     }
 }

@@ -3,7 +3,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 
@@ -73,15 +76,18 @@ fn last_words(log: &str) -> String {
     failure.map_or_else(|| last.to_owned(), |failure| format!("{failure}{hint}"))
 }
 
+/// How long an engine that holds the roots may take until it listens: it waits 30 seconds for a shim that does not answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Whether an engine is there by now, started by somebody else; waits while one holds the roots and does not listen yet.
 fn answers(paths: &Paths) -> bool {
     let Some(socket) = paths.default_host().strip_prefix("unix://").map(str::to_owned) else { return false };
-    (0..500).any(|_| {
-        std::os::unix::net::UnixStream::connect(&socket).is_ok() || {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            !holds_roots(paths)
-        }
-    }) && std::os::unix::net::UnixStream::connect(&socket).is_ok()
+    let listens = || UnixStream::connect(&socket).is_ok();
+    let begin = Instant::now();
+    while !listens() && holds_roots(paths) && begin.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(10));
+    }
+    listens()
 }
 
 /// An engine has made its pid file and lives. One that it has not written yet is just being written.

@@ -144,6 +144,7 @@ impl Core {
         if let Err(error) = tokio::task::block_in_place(|| self.shims.close()) {
             tracing::warn!(%error, "a shim that no container has taken");
         }
+        self.host.leave();
     }
 
     /// Tells an owner that it has to end.

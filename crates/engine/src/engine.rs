@@ -241,11 +241,8 @@ impl Engine {
     /// # Errors
     /// `InvalidArgument` for filters that do not exist.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<Summary>> {
-        if options.size {
-            let core = Arc::clone(&self.core);
-            return blocking(move || core.list(&options)).await;
-        }
-        self.core.list(&options)
+        let core = Arc::clone(&self.core);
+        blocking(move || core.list(&options)).await
     }
 
     /// Everything about one container.
@@ -254,11 +251,8 @@ impl Engine {
     /// `NotFound`.
     pub async fn inspect(&self, reference: &str, size: bool) -> Result<Details> {
         let container = self.find(reference)?;
-        if size {
-            let core = Arc::clone(&self.core);
-            return blocking(move || core.details(&container, true)).await;
-        }
-        self.core.details(&container, false)
+        let core = Arc::clone(&self.core);
+        blocking(move || core.details(&container, size)).await
     }
 
     /// What it wrote. The channel closes at the end; an error entry is the last one.

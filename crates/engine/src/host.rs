@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dhow_cgroups::{Controllers, Hierarchy, Mode};
+use dhow_cgroups::{Cgroup, Controllers, Hierarchy, Mode};
 use dhow_errdefs::{Result, ResultExt};
 use dhow_runtime::SecurityModules;
 
@@ -50,6 +50,14 @@ impl Host {
             operating_system,
             os_version,
         })
+    }
+
+    /// Takes the cgroup of all containers away, if none has one in it: nobody else would.
+    pub(crate) fn leave(&self) {
+        let Some(hierarchy) = &self.cgroups else { return };
+        if let Err(error) = Cgroup::delete_empty(hierarchy, &self.cgroup_parent) {
+            tracing::debug!(%error, "the cgroup of the containers is left");
+        }
     }
 
     /// The cgroup of a container, if it can have one.

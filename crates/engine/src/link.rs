@@ -26,6 +26,9 @@ use crate::readiness;
 /// How long a shim may take to answer what it can answer at once. Longer means that it is stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a shim that has nothing to do may take to answer, before another one does its work.
+const SHORT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a shim may take to start a process, from a disk or a file server that may be slow.
 pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -112,9 +115,11 @@ impl Link {
         (pidfd, reaped): (OwnedFd, Option<OwnedFd>),
         keeps: bool,
     ) -> Result<(Self, Events)> {
-        socket.set_nonblocking(true).context(|| "prepare the connection to the shim")?;
+        let prepared = socket.set_nonblocking(true).and_then(|()| readiness::watch_socket(socket));
+        // One that is ours and has no reader would never be reaped.
+        let prepared = prepared.inspect_err(|_| reaped.iter().for_each(abandon));
         let wire = Arc::new(Wire {
-            socket: readiness::watch_socket(socket).context(|| "watch the connection to the shim")?,
+            socket: prepared.context(|| "watch the connection to the shim")?,
             sending: tokio::sync::Mutex::default(),
             next: AtomicU64::new(1 << 32),
             waiting: Mutex::new(Some(HashMap::new())),
@@ -181,6 +186,11 @@ pub(crate) struct Pending(oneshot::Receiver<Result<Answer, Failure>>);
 impl Pending {
     pub(crate) async fn wait(self) -> Result<Answer> {
         Ok(self.0.await.map_err(|_| gone())??)
+    }
+
+    /// Whether the answer comes, from a shim that has nothing else to do.
+    pub(crate) async fn comes_soon(self) -> bool {
+        tokio::time::timeout(SHORT_PATIENCE, self.wait()).await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Waits as long as a shim may take for something of which it does not know how long it takes.
@@ -254,7 +264,7 @@ impl Adopted {
 }
 
 /// Ends a shim that was just started and has nobody to be connected to.
-fn abandon(pidfd: &OwnedFd) {
+pub(crate) fn abandon(pidfd: &OwnedFd) {
     // It is our child and not reaped, so both reach it.
     let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
     let _ = dhow_shim::reap(pidfd);
@@ -363,10 +373,14 @@ async fn read(
 }
 
 async fn reap(pidfd: OwnedFd) {
+    let copy = pidfd.try_clone();
     let watched = match readiness::watch(pidfd) {
         Ok(watched) => watched,
         Err(error) => {
-            tracing::warn!(%error, "cannot watch a shim to reap it");
+            tracing::warn!(%error, "cannot watch a shim to reap it; a thread waits for it");
+            if let Ok(copy) = copy {
+                drop(tokio::task::spawn_blocking(move || dhow_shim::reap(&copy)));
+            }
             return;
         }
     };

@@ -5,13 +5,18 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use dhow_sys::clone::{self, Fork, Request};
 use dhow_sys::exec::{self, Vector};
+use dhow_sys::process::has_ended;
 use dhow_sys::signal::{self, Blocked};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::thread::ThreadNameSpaceType;
+
+use crate::container::until_ended;
 
 /// A program and how it is run. Everything is prepared here, because a forked child may not allocate.
 #[derive(Debug)]
@@ -151,6 +156,23 @@ fn c_string(text: &OsStr) -> io::Result<CString> {
 }
 
 impl Process {
+    /// Waits for the end and gives the exit code, as [`wait`](Self::wait) does; of a process that takes longer than that,
+    /// which leads a group of its own, the whole group is killed. `None`: so it was.
+    pub(crate) fn wait_at_most(&self, patience: Duration) -> io::Result<Option<i32>> {
+        let deadline = Instant::now() + patience;
+        while !has_ended(&self.pidfd) {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                // It is not reaped, so both numbers are still its own.
+                let _ = Pid::from_raw(self.pid).map(|group| kill_process_group(group, Signal::KILL));
+                self.wait()?;
+                return Ok(None);
+            }
+            until_ended(Some(&self.pidfd), rest);
+        }
+        self.wait().map(Some)
+    }
+
     /// Waits for the end and gives the exit code, 128 + n for the end by signal n.
     pub(crate) fn wait(&self) -> io::Result<i32> {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -173,6 +195,22 @@ mod tests {
     fn codes_and_signals_are_told() {
         assert_eq!(run(&["sh", "-c", "exit 3"]).unwrap(), 3);
         assert_eq!(run(&["/bin/sh", "-c", "kill -9 $$"]).unwrap(), 137);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_what_it_has_started() {
+        let line: Vec<OsString> = ["sh", "-c", "sleep 1000 & exec sleep 1000"].map(OsString::from).into();
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let streams = [read.as_fd(), write.as_fd(), write.as_fd()];
+        let setting = Setting { streams: Some(streams), directory: None, own_group: true };
+        let process = Program::new(&line).unwrap().start(setting).unwrap();
+        drop(write);
+        assert_eq!(process.wait_at_most(Duration::from_millis(100)).unwrap(), None);
+        // The end of the file comes when nobody has it open any more.
+        assert_eq!(rustix::io::read(&read, &mut [0; 1]), Ok(0));
+        let process = Program::new(&line[..2].iter().cloned().chain(["exit 3".into()]).collect::<Vec<_>>()).unwrap();
+        let process = process.start(Setting::default()).unwrap();
+        assert_eq!(process.wait_at_most(Duration::from_secs(100)).unwrap(), Some(3));
     }
 
     #[test]

@@ -24,6 +24,7 @@
 //! present [`State`], and everything after it comes as events, so nothing is missed and nothing told twice.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dhow_errdefs::{Class, Error};
 use dhow_logs::{Losses, Timestamp};
@@ -171,6 +172,30 @@ pub struct Exec {
     /// Without the container's seccomp filter (`exec --privileged`).
     #[serde(default)]
     pub unconfined: bool,
+    /// Nobody waits for its start any more after that.
+    #[serde(default)]
+    pub until: Option<Moment>,
+}
+
+/// A moment of this boot of the host, the same for every process (clock_gettime(2), `CLOCK_MONOTONIC`); in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The moment after that time from now on.
+    #[must_use]
+    pub fn after(time: Duration) -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default());
+        Self(u64::try_from((now + time).as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        Self::after(Duration::ZERO) >= self
+    }
 }
 
 /// A terminal's new size.

@@ -1,11 +1,14 @@
 //! Every call ends, whatever it has to do with: that it ends is what is tested, not when.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use dhow_testkit::{World, eventually};
+use dhow_testkit::{World, busybox_tar, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::hung_mount::HungMount;
@@ -111,6 +114,42 @@ fn a_stopped_shim_holds_no_call_up() {
     let state = |name: &str| world.inspect(name, "{{.State.Status}}");
     assert_eq!([state("stop"), state("kill"), state("restart")], ["exited", "exited", "running"]);
     end(&world, &[&["rm", "--force", "pause"]]);
+    world.is_in_order();
+}
+
+/// Who was told that nothing comes of an exec relies on that, also when the shim goes on later.
+#[test]
+fn an_exec_that_was_given_up_does_not_run_later() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let shim = world.shim_of("box").as_raw_nonzero().get();
+    signal(shim, Signal::STOP);
+    let given_up = world.dhow(&["exec", "box", "touch", "/late"]);
+    assert!(given_up.stdout().contains("does not answer"), "{given_up:?}");
+    signal(shim, Signal::CONT);
+    // The shim does one thing after the other.
+    world.dhow(&["exec", "box", "ls", "/late"]).exits(1);
+}
+
+/// Somebody writes into a container that does not run, slowly. That is no reason to give its start up.
+#[test]
+fn a_start_waits_for_a_copy_however_long_that_takes() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let folder = world.data_root().join("containers").join(world.inspect("box", "{{.Id}}"));
+    let mut copy = world.command(&["cp", "-", "box:/"]).stdin(Stdio::piped()).spawn().expect("starts");
+    let mut input = copy.stdin.take().expect("piped");
+    let archive = busybox_tar();
+    input.write_all(&archive[..archive.len() / 2]).expect("written");
+    eventually("it writes", || fs::read_dir(folder.join("upper")).is_ok_and(|mut files| files.next().is_some()));
+    let start = begin(&world, &[&["start", "box"]]);
+    // Longer than anything else of a start may take.
+    thread::sleep(Duration::from_secs(62));
+    input.write_all(&archive[archive.len() / 2..]).expect("written");
+    drop(input);
+    assert!(copy.wait().expect("our child").success());
+    all_end(start);
+    assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.Error}}"), "running ");
     world.is_in_order();
 }
 
@@ -234,6 +273,38 @@ fn a_container_that_forks_without_end_ends() {
         end(&world, &[&["rm", "--force", "box"]]);
         world.is_in_order();
     }
+}
+
+/// Who pauses a container while the engine has it frozen for a copy means longer than that.
+#[test]
+fn a_container_that_is_paused_while_something_is_copied_stays_paused() {
+    let world = World::with_flags(crate::DHOW, &["--plugin-deadline", "10"]);
+    world.import_busybox("busybox");
+    let hung = HungMount::at(&world.path().join("hung"));
+    let device = format!("device={}", world.path().join("hung").display());
+    world.dhow(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "stuck"]).exits(0);
+    for name in ["paused", "runs", "both"] {
+        world.dhow(&["run", "-d", "--name", name, "-v", "stuck:/x:nocopy", "busybox", "sleep", "1000"]).exits(0);
+    }
+    let state = |name: &str| world.inspect(name, "{{.State.Status}}");
+    world.dhow(&["pause", "both"]).exits(0);
+    let snapshot = begin(&world, &[&["volume", "snapshot", "stuck"]]);
+    eventually("all are frozen for it", || ["paused", "runs"].iter().all(|name| state(name) == "paused"));
+    world.dhow(&["pause", "paused"]).exits(0);
+    world.dhow(&["pause", "paused"]).exits(1).says("already paused");
+    // It goes on when the copy does not need it any more, and that is waited for.
+    world.dhow(&["unpause", "runs"]).exits(0);
+    assert_eq!(state("runs"), "running");
+    all_end(snapshot);
+    assert_eq!([state("paused"), state("both")], ["paused", "paused"]);
+    for name in ["paused", "both"] {
+        world.dhow(&["unpause", name]).exits(0);
+        assert_eq!(state(name), "running");
+    }
+    world.dhow(&["rm", "-f", "paused", "runs", "both"]).exits(0);
+    drop(hung);
+    eventually("nobody uses it any more", || world.dhow(&["volume", "rm", "stuck"]).code() == 0);
+    world.is_in_order();
 }
 
 /// A shim that is killed takes its container along, whoever of it lives.

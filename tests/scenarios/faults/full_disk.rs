@@ -85,6 +85,35 @@ fn a_log_that_has_no_space_blocks_nobody_and_goes_on_afterwards() {
     eventually("the log goes on", || world.dhow(&["logs", "--tail", "1", "writer"]).ok() == "last word");
 }
 
+/// What cannot be written down does not count, now or later.
+#[test]
+fn changes_that_cannot_be_written_down_are_not_made() {
+    let world = world();
+    world.dhow(&["update", "-m", "64m", "--memory-swap", "128m", "runs"]).exits(0);
+    world.fill_disk();
+    let refused = |change: &dyn Fn(u32) -> [String; 4]| {
+        // What was allocated before may still be enough for some.
+        let outcomes = (0..200).map(|number| {
+            let words = change(number);
+            world.dhow(&words.each_ref().map(String::as_str))
+        });
+        let refused = outcomes.into_iter().find(|outcome| outcome.code() != 0).expect("the disk is full");
+        assert!(refused.stderr().to_lowercase().contains("full"), "{refused:?}");
+    };
+    refused(&|number| ["update".into(), "-m".into(), format!("{}m", 32 + number % 16), "runs".into()]);
+    let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /sys/fs/cgroup/memory.max";
+    let limit = world.dhow(&["exec", "runs", "sh", "-c", limit]).ok();
+    assert_eq!(world.inspect("runs", "{{.HostConfig.Memory}}"), limit.lines().last().unwrap_or_default());
+    refused(&|number| {
+        ["update".into(), "--publish-add".into(), format!("127.0.0.1:{}:80", 20_000 + number), "runs".into()]
+    });
+    let promised = world.inspect("runs", "{{range .HostConfig.PortBindings}}{{len .}}{{end}}");
+    let published = world.inspect("runs", "{{range .NetworkSettings.Ports}}{{len .}}{{end}}");
+    assert_eq!(promised, published);
+    world.relieve_disk();
+    world.is_in_order();
+}
+
 #[test]
 fn an_import_that_has_no_space_leaves_nothing() {
     let world = world();

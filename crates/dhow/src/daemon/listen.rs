@@ -3,9 +3,9 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::{Listener, NetworkDoor, Tls};
@@ -59,12 +59,15 @@ impl Doors {
         plain && !(self.insecure_on_loopback && address.is_loopback())
     }
 
-    /// Opens every door.
-    pub(crate) fn open(mut self) -> Result<Vec<Listener>> {
-        let mut listeners = Vec::new();
+    /// Opens every door. The files that this makes are ours until the second is dropped.
+    pub(crate) fn open(mut self) -> Result<(Vec<Listener>, Vec<SocketFile>)> {
+        let (mut listeners, mut files) = (Vec::new(), Vec::new());
         for address in std::mem::take(&mut self.addresses) {
             match &address {
-                Address::Unix(path) => listeners.push(Listener::Unix(unix(path, self.group.as_deref())?)),
+                Address::Unix(path) => {
+                    listeners.push(Listener::Unix(unix(path, self.group.as_deref())?));
+                    files.push(SocketFile::of(path));
+                }
                 Address::Tcp(address) => listeners.push(self.tcp(*address)?),
                 Address::Inherited(which) => {
                     for socket in activation::choose(&mut self.inherited, which.as_deref())? {
@@ -73,7 +76,7 @@ impl Doors {
                 }
             }
         }
-        Ok(listeners)
+        Ok((listeners, files))
     }
 
     fn tcp(&self, address: SocketAddr) -> Result<Listener> {
@@ -114,11 +117,33 @@ fn refused(address: &str, loopback: bool) -> Error {
     })
 }
 
-/// Removes the sockets' files; a missing one is no fault.
-pub(crate) fn remove(addresses: &[Address]) {
-    for address in addresses {
-        if let Address::Unix(path) = address {
-            drop(fs::remove_file(path));
+/// The file of a socket that this engine has made. Removed when dropped, if it is still that: an engine that comes next
+/// does not wait for the end of this one, and has put its own in the place.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    made: Option<Identity>,
+}
+
+/// Device and number of a file, and when it was made: a number is given again, perhaps at once. Who changes the owner of a
+/// socket or its mode changes none of it.
+type Identity = (u64, u64, (i64, i64));
+
+impl SocketFile {
+    fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), made: identity(path) }
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino(), (file.mtime(), file.mtime_nsec())))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.made.is_some() && self.made == identity(&self.path) {
+            drop(fs::remove_file(&self.path));
         }
     }
 }
@@ -176,6 +201,25 @@ fn group_id(group: &str, table: &str) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_socket_of_an_engine_that_came_since_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sock");
+        let bind = || {
+            let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+            (listener, SocketFile::of(&path))
+        };
+        let (listener, old) = bind();
+        drop(listener);
+        fs::remove_file(&path).expect("as an engine does that finds nobody there");
+        let (_listener, new) = bind();
+        drop(old);
+        assert!(UnixStream::connect(&path).is_ok());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
+        drop(new);
+        assert!(!path.exists());
+    }
 
     fn doors(address: &str, insecure_on_loopback: bool) -> Doors {
         let addresses = vec![Address::parse(address, false).expect("good")];

@@ -15,6 +15,7 @@ impl Owner {
     pub(super) fn ended(&mut self, exit: Exit) {
         let again = self.again(exit.code);
         self.end_care();
+        self.nobody_freezes();
         self.condition.exit_code = exit.code;
         self.condition.oom_killed = exit.oom_killed;
         self.condition.error = exit.error;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_logs::Timestamp;
 use dhow_network::model::Attached;
-use dhow_shim::Spawned;
 use dhow_shim::protocol::{Answer, Launch, Op};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -16,7 +15,7 @@ use super::surroundings::settled;
 use super::{Attachment, Command, Container, Fact, Reply, Request, State, Then, View};
 use crate::WaitCondition;
 use crate::core::Core;
-use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE};
+use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE, Pending, abandon};
 use crate::start::Shared;
 
 /// A container that runs.
@@ -181,15 +180,29 @@ async fn launch(
     under_way: &mut Option<JoinHandle<()>>,
 ) -> Result<Launched> {
     settled(under_way).await;
-    // Two overlays must not write to the same folder: whoever copies something into it is waited for.
-    let _quiet = container.files.lock().await;
-    let (link, mut events) = Link::of_child(shim(core, container).await?)?;
+    // Two overlays must not write to the same folder: whoever copies something into it is waited for, however long that takes.
+    let _quiet = match container.files.try_lock() {
+        Ok(quiet) => quiet,
+        Err(_) => {
+            let _ = container.tell(Command::FilesBusy);
+            container.files.lock().await
+        }
+    };
+    let (mut link, mut events, awake) = shim(core, container).await?;
     let _ = container.tell(Command::ShimBorn(link.clone()));
     let (prepared, answer) = oneshot::channel();
     *under_way = Some(tokio::spawn(prepare(Arc::clone(core), Arc::clone(container), prepared)));
     let Prepared { launch, attached, shared: _shared } =
         answer.await.unwrap_or_else(|_| Err(Error::internal("the preparation of a start was interrupted")))?;
     *under_way = None;
+    if let Some(awake) = awake
+        && !awake.comes_soon().await
+    {
+        tracing::warn!(id = %container.id, "the shim that was started ahead does not answer; another one takes its place");
+        link.kill_shim();
+        (link, events) = fresh_shim(core, container).await?;
+        let _ = container.tell(Command::ShimBorn(link.clone()));
+    }
     for attachment in attachments {
         attachment.begin(&link, Arc::clone(core)).await?;
     }
@@ -213,7 +226,8 @@ async fn launch(
 }
 
 /// One that waits already, or one that starts up while its task is put together.
-async fn shim(core: &Arc<Core>, container: &Container) -> Result<Spawned> {
+/// One that has waited is asked whether it is awake; its answer comes while its task is put together.
+async fn shim(core: &Arc<Core>, container: &Container) -> Result<(Link, Events, Option<Pending>)> {
     let spare = core.shims.take();
     let (shims, refilled) = (Arc::clone(&core.shims), Arc::downgrade(core));
     tokio::spawn(async move {
@@ -223,11 +237,26 @@ async fn shim(core: &Arc<Core>, container: &Container) -> Result<Spawned> {
             let _ = tokio::task::spawn_blocking(move || core.refill_shims()).await;
         }
     });
-    if let Some(spare) = spare {
-        return Ok(spare);
-    }
+    let Some(spare) = spare else {
+        let (link, events) = fresh_shim(core, container).await?;
+        return Ok((link, events, None));
+    };
+    let (link, events) = Link::of_child(spare)?;
+    let awake = link.begin(Op::State, &[]).await?;
+    Ok((link, events, Some(awake)))
+}
+
+async fn fresh_shim(core: &Core, container: &Container) -> Result<(Link, Events)> {
     let (program, run_dir) = (core.program(), core.run_dir(&container.id));
-    blocking(move || dhow_shim::spawn(&program, &run_dir)).await
+    let (sender, spawned) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        // The start may have been given up meanwhile, and nobody else would reap it.
+        if let Err(Ok(unwanted)) = sender.send(dhow_shim::spawn(&program, &run_dir)) {
+            abandon(&unwanted.pidfd);
+        }
+    });
+    let spawned = spawned.await.unwrap_or_else(|_| Err(Error::internal("the start of a shim was interrupted")));
+    Link::of_child(spawned?)
 }
 
 /// What a start takes of the host: networks, volumes, files. A launch that was given up meanwhile does not want it any

@@ -10,6 +10,7 @@ mod ending;
 mod launching;
 mod networking;
 mod owner;
+mod pausing;
 mod policy;
 mod process;
 pub(crate) mod record;
@@ -88,6 +89,9 @@ pub(crate) enum Command {
     ForceEnd,
     Pause(Reply<()>),
     Unpause(Reply<()>),
+    /// Freeze it for the moment in which something is copied; the number is for the end of that.
+    Freeze(Reply<Option<u64>>),
+    Thaw(u64, Reply<()>),
     /// Somebody who ends it has let its processes go on.
     Thawed,
     Attach(Attachment, Reply<()>),
@@ -101,6 +105,8 @@ pub(crate) enum Command {
     /// Without the link of that name.
     Unlink(String, Reply<()>),
     Wait(WaitCondition, oneshot::Sender<ExitStatus>),
+    /// From the launch that is under way: somebody writes to the files, and that may take its time.
+    FilesBusy,
     /// From the launch that is under way: the shim runs.
     ShimBorn(Link),
     /// From the launch that is under way: its outcome, and what goes on of it if it was given up.

@@ -60,14 +60,17 @@ impl Owner {
     pub(super) async fn publish_change(&mut self, change: &PublishChange) -> Result<()> {
         self.check(Request::Network)?;
         let spec = with_published(&self.body.spec, change)?;
-        let published =
-            if self.condition.state.is_alive() { Some(self.republish(change.clone()).await?) } else { None };
-        self.rewrite(|body| {
-            body.host.port_bindings = spec.host.port_bindings;
-            body.exposed_ports = spec.exposed_ports;
-        })?;
-        if let Some(published) = published {
-            self.attached(|attached| attached.published = published);
+        let before = Arc::clone(&self.body.spec);
+        // What cannot be written down is not done.
+        self.rewrite(|body| *body = spec)?;
+        if self.condition.state.is_alive() {
+            match self.republish(change.clone()).await {
+                Ok(published) => self.attached(|attached| attached.published = published),
+                Err(error) => {
+                    self.rewrite_back(before);
+                    return Err(error);
+                }
+            }
         }
         self.publish();
         self.tell_event("update", &[]);
@@ -95,14 +98,22 @@ impl Owner {
 
     async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Endpoint> {
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
-        let (name, spec) = (name.to_owned(), spec.clone());
-        let endpoint = crate::engine::blocking(move || core.enter_network(&container, &name, &spec)).await?;
-        if let Some(link) = &self.container.view().link {
-            for kept in link.keep(self.core.kernel.keepsakes(&self.container.id)).await? {
-                kept.wait_patiently().await?;
-            }
+        let (wanted, spec) = (name.to_owned(), spec.clone());
+        let endpoint = crate::engine::blocking(move || core.enter_network(&container, &wanted, &spec)).await?;
+        if let Err(error) = self.keep().await {
+            self.leave(name, endpoint).await;
+            return Err(error);
         }
         Ok(endpoint)
+    }
+
+    /// Has the shim keep what the next engine will want of the networks.
+    async fn keep(&self) -> Result<()> {
+        let Some(link) = &self.link else { return Ok(()) };
+        for kept in link.keep(self.core.kernel.keepsakes(&self.container.id)).await? {
+            kept.wait_patiently().await?;
+        }
+        Ok(())
     }
 
     async fn leave(&self, name: &str, endpoint: Endpoint) {
@@ -116,8 +127,15 @@ impl Owner {
         let _ = crate::engine::blocking(left).await;
     }
 
+    /// Takes a change of the specification back, because it could not be carried out.
+    pub(super) fn rewrite_back(&mut self, before: Arc<ContainerSpec>) {
+        if let Err(error) = self.rewrite(|spec| spec.clone_from(&before)) {
+            tracing::error!(id = %self.container.id, %error, "a change that failed could not be taken back; it counts at the next start");
+        }
+    }
+
     /// Changes the specification, on disk and here.
-    fn rewrite(&mut self, change: impl FnOnce(&mut ContainerSpec)) -> Result<()> {
+    pub(super) fn rewrite(&mut self, change: impl FnOnce(&mut ContainerSpec)) -> Result<()> {
         let mut spec = ContainerSpec::clone(&self.body.spec);
         change(&mut spec);
         let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };

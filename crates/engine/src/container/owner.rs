@@ -10,11 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::care::Care;
+use super::pausing::Frozen;
 use super::policy::Backoff;
 use super::removal::Removal;
 use super::{Attachment, Body, Command, Condition, Container, Fact, Reply, Request, State, View, stored};
 use crate::core::Core;
-use crate::link::{Events, Link, PATIENCE};
+use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE};
 use crate::{ExitStatus, WaitCondition};
 
 /// Everything that changes of one container, in one hand.
@@ -46,6 +47,7 @@ pub(crate) struct Owner {
     pub(super) backoff: Backoff,
     /// Its health checks, while there are any.
     pub(super) care: Option<Care>,
+    pub(super) frozen: Frozen,
     /// It is being ended because it is unhealthy.
     pub(super) unhealthy: bool,
     /// When a shim that should be gone is ended by force.
@@ -103,6 +105,7 @@ impl Owner {
             restart_at: None,
             backoff: Backoff::after(view.condition.restart_pause),
             care: None,
+            frozen: Frozen::default(),
             unhealthy: false,
             overdue_at: None,
             forced: false,
@@ -162,7 +165,9 @@ impl Owner {
             Command::BeginKill(signal, reply) => answer(reply, self.begin_kill(signal)),
             Command::ForceEnd => return self.force_end().await,
             Command::Pause(reply) => answer(reply, self.pause().await),
-            Command::Unpause(reply) => answer(reply, self.unpause().await),
+            Command::Unpause(reply) => self.unpause(reply).await,
+            Command::Freeze(reply) => answer(reply, self.freeze().await),
+            Command::Thaw(number, reply) => answer(reply, self.thaw(number).await),
             Command::Thawed => self.thawed(),
             Command::Attach(attachment, reply) => answer(reply, self.attach(attachment).await),
             Command::Rename(name, reply) => answer(reply, self.rename(name)),
@@ -173,7 +178,8 @@ impl Owner {
             Command::Disconnect(network, reply) => answer(reply, self.disconnect(network).await),
             Command::Unlink(alias, reply) => answer(reply, self.unlink(&alias).await),
             Command::Wait(condition, waiter) => self.wait(condition, waiter),
-            Command::ShimBorn(link) => self.link = Some(link),
+            Command::FilesBusy => self.wait_for_files(),
+            Command::ShimBorn(link) => self.shim_born(link),
             Command::Probed(exec, result) => self.probed(&exec, result),
             Command::Launched(outcome, under_way) => {
                 let next = self.launched(*outcome, under_way).await;
@@ -314,6 +320,18 @@ impl Owner {
         Next::Continue
     }
 
+    /// A launch waits for somebody who is alive: its time begins later, unless somebody wants the end.
+    fn wait_for_files(&mut self) {
+        if self.removal.is_none() && !self.deferred.iter().any(wants_the_end) {
+            self.overdue_at = None;
+        }
+    }
+
+    fn shim_born(&mut self, link: Link) {
+        self.link = Some(link);
+        self.set_overdue(LONG_PATIENCE);
+    }
+
     /// Something is to happen in that time, if nobody expects it sooner.
     pub(super) fn set_overdue(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -345,11 +363,13 @@ fn waits_for_the_launch(command: &Command) -> bool {
         Command::Start(_)
         | Command::StayEnded
         | Command::ForceEnd
+        | Command::Freeze(_)
+        | Command::Thaw(..)
         | Command::Thawed
         | Command::Attach(..)
         | Command::Rename(..)
         | Command::Wait(..) => false,
-        Command::ShimBorn(_) | Command::Launched(..) | Command::Probed(..) => false,
+        Command::FilesBusy | Command::ShimBorn(_) | Command::Launched(..) | Command::Probed(..) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use dhow_shim::protocol::Op;
 use tokio::sync::oneshot;
 
 use super::owner::Owner;
-use super::{Attachment, Body, Fact, Request, State, Stopping, Target, Then, record};
+use super::{Attachment, Request, State, Stopping, Target, Then};
 use crate::WaitCondition;
 use crate::spec::{Resources, RestartPolicy};
 
@@ -50,34 +50,6 @@ impl Owner {
         Stopping { target, paused: state == State::Paused, ended }
     }
 
-    pub(super) async fn pause(&mut self) -> Result<()> {
-        self.check(Request::Pause)?;
-        // A probe is killed first: what is frozen does not die.
-        let looked_after = self.care.is_some();
-        self.end_care();
-        let paused = self.ask_shim(Op::Pause).await;
-        if paused.is_err() && looked_after {
-            self.resume_care();
-        }
-        paused?;
-        self.settle(Fact::Paused, "pause");
-        Ok(())
-    }
-
-    pub(super) async fn unpause(&mut self) -> Result<()> {
-        self.check(Request::Unpause)?;
-        self.ask_shim(Op::Resume).await?;
-        self.resume_care();
-        self.settle(Fact::Resumed, "unpause");
-        Ok(())
-    }
-
-    pub(super) fn thawed(&mut self) {
-        if self.condition.state == State::Paused {
-            self.settle(Fact::Resumed, "unpause");
-        }
-    }
-
     pub(super) async fn attach(&mut self, attachment: Attachment) -> Result<()> {
         self.check(Request::Attach)?;
         match self.condition.state {
@@ -100,18 +72,21 @@ impl Owner {
     }
 
     pub(super) async fn update(&mut self, resources: &Resources, policy: Option<RestartPolicy>) -> Result<Vec<String>> {
-        let cannot = || crate::update::cannot(&self.container.id);
+        let container = Arc::clone(&self.container);
+        let cannot = || crate::update::cannot(&container.id);
         self.check(Request::Update).context(cannot)?;
         let (spec, warnings) =
             crate::update::apply(&self.container.id, &self.body.spec, resources, policy, &self.core)?;
-        if self.condition.state.is_alive() {
-            let limits = crate::update::live(&spec, resources);
-            self.ask_shim(Op::Update(Box::new(limits))).await.context(cannot)?;
+        let limits = crate::update::live(&spec, resources);
+        let before = Arc::clone(&self.body.spec);
+        // What cannot be written down is not done.
+        self.rewrite(|body| *body = spec).context(cannot)?;
+        if self.condition.state.is_alive()
+            && let Err(error) = self.ask_shim(Op::Update(Box::new(limits))).await.context(cannot)
+        {
+            self.rewrite_back(before);
+            return Err(error);
         }
-        let body = Body { spec: Arc::new(spec), mounts: self.body.mounts.clone() };
-        let document = record::write(&body)?;
-        self.core.record(|metadata| metadata.set_container_spec(&self.container.id, &document))?;
-        self.body = Arc::new(body);
         self.publish();
         self.tell_event("update", &[]);
         Ok(warnings)

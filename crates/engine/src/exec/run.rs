@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
 use dhow_oci::runtime;
-use dhow_shim::protocol::{self, Answer, Op};
+use dhow_shim::protocol::{self, Answer, Moment, Op, SignalExec};
 
 use crate::attach::detach_keys;
 use crate::container::{Container, Process, Request, View};
 use crate::core::Core;
 use crate::engine::blocking;
 use crate::launch::{Identity, exec_process};
+use crate::link::{LONG_PATIENCE, Link};
 use crate::spec::ExecSpec;
 use crate::{ClientStream, ExecStartOptions};
 
@@ -79,7 +80,8 @@ impl Core {
         let process = self.exec_process(target, options, &identity(target).await?)?;
         let attach = stream.as_ref().map(|stream| attach(&target.spec, options, &stream.leftover)).transpose()?;
         let unconfined = target.spec.privileged && !target.view.spec.host.privileged;
-        let exec = protocol::Exec { id: id.to_owned(), process, attach, unconfined };
+        let until = Some(Moment::after(LONG_PATIENCE));
+        let exec = protocol::Exec { id: id.to_owned(), process, attach, unconfined, until };
         let pending = match stream {
             Some(stream) => {
                 let pending = link.begin(Op::Exec(Box::new(exec)), &[stream.fd.as_fd()]).await?;
@@ -88,12 +90,19 @@ impl Core {
             }
             None => link.begin(Op::Exec(Box::new(exec)), &[]).await?,
         };
-        match pending.wait_patiently().await? {
-            Answer::Started { pid, .. } => {
+        match pending.wait_patiently().await {
+            Ok(Answer::Started { pid, .. }) => {
                 self.execs.runs(id, pid);
                 Ok(())
             }
-            answer => Err(Error::internal(format!("the shim answered an exec with {answer:?}"))),
+            Ok(answer) => Err(Error::internal(format!("the shim answered an exec with {answer:?}"))),
+            Err(error) => {
+                if error.class() == Class::DeadlineExceeded {
+                    // It may have begun just now.
+                    take_back(&link, id).await;
+                }
+                Err(error)
+            }
         }
     }
 
@@ -133,6 +142,13 @@ async fn identity(target: &Target) -> Result<Identity> {
     .await
 }
 
+/// Ends an exec that was given up. A shim does one thing after the other, so this comes after its start, whenever that is.
+async fn take_back(link: &Link, id: &str) {
+    let kill = SignalExec { exec: id.to_owned(), signal: crate::signal::KILL, family: true };
+    // A shim that does not even take the question has not taken the exec.
+    let _ = link.begin(Op::SignalExec(kill), &[]).await;
+}
+
 /// How the client is connected.
 fn attach(spec: &ExecSpec, options: &ExecStartOptions, leftover: &[u8]) -> Result<protocol::Attach> {
     Ok(protocol::Attach {
@@ -170,6 +186,9 @@ fn tell(client: std::os::fd::OwnedFd, error: &Error, tty: bool) {
         bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
     }
     bytes.extend(text.as_bytes());
+    let mut client = UnixStream::from(client);
     // A client that does not read so few bytes does not want to know.
-    let _ = UnixStream::from(client).write_all(&bytes);
+    let _ = client.write_all(&bytes);
+    // Also where a shim has a copy that it does not look at.
+    let _ = client.shutdown(std::net::Shutdown::Write);
 }

@@ -65,7 +65,7 @@ async fn commit(core: Arc<crate::core::Core>, container: Arc<Container>, request
         },
     };
     core.images.can_commit(&options)?;
-    let paused = request.pause && core.freeze(&container).await?;
+    let frozen = if request.pause { core.freeze(&container).await? } else { None };
     let (owner, engine) = (Arc::clone(&container), Arc::clone(&core));
     let committed = blocking(move || {
         engine.images.commit(&parent, &options, |out| {
@@ -81,8 +81,8 @@ async fn commit(core: Arc<crate::core::Core>, container: Arc<Container>, request
         let more = [("comment", request.message), ("imageID", image.to_string()), ("imageRef", name)];
         core.events.container("commit", (&container.id, &view.name), &view.spec, &more);
     }
-    if paused {
-        core.thaw(&container).await;
+    if let Some(frozen) = frozen {
+        core.thaw(frozen).await;
     }
     committed
 }

@@ -108,7 +108,7 @@ impl Visit {
         let process = self.process(words).await?;
         let (ours, theirs) = UnixStream::pair().context(|| "make a pair of sockets")?;
         let attach = Attach { stdout: true, stderr: true, ..Attach::default() };
-        let exec = Exec { id: self.exec.clone(), process, attach: Some(attach), unconfined: false };
+        let exec = Exec { id: self.exec.clone(), process, attach: Some(attach), unconfined: false, until: None };
         let link = self.link.clone();
         // In a task of its own: half a request that was given up would cost the connection.
         let begun = tokio::spawn(async move { link.begin(Op::Exec(Box::new(exec)), &[theirs.as_fd()]).await });

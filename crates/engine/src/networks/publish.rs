@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result};
 use dhow_network::model::{Port, PortBinding as Wanted, Published};
 
 use super::facts;
@@ -102,7 +102,12 @@ impl Core {
         self.kernel.publish_less(container, &gone)?;
         let connection =
             self.kernel.publish_more(container, &wanted).inspect_err(|_| self.take_back(container, &again))?;
-        facts::remember(&self.run_dir(container), &connection).context(|| "write down what is published")?;
+        if let Err(error) = facts::remember(&self.run_dir(container), &connection) {
+            let new = connection.published.iter().filter(|published| !before.contains(published)).copied();
+            self.kernel.publish_less(container, &new.collect::<Vec<_>>())?;
+            self.take_back(container, &again);
+            return Err(error.context("write down what is published"));
+        }
         let mut published = connection.published;
         published.sort();
         Ok(published)

@@ -6,13 +6,17 @@ use std::os::fd::AsFd;
 use clap::{ArgMatches, Command};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Spec};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::record::{self, Container};
 use super::{Globals, flag, id, kill, text};
 use crate::hooks;
 
 const SIGKILL: i32 = 9;
+
+/// How long a process that got SIGKILL may take, as with a cgroup. One that the kernel cannot end must not hold up whoever
+/// calls.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 pub(crate) fn command() -> Command {
     Command::new("delete").about("delete a container").arg(flag("force").short('f').help("kill it first")).arg(id())
@@ -25,6 +29,14 @@ pub(crate) fn run(globals: &Globals, matches: &ArgMatches) -> Result<u8> {
         Err(error) if error.class() == Class::NotFound => {
             remove_half_made(globals, id)?;
             return if force { Ok(0) } else { Err(error) };
+        }
+        // What cannot be read says nothing of the container; what its creator wrote before says what is to be removed.
+        Err(error) if error.class() == Class::DataLoss => {
+            if !force {
+                return Err(error.with_hint("delete --force removes what there is of it"));
+            }
+            remove_half_made(globals, id)?;
+            return Ok(0);
         }
         container => container?,
     };
@@ -64,9 +76,15 @@ fn end(container: &Container) -> Result<()> {
     }
     if let Some(process) = process {
         // A pidfd is readable when its process has ended, reaped or not.
-        poll(&mut [PollFd::new(&process.as_fd(), PollFlags::IN)], None)
+        let ended = poll(&mut [PollFd::new(&process.as_fd(), PollFlags::IN)], Some(&PATIENCE))
             .map_err(std::io::Error::from)
             .context(|| "wait for the container's end")?;
+        if ended == 0 {
+            let text = format!("process {} of the container does not end after SIGKILL", container.record.pid);
+            return Err(Error::deadline(text).with_hint(
+                "a process in uninterruptible sleep ends when its device or file server answers; delete it then",
+            ));
+        }
     }
     Ok(())
 }
@@ -75,18 +93,19 @@ fn end(container: &Container) -> Result<()> {
 fn remove_half_made(globals: &Globals, id: &str) -> Result<()> {
     let Some(half) = record::half_made(globals, id)? else { return Ok(()) };
     let cgroup = half.cgroup()?.map_or(Ok(()), |cgroup| cgroup.kill(SIGKILL).and_then(|()| cgroup.delete()));
-    let directory = fs::remove_dir_all(&half.directory).context(|| format!("remove {}", half.directory.display()));
-    cgroup.and(directory)
+    // Last, because nothing else tells where the cgroup is.
+    cgroup?;
+    fs::remove_dir_all(&half.directory).context(|| format!("remove {}", half.directory.display()))
 }
 
-/// Removes cgroup and directory, and runs the hooks `poststop`. Goes on after a failure and tells the first.
+/// Removes cgroup and directory, and runs the hooks `poststop`. While the cgroup cannot be removed the directory stays:
+/// it is what tells of the container, so that it can be deleted once more.
 pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<()> {
     let spec: Spec = container.spec().unwrap_or_default();
-    let cgroup = match container.cgroup() {
+    if let Some(cgroup) = container.cgroup()? {
         // Helpers that outlived the first process go with the container.
-        Ok(Some(cgroup)) => cgroup.kill(SIGKILL).and_then(|()| cgroup.delete()),
-        other => other.map(drop),
-    };
+        cgroup.kill(SIGKILL).and_then(|()| cgroup.delete())?;
+    }
     let directory =
         fs::remove_dir_all(&container.directory).context(|| format!("remove {}", container.directory.display()));
     let state = container.state(&spec, ContainerStatus::Stopped);
@@ -96,5 +115,5 @@ pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<()> {
             globals.log.warning(&error.to_string());
         }
     }
-    cgroup.and(directory)
+    directory
 }

@@ -108,11 +108,12 @@ pub(crate) struct HalfMade {
     cgroup: Option<String>,
 }
 
-/// The directory of an id that has no record yet.
+/// The directory of an id that has no record yet, or one that cannot be read.
 pub(crate) fn half_made(globals: &Globals, id: &str) -> Result<Option<HalfMade>> {
     check_id(id)?;
     let directory = globals.root.join(id);
-    if !directory.is_dir() || directory.join("state.json").exists() {
+    let record = read_json::<serde_json::Value>(&directory.join("state.json"));
+    if !directory.is_dir() || record.is_ok() {
         return Ok(None);
     }
     let spec: Spec = read_json(&directory.join("config.json")).unwrap_or_default();
@@ -142,7 +143,10 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// Reads a JSON file.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = fs::read(path).context(|| format!("read {}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| Error::invalid(format!("read {}", path.display())).with_cause(error))
+    serde_json::from_slice(&text).map_err(|error| {
+        let damaged = if error.is_eof() || error.is_syntax() { Class::DataLoss } else { Class::InvalidArgument };
+        Error::new(damaged, format!("read {}", path.display())).with_cause(error)
+    })
 }
 
 impl Container {

@@ -267,6 +267,26 @@ fn what_a_killed_create_leaves_is_no_container_and_can_be_deleted() {
 }
 
 #[test]
+fn a_container_whose_record_is_cut_off_can_be_deleted_by_force() {
+    if !ready() {
+        return;
+    }
+    let runtime = Runtime::new("sleep 1000");
+    runtime.create();
+    let pid = fs::read_to_string(runtime.world.path().join("pid")).unwrap();
+    let directory = runtime.world.path().join("state").join(runtime.id());
+    let record = fs::read_to_string(directory.join("state.json")).unwrap();
+    for left in [record.len() / 2, 0] {
+        fs::write(directory.join("state.json"), &record[..left]).unwrap();
+        assert!(!runtime.call(&["delete", runtime.id()]).status.success());
+        assert!(directory.exists(), "nobody has forced it");
+    }
+    runtime.succeed(&["delete", "--force", runtime.id()]);
+    assert!(!directory.exists());
+    assert!(!PathBuf::from(format!("/proc/{pid}/ns/mnt")).exists(), "its process is ended");
+}
+
+#[test]
 fn only_open_descriptors_are_passed_on() {
     if !ready() {
         return;

@@ -35,6 +35,11 @@ impl Ahead {
         FRESH.saturating_sub(self.made.elapsed())
     }
 
+    /// The same, if it may still be used.
+    pub(crate) fn fresh(self) -> Option<Self> {
+        (!self.rest().is_zero()).then_some(self)
+    }
+
     /// An empty network namespace whose loopback interface is up, and the host's cgroup trees.
     pub(crate) fn into_parts(self) -> (Option<OwnedFd>, Option<Hierarchy>) {
         (self.network, self.hierarchy)
@@ -51,4 +56,16 @@ fn network() -> Option<OwnedFd> {
     };
     let thread = thread::Builder::new().stack_size(STACK).spawn(make).ok()?;
     Some(thread.join().ok()?.ok()?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_too_long_ago_is_not_used() {
+        let made = |ago| Ahead { made: Instant::now().checked_sub(ago).unwrap(), network: None, hierarchy: None };
+        assert!(made(Duration::ZERO).fresh().is_some());
+        assert!(made(FRESH).fresh().is_none());
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn open(pid: i32) -> Option<OwnedFd> {
 }
 
 /// Waits for the end of a process, or just so long.
-pub(super) fn wait(process: Option<&OwnedFd>, at_most: Duration) {
+pub(crate) fn wait(process: Option<&OwnedFd>, at_most: Duration) {
     let mut fds: Vec<PollFd<'_>> = process.iter().map(|fd| PollFd::new(*fd, PollFlags::IN)).collect();
     let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
     // An interruption counts as an answer: the callers look again.

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{Process, Spec};
@@ -28,6 +29,15 @@ const LOG: &str = "log.json";
 const PID: &str = "pid";
 const PROCESS: &str = "process.json";
 const STATE: &str = "state";
+
+/// How long a runtime may take for a step: less than an engine waits for a start or an exec, so that it hears why nothing
+/// comes of it. Meanwhile the shim does nothing else.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// How long it may take to forget the container: an engine that waits longer for a shim's end ends it.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+const HINT: &str = "the runtime that --runtime names hangs; its own log may say why";
 
 /// A container that another runtime has made.
 #[derive(Debug)]
@@ -69,13 +79,13 @@ impl External {
         let mut arguments = vec!["create", "--bundle", ".", "--pid-file", PID];
         arguments.extend(streams.arguments());
         arguments.push(&self.id);
-        self.run(&arguments, streams.theirs.as_ref())?;
+        self.run(&arguments, streams.theirs.as_ref(), PATIENCE)?;
         let (pid, pidfd) = self.process()?;
         if launch.cgroup.is_none() {
             first::record(&launch.run_dir, pid)?;
         }
         let ends = streams.ends()?;
-        self.run(&["start", &self.id], None)?;
+        self.run(&["start", &self.id], None, PATIENCE)?;
         Ok(Born { pid, pidfd, ends, warnings: Vec::new() })
     }
 
@@ -90,14 +100,14 @@ impl External {
         let mut arguments = vec!["exec", "--detach", "--process", PROCESS, "--pid-file", PID];
         arguments.extend(streams.arguments());
         arguments.push(&self.id);
-        self.run(&arguments, streams.theirs.as_ref())?;
+        self.run(&arguments, streams.theirs.as_ref(), PATIENCE)?;
         let (pid, pidfd) = self.process()?;
         Ok(Born { pid, pidfd, ends: streams.ends()?, warnings: Vec::new() })
     }
 
     /// Lets the runtime forget the container, and unmounts its layers.
     pub(super) fn delete(&self) -> Result<()> {
-        let deleted = self.run(&["delete", "--force", &self.id], None);
+        let deleted = self.run(&["delete", "--force", &self.id], None, LAST_PATIENCE);
         let unmounted = self.mounted.as_deref().map_or(Ok(()), overlay::unmount);
         deleted.and(unmounted)
     }
@@ -131,20 +141,24 @@ impl External {
         Ok((pid, pidfd))
     }
 
-    /// Runs the runtime and waits for it.
-    fn run(&self, arguments: &[&str], streams: Option<&[OwnedFd; 3]>) -> Result<()> {
+    /// Runs the runtime and waits for it, but not for ever.
+    fn run(&self, arguments: &[&str], streams: Option<&[OwnedFd; 3]>, patience: Duration) -> Result<()> {
         let _ = fs::remove_file(self.bundle.join(LOG));
         let mut line: Vec<OsString> = vec![self.program.clone().into()];
         line.extend(["--root", STATE, "--log", LOG, "--log-format", "json"].map(OsString::from));
         line.extend(arguments.iter().map(OsString::from));
         let nowhere = if streams.is_none() { Some(Ends::nowhere()?) } else { None };
         let streams = streams.or(nowhere.as_ref()).map(|streams| streams.each_ref().map(AsFd::as_fd));
-        let setting = Setting { streams, directory: Some(self.directory.as_fd()), own_group: false };
+        let setting = Setting { streams, directory: Some(self.directory.as_fd()), own_group: true };
         let context = || format!("run {} {}", self.program.display(), arguments[0]);
         let process = Program::new(&line).and_then(|program| program.start(setting)).context(context)?;
-        match process.wait().context(context)? {
-            0 => Ok(()),
-            code => {
+        match process.wait_at_most(patience).context(context)? {
+            Some(0) => Ok(()),
+            None => {
+                let text = format!("{}: it did not end within {} s, and was killed", context(), patience.as_secs());
+                Err(Error::deadline(text).with_hint(HINT))
+            }
+            Some(code) => {
                 Err(self.logged_error().unwrap_or_else(|| Error::internal(format!("{}: exit code {code}", context()))))
             }
         }
@@ -214,4 +228,25 @@ fn spec_for(launch: &Launch, root: PathBuf) -> Spec {
     let process: &mut Process = spec.process.get_or_insert_default();
     process.terminal = launch.tty;
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_hangs_is_ended_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("stuck");
+        fs::write(&program, "#!/bin/sh\nsleep 1000\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let directory = fs::File::open(folder.path()).unwrap().into();
+        let bundle = folder.path().to_owned();
+        let runtime = External { program, id: "c".into(), bundle, directory, mounted: None };
+        let error = runtime.run(&["create", "c"], None, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.class(), Class::DeadlineExceeded);
+        assert!(error.to_string().ends_with("stuck create: it did not end within 0 s, and was killed"), "{error}");
+    }
 }

@@ -25,6 +25,7 @@ use crate::protocol::{Exec, Exit, Launch};
 use crate::streams::Ends;
 pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
+pub(crate) use ending::wait as until_ended;
 use external::External;
 pub(crate) use place::Place;
 pub use place::cgroup_in;
@@ -108,14 +109,16 @@ impl Container {
     }
 
     fn launch_external(launch: Launch, program: &Path) -> Result<(Self, Ends, Vec<String>)> {
-        let (runtime, born) = External::start(&launch, program)?;
+        let started = External::start(&launch, program);
+        // One that was ended has not undone what it had made.
+        let (runtime, born) = started.inspect_err(|_| undo_cgroup(external_cgroup(&launch).as_ref()))?;
         let container = Self {
             pid: born.pid,
             pidfd: born.pidfd,
             started_at: Timestamp::now(),
             paused: false,
             // The runtime has made it. One that keeps its cgroups elsewhere ends its processes itself.
-            cgroup: launch.cgroup.as_deref().and_then(|path| Cgroup::open(&Hierarchy::detect().ok()?, path).ok()),
+            cgroup: external_cgroup(&launch),
             runtime: Runtime::External(runtime),
             oom_score_adj: oom_score_adj(&launch),
             id: launch.id,
@@ -246,6 +249,10 @@ fn make_cgroup(launch: &Launch, hierarchy: Option<Hierarchy>) -> Result<(Option<
     let applied = resources.map_or(Ok(Vec::new()), |resources| cgroup.apply(resources));
     let warnings = applied.inspect_err(|_| undo_cgroup(Some(&cgroup)))?;
     Ok((Some(cgroup), warnings))
+}
+
+fn external_cgroup(launch: &Launch) -> Option<Cgroup> {
+    Cgroup::open(&Hierarchy::detect().ok()?, launch.cgroup.as_deref()?).ok()
 }
 
 fn undo_cgroup(cgroup: Option<&Cgroup>) {

@@ -7,7 +7,7 @@ use dhow_logs::Timestamp;
 
 use super::Supervisor;
 use crate::container;
-use crate::protocol::{Answer, EndedExec, Event, Exec, SignalExec};
+use crate::protocol::{Answer, EndedExec, Event, Exec, Moment, SignalExec};
 use crate::streams::{LastByte, Streams};
 
 /// How many execs that have ended are remembered, for an engine that was not there.
@@ -31,6 +31,10 @@ impl Supervisor {
             (None, None) => None,
             _ => return Err(Error::invalid("an attached exec comes with a descriptor, another without")),
         };
+        if exec.until.is_some_and(Moment::has_passed) {
+            // Its engine was told that it did not run, and that has to stay true.
+            return Err(Error::deadline("nobody waits for this exec any more"));
+        }
         exec.attach = client.as_ref().map(|(attach, _)| attach.clone());
         let born = self.running()?.exec(&mut exec)?;
         let mut streams = Streams::new(self.next_exec, exec.process.terminal, LastByte::EndsInput);

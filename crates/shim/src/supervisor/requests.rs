@@ -111,7 +111,7 @@ impl Supervisor {
         self.controls.listen(listener, &self.poll)?;
         let log = container::open_log(&launch)?;
         self.streams.configure(&launch, log, &self.poll)?;
-        let (container, ends, warnings) = Container::launch(launch, self.ahead.take())?;
+        let (container, ends, warnings) = Container::launch(launch, self.ahead.take().and_then(Ahead::fresh))?;
         let (pid, at) = (container.pid, container.started_at);
         self.watch_oom(&container);
         self.container = Some(container);

@@ -2,9 +2,10 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use dhow_errdefs::Class;
-use dhow_shim::protocol::{Exec, Kill, Op, SignalExec};
+use dhow_shim::protocol::{Exec, Kill, Moment, Op, SignalExec};
 
 use crate::Test;
 use crate::world::{World, half_close, interactive, output, process, read_all, read_until, send};
@@ -15,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_exec_that_leaves_a_child_behind_ends", an_exec_that_leaves_a_child_behind_ends),
     ("an_exec_with_a_terminal", an_exec_with_a_terminal),
     ("an_exec_that_cannot_be_run_harms_nobody", an_exec_that_cannot_be_run_harms_nobody),
+    ("an_exec_for_which_nobody_waits_is_not_run", an_exec_for_which_nobody_waits_is_not_run),
     ("a_storm_of_execs", a_storm_of_execs),
     ("execs_end_with_the_container", execs_end_with_the_container),
 ];
@@ -56,7 +58,7 @@ fn an_exec_with_a_terminal() {
     let (near, far) = UnixStream::pair().unwrap();
     let mut process = process("tty; read line; echo \"got $line\"");
     process.terminal = true;
-    let exec = Exec { id: "e".to_owned(), process, attach: Some(interactive()), unconfined: false };
+    let exec = Exec { id: "e".to_owned(), process, attach: Some(interactive()), unconfined: false, until: None };
     world.engine.call(Op::Exec(Box::new(exec)), &[far.as_fd()]).unwrap();
     drop(far);
     let mut client = near;
@@ -70,13 +72,25 @@ fn an_exec_that_cannot_be_run_harms_nobody() {
     let mut world = World::running(SLEEP);
     let mut process = process("");
     process.args = vec!["nosuch".to_owned()];
-    let exec = Exec { id: "e".to_owned(), process, attach: None, unconfined: false };
+    let exec = Exec { id: "e".to_owned(), process, attach: None, unconfined: false, until: None };
     let error = world.call(Op::Exec(Box::new(exec))).unwrap_err();
     assert_eq!(error.class(), Class::NotFound);
     assert!(error.to_string().ends_with("exec: \"nosuch\": executable file not found in $PATH"), "{error}");
     let unknown =
         world.call(Op::SignalExec(SignalExec { exec: "e".to_owned(), signal: 9, family: false })).unwrap_err();
     assert_eq!(unknown.to_string(), "No such exec instance: e");
+    kill(world);
+}
+
+fn an_exec_for_which_nobody_waits_is_not_run() {
+    let mut world = World::running(SLEEP);
+    let mut ask = |until: Moment| {
+        let process = process("true");
+        let exec = Exec { id: "e".to_owned(), process, attach: None, unconfined: false, until: Some(until) };
+        world.call(Op::Exec(Box::new(exec))).map_err(|error| error.class())
+    };
+    assert_eq!(ask(Moment::after(Duration::ZERO)), Err(Class::DeadlineExceeded));
+    assert!(ask(Moment::after(Duration::from_secs(1_000))).is_ok());
     kill(world);
 }
 

@@ -148,7 +148,7 @@ impl World {
         let (near, far) = UnixStream::pair().unwrap();
         let process = process(script);
         let fds = if attach.is_some() { vec![far.as_fd()] } else { Vec::new() };
-        let exec = Exec { id: id.to_owned(), process, attach, unconfined: false };
+        let exec = Exec { id: id.to_owned(), process, attach, unconfined: false, until: None };
         match self.engine.call(Op::Exec(Box::new(exec)), &fds)? {
             Answer::Started { pid, .. } => Ok((pid, near)),
             answer => panic!("{answer:?}"),

@@ -1,0 +1,161 @@
+//! Freezing a container: people pause it for as long as they like, and the engine freezes it for the moment in which
+//! something is copied that it writes to. Each of them lets it go on for itself: it does when nobody wants it to stand still
+//! any more.
+//!
+//! That the engine froze it, and no person, is a mark in its run directory: an engine that finds it after one that was killed
+//! thaws the container.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+
+use dhow_errdefs::{Class, Result, ResultExt};
+use dhow_shim::protocol::Op;
+
+use super::owner::Owner;
+use super::{Fact, Reply, Request, State};
+
+/// Who keeps a container frozen.
+#[derive(Debug, Default)]
+pub(super) struct Frozen {
+    /// Those who copy something, by the number each has got.
+    copying: BTreeSet<u64>,
+    last: u64,
+    /// A person, too.
+    by_hand: bool,
+    /// People who want it to go on, and wait until what is being copied is.
+    thawing: Vec<Reply<()>>,
+}
+
+impl Frozen {
+    fn begin(&mut self) -> u64 {
+        self.last += 1;
+        self.copying.insert(self.last);
+        self.last
+    }
+
+    /// Nobody but those who copy wants it to stand still.
+    fn is_for_a_moment(&self) -> bool {
+        !self.copying.is_empty() && !self.by_hand
+    }
+}
+
+impl Owner {
+    pub(super) async fn pause(&mut self) -> Result<()> {
+        if self.frozen.is_for_a_moment() {
+            self.frozen.by_hand = true;
+            answer_all(&mut self.frozen.thawing);
+            return self.mark();
+        }
+        self.check(Request::Pause)?;
+        self.hold_still().await
+    }
+
+    pub(super) async fn unpause(&mut self, reply: Reply<()>) {
+        if self.frozen.copying.is_empty() {
+            let _ = reply.send(self.let_go_on().await);
+            return;
+        }
+        self.frozen.by_hand = false;
+        self.frozen.thawing.push(reply);
+        if let Err(error) = self.mark() {
+            tracing::warn!(id = %self.container.id, %error, "a container that is frozen for a copy");
+        }
+    }
+
+    /// Freezes it for a moment; the number is for [`thaw`](Self::thaw). `None`: it does not run, so it writes nothing.
+    pub(super) async fn freeze(&mut self) -> Result<Option<u64>> {
+        let paused = match self.condition.state {
+            State::Running => false,
+            State::Paused => true,
+            _ => return Ok(None),
+        };
+        self.frozen.by_hand |= paused && self.frozen.copying.is_empty();
+        let number = self.frozen.begin();
+        // First: nobody could tell afterwards who it was.
+        let marked = self.mark();
+        let frozen = match marked {
+            Ok(()) if !paused => self.hold_still().await,
+            marked => marked,
+        };
+        match frozen {
+            Ok(()) => Ok(Some(number)),
+            Err(error) => {
+                self.frozen.copying.remove(&number);
+                // It goes with the folder, if that is gone.
+                let _ = self.mark();
+                // It has just ended.
+                if matches!(error.class(), Class::Conflict | Class::NotFound) { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Whoever got that number has copied what it wanted.
+    pub(super) async fn thaw(&mut self, number: u64) -> Result<()> {
+        if !self.frozen.copying.remove(&number) || !self.frozen.copying.is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.frozen.by_hand) {
+            return Ok(());
+        }
+        self.let_go_on().await?;
+        answer_all(&mut self.frozen.thawing);
+        self.mark()
+    }
+
+    /// Somebody who ends it has let its processes go on.
+    pub(super) fn thawed(&mut self) {
+        if self.condition.state == State::Paused {
+            self.nobody_freezes();
+            self.settle(Fact::Resumed, "unpause");
+        }
+    }
+
+    /// Its processes have ended, or go on whatever anybody wants.
+    pub(super) fn nobody_freezes(&mut self) {
+        let Frozen { copying, by_hand, thawing, .. } = &mut self.frozen;
+        copying.clear();
+        *by_hand = false;
+        answer_all(thawing);
+    }
+
+    async fn hold_still(&mut self) -> Result<()> {
+        // A probe is killed first: what is frozen does not die.
+        let looked_after = self.care.is_some();
+        self.end_care();
+        let paused = self.ask_shim(Op::Pause).await;
+        if paused.is_err() && looked_after {
+            self.resume_care();
+        }
+        paused?;
+        self.settle(Fact::Paused, "pause");
+        Ok(())
+    }
+
+    async fn let_go_on(&mut self) -> Result<()> {
+        self.check(Request::Unpause)?;
+        self.ask_shim(Op::Resume).await?;
+        self.resume_care();
+        self.settle(Fact::Resumed, "unpause");
+        Ok(())
+    }
+
+    /// Makes the mark be there or not, as it has to be.
+    fn mark(&self) -> Result<()> {
+        let mark = self.core.frozen_mark(&self.container.id);
+        if self.frozen.is_for_a_moment() {
+            return fs::write(&mark, "").context(|| format!("write {}", mark.display()));
+        }
+        match fs::remove_file(&mark) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).context(|| format!("remove {}", mark.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn answer_all(replies: &mut Vec<Reply<()>>) {
+    // Who asked may have gone away.
+    replies.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+}
