@@ -11,6 +11,19 @@ use dhow_testkit::{World, eventually, finish_with_input, in_network_of};
 
 use crate::{DHOW, busybox};
 
+/// The default network has no block for ever: who comes first to a host has it.
+#[test]
+fn the_default_network_gives_way_to_who_takes_its_block_before_it_is_used() {
+    let world = busybox();
+    let subnet = || world.dhow(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "bridge"]).ok();
+    let before = subnet();
+    let taken = Command::new("busybox").args(["ip", "address", "add", &before, "dev", "lo"]).status();
+    assert!(taken.expect("busybox is there").success());
+    world.dhow(&["run", "--rm", "busybox", "ip", "route"]).exits(0);
+    assert_ne!(subnet(), before);
+    world.is_in_order();
+}
+
 /// A server in a container that says its name.
 pub(crate) fn serve(world: &World, name: &str, flags: &[&str]) {
     let script = format!("mkdir -p /www; echo {name} > /www/name; exec busybox httpd -f -h /www -p 80");

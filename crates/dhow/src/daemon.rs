@@ -27,6 +27,9 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_runtime::cli::dialect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload::Layer as Reloading;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::paths::{self, Paths};
 use flags::Flags;
@@ -34,7 +37,7 @@ use journal::Journal;
 use listen::Doors;
 use notify::Notifier;
 use pidfile::Pidfile;
-use reload::{Reload, SetFilter};
+use reload::{Reload, SetLevel};
 use settings::Settings;
 use user_namespace::Entered;
 
@@ -111,7 +114,7 @@ fn run(flags: Flags) -> Result<()> {
     // Each container takes some descriptors; containers themselves get the limit that was set for us.
     dhow_sys::descriptors::raise_limit().context(|| "raise the limit of open files")?;
     let mut settings = Settings::gather(flags.clone(), &Paths::of_this_user())?;
-    let set_filter = start_log(&settings);
+    let set_level = start_log(&settings);
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     dhow_sys::heap::limit_arenas(ARENAS);
     let doors = Doors::of(&mut settings, inherited)?;
@@ -122,7 +125,7 @@ fn run(flags: Flags) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context(|| "start the engine's threads")?;
     let (written, registries) = (settings.written.clone(), settings.registries.clone());
-    let reload = Reload { flags, written, set_filter, tls, registries };
+    let reload = Reload { flags, written, set_level, tls, registries };
     let house = House { settings, entered, doors, reload, notifier, announce };
     let served = runtime.block_on(house.serve());
     // Blocking work of abandoned requests must not keep the process.
@@ -250,18 +253,17 @@ fn say_ready(note: Option<&str>) {
     drop(null.map(|null| rustix::stdio::dup2_stdout(&null)));
 }
 
-fn start_log(settings: &Settings) -> SetFilter {
-    let filter = tracing_subscriber::EnvFilter::new(&settings.log_level);
+fn start_log(settings: &Settings) -> SetLevel {
+    let (filter, handle) = Reloading::new(settings.log_level);
     let journal = Journal::at(paths::engine_log(settings.data_root()));
     let writer = journal.map_or_else(|| BoxMakeWriter::new(std::io::stderr), BoxMakeWriter::new);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let log = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
     // A line that cannot be written is lost. Otherwise the subscriber complains with `eprintln!`, which panics for the
     // same reason, and with it whoever had something to say: every task of the engine, once the disk is full.
-    let log = log.log_internal_errors(false).with_filter_reloading();
-    let handle = log.reload_handle();
-    log.with_ansi(rustix::termios::isatty(std::io::stderr())).init();
+    let log = log.log_internal_errors(false).with_ansi(rustix::termios::isatty(std::io::stderr()));
+    tracing_subscriber::registry().with(filter).with(log).init();
     // It fails only when the log is gone, and with it whoever could be told.
-    Box::new(move |filter| drop(handle.reload(filter)))
+    Box::new(move |level| drop(handle.reload(level)))
 }
 
 /// An error about a flag or key, in dockerd's manner.

@@ -14,7 +14,6 @@ use dhow_store::ImageRecord;
 use crate::glob;
 use crate::images::Images;
 use crate::name::Names;
-use crate::resolve;
 
 pub use key::PublicKey;
 pub(crate) use signature::{Signatures, verify};
@@ -109,8 +108,8 @@ impl Images {
         if policy.rules.is_empty() && !policy.block_others {
             return Ok(());
         }
-        if !resolve::is_prefix_of(text, &image.id) {
-            return self.allow_under(&Reference::parse(text)?.with_default_tag(), image);
+        if let Some(name) = self.name_meant(text)? {
+            return self.allow_under(&name, image);
         }
         let names = Names::new(&self.store().metadata().tags_of(&image.id)?);
         // An ID is as good as a digest.

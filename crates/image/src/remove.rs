@@ -10,7 +10,6 @@ use dhow_store::{Durability, ImageRecord};
 
 use crate::images::Images;
 use crate::name::{Names, short};
-use crate::resolve;
 
 /// A container that uses an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +58,11 @@ impl Images {
         let _names = self.lock_names();
         let image = self.resolve(text)?;
         let removal = Removal { images: self, force: options.force, users: users(&image.id), image };
-        if resolve::is_prefix_of(text, &removal.image.id) { removal.by_id() } else { removal.by_name(text) }
+        // Also where the name happens to be the beginning of the image's own ID.
+        match self.name_meant(text)? {
+            Some(name) => removal.by_name(text, &name),
+            None => removal.by_id(),
+        }
     }
 }
 
@@ -72,9 +75,8 @@ pub(crate) struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    fn by_name(&self, text: &str) -> Result<Vec<Removed>> {
+    fn by_name(&self, text: &str, reference: &Reference) -> Result<Vec<Removed>> {
         let names = self.names()?;
-        let reference = Reference::parse(text)?.with_default_tag();
         if !self.force
             && is_single(&names)
             && let Some(user) = self.users.first()
@@ -86,7 +88,7 @@ impl Removal<'_> {
                 short(&self.image.id)
             )));
         }
-        let doomed = named_with(&names, &reference);
+        let doomed = named_with(&names, reference);
         let others = names.all().iter().any(|name| !doomed.contains(name));
         // The image stays for its other names, or for those who use it.
         if others || self.running().or_else(|| self.stopped()).is_some() {

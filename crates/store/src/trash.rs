@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
+use rustix::io::Errno;
 
 /// The folder `trash/` and the thread that empties it.
 #[derive(Debug)]
@@ -137,14 +139,24 @@ pub fn delete_tree(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let parent = File::open(parent)?;
-    remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?, &|| false)
+    remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?, &|| false, &|_| false)
 }
 
+/// How long to wait for descriptors or memory that others have.
+const WANT: Duration = Duration::from_millis(100);
+
 fn empty(dir: &File, queue: &Receiver<CString>, pending: &Pending) {
+    let again = |error| {
+        let wants = matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM);
+        if wants {
+            thread::sleep(WANT);
+        }
+        wants
+    };
     while let Ok(name) = queue.recv() {
         // What cannot be deleted (a file system is mounted in it, the disk fails) stays for the next start; it harms
         // nobody in the trash, and there is nobody to tell.
-        let _ = remove::tree(dir.as_fd(), &name, &|| pending.is_stopped());
+        let _ = remove::tree(dir.as_fd(), &name, &|| pending.is_stopped(), &again);
         pending.done();
     }
 }

@@ -75,7 +75,7 @@ fn what_ends_and_is_removed_without_descriptors_is_ended_and_removed() {
         run(
             &format!("again{number}"),
             &[&["--restart", "always"], &volume[..]].concat(),
-            &format!("{wait}; sleep 0.2"),
+            &format!("{wait}; [ -e /ran ] || exec touch /ran; exec sleep 1000"),
         );
         run(&format!("stays{number}"), &volume, "sleep 1000");
     }

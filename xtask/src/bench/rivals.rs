@@ -86,6 +86,10 @@ pub(super) struct Bundle {
 impl Bundle {
     pub(super) fn new(world: &World) -> Result<Self> {
         let folder = world.path().join("bundle");
+        // Another measurement has made it.
+        if folder.exists() {
+            return Ok(Self { folder });
+        }
         busybox_rootfs(&folder.join("rootfs"));
         shell::run(Command::new(test::binary()).args(["runtime", "spec", "--bundle"]).arg(&folder))?;
         let path = folder.join("config.json");

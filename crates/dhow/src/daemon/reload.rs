@@ -5,21 +5,21 @@ use std::sync::Arc;
 use dhow_engine::{Engine, RegistrySettings};
 use dhow_errdefs::Result;
 use dhow_server::Tls;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
 use super::file::File;
 use super::flags::Flags;
 use super::settings::Settings;
 use crate::paths::Paths;
 
-/// Sets what is logged.
-pub(crate) type SetFilter = Box<dyn Fn(EnvFilter) + Send + Sync>;
+/// Sets how much is logged.
+pub(crate) type SetLevel = Box<dyn Fn(LevelFilter) + Send + Sync>;
 
 /// What is needed to read the configuration again.
 pub(crate) struct Reload {
     pub(crate) flags: Flags,
     pub(crate) written: File,
-    pub(crate) set_filter: SetFilter,
+    pub(crate) set_level: SetLevel,
     pub(crate) tls: Option<Tls>,
     /// How registries are reached since the engine started.
     pub(crate) registries: RegistrySettings,
@@ -32,7 +32,7 @@ impl Reload {
         if let Some(tls) = &self.tls {
             tls.reload()?;
         }
-        (self.set_filter)(EnvFilter::new(&settings.log_level));
+        (self.set_level)(settings.log_level);
         engine.obey(Arc::clone(&settings.policy));
         if settings.registries != self.registries {
             tracing::warn!("how registries are reached has changed: that needs a restart of the engine");

@@ -10,6 +10,7 @@ use dhow_engine::{Config, FirewallPolicy, NoOutlet, PluginSettings, Policy, Regi
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
+use tracing::level_filters::LevelFilter;
 
 use super::address::Address;
 use super::file::File;
@@ -30,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) insecure_on_loopback: bool,
     pub(crate) pidfile: PathBuf,
     pub(crate) group: Option<String>,
-    pub(crate) log_level: String,
+    pub(crate) log_level: LevelFilter,
     pub(crate) warnings: Vec<String>,
     /// Flags and file together, before defaults.
     pub(crate) written: File,
@@ -90,7 +91,7 @@ impl Settings {
             insecure_on_loopback: file.insecure_tcp_on_loopback.unwrap_or_default(),
             pidfile: file.pidfile.unwrap_or_else(|| exec_root.join("dhow.pid")),
             group: file.group,
-            log_level: log_filter(&level)?.to_owned(),
+            log_level: log_level(&level)?,
             warnings,
             written,
             data_root: absolute(file.data_root.unwrap_or_else(|| paths.data_root.clone()))?,
@@ -215,12 +216,12 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
 }
 
 /// The level as the log knows it; dockerd's `fatal` is our `error`.
-fn log_filter(level: &str) -> Result<&'static str> {
+fn log_level(level: &str) -> Result<LevelFilter> {
     Ok(match level {
-        "debug" => "debug",
-        "info" => "info",
-        "warn" => "warn",
-        "error" | "fatal" => "error",
+        "debug" => LevelFilter::DEBUG,
+        "info" => LevelFilter::INFO,
+        "warn" => LevelFilter::WARN,
+        "error" | "fatal" => LevelFilter::ERROR,
         other => return Err(invalid(format!("invalid logging level: {other}"))),
     })
 }

@@ -60,6 +60,19 @@ fn an_id_takes_the_image_away_if_it_has_one_name() {
     );
 }
 
+/// Docker takes such a text for the ID, and with it all other names away.
+#[test]
+fn a_name_that_begins_like_the_id_is_a_name() {
+    let world = World::new();
+    let id = world.import("a", "1");
+    let name = &id.hex()[..1];
+    let other = format!("{name}:other");
+    tag(&world, &id.hex(), name);
+    tag(&world, &id.hex(), &other);
+    assert_eq!(remove(&world, name, false, &[]).unwrap(), [untagged(&format!("{name}:latest"), id)]);
+    assert_eq!(world.images.resolve(&other).unwrap().id, id);
+}
+
 #[test]
 fn an_image_in_use_stays() {
     let world = World::new();

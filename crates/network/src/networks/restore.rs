@@ -173,7 +173,8 @@ impl Networks {
     }
 
     fn is_usable_here(&self, network: &Network) -> Result<bool> {
-        if lock(&self.live(network)).raised.is_some() || self.bridges.is_there(network)? {
+        let live = lock(&self.live).get(&network.id).cloned();
+        if live.is_some_and(|live| lock(&live).raised.is_some()) || self.bridges.is_there(network)? {
             return Ok(true);
         }
         let taken = super::taken_blocks()?;

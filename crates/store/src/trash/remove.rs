@@ -13,16 +13,24 @@ use rustix::fs::{AtFlags, Dir, FileType, IFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// Deletes `name` in `trash` with all that is below it; `trash` is used as scratch space. What cannot be deleted is left
-/// there, the rest is deleted, and the first error is returned. Between two folders it asks whether to `stop`.
-pub(crate) fn tree(trash: BorrowedFd<'_>, name: &CStr, stop: &dyn Fn() -> bool) -> io::Result<()> {
+/// there, the rest is deleted, and the first error is returned. Between two folders it asks whether to `stop`, and of one
+/// that could not be emptied whether to try it `again`.
+pub(crate) fn tree(
+    trash: BorrowedFd<'_>,
+    name: &CStr,
+    stop: &dyn Fn() -> bool,
+    again: &dyn Fn(Errno) -> bool,
+) -> io::Result<()> {
     let mut folders = Vec::new();
     let mut failure = remove(trash, name, trash, &mut folders).err();
     while let Some(folder) = folders.pop() {
         if stop() {
             return Err(Errno::INTR.into());
         }
-        if let Err(error) = empty(trash, &folder, &mut folders) {
-            failure.get_or_insert(error);
+        match empty(trash, &folder, &mut folders) {
+            Err(error) if again(error) => folders.push(folder),
+            Err(error) => failure = failure.or(Some(error)),
+            Ok(()) => {}
         }
     }
     failure.map_or(Ok(()), |error| Err(error.into()))
@@ -142,7 +150,7 @@ mod tests {
 
     fn delete(trash: &Path, name: &str) -> io::Result<()> {
         let dir = File::open(trash).unwrap();
-        tree(dir.as_fd(), &CString::new(name).unwrap(), &|| false)
+        tree(dir.as_fd(), &CString::new(name).unwrap(), &|| false, &|_| false)
     }
 
     fn is_empty(dir: &Path) -> bool {
