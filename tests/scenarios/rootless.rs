@@ -206,6 +206,47 @@ fn streams_and_logs_without_root() {
 }
 
 #[test]
+fn volumes_without_root() {
+    let home = Home::with_busybox();
+    let bind = home.folder.path().join("bind").display().to_string();
+    fs::create_dir(&bind).expect("made");
+    fs::set_permissions(&bind, PermissionsExt::from_mode(0o777)).expect("ours");
+    let run =
+        |flags: &[&str], script: &str| home.dhow(&[&["run", "--rm"], flags, &["busybox", "sh", "-c", script]].concat());
+    // The image's content comes into an empty volume, once.
+    run(&["-v", "data:/etc"], "rm /etc/passwd; echo kept > /etc/file; test -s /etc/group").exits(0);
+    assert_eq!(run(&["-v", "data:/etc"], "cat /etc/file").ok(), "kept");
+    home.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    run(&["-v", "data:/d"], "rm /d/file").exits(0);
+    home.dhow(&["volume", "restore", "data", "before"]).exits(0);
+    home.dhow(&["volume", "clone", "data", "copy"]).exits(0);
+    let tar = home.folder.path().join("tar").display().to_string();
+    home.dhow(&["volume", "backup", "-o", &tar, "copy"]).exits(0);
+    home.dhow(&["volume", "import", "imported", &tar]).exits(0);
+    assert_eq!(run(&["--mount", "src=imported,dst=/d/f,volume-subpath=file,readonly"], "cat /d/f").ok(), "kept");
+    // Volumes that have to be mounted are mounted by whom the user is in a namespace of their own.
+    let bound = format!("device={bind}");
+    for options in [["type=tmpfs", "device=tmpfs", "o=size=1m"], ["type=none", &bound, "o=bind"]] {
+        let flags: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+        home.dhow(&[&["volume", "create"], &flags[..], &["mounted"]].concat()).exits(0);
+        run(&["-v", "mounted:/m"], "echo x > /m/file").exits(0);
+        home.dhow(&["volume", "rm", "mounted"]).exits(0);
+    }
+    assert_eq!(fs::read_to_string(format!("{bind}/file")).expect("bound"), "x\n");
+    run(&["-v", &format!("{bind}:/b:ro")], "touch /b/new").exits(1).says("Read-only");
+    assert_eq!(run(&["--mount", "type=image,src=busybox,dst=/i"], "ls -d /i/bin").ok(), "/i/bin");
+    // A container that does not run is put together in a namespace, too.
+    home.dhow(&["create", "--name", "stands", "-v", "data:/d", "busybox", "true"]).exits(0);
+    home.dhow(&["cp", &tar, "stands:/d/tar"]).exits(0);
+    home.dhow(&["rm", "-v", "stands"]).exits(0);
+    let found = run(&["-v", "data:/d"], "ls -d /d/file /d/group /d/tar /d/passwd");
+    assert_eq!(found.exits(1).stdout(), "/d/file\n/d/group\n/d/tar\n");
+    home.crash_engine();
+    home.dhow(&["volume", "prune", "-a", "-f"]).exits(0);
+    assert_eq!(home.dhow(&["volume", "ls", "-q"]).ok(), "before");
+}
+
+#[test]
 fn networks_none_and_host_without_root() {
     let home = Home::with_busybox();
     let host = fs::read_link("/proc/self/ns/net").expect("a namespace").display().to_string();

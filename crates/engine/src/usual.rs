@@ -50,7 +50,9 @@ impl Usual {
                 own.clone_from(usual);
             }
         };
-        fill(&mut host.dns, &self.dns);
+        if !self.dns.is_empty() {
+            fill(host.dns.get_or_insert_default(), &self.dns);
+        }
         fill(&mut host.dns_options, &self.dns_options);
         fill(&mut host.dns_search, &self.dns_search);
         if host.ipc_mode.is_empty() {
@@ -115,17 +117,17 @@ mod tests {
         usual.complete(&mut silent);
         assert_eq!(
             (silent.dns, silent.dns_search, silent.ipc_mode.as_str()),
-            (usual.dns.clone(), usual.dns_search.clone(), "shareable")
+            (Some(usual.dns.clone()), usual.dns_search.clone(), "shareable")
         );
         assert_eq!(silent.security_opt.unwrap(), ["no-new-privileges"]);
         let mut host = HostSpec {
-            dns: vec!["2.2.2.2".to_owned()],
+            dns: Some(vec!["2.2.2.2".to_owned()]),
             ipc_mode: "host".to_owned(),
             security_opt: Some(vec!["no-new-privileges=false".to_owned()]),
             ..HostSpec::default()
         };
         usual.complete(&mut host);
-        assert_eq!((host.dns[0].as_str(), host.ipc_mode.as_str()), ("2.2.2.2", "host"));
+        assert_eq!((host.name_servers()[0].as_str(), host.ipc_mode.as_str()), ("2.2.2.2", "host"));
         assert_eq!(host.security_opt.unwrap(), ["no-new-privileges=false"]);
     }
 

@@ -143,3 +143,89 @@ fn who_changes_one_volume_at_the_same_time_gets_clear_answers_and_a_kill_leaves_
     assert_eq!(world.dhow(&count).ok(), "6");
     world.is_in_order();
 }
+
+/// CVE-2021-30465: whoever writes to a shared volume swaps a folder for a link to the host while others mount below it.
+#[test]
+fn links_that_are_swapped_in_a_shared_volume_lead_no_mount_and_no_copy_to_the_host() {
+    let world = busybox();
+    let outside = world.path().join("outside");
+    fs::create_dir(&outside).expect("made");
+    fs::write(outside.join("secret"), "secret").expect("written");
+    let file = outside.join("secret").display().to_string();
+    let swap = format!(
+        "while :; do mkdir /v/x; rmdir /v/x; ln -s {} /v/x; echo >> /v/turns; rm /v/x; done",
+        outside.display()
+    );
+    world.dhow(&["run", "-d", "--name", "swaps", "-v", "shared:/v", "busybox", "sh", "-c", &swap]).exits(0);
+    world.dhow(&["create", "--name", "stands", "-v", "shared:/v", "busybox"]).exits(0);
+    eventually("it swaps", || world.data_root().join("volumes/shared/_data/turns").exists());
+    let lines: [&[&str]; 5] = [
+        &["run", "--rm", "--mount", "src=shared,dst=/p,volume-subpath=x", "busybox", "ls", "-R", "/p"],
+        &["run", "--rm", "-v", "shared:/v", "-v", "other:/v/x/deep", "busybox", "touch", "/v/x/deep/file"],
+        &["run", "--rm", "-v", "shared:/v", "--tmpfs", "/v/x", "busybox", "sh", "-c", "touch /v/x/file; ls -R /v"],
+        &["cp", &file, "stands:/v/x/copy"],
+        &["cp", "stands:/v/x/secret", "-"],
+    ];
+    for _ in 0..10 {
+        for line in lines {
+            // Refused or not, as the moment has it.
+            let said = world.dhow(line);
+            assert!(!said.stdout().contains("secret"), "{line:?}: {said:?}");
+        }
+    }
+    let found: Vec<_> = fs::read_dir(&outside).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(found, ["secret"]);
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("read");
+    assert!(!table.contains(&*outside.to_string_lossy()), "{table}");
+    world.dhow(&["rm", "-f", "swaps", "stands"]).exits(0);
+    world.is_in_order();
+}
+
+/// A snapshot, a restore and a clone that are cut off by the end of their engine: wholly there or not at all.
+#[test]
+fn an_engine_that_is_killed_while_it_copies_a_volume_leaves_whole_ones() {
+    let mut world = busybox();
+    let fill = "i=0; while [ $i -lt 15000 ]; do : > /x/$i; i=$((i+1)); done";
+    world.dhow(&["run", "--rm", "-v", "data:/x", "busybox", "sh", "-c", fill]).exits(0);
+    world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "user", "-v", "data:/x", "busybox", "sleep", "1000"]).exits(0);
+    world.dhow(&["run", "--rm", "-v", "back:/x", "busybox", "touch", "/x/old"]).exits(0);
+    let volumes = world.data_root().join("volumes");
+    let lines: [&[&str]; 3] = [
+        &["volume", "snapshot", "data", "new"],
+        &["volume", "clone", "data", "new"],
+        &["volume", "restore", "back", "before"],
+    ];
+    for line in lines {
+        let mut child = world.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        let half = |folder: &std::path::Path| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let data = if name.starts_with('.') { folder.join("_data") } else { folder.join("restoring") };
+            fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some())
+        };
+        eventually("it is being copied", || {
+            fs::read_dir(&volumes).expect("it is there").flatten().any(|entry| half(&entry.path()))
+        });
+        world.crash_engine();
+        drop(child.wait());
+        world.start_engine();
+        assert_eq!(world.inspect("user", "{{.State.Status}}"), "running", "{line:?}");
+        world.dhow(&["exec", "user", "touch", "/x/0"]).exits(0);
+        let count = |volume: &str| {
+            let volume = format!("{volume}:/x:ro");
+            world.dhow(&["run", "--rm", "-v", &volume, "busybox", "sh", "-c", "ls /x | wc -l"]).ok()
+        };
+        let names = world.dhow(&["volume", "ls", "-q"]).ok();
+        if names.lines().any(|name| name == "new") {
+            assert_eq!(count("new"), "15000", "{line:?}");
+            world.dhow(&["volume", "protect", "--off", "new"]).exits(0);
+            world.dhow(&["volume", "rm", "new"]).exits(0);
+        }
+        let back = count("back");
+        assert!(back == "1" || line[1] == "restore" && back == "15000", "{line:?}: {back}");
+        let entries: Vec<_> = fs::read_dir(&volumes).expect("it is there").flatten().map(|it| it.file_name()).collect();
+        assert!(entries.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{entries:?}");
+        assert!(!volumes.join("back/restoring").exists(), "{line:?}");
+    }
+    world.is_in_order();
+}

@@ -94,6 +94,49 @@ fn a_plugin_that_has_gone_is_told_and_its_volume_forgotten_by_force() {
     assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "");
 }
 
+#[test]
+fn a_volume_of_a_plugin_is_copied_from_and_never_into() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start(folder.path(), "fake");
+    let world = world_with(folder.path());
+    world.dhow(&["volume", "create", "-d", "fake", "--label", "tier=far", "vol"]).exits(0);
+    let script = "echo far > /v/file; sleep 1000";
+    world.dhow(&["run", "-d", "--name", "user", "-v", "vol:/v", "busybox", "sh", "-c", script]).exits(0);
+    eventually("the container has written", || fs::exists(fake.place("vol").join("file")).unwrap_or_default());
+    let id = world.inspect("user", "{{.Id}}");
+    for kind in ["snapshot", "clone"] {
+        world.dhow(&["volume", kind, "vol", kind]).exits(0);
+        let shown = world.docker(&["volume", "inspect", "-f", "{{.Driver}} {{.Labels.tier}}", kind]).ok();
+        assert_eq!(shown, "local far");
+    }
+    world.dhow(&["volume", "create", "near"]).exits(0);
+    world.dhow(&["volume", "restore", "near", "vol"]).exits(0);
+    let tar = world.path().join("tar").display().to_string();
+    world.dhow(&["volume", "backup", "--live", "-o", &tar, "vol"]).exits(0);
+    world.dhow(&["volume", "import", "imported", &tar]).exits(0);
+    for name in ["snapshot", "clone", "near", "imported"] {
+        let volume = format!("{name}:/v");
+        assert_eq!(world.dhow(&["run", "--rm", "-v", &volume, "busybox", "cat", "/v/file"]).ok(), "far", "{name}");
+    }
+    eventually("only the container uses it", || fake.users("vol") == [id.clone()]);
+    world.dhow(&["rm", "-f", "user"]).exits(0);
+    for (args, words) in [
+        (&["restore", "vol", "near"][..], "only volumes in the data root can be restored"),
+        (&["import", "--replace", "vol", &tar], "only volumes in the data root can be imported into"),
+        (&["rename", "vol", "other"], "driver fake cannot rename volumes"),
+    ] {
+        world.dhow(&[&["volume"], args].concat()).exits(1).says(words);
+    }
+    // What hangs is given up, and what it was to become is not there.
+    fake.hang(true);
+    world.dhow(&["volume", "snapshot", "vol", "late"]).exits(1).says("did not answer VolumeDriver.Mount");
+    fake.hang(false);
+    assert_eq!(world.dhow(&["volume", "ls", "-q", "--filter", "name=late"]).ok(), "");
+    assert_eq!(fake.users("vol"), Vec::<String>::new());
+    world.dhow(&["volume", "rm", "vol"]).exits(0);
+    world.is_in_order();
+}
+
 /// `rclone serve docker`, ended with the test.
 struct Rclone(Child);
 

@@ -7,7 +7,7 @@ use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network, Published};
 
 use super::owner::Owner;
 use super::{Body, Request, record};
-use crate::networks::{PublishChange, may_connect, may_disconnect, with_published, without_link};
+use crate::networks::{PublishChange, may_connect, may_disconnect, with_own_address, with_published, without_link};
 use crate::spec::ContainerSpec;
 use crate::start::renew_names;
 
@@ -22,6 +22,7 @@ impl Owner {
             let text = format!("endpoint with name {} already exists in network {name}", self.name);
             return if alive { Err(Error::denied(text)) } else { Ok(()) };
         }
+        let spec = with_own_address(&self.body.spec, &name, spec);
         let endpoint = if alive { Some(self.enter(&name, &spec).await?) } else { None };
         let written = self.rewrite(|body| drop(body.networking.insert(name.clone(), spec)));
         if let Err(error) = written {

@@ -140,7 +140,7 @@ fn network(spec: &ContainerSpec) -> Result<()> {
     if host.uts_mode == "host" && !spec.hostname.is_empty() {
         return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
     }
-    if shared && !host.dns.is_empty() {
+    if shared && !host.name_servers().is_empty() {
         return Err(Error::invalid("conflicting options: dns and the network mode"));
     }
     if shared && host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
@@ -176,7 +176,7 @@ fn lines(spec: &ContainerSpec) -> Result<()> {
         ("host name", std::slice::from_ref(&spec.hostname)),
         ("domain name", std::slice::from_ref(&spec.domainname)),
         ("extra host", extra),
-        ("DNS server", &host.dns),
+        ("DNS server", host.name_servers()),
         ("DNS search domain", &host.dns_search),
         ("DNS option", &host.dns_options),
     ];

@@ -43,6 +43,14 @@ pub(crate) fn normalise(spec: &mut ContainerSpec, networks: &Networks) -> Result
     together(spec.networking.keys().map(String::as_str))
 }
 
+/// How a container comes into a network: where it asked for a hardware address in its main network, as older versions of the
+/// API let it, it has it there whenever it comes back.
+pub(crate) fn with_own_address(spec: &ContainerSpec, network: &str, endpoint: EndpointSpec) -> EndpointSpec {
+    let main = main_network(&spec.host.network_mode) == Some(network);
+    let own = if main { spec.mac_address.parse().ok() } else { None };
+    EndpointSpec { mac: endpoint.mac.or(own), ..endpoint }
+}
+
 /// Refuses networks that exclude each other.
 pub(super) fn together<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
     let names: Vec<&str> = names.collect();
@@ -127,6 +135,19 @@ mod tests {
         assert_eq!(["", "default", "bridge"].map(main_network), [Some("bridge"); 3]);
         assert_eq!((main_network("container:x"), main_network("mine")), (None, Some("mine")));
         assert!(is_user_defined("mine") && !is_user_defined("none"));
+    }
+
+    #[test]
+    fn an_address_that_is_the_containers_own_comes_back_with_its_main_network() {
+        let mut spec = ContainerSpec { mac_address: "02:42:0a:00:00:09".to_owned(), ..ContainerSpec::default() };
+        spec.host.network_mode = "mine".to_owned();
+        let mac = |network: &str, mac: &str| {
+            let endpoint = EndpointSpec { mac: mac.parse().ok(), ..EndpointSpec::default() };
+            with_own_address(&spec, network, endpoint).mac.map(|mac| mac.to_string())
+        };
+        assert_eq!(mac("mine", "").as_deref(), Some("02:42:0a:00:00:09"));
+        assert_eq!(mac("mine", "02:42:0a:00:00:0a").as_deref(), Some("02:42:0a:00:00:0a"));
+        assert_eq!(mac("other", ""), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use attach::HOLDER;
 pub(crate) use attach::kernel;
 pub(crate) use connect::{may_connect, may_disconnect};
 pub(crate) use links::{owner_and_alias, resolve as resolve_links, without as without_link};
-pub(crate) use membership::{is_user_defined, main_network, names, normalise, ports};
+pub(crate) use membership::{is_user_defined, main_network, names, normalise, ports, with_own_address};
 pub use publish::PublishChange;
 pub(crate) use publish::changed as with_published;
 pub(crate) use table::Networks;

@@ -85,8 +85,8 @@ pub struct HostSpec {
     /// `hyperv`, `process`, `default` or empty; only the last two mean something here.
     pub isolation: String,
 
-    /// Name servers in place of the host's.
-    pub dns: Vec<String>,
+    /// Name servers in place of the host's. `None`: not given (shown as null).
+    pub dns: Option<Vec<String>>,
     /// `options` of resolv.conf.
     pub dns_options: Vec<String>,
     /// `search` of resolv.conf.
@@ -99,6 +99,13 @@ pub struct HostSpec {
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
     /// Publish every exposed port.
     pub publish_all_ports: bool,
+}
+
+impl HostSpec {
+    /// The name servers that were asked for.
+    pub(crate) fn name_servers(&self) -> &[String] {
+        self.dns.as_deref().unwrap_or_default()
+    }
 }
 
 /// Limits and devices. Sizes are bytes; zero means no limit.
@@ -123,6 +130,9 @@ pub struct Resources {
     pub cpu_shares: i64,
     /// Billionths of a CPU.
     pub nano_cpus: i64,
+    /// CPUs on another system (shown only).
+    #[serde(default)]
+    pub cpu_count: i64,
     /// CFS period, microseconds.
     pub cpu_period: i64,
     /// CFS quota, microseconds.

@@ -39,6 +39,10 @@ async fn create(mut call: Call) -> Result<Response> {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
     let mut request = CreateRequest::from_slice(&text).map_err(not_the_json)?;
+    if !call.version.at_least(40) && request.host_config.ipc_mode.is_empty() {
+        // So it was when nobody could say otherwise.
+        request.host_config.ipc_mode = "shareable".to_owned();
+    }
     let warning = main_network::bring_up(&mut request, call.version)?;
     let request = dhow_engine::CreateRequest {
         name: call.query.text("name").map(str::to_owned),

@@ -27,7 +27,7 @@ pub(crate) fn host(host: &HostSpec) -> wire::HostConfig {
         cap_add: host.cap_add.clone(),
         cap_drop: host.cap_drop.clone(),
         cgroupns_mode: host.cgroupns_mode.clone(),
-        dns: Some(host.dns.clone()),
+        dns: host.dns.clone(),
         dns_options: Some(host.dns_options.clone()),
         dns_search: Some(host.dns_search.clone()),
         extra_hosts: host.extra_hosts.clone(),
@@ -69,6 +69,7 @@ fn resources(limits: &Resources) -> wire::HostConfig {
         cpu_shares: limits.cpu_shares,
         memory: limits.memory,
         nano_cpus: limits.nano_cpus,
+        cpu_count: limits.cpu_count,
         cgroup_parent: limits.cgroup_parent.clone(),
         blkio_weight: limits.blkio_weight,
         blkio_weight_device: Some(limits.blkio_weight_device.iter().map(weight).collect()),
@@ -182,7 +183,7 @@ mod tests {
         "Devices":[{"PathOnHost":"/h","PathInContainer":"/c","CgroupPermissions":"r"}],"DeviceCgroupRules":["c 1:3 r"],
         "DeviceRequests":[{"Driver":"d"}],"KernelMemoryTCP":20,"MemoryReservation":21,"MemorySwap":22,
         "MemorySwappiness":23,"OomKillDisable":true,"PidsLimit":24,"Ulimits":[{"Name":"core","Hard":2,"Soft":1}],
-        "CpuCount":0,"CpuPercent":0,"IOMaximumIOps":0,"IOMaximumBandwidth":0,
+        "CpuCount":25,"CpuPercent":0,"IOMaximumIOps":0,"IOMaximumBandwidth":0,
         "Mounts":[{"Type":"bind","Source":"/s","Target":"/t","ReadOnly":true,"Consistency":"cached",
             "BindOptions":{"Propagation":"rslave","NonRecursive":true,"CreateMountpoint":true,"ReadOnlyNonRecursive":true,
             "ReadOnlyForceRecursive":true}},
@@ -207,11 +208,12 @@ mod tests {
     #[test]
     fn nothing_is_shown_as_dockerd_shows_it() {
         let shown = serde_json::to_value(host(&HostSpec::default())).expect("plain data");
-        for null in ["Binds", "VolumesFrom", "CapAdd", "GroupAdd", "DeviceCgroupRules", "PidsLimit", "MemorySwappiness"]
+        for null in
+            ["Binds", "VolumesFrom", "CapAdd", "Dns", "GroupAdd", "DeviceCgroupRules", "PidsLimit", "MemorySwappiness"]
         {
             assert!(shown[null].is_null(), "{null}");
         }
-        for empty in ["Dns", "DnsOptions", "DnsSearch", "Devices", "BlkioWeightDevice", "Ulimits"] {
+        for empty in ["DnsOptions", "DnsSearch", "Devices", "BlkioWeightDevice", "Ulimits"] {
             assert_eq!(shown[empty].to_string(), "[]", "{empty}");
         }
         assert_eq!(shown["PortBindings"].to_string(), "{}");

@@ -49,6 +49,16 @@ fn what_was_asked_for_is_shown() {
     assert!(shown["SizeRw"].is_null() && shown["ExecIDs"].is_null());
     assert!(shown["NetworkSettings"]["Networks"]["none"].is_object());
     assert!(world.get(&format!("/containers/{id}/json?size=1")).json()["SizeRootFs"].is_i64());
+    // What was left out and what was left empty are told apart, and old versions meant something else by the first.
+    let host = |version: &str, host: &str| {
+        let body = format!(r#"{{"Image":"busybox","Cmd":["true"],"HostConfig":{host}}}"#);
+        let made = world.request("POST", &format!("/{version}/containers/create"), &body).json();
+        world.inspect(made["Id"].as_str().unwrap())["HostConfig"].clone()
+    };
+    let (silent, empty) = (host("v1.38", r#"{"CpuCount":2}"#), host("v1.44", r#"{"Dns":[],"IpcMode":""}"#));
+    assert!(silent["Dns"].is_null() && empty["Dns"] == serde_json::json!([]), "{silent} {empty}");
+    assert_eq!((&silent["IpcMode"], &empty["IpcMode"]), (&"shareable".into(), &"private".into()));
+    assert_eq!((silent["CpuCount"].as_i64(), empty["CpuCount"].as_i64()), (Some(2), Some(0)));
 }
 
 fn lists_are_filtered() {

@@ -175,6 +175,11 @@ fn older_versions_have_other_shapes() {
         (&Value::Null, &json!(["old", id, "h"]))
     );
     assert_eq!(endpoint("v1.51")["MacAddress"], mac);
+    // It comes back with the network.
+    for verb in ["disconnect", "connect"] {
+        assert_eq!(world.request("POST", &format!("/networks/one/{verb}"), r#"{"Container":"old"}"#).status, 200);
+    }
+    assert_eq!(endpoint("v1.51")["MacAddress"], mac);
     let two = json!({"Image": "busybox", "NetworkingConfig": {"EndpointsConfig": {"one": {}, "two": {}}}});
     let refused = world.request("POST", "/v1.43/containers/create", &two.to_string());
     assert_eq!(refused.message(), "Container cannot be connected to network endpoints: one, two");

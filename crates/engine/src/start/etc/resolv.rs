@@ -18,11 +18,11 @@ pub(super) fn text(host: &HostSpec, connection: &Connection) -> String {
 
 /// Whom to ask for names that are none of containers.
 pub(crate) fn name_servers(host: &HostSpec) -> Result<Vec<IpAddr>> {
-    if !host.dns.is_empty() {
+    if !host.name_servers().is_empty() {
         let parse = |text: &String| {
             text.parse().map_err(|_| Error::invalid(format!("IP address is not correctly formatted: {text}")))
         };
-        return host.dns.iter().map(parse).collect();
+        return host.name_servers().iter().map(parse).collect();
     }
     // The engine asks them, which is in the host's network.
     Ok(servers(&fs::read_to_string(HOST).unwrap_or_default()).collect())
@@ -53,7 +53,7 @@ fn resolv_conf(text: &str, host: &HostSpec, with_names: bool) -> String {
     let mut has_options = false;
     for line in text.lines() {
         let keep = match line.split_ascii_whitespace().next() {
-            Some("nameserver") => !with_names && host.dns.is_empty() && (host_network || !is_loopback(line)),
+            Some("nameserver") => !with_names && host.name_servers().is_empty() && (host_network || !is_loopback(line)),
             Some("search" | "domain") => search.is_none(),
             Some("options") => options.is_none(),
             _ => false,
@@ -69,7 +69,7 @@ fn resolv_conf(text: &str, host: &HostSpec, with_names: bool) -> String {
     if with_names {
         lines.insert(0, format!("nameserver {}", dns::ADDRESS));
     } else {
-        lines.extend(host.dns.iter().map(|server| format!("nameserver {server}")));
+        lines.extend(host.name_servers().iter().map(|server| format!("nameserver {server}")));
     }
     lines.extend(search.filter(|search| search != ".").map(|search| format!("search {search}")));
     let ndots = |options: String| {
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(resolv_conf(text, &none, false), "nameserver 9.9.9.9\nsearch lan\noptions edns0\n");
         let host = HostSpec { network_mode: "host".into(), ..HostSpec::default() };
         assert!(resolv_conf(text, &host, false).contains("127.0.0.53"));
-        let given = HostSpec { dns: vec!["1.1.1.1".into()], dns_search: vec![".".into()], ..HostSpec::default() };
+        let given = HostSpec { dns: Some(vec!["1.1.1.1".into()]), dns_search: vec![".".into()], ..HostSpec::default() };
         assert_eq!(resolv_conf(text, &given, false), "options edns0\nnameserver 1.1.1.1\n");
     }
 
@@ -112,7 +112,7 @@ mod tests {
         let expected = "nameserver 127.0.0.11\nsearch lan\noptions edns0 ndots:0\n";
         assert_eq!(resolv_conf(text, &HostSpec::default(), true), expected);
         let given = HostSpec {
-            dns: vec!["1.1.1.1".into()],
+            dns: Some(vec!["1.1.1.1".into()]),
             dns_search: vec!["a".into(), "b".into()],
             dns_options: vec!["ndots:2".into()],
             ..HostSpec::default()
