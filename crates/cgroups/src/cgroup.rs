@@ -311,8 +311,9 @@ impl Cgroup {
     }
 }
 
-/// How often a cgroup is made again whose parent was taken away meanwhile. An engine does that once, at its end.
-const TRIES: usize = 16;
+/// How often a cgroup is made again whose parent was taken away meanwhile. An engine does that once, at its end; many that
+/// come and go at once must not be enough to lose a start either. A try takes microseconds.
+const TRIES: usize = 1_000;
 
 /// What is in a directory that was removed is not there; what is written to its files goes to no device.
 fn is_taken_away(error: &Error) -> bool {

@@ -1,16 +1,13 @@
 //! Stopping and continuing every process of a cgroup: what `docker pause` does.
 
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result};
-use rustix::event::{PollFd, PollFlags};
-use rustix::fs::OFlags;
 
+use crate::Controller;
 use crate::cgroup::{Cgroup, Member};
 use crate::hierarchy::Version;
-use crate::removal::{remaining, wait};
-use crate::{Controller, file};
+use crate::removal::{wait, wait_until};
 
 /// How long tasks may take to stop. A task in uninterruptible sleep stops when it wakes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -75,21 +72,7 @@ fn freeze_v2(member: &Member) -> Result<bool> {
     if member.directory.is_plain() {
         return Ok(true);
     }
-    let Some(events) = member.directory.open("cgroup.events", OFlags::RDONLY)? else { return Ok(true) };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        // Read before each wait: only a change after the last read is reported.
-        let mut buffer = [0_u8; 128];
-        let length = rustix::io::pread(&events, &mut buffer, 0).unwrap_or(0);
-        let text = String::from_utf8_lossy(&buffer[..length]);
-        if file::keyed(&text, "frozen") == Some(1) {
-            return Ok(true);
-        }
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        wait(&mut [PollFd::from_borrowed_fd(events.as_fd(), PollFlags::PRI)], remaining(deadline));
-    }
+    wait_until(&member.directory, "frozen", 1, Instant::now() + PATIENCE)
 }
 
 /// v1 tells of no change, and a cgroup may hang in `FREEZING` when a task forked at the wrong moment: writing again

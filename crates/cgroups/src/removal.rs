@@ -1,13 +1,13 @@
 //! Removing a cgroup: it always ends, with the cgroup gone or with an error that names who is still in it.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result};
+use dhow_sys::process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cgroup::{Cgroup, gone_is_none};
 use crate::file::{Directory, failure};
@@ -133,7 +133,7 @@ fn thaw_below(directory: &Directory) -> Result<()> {
 
 fn end_processes(version: Version, directory: &Directory, deadline: Instant) -> Result<()> {
     if version == Version::V2 && directory.write_raw("cgroup.kill", "1").is_ok() {
-        return wait_unpopulated(directory, deadline);
+        return wait_until(directory, "populated", 0, deadline).map(drop);
     }
     let mut seen = HashSet::new();
     loop {
@@ -146,35 +146,29 @@ fn end_processes(version: Version, directory: &Directory, deadline: Instant) -> 
         if found.iter().all(|pid| !seen.insert(*pid)) {
             wait(&mut [], Duration::from_millis(1).min(remaining(deadline)));
         }
-        kill_and_wait(&found, deadline);
+        let found: Vec<OwnedFd> = found.into_iter().filter_map(process::open).collect();
+        process::end(&found, deadline);
     }
 }
 
-/// Waits until `cgroup.events` tells that nobody is left; the kernel marks the file with POLLPRI when it changes.
-pub(crate) fn wait_unpopulated(directory: &Directory, deadline: Instant) -> Result<()> {
-    let Some(events) = directory.open("cgroup.events", rustix::fs::OFlags::RDONLY)? else { return Ok(()) };
+/// Waits until `cgroup.events` tells that; the kernel marks the file with POLLPRI when it changes. Says whether it does: a
+/// kernel without the file tells nothing, and is believed to have done it.
+pub(crate) fn wait_until(directory: &Directory, key: &str, value: u64, deadline: Instant) -> Result<bool> {
+    let Some(events) = directory.open("cgroup.events", rustix::fs::OFlags::RDONLY)? else { return Ok(true) };
     loop {
         // Read before each wait: only a change after the last read is reported.
         let mut buffer = [0_u8; 128];
         let length = rustix::io::pread(&events, &mut buffer, 0).unwrap_or(0);
         let text = String::from_utf8_lossy(&buffer[..length]);
-        if crate::file::keyed(&text, "populated") != Some(1) || Instant::now() >= deadline {
-            return Ok(());
+        let told = crate::file::keyed(&text, key);
+        // A cgroup that is gone tells nothing any more.
+        if told == Some(value) || length == 0 {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
         }
         wait(&mut [PollFd::from_borrowed_fd(events.as_fd(), PollFlags::PRI)], remaining(deadline));
-    }
-}
-
-/// Sends SIGKILL through pidfds, so that a reused number is never hit, and waits until all have ended.
-fn kill_and_wait(found: &[i32], deadline: Instant) {
-    let open = |pid: &i32| pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok();
-    let fds: Vec<_> = found.iter().filter_map(open).collect();
-    for fd in &fds {
-        // Who has ended meanwhile needs no signal.
-        let _ = pidfd_send_signal(fd, Signal::KILL);
-    }
-    for fd in &fds {
-        wait(&mut [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)], remaining(deadline));
     }
 }
 

@@ -10,9 +10,9 @@ mod help;
 mod parse;
 mod value;
 
+pub(crate) use dhow_errdefs::parse_bool;
 pub(crate) use help::{columns_of_terminal, describe};
 pub(crate) use parse::{Fault, Parsed, awaits, parse};
-pub(crate) use value::parse_bool;
 
 /// Checks a value; the error is the part of the message behind the flag's name.
 pub(crate) type Check = fn(&str) -> Result<(), String>;

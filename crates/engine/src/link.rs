@@ -133,10 +133,12 @@ impl Link {
     pub(crate) async fn begin(&self, op: Op, fds: &[BorrowedFd<'_>]) -> Result<Pending> {
         let (sender, receiver) = oneshot::channel();
         let seq = self.0.wire.next.fetch_add(1, Ordering::Relaxed);
-        self.0.wire.expect(seq, sender)?;
         let frame = frame::encode(&Request { seq, op })?;
-        tokio::time::timeout(PATIENCE, self.0.wire.send(&frame, fds)).await.map_err(|_| stuck())??;
-        Ok(Pending(receiver))
+        self.0.wire.expect(seq, sender)?;
+        let sent = tokio::time::timeout(PATIENCE, self.0.wire.send(&frame, fds)).await;
+        // No answer comes to what was not sent.
+        let sent = sent.unwrap_or_else(|_| Err(stuck())).inspect_err(|_| self.0.wire.expect_no_more(seq));
+        sent.map(|()| Pending(receiver))
     }
 
     /// Asks and waits for the answer, however long that takes.
@@ -289,6 +291,11 @@ impl Wire {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.as_mut().ok_or_else(gone)?.insert(seq, sender);
         Ok(())
+    }
+
+    fn expect_no_more(&self, seq: u64) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.as_mut().map(|waiting| waiting.remove(&seq));
     }
 
     /// Sends one frame whole, before anybody else's.

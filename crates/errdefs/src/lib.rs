@@ -7,7 +7,8 @@
 //! beside the message and never inside it) and the error that caused it. [`Display`](std::fmt::Display) prints the
 //! whole chain, outermost first, joined with `": "`, the way Docker's users know it.
 //!
-//! Texts that Docker's clients compare letter for letter are made in [`message`] only.
+//! Texts that Docker's clients compare letter for letter are made in [`message`] only, and their words for yes and no are
+//! read by [`parse_bool`].
 //!
 //! ```
 //! use dhow_errdefs::{Class, Error, ResultExt};
@@ -23,9 +24,11 @@
 mod class;
 mod error;
 pub mod message;
+mod truth;
 
 pub use class::Class;
 pub use error::{Error, ResultExt};
+pub use truth::parse_bool;
 
 /// The result of everything that can fail in dhow.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, parse_bool};
 use dhow_oci::ImageConfig;
 use jiff::Timestamp;
 
@@ -34,11 +34,11 @@ impl Filters {
     /// A word that is true or false, if it is there.
     pub(crate) fn flag(&self, word: &str) -> Result<Option<bool>> {
         let values = self.values(word);
-        match values.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        let wrong = || Error::invalid(format!("invalid filter '{word}=[{}]'", values.join(" ")));
+        match values {
             [] => Ok(None),
-            ["1" | "true" | "True" | "TRUE" | "t" | "T"] => Ok(Some(true)),
-            ["0" | "false" | "False" | "FALSE" | "f" | "F"] => Ok(Some(false)),
-            _ => Err(Error::invalid(format!("invalid filter '{word}=[{}]'", values.join(" ")))),
+            [value] => parse_bool(value).ok_or_else(wrong).map(Some),
+            _ => Err(wrong()),
         }
     }
 }

@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 
 use dhow_sys::clone::{self, Fork, Request};
 use dhow_sys::exec::{self, Vector};
-use dhow_sys::process::has_ended;
+use dhow_sys::process::{self, has_ended};
 use dhow_sys::signal::{self, Blocked};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::thread::ThreadNameSpaceType;
-
-use crate::container::until_ended;
 
 /// A program and how it is run. Everything is prepared here, because a forked child may not allocate.
 #[derive(Debug)]
@@ -168,7 +166,7 @@ impl Process {
                 self.wait()?;
                 return Ok(None);
             }
-            until_ended(Some(&self.pidfd), rest);
+            process::wait(&self.pidfd, rest);
         }
         self.wait().map(Some)
     }

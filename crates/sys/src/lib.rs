@@ -28,6 +28,7 @@ pub mod namespace;
 pub mod personality;
 pub mod process;
 pub mod program;
+pub mod random;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signal;

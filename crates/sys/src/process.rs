@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Numbers of fields in `/proc/PID/stat`, as proc_pid_stat(5) counts them.
 pub mod field {
@@ -56,6 +58,30 @@ impl Stat {
 /// Whether a process has ended, reaped or not: its descriptor is readable then (pidfd_open(2)).
 pub fn has_ended(pidfd: impl AsFd) -> bool {
     poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// A descriptor of a process; `None` when it is gone.
+#[must_use]
+pub fn open(pid: i32) -> Option<OwnedFd> {
+    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
+}
+
+/// Waits for the end of a process, at most so long. An interruption counts as an answer: the callers look again.
+pub fn wait(pidfd: impl AsFd, at_most: Duration) {
+    let timeout = Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: at_most.subsec_nanos().into() };
+    let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout));
+}
+
+/// Sends SIGKILL through descriptors, so that a number that is in use again is never hit, and waits until all have ended, or
+/// until then.
+pub fn end(processes: &[OwnedFd], deadline: Instant) {
+    for process in processes {
+        // Who has ended meanwhile needs no signal.
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
+    for process in processes {
+        wait(process, deadline.saturating_duration_since(Instant::now()));
+    }
 }
 
 #[cfg(test)]

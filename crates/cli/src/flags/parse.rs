@@ -1,6 +1,7 @@
 //! From words to recorded flags.
 
-use super::value::{check, parse_bool, parse_int};
+use super::parse_bool;
+use super::value::{check, parse_int};
 use super::{Flag, Kind, Tables};
 
 /// Why the words are not a command line.

@@ -1,15 +1,6 @@
 //! The plain kinds of values, with Go's grammar and Go's words.
 
-use super::{Flag, Kind};
-
-/// Go's `strconv.ParseBool`.
-pub(crate) fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
-}
+use super::{Flag, Kind, parse_bool};
 
 /// Go's `strconv.ParseInt(text, 0, 64)`: decimal, `0x`, `0o`, `0b`, and `0` for octal.
 pub(crate) fn parse_int(text: &str) -> Result<i64, &'static str> {

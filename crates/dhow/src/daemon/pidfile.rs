@@ -78,7 +78,8 @@ fn taken(path: &Path, pid: Option<u32>) -> Error {
 /// A pid may have been given to another program since, so the command line is looked at.
 fn is_engine(pid: u32) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    pid != std::process::id() && line.split(|&byte| byte == 0).any(|word| word == b"daemon")
+    // The role is the first argument.
+    pid != std::process::id() && line.split(|&byte| byte == 0).nth(1) == Some(b"daemon")
 }
 
 impl Drop for Pidfile {
@@ -104,6 +105,20 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("there"), std::process::id().to_string());
         drop(file);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_number_that_another_program_has_now_is_no_engine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pid");
+        let mut other = std::process::Command::new("sh");
+        let mut other =
+            other.args(["-c", "read line", "daemon"]).stdin(std::process::Stdio::piped()).spawn().expect("started");
+        fs::write(&path, other.id().to_string()).expect("written");
+        let file = Pidfile::write(&path);
+        other.kill().expect("our child");
+        other.wait().expect("our child");
+        file.expect("nobody has it");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `--security-opt`.
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, parse_bool};
 use dhow_runtime::SecurityModules;
 
 /// What the options together say.
@@ -77,8 +77,10 @@ impl SecurityOptions {
             .or_else(|| option.split_once(':'))
             .ok_or_else(|| Error::invalid(format!("invalid --security-opt 1: \"{option}\"")))?;
         match (key, value) {
-            ("no-new-privileges", "true" | "1" | "t" | "T" | "TRUE" | "True") => self.no_new_privileges = true,
-            ("no-new-privileges", "false" | "0" | "f" | "F" | "FALSE" | "False") => self.no_new_privileges = false,
+            ("no-new-privileges", word) => {
+                let wrong = || Error::invalid(format!("invalid --security-opt: \"{option}\""));
+                self.no_new_privileges = parse_bool(word).ok_or_else(wrong)?;
+            }
             ("seccomp", "unconfined") => self.seccomp = SeccompChoice::Unconfined,
             ("seccomp", "builtin" | "default" | "") => self.seccomp = SeccompChoice::Default,
             ("seccomp", profile) => self.seccomp = SeccompChoice::Profile(profile.to_owned()),
@@ -87,7 +89,6 @@ impl SecurityOptions {
             ("apparmor", profile) => profile.clone_into(&mut self.apparmor),
             ("label", "disable") => self.labels.clear(),
             ("label", label) => self.labels.push(label.to_owned()),
-            ("no-new-privileges", _) => return Err(Error::invalid(format!("invalid --security-opt: \"{option}\""))),
             _ => return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\""))),
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `--filter` of `docker ps`.
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, parse_bool};
 use dhow_oci::Digest;
 use jiff::Timestamp;
 use regex_lite::Regex;
@@ -73,11 +73,10 @@ impl Filter {
             "health" => return Err(Error::invalid(format!("Unrecognised filter value for health: {value}"))),
             "before" => self.before = Some(self.before.map_or(created(value)?, |time| time)),
             "since" => self.since = Some(self.since.map_or(created(value)?, |time| time)),
-            "is-task" => match value {
-                "true" | "1" | "t" | "T" | "TRUE" | "True" => self.tasks_only = true,
-                "false" | "0" | "f" | "F" | "FALSE" | "False" => {}
-                _ => return Err(Error::invalid(format!("invalid filter 'is-task=[{value}]'"))),
-            },
+            "is-task" => {
+                let wrong = || Error::invalid(format!("invalid filter 'is-task=[{value}]'"));
+                self.tasks_only |= parse_bool(value).ok_or_else(wrong)?;
+            }
             _ => return Err(Error::invalid(format!("invalid filter '{key}'"))),
         }
         Ok(())

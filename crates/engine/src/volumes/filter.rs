@@ -1,6 +1,6 @@
 //! `--filter` of `volume ls`.
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, parse_bool};
 use regex_lite::Regex;
 
 use super::Volume;
@@ -48,20 +48,11 @@ pub(super) fn has_label(volume: &Volume, wanted: &str) -> bool {
     volume.labels.as_ref().is_some_and(|labels| labels::has_label(labels, wanted))
 }
 
-/// The words that Docker takes for yes and no.
-pub(super) fn word(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
-}
-
 /// Several values are taken only if they mean the same.
 fn truth(values: &[String]) -> Result<Option<bool>> {
     let mut truth = None;
     for value in values {
-        let this = word(value).ok_or_else(|| wrong(values))?;
+        let this = parse_bool(value).ok_or_else(|| wrong(values))?;
         if truth.replace(this).is_some_and(|before| before != this) {
             return Err(wrong(values));
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
-use dhow_errdefs::{Class, Error, Result};
+use dhow_errdefs::{Class, Error, Result, parse_bool};
 use jiff::Timestamp;
 
-use super::filter::{Filter, has_label, word};
+use super::filter::{Filter, has_label};
 use super::plugins::Described;
 use super::prepare::Wanted;
 use super::{ANONYMOUS, LOCAL, Record, Volumes};
@@ -367,7 +367,7 @@ impl VolumePrune {
         let values = take("all");
         let said = match &values[..] {
             [] => Some(all),
-            [value] => word(value),
+            [value] => parse_bool(value),
             _ => None,
         };
         let wrong = || Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, parse_bool};
 
 use super::{Config, Driver, size, subject};
 use crate::remote::{Syslog, Target};
@@ -105,7 +105,7 @@ impl Config {
         let prefix = if self.driver.is_remote() { "cache-" } else { "" };
         let get = |name: &str| options.get(&format!("{prefix}{name}"));
         if let Some(text) = options.get("cache-disabled").filter(|text| !text.is_empty()) {
-            let disabled = boolean(text);
+            let disabled = parse_bool(text);
             let text = || Error::invalid(format!("invalid value for option cache-disabled: {text}"));
             self.cache_disabled = disabled.ok_or_else(text)?;
         }
@@ -118,7 +118,7 @@ impl Config {
         }
         if let Some(text) = get("compress") {
             let invalid = || Error::invalid(format!("invalid boolean value for compress: {text:?}"));
-            self.compress = boolean(text).ok_or_else(invalid)?;
+            self.compress = parse_bool(text).ok_or_else(invalid)?;
         }
         if self.compress && (self.max_file < 2 || self.max_size.is_none()) {
             let text = "compress cannot be true when max-file is less than 2 or max-size is not set";
@@ -166,15 +166,6 @@ fn max_file(text: &str) -> Result<u32> {
         Ok(files @ 1..=1_000_000) => Ok(files as u32),
         Ok(files) if files < 1 => Err(Error::invalid("max-file cannot be less than 1")),
         _ => Err(Error::invalid(format!("invalid value for max-file: {text}: it is no number"))),
-    }
-}
-
-/// What Go's `strconv.ParseBool` takes.
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

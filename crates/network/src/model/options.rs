@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, parse_bool};
 
 /// The options' names.
 #[allow(missing_docs, reason = "they are Docker's, and documented with it")]
@@ -137,11 +137,8 @@ impl MacvlanOptions {
 
 /// Go's booleans.
 fn flag(key: &str, value: &str) -> Result<bool> {
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(wrong(key, value, &format!("strconv.ParseBool: parsing {value:?}: invalid syntax"))),
-    }
+    let syntax = || wrong(key, value, &format!("strconv.ParseBool: parsing {value:?}: invalid syntax"));
+    parse_bool(value).ok_or_else(syntax)
 }
 
 fn mtu(key: &str, value: &str) -> Result<Option<u32>> {

@@ -74,7 +74,7 @@ impl Networks {
         let (ipv4, ipv6) = lock(&live).take(&place.spec)?;
         let prefix = |ipv6| network.pool(ipv6).map_or(0, |pool| pool.subnet.prefix());
         let gateway = |ipv6| network.pool(ipv6).and_then(|pool| pool.gateway).filter(|_| !network.spec.internal);
-        let id = random_id();
+        let id = dhow_sys::random::id();
         let interface = interface_name(held, network, place, raised.as_ref());
         Ok(Attachment {
             endpoint: Endpoint {
@@ -355,9 +355,4 @@ fn mac_of(address: Option<std::net::Ipv4Addr>) -> Mac {
         Some([a, b, c, d]) => Mac([0x02, 0x42, a, b, c, d]),
         None => random_mac(),
     }
-}
-
-/// 64 hexadecimal digits.
-fn random_id() -> String {
-    std::iter::repeat_with(|| format!("{:02x}", fastrand::u8(..))).take(32).collect()
 }

@@ -32,7 +32,7 @@ use super::{Response, respond};
 const MESSAGE: usize = 1 << 20;
 /// Bytes of output that are put into one frame.
 const PIECE: usize = 32 << 10;
-/// How long a client may take to answer our goodbye.
+/// How long a client may take to hear our goodbye and to answer it.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a container's output becomes frames.
@@ -125,10 +125,12 @@ async fn converse(
         code = take_input(&mut from_client, &mut input, framing.stdin) => code,
     };
     drop((output, input));
-    // The client may be gone already.
-    let _ = to_client.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
-    let answered = async { while from_client.next().await.is_some_and(|message| message.is_ok()) {} };
-    drop(tokio::time::timeout(GOODBYE, answered).await);
+    let goodbye = async {
+        // The client may be gone already, or read nothing of it.
+        let _ = to_client.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
+        while from_client.next().await.is_some_and(|message| message.is_ok()) {}
+    };
+    drop(tokio::time::timeout(GOODBYE, goodbye).await);
 }
 
 type Incoming = std::result::Result<Message, SocketError>;
@@ -233,6 +235,15 @@ mod tests {
             }
             prop_assert_eq!(taken_apart(&bytes, cuts), payloads.concat());
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_no_goodbye_is_left() {
+        let sink = futures_util::sink::unfold((), |(), _: Message| std::future::pending::<Result<(), SocketError>>());
+        let messages = futures_util::stream::empty();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let framing = Framing { multiplexed: false, text: false, stdin: false };
+        converse((Box::pin(sink), messages), ours.into_split(), framing).await;
     }
 
     /// The example of section 1.3.

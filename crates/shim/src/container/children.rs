@@ -3,29 +3,21 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, WaitOptions};
-
-use super::ending;
+use dhow_sys::process::{self, has_ended};
 
 /// As for a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends and reaps every child, and their children as they become ours: without a cgroup there is no other list of them.
+/// Ends every child, and their children as they become ours: without a cgroup there is no other list of them. They are left
+/// to be reaped, because how an exec ended is asked later.
 pub(super) fn end_all() {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let children: Vec<_> = pids().into_iter().filter_map(ending::open).collect();
+        let children: Vec<_> = pids().into_iter().filter_map(process::open).filter(|child| !has_ended(child)).collect();
         if children.is_empty() || Instant::now() >= deadline {
             return;
         }
-        for child in &children {
-            // Who has ended meanwhile needs no signal.
-            let _ = rustix::process::pidfd_send_signal(child, Signal::KILL);
-        }
-        for child in &children {
-            ending::wait(Some(child), deadline.saturating_duration_since(Instant::now()));
-        }
-        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        process::end(&children, deadline);
     }
 }
 

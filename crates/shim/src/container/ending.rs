@@ -2,11 +2,12 @@
 //! everything it ever started.
 
 use std::os::fd::OwnedFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dhow_cgroups::Cgroup;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use dhow_sys::process;
+use rustix::process::Signal;
 
 /// How long processes that got SIGKILL may take. One that the kernel cannot end (it waits for a dead file server) must
 /// not keep the container's end from being told.
@@ -21,23 +22,8 @@ pub(super) fn end_cgroup(cgroup: &Cgroup) {
     while !cgroup.is_empty().unwrap_or(true) && Instant::now() < deadline {
         // Again in each round: a process may be forked while another is signalled.
         let _ = cgroup.kill(Signal::KILL.as_raw());
-        let left: Vec<OwnedFd> = cgroup.pids().unwrap_or_default().into_iter().filter_map(open).collect();
-        for process in &left {
-            wait(Some(process), deadline.saturating_duration_since(Instant::now()));
-        }
-        wait(None, PAUSE);
+        let left: Vec<OwnedFd> = cgroup.pids().unwrap_or_default().into_iter().filter_map(process::open).collect();
+        process::end(&left, deadline);
+        thread::sleep(PAUSE);
     }
-}
-
-/// A descriptor of a process; `None` when it is gone.
-pub(super) fn open(pid: i32) -> Option<OwnedFd> {
-    rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
-}
-
-/// Waits for the end of a process, or just so long.
-pub(crate) fn wait(process: Option<&OwnedFd>, at_most: Duration) {
-    let mut fds: Vec<PollFd<'_>> = process.iter().map(|fd| PollFd::new(*fd, PollFlags::IN)).collect();
-    let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
-    // An interruption counts as an answer: the callers look again.
-    let _ = poll(&mut fds, Some(&timeout));
 }

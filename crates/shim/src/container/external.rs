@@ -16,7 +16,7 @@ use dhow_oci::runtime::{Process, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{Born, ending, first, overlay};
+use super::{Born, first, overlay};
 use crate::address;
 use crate::program::{Program, Setting};
 use crate::protocol::{Exec, Launch, Rootfs};
@@ -137,7 +137,8 @@ impl External {
         let text = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
         let pid =
             text.trim().parse().map_err(|_| Error::data_loss(format!("{} holds no process id", path.display())))?;
-        let pidfd = ending::open(pid).ok_or_else(|| Error::not_found(format!("process {pid} is gone already")))?;
+        let pidfd =
+            dhow_sys::process::open(pid).ok_or_else(|| Error::not_found(format!("process {pid} is gone already")))?;
         Ok((pid, pidfd))
     }
 

@@ -4,10 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use dhow_sys::process::{Stat, field};
+use dhow_sys::process::{self, Stat, field};
 use rustix::process::Signal;
-
-use super::ending;
 
 /// How often is looked for processes that were forked while others were killed.
 const ROUNDS: usize = 8;
@@ -30,13 +28,13 @@ pub(crate) fn kill(first: i32, everybody: impl Fn() -> Vec<i32>) {
             return;
         }
         for &pid in &family {
-            let Some(process) = ending::open(pid) else { continue };
+            let Some(pidfd) = process::open(pid) else { continue };
             // The number may have become somebody else's since it was read. The first process is our child: its number is
             // its own until we reap it.
             let belongs = |kin: Kin| family.contains(&kin.parent) || family.contains(&kin.session);
             if pid == first || kin(pid).is_some_and(belongs) {
                 // Who has ended meanwhile needs no signal.
-                let _ = rustix::process::pidfd_send_signal(&process, Signal::KILL);
+                let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
             }
         }
     }

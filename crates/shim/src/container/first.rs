@@ -13,10 +13,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_sys::process::{Stat, field, has_ended};
-use rustix::process::Signal;
+use dhow_sys::process::{self, Stat, field, has_ended};
 
-use super::{ending, family};
+use super::family;
 
 /// Its name in the run directory.
 const NAME: &str = "first";
@@ -52,13 +51,7 @@ pub fn end(run_dir: &Path) -> Result<()> {
         if Instant::now() >= deadline {
             return Err(Error::deadline(format!("process {pid} of the container's last run does not end")));
         }
-        for process in &left {
-            // Who has ended meanwhile needs no signal.
-            let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
-        }
-        for process in &left {
-            ending::wait(Some(process), deadline.saturating_duration_since(Instant::now()));
-        }
+        process::end(&left, deadline);
     }
 }
 
@@ -68,7 +61,7 @@ fn find(run_dir: &Path) -> Option<(OwnedFd, i32)> {
     let pid = who.split(' ').next()?.parse().ok()?;
     // First the descriptor, then the look: what is seen is of the process that it is a descriptor of, or of a later one,
     // which has begun later.
-    let process = ending::open(pid)?;
+    let process = process::open(pid)?;
     (identity(pid)? == who).then_some((process, pid))
 }
 
@@ -83,7 +76,7 @@ fn identity(pid: i32) -> Option<String> {
 fn members(namespace: &File) -> Vec<OwnedFd> {
     let Ok(wanted) = namespace.metadata() else { return Vec::new() };
     let inside = |pid: i32| {
-        let process = ending::open(pid)?;
+        let process = process::open(pid)?;
         let found = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?;
         (same(&found, &wanted) && !has_ended(&process)).then_some(process)
     };

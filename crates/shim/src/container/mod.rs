@@ -25,7 +25,6 @@ use crate::protocol::{Exec, Exit, Launch};
 use crate::streams::Ends;
 pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
-pub(crate) use ending::wait as until_ended;
 use external::External;
 pub(crate) use place::Place;
 pub use place::cgroup_in;
