@@ -231,3 +231,25 @@ fn without_an_engine() {
     version.exits(1).says("Cannot connect to the Docker daemon at unix:///nowhere");
     assert!(version.stdout().starts_with("Client:") && !version.stdout().contains("Server:"), "{version:?}");
 }
+
+#[test]
+fn a_format_of_ones_own_counts_beside_quiet() {
+    let world = prepared();
+    world.dhow(&["volume", "create", "hold"]).exits(0);
+    for list in [&["images", "-q"][..], &["network", "ls", "-q"], &["volume", "ls", "-q"]] {
+        for format in ["x", "table", "raw", "json", "{{.Nope}}", " {{.Driver}}{{.ID}} "] {
+            same(&world, &[list, &["--format", format]].concat());
+        }
+    }
+    same(&world, &["system", "df", "--format", "{{.Nope}}"]);
+}
+
+#[test]
+fn functions_take_as_many_arguments_as_dockers() {
+    let world = prepared();
+    for template in ["{{upper \"a\" \"b\"}}", "{{json}}", "{{truncate .ID -1}}", "{{pad .ID -1 2}}", "{{join .ID}}"] {
+        let codes =
+            [world.dhow(&["ps", "--format", template]).code(), world.docker(&["ps", "--format", template]).code()];
+        assert_eq!(codes, [1, 1], "{template}");
+    }
+}

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use dhow_testkit::{Outcome, World, eventually, finish, finish_with_input};
+use dhow_testkit::{Outcome, World, eventually, finish, finish_with_input, isolate};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::DHOW;
@@ -272,4 +272,41 @@ fn what_ssh_says_is_told() {
     failed.exits(1).says("make sure the URL is valid").says("Permission denied (publickey)");
     let mut command = world.command(&["ps"]);
     finish(command.env("DOCKER_HOST", "npipe:////./pipe/x")).exits(1).says("named pipes are of Windows");
+}
+
+#[test]
+fn what_is_printed_comes_through_the_network_past_the_end_of_an_engine() {
+    isolate();
+    let address = format!("tcp://127.0.0.1:{}", free_port());
+    let mut world = World::with_flags(DHOW, &["--host", &address, "--insecure-tcp-on-loopback"]);
+    world.import_busybox("busybox");
+    let script = "i=0; while [ $i -lt 100 ]; do echo $i; echo e$i >&2; i=$((i+1)); sleep 0.02; done; exit 7";
+    world.dhow(&["create", "--name", "started", "busybox", "sh", "-c", script]).exits(0);
+    world.dhow(&["create", "-t", "--name", "terminal", "busybox", "sh", "-c", script]).exits(0);
+    let clients: Vec<_> = [
+        &["run", "--name", "run", "busybox", "sh", "-c", script][..],
+        &["start", "-a", "started"],
+        &["start", "-a", "terminal"],
+    ]
+    .map(|args| world.command(args).env("DOCKER_HOST", &address).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn())
+    .into_iter()
+    .map(|child| child.expect("it starts"))
+    .collect();
+    for name in ["run", "started", "terminal"] {
+        eventually("it prints", || world.dhow(&["logs", name]).stdout().lines().any(|line| line.trim() == "9"));
+    }
+    world.crash_engine();
+    world.start_engine();
+    let numbers = |prefix: &str| (0..100).map(|number| format!("{prefix}{number}\n")).collect::<String>();
+    for client in clients {
+        let output = client.wait_with_output().expect("it ends");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(7), "{err}");
+        // A terminal has one stream for both.
+        let (lines, errors): (Vec<&str>, Vec<&str>) =
+            out.lines().map(str::trim).partition(|line| !line.starts_with('e'));
+        assert_eq!(lines.join("\n") + "\n", numbers(""));
+        let errors = if errors.is_empty() { err.into_owned() } else { errors.join("\n") + "\n" };
+        assert_eq!(errors, numbers("e"));
+    }
 }

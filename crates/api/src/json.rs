@@ -1,16 +1,19 @@
 //! Reading JSON the way Go's `encoding/json` does, on which Docker's clients rely.
 //!
-//! Three rules differ from serde's: `null` leaves the zero value, field names match without regard to case (an exact match
-//! wins), and fields that are not known are ignored. They are put around any [`Deserializer`] in one pass, so that the
-//! types carry no attributes for it and nothing is buffered.
+//! Four rules differ from serde's: `null` leaves the zero value, field names match without regard to case (an exact match
+//! wins), fields that are not known are ignored, and of a field that comes twice the last one counts. They are put around
+//! any [`Deserializer`] in one pass, so that the types carry no attributes for it; nothing is buffered but documents in
+//! which a field comes twice.
 
 mod go;
 mod nothing;
+mod ordered;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use go::Go;
+use ordered::Ordered;
 
 /// Reads one JSON document. Types are to derive `Deserialize` with `#[serde(default)]` and without `flatten`.
 ///
@@ -18,9 +21,14 @@ pub use go::Go;
 /// The text is no JSON, a value has the wrong kind, or something follows the document.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = T::deserialize(Go(&mut reader))?;
-    reader.end()?;
-    Ok(value)
+    match T::deserialize(Go(&mut reader)) {
+        Ok(value) => reader.end().map(|()| value),
+        // So serde's derived code calls it.
+        Err(error) if error.to_string().contains("duplicate field") => {
+            T::deserialize(Go(serde_json::from_slice::<Ordered>(text)?))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a value out of a document that is parsed already.
@@ -67,6 +75,18 @@ mod tests {
         let ship: Ship = from_slice(br#"{"NAME":"x","url":"y","cargo":{"Tea":{"masts":2}}}"#).expect("good");
         assert_eq!((ship.name.as_str(), ship.url.as_str()), ("x", "y"));
         assert_eq!(ship.cargo["Tea"].masts, 2);
+    }
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_one_counts() {
+        let read = |text: &[u8]| from_slice::<Ship>(text).expect("good");
+        assert_eq!(read(br#"{"Name":"a","name":"b"}"#).name, "b");
+        assert_eq!(read(br#"{"name":"b","Name":"a","Masts":-1,"masts":2,"Later":1,"Later":2}"#).masts, 2);
+        let ship =
+            read(br#"{"Crew":["x"],"crew":null,"Cargo":{"a":{"URL":"1","url":"2"},"A":{"afloat":true}},"Name":"n"}"#);
+        assert_eq!((ship.crew, ship.name.as_str(), ship.cargo["a"].url.as_str()), (None, "n", "2"));
+        assert!(ship.cargo["A"].afloat, "keys of maps are no fields");
+        assert!(from_slice::<Ship>(br#"{"Name":"a","name":7}"#).is_err());
     }
 
     #[test]

@@ -21,6 +21,6 @@ pub(crate) use json::{compact, indent, indent_by};
 use moment::go_duration;
 pub(crate) use moment::{go_time, local, local_nanos, parse_duration, rfc3339, spelled, timestamp};
 use number::general;
-pub(crate) use rows::{Column, Format, Row, json as row_json, show};
+pub(crate) use rows::{Column, Format, Row, json as row_json, show, show_names};
 pub(crate) use size::{binary, decimal, decimal_3, parse_bytes};
 pub(crate) use table::{Table, ellipsis, short_id};

@@ -3,6 +3,8 @@
 mod demux;
 mod escape;
 mod pump;
+mod seen;
 
 pub(crate) use demux::Demux;
 pub(crate) use pump::{End, Plan, Pump};
+pub(crate) use seen::Seen;

@@ -56,7 +56,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         if live.until_end(client, Target::Container(id)).await? {
             return Err(detached());
         }
-        exit_code(session, id, false, waiting).await
+        // What was printed before is not known here.
+        exit_code(session, id, false, waiting, None).await
     };
     with_signals(forward, client, id, work).await
 }

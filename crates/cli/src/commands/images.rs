@@ -8,7 +8,7 @@ use super::ps::{FILTER, FORMAT, filters};
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::format::{Column, Format, Row, decimal, decimal_3, local, short_id, show, since_then};
+use crate::format::{Column, Format, Row, decimal, decimal_3, local, short_id, show, show_names, since_then};
 use crate::output;
 use crate::session::Session;
 
@@ -47,8 +47,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     }
     let rows: Vec<Image> = images.iter().flat_map(|image| rows(image, digests, flags.on("no-trunc"))).collect();
     if flags.on("quiet") {
-        let ids: String = rows.iter().map(|row| row.field("ID") + "\n").collect();
-        output::text(&ids)?;
+        output::text(&show_names(&rows, flags.some("format"), "ID")?)?;
         return Ok(0);
     }
     let asked = flags.some("format").or_else(|| session.config().images_format()).unwrap_or("table");

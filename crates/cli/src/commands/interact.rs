@@ -1,17 +1,20 @@
 //! Being connected to a container's streams: the part that `run`, `start`, `attach` and `exec` share.
 
 use std::future::pending;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use dhow_api::container::WaitResponse;
 use dhow_api::event::Event;
-use dhow_client::{Client, Hijacked, Waiting};
+use dhow_client::{Client, Hijacked, Logs, Waiting};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
 use crate::format::timestamp;
+use crate::output::note;
 use crate::session::Session;
-use crate::streams::{End, Plan, Pump};
+use crate::streams::{Demux, End, Plan, Pump, Seen};
 use crate::terminal::{Forward, Raw, follow_size};
 
 /// Whose terminal it is.
@@ -44,6 +47,13 @@ impl Live {
         Ok(Self { pump, raw, tty: plan.tty })
     }
 
+    /// What it prints, for going on with that in its log: of a container that nobody talks to, as nobody would be listened
+    /// to there.
+    pub(super) fn printed(&self, plan: &Plan, since: Since) -> Option<Printed> {
+        let printed = Printed { seen: Arc::clone(&self.pump.seen), tty: plan.tty, since };
+        (plan.output && !plan.stdin).then_some(printed)
+    }
+
     /// Until the container closes its streams or the person detaches (`true`). The terminal is as before afterwards.
     pub(super) async fn until_end(mut self, client: &Client, target: Target<'_>) -> Result<bool, Failure> {
         let (tty, raw) = (self.tty, self.raw.is_some());
@@ -72,6 +82,62 @@ impl Live {
     }
 }
 
+/// Where in a container's log its output begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// It is a new one.
+    Creation,
+    /// It was started by us.
+    Start,
+}
+
+/// What was printed of a container's output: both streams, from that moment on.
+pub(super) struct Printed {
+    seen: Arc<Seen>,
+    tty: bool,
+    since: Since,
+}
+
+impl Printed {
+    /// Through the network streams end with their engine; what came since is in the container's log.
+    async fn go_on(&self, session: &Session, id: &str) -> Result<(), Failure> {
+        // That there is no next engine is told by whoever asks it for the exit code.
+        while let Ok(client) = session.client_again().await {
+            match self.print_rest(client, id).await {
+                Err(Failure::Error(error)) if error.class() == Class::Unavailable => {}
+                Err(Failure::Error(error)) => {
+                    note(&format!("WARNING: what it printed while its engine was away is not shown: {error}"));
+                    break;
+                }
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    async fn print_rest(&self, client: &Client, id: &str) -> Result<(), Failure> {
+        let since = match self.since {
+            Since::Creation => String::new(),
+            Since::Start => {
+                let started = client.container_inspect(id).await?.state.started_at;
+                timestamp(&started).map_err(Error::invalid)?
+            }
+        };
+        let logs = Logs { follow: true, tail: "all".to_owned(), since, ..Logs::default() };
+        let mut stream = client.container_logs(id, &logs).await?;
+        let (mut out, mut err) = self.seen.fresh(io::stdout(), io::stderr());
+        let mut demux = Demux::default();
+        while let Some(piece) = stream.next().await? {
+            match self.tty {
+                true => out.write_all(&piece)?,
+                false => demux.feed(&piece, &mut out, &mut err)?,
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+}
+
 /// Waits for a signal that ends us: with a raw terminal, it is not to be left behind like that.
 async fn killed() -> u8 {
     let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
@@ -97,12 +163,21 @@ pub(super) async fn with_signals(
     }
 }
 
-/// The exit code of a container that is waited for: with `removed`, until it is gone, too.
-pub(super) async fn exit_code(session: &Session, id: &str, removed: bool, waiting: Waiting) -> Outcome {
+/// The exit code of a container that is waited for: with `removed`, until it is gone, too. What it prints is shown to its
+/// end, as far as it is known what was.
+pub(super) async fn exit_code(
+    session: &Session,
+    id: &str,
+    removed: bool,
+    waiting: Waiting,
+    printed: Option<Printed>,
+) -> Outcome {
     let lost = |why: String| Failure::Text(format!("error waiting for container: {why}"), 125);
     let ended = match waiting.exit().await {
-        // Through the network the streams ended with the engine, and what was printed since would be missing.
-        Err(error) if error.class() == Class::Unavailable && session.is_local() => {
+        Err(error) if error.class() == Class::Unavailable && (session.is_local() || printed.is_some()) => {
+            if let Some(printed) = printed.filter(|_| !session.is_local()) {
+                printed.go_on(session, id).await?;
+            }
             let condition = if removed { "removed" } else { "not-running" };
             of_the_next_engine(session, id, condition, error).await
         }

@@ -9,7 +9,7 @@ use super::volume_ls::natural;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::format::{Column, Format, Row, go_time, short_id, show};
+use crate::format::{Column, Format, Row, go_time, short_id, show, show_names};
 use crate::output;
 use crate::session::Session;
 
@@ -34,7 +34,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let full = flags.on("no-trunc");
     let rows: Vec<Line> = networks.into_iter().map(|network| Line { network, full }).collect();
     if flags.on("quiet") {
-        output::text(&rows.iter().map(|row| row.field("ID") + "\n").collect::<String>())?;
+        output::text(&show_names(&rows, flags.some("format"), "ID")?)?;
         return Ok(0);
     }
     let asked = flags.some("format").or_else(|| session.config().networks_format()).unwrap_or("table");

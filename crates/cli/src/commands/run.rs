@@ -3,7 +3,7 @@
 use dhow_client::{Attach, Client};
 use dhow_errdefs::{Error, Result};
 
-use super::interact::{Live, Target, exit_code, with_signals};
+use super::interact::{Live, Since, Target, exit_code, with_signals};
 use super::new::{create, prepare};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
@@ -75,7 +75,7 @@ async fn in_background(session: &Session, client: &Client, flags: &Parsed, wante
     if !flags.on("detach") {
         let waiting = client.container_wait(id, condition(wanted)).await?;
         start(session, client, id).await?;
-        return exit_code(session, id, wanted.request.host_config.auto_remove, waiting).await;
+        return exit_code(session, id, wanted.request.host_config.auto_remove, waiting, None).await;
     }
     start(session, client, id).await?;
     Ok(0)
@@ -104,6 +104,8 @@ async fn in_front(session: &Session, client: &Client, flags: &Parsed, wanted: &W
         detach_keys: keys,
     };
     let live = Live::begin(hijacked, &plan)?;
+    let both = config.attach_stdout && config.attach_stderr;
+    let printed = live.printed(&plan, Since::Creation).filter(|_| both);
     if let Err(failure) = start(session, client, id).await {
         drop(live);
         if wanted.request.host_config.auto_remove {
@@ -115,7 +117,7 @@ async fn in_front(session: &Session, client: &Client, flags: &Parsed, wanted: &W
     if live.until_end(client, Target::Container(id)).await? {
         return Ok(0);
     }
-    exit_code(session, id, wanted.request.host_config.auto_remove, waiting).await
+    exit_code(session, id, wanted.request.host_config.auto_remove, waiting, printed).await
 }
 
 fn condition(wanted: &Wanted) -> &'static str {

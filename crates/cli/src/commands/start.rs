@@ -3,7 +3,7 @@
 use dhow_client::{Attach, Client};
 use dhow_errdefs::Error;
 
-use super::interact::{Live, Target, exit_code, with_signals};
+use super::interact::{Live, Since, Target, exit_code, with_signals};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Elsewhere, Flag, Parsed};
@@ -66,12 +66,14 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
     let work = async {
         let (hijacked, waiting) =
             tokio::try_join!(client.container_attach(id, &attach), client.container_wait(id, condition))?;
-        let live = Live::begin(hijacked, &Plan { stdin, output: true, tty: config.tty, detach_keys })?;
+        let plan = Plan { stdin, output: true, tty: config.tty, detach_keys };
+        let live = Live::begin(hijacked, &plan)?;
+        let printed = live.printed(&plan, Since::Start);
         client.container_start(id).await?;
         if live.until_end(client, Target::Container(id)).await? {
             return Ok(0);
         }
-        exit_code(session, id, removed, waiting).await
+        exit_code(session, id, removed, waiting, printed).await
     };
     with_signals(forward, client, id, work).await
 }

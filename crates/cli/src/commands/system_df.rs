@@ -111,7 +111,7 @@ fn build_cache(usage: &DiskUsage) -> Kind {
 }
 
 impl Row for Kind {
-    const KIND: &'static str = "*formatter.diskUsageContext";
+    const KIND: &'static str = "*formatter.diskUsageImagesContext";
     const COLUMNS: &'static [Column] = &[
         Column { name: "Type", header: "TYPE" },
         Column { name: "TotalCount", header: "TOTAL" },

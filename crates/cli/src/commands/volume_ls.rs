@@ -7,7 +7,7 @@ use super::ps::{FILTER, FORMAT, filters};
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::format::{Column, Format, Row, decimal, show};
+use crate::format::{Column, Format, Row, decimal, show, show_names};
 use crate::output;
 use crate::session::Session;
 
@@ -34,7 +34,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     volumes.retain(|_| !cluster);
     let rows: Vec<Volume> = volumes.iter().map(Volume).collect();
     if flags.on("quiet") {
-        output::text(&rows.iter().map(|row| row.field("Name") + "\n").collect::<String>())?;
+        output::text(&show_names(&rows, flags.some("format"), "Name")?)?;
         return Ok(0);
     }
     let columns: &[&str] = match cluster {

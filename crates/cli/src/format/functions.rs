@@ -9,6 +9,20 @@ pub(crate) type Encode = Arc<dyn Fn(&Value) -> String + Send + Sync>;
 
 type Function = fn(&[Value]) -> Result<Value>;
 
+/// A function of that name with so many arguments, in Go's words where there are more or fewer.
+fn of(
+    name: &'static str,
+    count: usize,
+    function: impl Fn(&[Value]) -> Result<Value> + Send + Sync + 'static,
+) -> gotmpl::ValueFunc {
+    Arc::new(move |args: &[Value]| {
+        if args.len() == count {
+            return function(args);
+        }
+        Err(wrong(&format!("wrong number of args for {name}: want {count} got {}", args.len())))
+    })
+}
+
 fn wrong(why: &str) -> TemplateError {
     TemplateError::Exec(why.to_owned())
 }
@@ -23,7 +37,7 @@ fn text(args: &[Value], at: usize) -> Result<String> {
 
 fn number(args: &[Value], at: usize) -> Result<usize> {
     let value = args.get(at).and_then(Value::as_int).ok_or_else(|| wrong("wrong type for value; expected int"))?;
-    Ok(usize::try_from(value).unwrap_or(0))
+    usize::try_from(value).map_err(|_| wrong(&format!("no number of characters: {value}")))
 }
 
 fn join(args: &[Value]) -> Result<Value> {
@@ -79,19 +93,19 @@ fn first(args: &[Value]) -> Result<Value> {
 /// The functions for values; `json` is the caller's, who knows the order of fields.
 pub(super) fn for_values(encode: Encode) -> FuncMap {
     let mut functions = FuncMap::new();
-    let plain: [(&str, Function); 7] = [
-        ("join", join),
-        ("split", split),
-        ("title", title),
-        ("pad", pad),
-        ("truncate", truncate),
-        ("lower", |args| Ok(string(text(args, 0)?.to_lowercase()))),
-        ("upper", |args| Ok(string(text(args, 0)?.to_uppercase()))),
+    let plain: [(&str, usize, Function); 7] = [
+        ("join", 2, join),
+        ("split", 2, split),
+        ("title", 1, title),
+        ("pad", 3, pad),
+        ("truncate", 2, truncate),
+        ("lower", 1, |args| Ok(string(text(args, 0)?.to_lowercase()))),
+        ("upper", 1, |args| Ok(string(text(args, 0)?.to_uppercase()))),
     ];
-    for (name, function) in plain {
-        functions.insert(name.into(), Arc::new(function));
+    for (name, count, function) in plain {
+        functions.insert(name.into(), of(name, count, function));
     }
-    functions.insert("json".into(), Arc::new(move |args| Ok(string(encode(args.first().unwrap_or(&Value::Nil))))));
+    functions.insert("json".into(), of("json", 1, move |args| Ok(string(encode(&args[0])))));
     functions
 }
 

@@ -65,9 +65,23 @@ impl<'a> Format<'a> {
             "json" | "{{json .}}" => Self::Json,
             template => match template.strip_prefix("table") {
                 Some(rest) => Self::Table(rest.trim_matches(' ')),
-                None => Self::Template(template),
+                None => Self::Template(template.trim_matches(' ')),
             },
         }
+    }
+}
+
+/// The text of a list of which only the names are wanted (`--quiet`), which are in that field; but a format of the person's
+/// own counts, as in Docker.
+pub(crate) fn show_names<T: Row>(rows: &[T], asked: Option<&str>, field: &str) -> Result<String> {
+    let named = format!("{{{{.{field}}}}}");
+    match asked {
+        None | Some("" | "table") => Ok(rows.iter().map(|row| row.field(field) + "\n").collect()),
+        Some("raw") => {
+            let line = T::RAW.and_then(|raw| raw.lines().find(|line| line.ends_with(&named)));
+            show(rows, &Format::Template(line.unwrap_or(&named)))
+        }
+        Some(format) => show(rows, &Format::new(format, &[])),
     }
 }
 

@@ -6,13 +6,14 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use dhow_client::{Hijacked, Socket};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::{Demux, escape::Escape};
+use super::{Demux, Seen, escape::Escape};
 
 /// Bytes moved at once.
 const BLOCK: usize = 64 * 1024;
@@ -46,6 +47,8 @@ pub(crate) enum End {
 pub(crate) struct Pump {
     ends: mpsc::UnboundedReceiver<End>,
     socket: Socket,
+    /// What was shown so far.
+    pub(crate) seen: Arc<Seen>,
 }
 
 impl Pump {
@@ -53,10 +56,12 @@ impl Pump {
     pub(crate) fn start(hijacked: Hijacked, plan: &Plan) -> io::Result<Self> {
         let (report, ends) = mpsc::unbounded_channel();
         let Hijacked { socket, leftover } = hijacked;
+        let seen = Arc::new(Seen::default());
         if plan.output {
             let (from, report, tty) = (socket.try_clone()?, report.clone(), plan.tty);
+            let seen = Arc::clone(&seen);
             std::thread::spawn(move || {
-                let end = output(io::Cursor::new(leftover).chain(from), tty);
+                let end = output(io::Cursor::new(leftover).chain(from), tty, &seen);
                 // Nobody may wait any more.
                 let _ = report.send(end.map_or_else(End::Failed, |()| End::Done));
             });
@@ -73,7 +78,7 @@ impl Pump {
             // As Docker does: the engine learns at once that nothing will come.
             let _ = to.shutdown(Shutdown::Write);
         }
-        Ok(Self { ends, socket })
+        Ok(Self { ends, socket, seen })
     }
 
     /// Waits for the end.
@@ -87,8 +92,8 @@ impl Pump {
     }
 }
 
-fn output(mut from: impl Read, tty: bool) -> io::Result<()> {
-    let (mut out, mut err) = (Plain(io::stdout()), io::stderr());
+fn output(mut from: impl Read, tty: bool, seen: &Seen) -> io::Result<()> {
+    let (mut out, mut err) = seen.fresh(Plain(io::stdout()), io::stderr());
     let (mut demux, mut block) = (Demux::default(), vec![0; BLOCK]);
     loop {
         let length = match from.read(&mut block) {
