@@ -53,11 +53,21 @@ impl World {
     /// A world whose data root is a disk of its own, of so many megabytes.
     #[must_use]
     pub fn on_small_disk(binary: impl AsRef<Path>, megabytes: u32) -> Self {
+        Self::on_disk(binary, |folder| Some(Disk::at(folder, megabytes))).expect("a tmpfs can always be had")
+    }
+
+    /// A world whose data root can share blocks between files (`FICLONE`); `None` where the host has no such disk.
+    #[must_use]
+    pub fn on_disk_that_shares(binary: impl AsRef<Path>) -> Option<Self> {
+        Self::on_disk(binary, Disk::with_shared_blocks)
+    }
+
+    fn on_disk(binary: impl AsRef<Path>, disk: impl FnOnce(&Path) -> Option<Disk>) -> Option<Self> {
         let mut world = Self::new(binary);
         world.stop_engine();
-        world.disk = Some(Disk::at(&world.data_root(), megabytes));
+        world.disk = Some(disk(&world.data_root())?);
         world.start_engine();
-        world
+        Some(world)
     }
 
     /// Leaves no byte free on the disk of the data root.

@@ -1,11 +1,12 @@
 //! What Docker does not have: snapshots, clones, other names, protection.
 
 use std::fs;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use dhow_testkit::{World, eventually};
 
-use crate::busybox;
+use crate::{DHOW, busybox};
 
 fn shell(world: &World, script: &str) -> String {
     world.dhow(&["run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", script]).ok()
@@ -43,6 +44,34 @@ fn a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident() {
     world.dhow(&["volume", "protect", "--off", "before"]).exits(0);
     world.dhow(&["volume", "rm", "before"]).exits(0);
     assert!(world.dhow(&["volume", "snapshot", "data"]).ok().starts_with("data-20"));
+}
+
+/// As the kernel says it of each extent (ioctl `FS_IOC_FIEMAP`).
+fn is_shared(file: &Path) -> bool {
+    let told = Command::new("filefrag").args(["-v", "-s"]).arg(file).output().expect("e2fsprogs are installed");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let extents: Vec<&str> = told.lines().filter(|line| line.contains("..")).collect();
+    assert!(!extents.is_empty(), "{told}");
+    extents.iter().all(|line| line.contains("shared"))
+}
+
+#[test]
+fn a_snapshot_costs_no_space_where_the_file_system_can_share() {
+    let Some(world) = World::on_disk_that_shares(DHOW) else {
+        eprintln!("SKIPPED: no btrfs here");
+        return;
+    };
+    world.import_busybox("busybox");
+    shell(&world, "dd if=/dev/urandom of=/d/file bs=1M count=32 2> /dev/null");
+    let file = |volume: &str| world.data_root().join("volumes").join(volume).join("_data/file");
+    assert!(!is_shared(&file("data")), "it is alone");
+    world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    world.dhow(&["volume", "clone", "data", "twin"]).exits(0);
+    shell(&world, "echo other > /d/file");
+    assert!(is_shared(&file("before")) && is_shared(&file("twin")));
+    world.dhow(&["volume", "restore", "data", "before"]).exits(0);
+    assert!(is_shared(&file("data")));
+    assert_eq!(fs::read(file("data")).expect("it is there"), fs::read(file("twin")).expect("it is there"));
 }
 
 #[test]

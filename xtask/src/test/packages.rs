@@ -3,7 +3,7 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 22] = [
+const NEEDED: [(&str, &str); 23] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
@@ -12,6 +12,7 @@ const NEEDED: [(&str, &str); 22] = [
     ("fish", "fish"),
     ("fusermount3", "fuse3"),
     ("ip", "iproute2"),
+    ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
     ("newuidmap", "uidmap"),
     ("node", "nodejs"),
