@@ -2,33 +2,42 @@
 //!
 //! Four rules differ from serde's: `null` leaves the zero value, field names match without regard to case (an exact match
 //! wins), fields that are not known are ignored, and of a field that comes twice the last one counts. They are put around
-//! any [`Deserializer`] in one pass, so that the types carry no attributes for it; nothing is buffered but documents in
-//! which a field comes twice.
+//! any [`Deserializer`] in one pass, so that nothing is buffered and the types carry no attributes for it.
 
 mod go;
 mod nothing;
-mod ordered;
+mod twice;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use go::Go;
-use ordered::Ordered;
 
 /// Reads one JSON document. Types are to derive `Deserialize` with `#[serde(default)]` and without `flatten`.
 ///
 /// # Errors
-/// The text is no JSON, a value has the wrong kind, or something follows the document.
+/// The text is no JSON, a value has the wrong kind, something follows the document, or more than 32 fields come twice.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    match T::deserialize(Go(&mut reader)) {
-        Ok(value) => reader.end().map(|()| value),
+    let mut result = read(text);
+    let mut changed = Vec::new();
+    for _ in 0..twice::MOST {
         // So serde's derived code calls it.
-        Err(error) if error.to_string().contains("duplicate field") => {
-            T::deserialize(Go(serde_json::from_slice::<Ordered>(text)?))
+        let Err(error) = &result else { break };
+        if !error.to_string().contains("duplicate field") {
+            break;
         }
-        Err(error) => Err(error),
+        let before = if changed.is_empty() { text } else { &changed };
+        let Some(after) = twice::without_first(before, error.line(), error.column()) else { break };
+        changed = after;
+        result = read(&changed);
     }
+    result
+}
+
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = T::deserialize(Go(&mut reader))?;
+    reader.end().map(|()| value)
 }
 
 /// Reads a value out of a document that is parsed already.
@@ -87,6 +96,8 @@ mod tests {
         assert_eq!((ship.crew, ship.name.as_str(), ship.cargo["a"].url.as_str()), (None, "n", "2"));
         assert!(ship.cargo["A"].afloat, "keys of maps are no fields");
         assert!(from_slice::<Ship>(br#"{"Name":"a","name":7}"#).is_err());
+        let many = format!("{{{}\"Name\":\"z\"}}", "\"name\":\"a\",".repeat(100_000));
+        assert!(from_slice::<Ship>(many.as_bytes()).is_err(), "it is not read a hundred thousand times");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// Everything of a world that is still there, one line each.
 pub(crate) fn find(root: &Path, cgroup_parent: &str) -> Vec<String> {
-    let shims = shims(root).into_iter().chain(spares(root)).map(|(pid, line)| format!("process {pid}: {line}"));
+    let programs = processes(root, " shim").chain(processes(root, " network-holder"));
+    let programs = programs.map(|(pid, line)| format!("process {pid}: {line}"));
     let mut below = Vec::new();
     cgroups(Path::new("/sys/fs/cgroup"), cgroup_parent, 0, &mut below);
     let below = below.iter().map(|path| format!("cgroup {}", path.display()));
-    shims.chain(mounts(root)).chain(below).collect()
+    programs.chain(mounts(root)).chain(below).collect()
 }
 
 /// Ends of links to containers in the test's own network namespace.
@@ -21,25 +22,26 @@ pub(crate) fn links() -> Vec<String> {
 
 /// Shims of the world's containers, by pid and command line, which names it.
 pub(crate) fn shims(root: &Path) -> Vec<(i32, String)> {
-    all_shims(root).filter(|(_, line)| !is_spare(line)).collect()
+    processes(root, " shim").filter(|(_, line)| !is_spare(line)).collect()
 }
 
 /// Shims that wait for the next start.
 pub(crate) fn spares(root: &Path) -> Vec<(i32, String)> {
-    all_shims(root).filter(|(_, line)| is_spare(line)).collect()
+    processes(root, " shim").filter(|(_, line)| is_spare(line)).collect()
 }
 
 fn is_spare(line: &str) -> bool {
     line.contains("/spare-")
 }
 
-fn all_shims(root: &Path) -> impl Iterator<Item = (i32, String)> {
+/// Processes of the world in one of the hidden roles of the binary.
+fn processes(root: &Path, role: &str) -> impl Iterator<Item = (i32, String)> {
     let needle = root.to_string_lossy().into_owned();
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(move |entry| {
         let pid = entry.file_name().to_string_lossy().parse().ok()?;
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        (line.contains(&needle) && line.contains(" shim")).then_some((pid, line))
+        (line.contains(&needle) && line.contains(role)).then_some((pid, line))
     })
 }
 

@@ -222,7 +222,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Struct<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, some: D) -> Result<V::Value, D::Error> {
-        some.deserialize_struct("", self.fields, self)
+        some.deserialize_map(self)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
@@ -288,13 +288,8 @@ impl Visitor<'_> for FieldName {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<&'static str, E> {
-        Ok(field_of(self.0, key))
+        let exact = self.0.iter().find(|field| **field == key);
+        let folded = || self.0.iter().find(|field| field.eq_ignore_ascii_case(key));
+        Ok(exact.or_else(folded).copied().unwrap_or_default())
     }
-}
-
-/// The field that a key means; empty if there is none.
-pub(super) fn field_of(fields: &'static [&'static str], key: &str) -> &'static str {
-    let exact = fields.iter().find(|field| **field == key);
-    let folded = || fields.iter().find(|field| field.eq_ignore_ascii_case(key));
-    exact.or_else(folded).copied().unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! After a start of the engine: what was there before.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::driver::Bridges;
 use crate::firewall::Redirect;
 use crate::home::{Home, host_side};
 use crate::link::Links;
-use crate::model::{Network, Published};
+use crate::model::{Network, Protocol, Published};
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
@@ -67,8 +68,7 @@ impl Networks {
     /// Takes the ports of a container again that nobody holds for it. Somebody may have taken one meanwhile; the kernel
     /// sends the packets to the container all the same.
     fn take_again(&self, connection: &Connection) -> Vec<Reservation> {
-        let asks = self.settings.passed_on || connection.redirects().iter().any(Redirect::is_relayed);
-        let passed_on = if asks { self.home.get().and_then(|home| home.passed_on()) } else { Ok(Vec::new()) };
+        let passed_on = self.passed_on_for(connection);
         let passed_on = passed_on.inspect_err(|error| tracing::warn!(%error, "ask for the ports that are passed on"));
         let passed_on = passed_on.unwrap_or_default();
         let again = |published: &Published| {
@@ -80,6 +80,29 @@ impl Networks {
         };
         let held = |published: &&Published| passed_on.contains(&(published.port.protocol, host_side(published)));
         connection.published.iter().filter(|published| !held(published)).filter_map(again).flatten().collect()
+    }
+
+    /// The ports of a container that the holder has. It gives back what it had for an engine of another configuration, and
+    /// what the kernel does now.
+    fn passed_on_for(&self, connection: &Connection) -> Result<Vec<(Protocol, SocketAddr)>> {
+        let port = |published: &Published| (published.port.protocol, host_side(published));
+        let wanted: Vec<_> = self.relayed(connection).iter().map(|redirect| port(&redirect.published)).collect();
+        if wanted.is_empty() && (connection.published.is_empty() || !self.home.is_there()) {
+            return Ok(Vec::new());
+        }
+        let home = self.home.get()?;
+        let of_us = connection.published.iter().map(port).collect::<Vec<_>>();
+        let (kept, given_back): (Vec<_>, Vec<_>) =
+            home.passed_on()?.into_iter().filter(|port| of_us.contains(port)).partition(|port| wanted.contains(port));
+        given_back.into_iter().try_for_each(|(protocol, host)| home.shut(protocol, host))?;
+        Ok(kept)
+    }
+
+    /// What the holder passes on for a container.
+    fn relayed(&self, connection: &Connection) -> Vec<Redirect> {
+        let mut redirects = connection.redirects();
+        redirects.retain(|redirect| self.settings.passed_on || redirect.is_relayed());
+        redirects
     }
 
     /// Shuts ports that are passed on for a container that is gone.
@@ -108,8 +131,7 @@ impl Networks {
     fn pass_on_again(&self, home: &Home) -> Result<()> {
         let mut done = Ok(());
         for held in lock(&self.containers).values_mut() {
-            let mut redirects = held.connection.redirects();
-            redirects.retain(|redirect| self.settings.passed_on || redirect.is_relayed());
+            let redirects = self.relayed(&held.connection);
             let mut lost = held.connection.clone();
             lost.published.retain(|published| {
                 let is_it = |reservation: &Reservation| reservation.published == *published;

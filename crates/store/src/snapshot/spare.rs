@@ -73,12 +73,12 @@ impl Spares {
             let _ = wake.try_send(());
         }
         let Some(spare) = spare else { return false };
-        let placed =
-            rustix::fs::renameat_with(&self.shelf.dir, spare.to_string(), dir, name, RenameFlags::NOREPLACE).is_ok();
-        if !placed {
+        let placed = rustix::fs::renameat_with(&self.shelf.dir, spare.to_string(), dir, name, RenameFlags::NOREPLACE);
+        if placed == Err(Errno::EXIST) {
+            // Good for another one. With any other error it is the folder that is not as it should be.
             self.shelf.ready().push(spare);
         }
-        placed
+        placed.is_ok()
     }
 }
 
@@ -119,5 +119,24 @@ impl Shelf {
         super::make_dir(&new, Path::new("upper"), super::UPPER)?;
         rustix::fs::chmodat(&new, "upper", super::UPPER, rustix::fs::AtFlags::empty())?;
         rustix::fs::renameat(&self.dir, "new", &self.dir, number.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_somebody_took_away_is_not_tried_again_and_again() {
+        let root = tempfile::tempdir().unwrap();
+        let (shelf, places) = (root.path().join("spare"), root.path().join("places"));
+        fs::create_dir_all(shelf.join("1")).unwrap();
+        fs::create_dir(&places).unwrap();
+        let spares = Spares::open(&shelf).unwrap();
+        spares.shelf.ready().push(2);
+        let dir = File::open(&places).unwrap();
+        assert!(!spares.place(&dir, "a"), "the second is not there");
+        assert!(spares.place(&dir, "b"));
+        assert!(places.join("b").is_dir());
     }
 }
