@@ -5,16 +5,20 @@
 //! record and drops them when it opens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Class, Error, Result};
 use dhow_shim::protocol::{Kill, Op};
 
 use super::owner::{Next, Owner};
 use super::surroundings::settled;
-use super::{Body, Container, Fact, Reply, Request, State};
+use super::{Body, Command, Container, Fact, Reply, Request, State};
 use crate::core::Core;
 use crate::link::PATIENCE;
 use crate::{RemoveOptions, WaitCondition};
+
+/// How long after a removal that nobody waits for has failed for want of descriptors or space it is tried again.
+const WANT: Duration = Duration::from_secs(2);
 
 /// A removal that is under way.
 #[derive(Debug)]
@@ -99,6 +103,9 @@ impl Owner {
                 self.apply(Fact::RemovalFailed);
                 self.persist();
                 self.wake_failed(&error);
+                if error.class() == Class::ResourceExhausted && removal.replies.iter().all(Reply::is_closed) {
+                    self.remove_later(removal.volumes);
+                }
                 // Whoever wanted to start it had to wait for its last shim.
                 for reply in std::mem::take(&mut self.starting) {
                     let refusal = super::Refusal::MarkedForRemoval("started");
@@ -111,6 +118,17 @@ impl Owner {
                 Next::Continue
             }
         }
+    }
+
+    /// Tries a removal once more that nobody would ask for again.
+    fn remove_later(&self, volumes: bool) {
+        let container = Arc::clone(&self.container);
+        tokio::spawn(async move {
+            tokio::time::sleep(WANT).await;
+            let (reply, _) = tokio::sync::oneshot::channel();
+            // Somebody may have removed it meanwhile.
+            drop(container.tell(Command::Remove(RemoveOptions { force: true, volumes }, reply)));
+        });
     }
 }
 
