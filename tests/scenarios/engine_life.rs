@@ -273,10 +273,3 @@ fn who_finds_a_root_taken_is_told_how_to_reach_its_engine() {
     let third = ["daemon", "--data-root", &other, "--exec-root", &exec, "--pidfile", &format!("{other}/pid")];
     world.dhow(&[&third[..], &["--config-file", "/dev/null"]].concat()).exits(1).says("exec root").says(&told);
 }
-
-#[test]
-fn a_registry_whose_name_cannot_be_resolved_is_named() {
-    let world = World::new(DHOW);
-    let pull = world.dhow(&["pull", "registry.invalid/app"]);
-    pull.exits(1).says("lookup registry.invalid: ").says("/etc/resolv.conf");
-}

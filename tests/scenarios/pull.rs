@@ -81,3 +81,10 @@ fn all_tags_and_what_is_not_there() {
     }
     world.dhow(&["pull", "127.0.0.1:1/app"]).exits(1).says("connection refused");
 }
+
+#[test]
+fn a_registry_whose_name_cannot_be_resolved_is_named() {
+    let world = World::new(DHOW);
+    let pull = world.dhow(&["pull", "registry.invalid/app"]);
+    pull.exits(1).says("lookup registry.invalid: ").says("/etc/resolv.conf");
+}
