@@ -123,10 +123,16 @@ fn read_format(root: &Path) -> Result<Option<u32>> {
     };
     match text.trim_end().parse() {
         Ok(version) => Ok(Some(version)),
-        Err(_) => Err(Error::data_loss(format!("{} does not hold a version number", path.display())).with_hint(
-            format!("if this is a dhow data root, write its version into the file: {FORMAT} for this dhow"),
-        )),
+        Err(_) => {
+            Err(Error::data_loss(format!("{} does not hold a version number", path.display()))
+                .with_hint(rewrite_format()))
+        }
     }
+}
+
+/// What to do about a file that is damaged.
+fn rewrite_format() -> String {
+    format!("if this is a dhow data root, write its version into the file `format` in it: {FORMAT} for this dhow")
 }
 
 fn write_format(root: &Path) -> Result<()> {
@@ -142,7 +148,8 @@ fn too_new(root: &Path, version: u32) -> Error {
 
 /// One step for each version, each leaving a root of the next one. Version 1 is the first.
 fn migrate(root: &Path, from: u32) -> Result<()> {
-    Err(Error::data_loss(format!("data root {} has format {from}, which never existed", root.display())))
+    Err(Error::data_loss(format!("data root {} has format {from}, which never existed", root.display()))
+        .with_hint(rewrite_format()))
 }
 
 /// Asks the kernel which attributes this process may set: nothing else says so reliably in a user namespace.

@@ -1,7 +1,14 @@
 //! What a world may have left behind: processes, mounts and cgroups that carry its name.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use dhow_sys::process;
+
+/// How long processes that got SIGKILL may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything of a world that is still there, one line each.
 pub(crate) fn find(root: &Path, cgroup_parent: &str) -> Vec<String> {
@@ -11,6 +18,21 @@ pub(crate) fn find(root: &Path, cgroup_parent: &str) -> Vec<String> {
     cgroups(Path::new("/sys/fs/cgroup"), cgroup_parent, 0, &mut below);
     let below = below.iter().map(|path| format!("cgroup {}", path.display()));
     programs.chain(mounts(root)).chain(below).collect()
+}
+
+/// Ends and removes what is left of a world whose engine cannot do it any more.
+pub(crate) fn end(root: &Path, cgroup_parent: &str) {
+    let mut below = Vec::new();
+    cgroups(Path::new("/sys/fs/cgroup"), cgroup_parent, 0, &mut below);
+    let inside = below.iter().map(|cgroup| fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default());
+    let inside: Vec<i32> = inside.flat_map(|pids| pids.lines().flat_map(str::parse).collect::<Vec<_>>()).collect();
+    // First the shims, which would tell of their container's end.
+    let programs = processes(root, " shim").chain(processes(root, " network-holder")).map(|(pid, _)| pid);
+    let found: Vec<OwnedFd> = programs.chain(inside).filter_map(process::open).collect();
+    process::end(&found, Instant::now() + PATIENCE);
+    below.iter().for_each(|cgroup| drop(fs::remove_dir(cgroup)));
+    // The parent, which is empty now.
+    cgroups(Path::new("/sys/fs/cgroup"), cgroup_parent, 0, &mut below);
 }
 
 /// Ends of links to containers in the test's own network namespace.

@@ -312,8 +312,8 @@ impl Drop for World {
             let ids = self.dhow(&["ps", "--all", "--quiet"]).stdout();
             ids.lines().for_each(|id| drop(self.dhow(&["rm", "--force", "--volumes", id])));
             self.engine.end(Signal::TERM);
-            // Looking for leftovers takes the empty parent cgroup away.
-            leftovers::find(self.path(), self.engine.cgroup_parent());
+            // All that there is where no engine runs any more, or one that was damaged on purpose.
+            leftovers::end(self.path(), self.engine.cgroup_parent());
             crate::isolation::leave();
             return;
         }

@@ -102,6 +102,25 @@ fn a_damaged_file_costs_what_is_in_it_and_nothing_else() {
     assert_eq!(world.dhow(&["logs", "victim"]).ok().lines().count(), 100);
 }
 
+/// A test that fails here has an engine that does not start any more, and still containers.
+#[test]
+fn a_world_that_fails_without_its_engine_leaves_nothing() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let fails = move || {
+        let mut world = busybox();
+        world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+        let pids = [world.shims(), vec![world.inspect("box", "{{.State.Pid}}").parse().expect("a number")]].concat();
+        world.crash_engine();
+        fs::write(world.data_root().join("format"), "0\n").expect("written");
+        tell.send(pids).expect("somebody listens");
+        panic!("as a test fails");
+    };
+    assert!(std::thread::spawn(fails).join().is_err());
+    let left = |pid: &i32| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok();
+    let pids = told.recv().expect("it got so far");
+    assert!(!pids.iter().any(left), "{pids:?}");
+}
+
 /// The database and its log, as a crash leaves them. Whatever is listed then can be looked at and removed.
 #[test]
 fn a_damaged_database_is_used_or_refused_with_advice() {
