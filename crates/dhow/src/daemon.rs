@@ -54,7 +54,7 @@ pub(crate) const NOTE: &str = "note: ";
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let flags = match Flags::parse(args) {
         Ok(flags) => flags,
-        Err(error) => return mistyped(&error),
+        Err(error) => return dialect::answer("dhow daemon", &error),
     };
     if flags.version {
         return said(&format!("dhow version {}, build {}", crate::VERSION, dhow_cli::BUILD));
@@ -68,16 +68,6 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     match run(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
-    }
-}
-
-fn mistyped(error: &clap::Error) -> ExitCode {
-    match dialect::wrong("dhow daemon", error) {
-        Some(wrong) => {
-            drop(write!(std::io::stderr(), "{wrong}"));
-            ExitCode::FAILURE
-        }
-        None => error.exit(),
     }
 }
 

@@ -14,11 +14,9 @@ use dhow_shim::protocol::{Exit, State as ShimState, Status};
 use dhow_store::ContainerRecord;
 use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit};
-use tokio::sync::oneshot;
 
-use crate::RemoveOptions;
 use crate::boot::Boot;
-use crate::container::{Body, Command, Condition, Container, Owner, State, Then, record, resumes, was_steady};
+use crate::container::{Body, Condition, Container, Owner, State, Then, record, resumes, was_steady};
 use crate::core::Core;
 use crate::link::{Link, Occupant};
 
@@ -327,8 +325,7 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     }
     let half_removed = matches!(state, State::Removing | State::Dead);
     if half_removed || (auto_remove && state == State::Exited && orphan) {
-        let (reply, _) = oneshot::channel();
-        container.tell(Command::Remove(RemoveOptions { force: true, volumes: auto_remove }, reply))?;
+        container.remove_unheard(auto_remove)?;
     }
     Ok(())
 }

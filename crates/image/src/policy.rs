@@ -108,7 +108,7 @@ impl Images {
         if policy.rules.is_empty() && !policy.block_others {
             return Ok(());
         }
-        if let Some(name) = self.name_meant(text)? {
+        if let (_, Some(name)) = self.resolve_with_name(text)? {
             return self.allow_under(&name, image);
         }
         let names = Names::new(&self.store().metadata().tags_of(&image.id)?);

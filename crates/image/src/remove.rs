@@ -56,10 +56,10 @@ impl Images {
         users: impl Fn(&Digest) -> Vec<User>,
     ) -> Result<Vec<Removed>> {
         let _names = self.lock_names();
-        let image = self.resolve(text)?;
+        // A name is a name also where it happens to be the beginning of the image's own ID.
+        let (image, name) = self.resolve_with_name(text)?;
         let removal = Removal { images: self, force: options.force, users: users(&image.id), image };
-        // Also where the name happens to be the beginning of the image's own ID.
-        match self.name_meant(text)? {
+        match name {
             Some(name) => removal.by_name(text, &name),
             None => removal.by_id(),
         }

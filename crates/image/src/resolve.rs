@@ -14,11 +14,18 @@ impl Images {
     /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) when it is neither name nor ID, or several IDs begin
     /// like that.
     pub fn resolve(&self, text: &str) -> Result<ImageRecord> {
-        let found = match id(text) {
-            Some(id) => self.store().metadata().image(&id)?,
-            None => self.resolve_name(text)?,
+        self.resolve_with_name(text).map(|(image, _)| image)
+    }
+
+    /// The same, and the name that it was found by; `None` where the text is an ID or the beginning of one.
+    pub(crate) fn resolve_with_name(&self, text: &str) -> Result<(ImageRecord, Option<Reference>)> {
+        let (id, name) = match id(text) {
+            Some(id) => (Some(id), None),
+            None => self.by_name_or_prefix(text)?,
         };
-        found.ok_or_else(|| Error::not_found(message::no_such_image(&shown(text))))
+        let image = id.map(|id| self.store().metadata().image(&id)).transpose()?.flatten();
+        let missing = || Error::not_found(message::no_such_image(&shown(text)));
+        image.map(|image| (image, name)).ok_or_else(missing)
     }
 
     /// The same, if the image is for that platform.
@@ -37,22 +44,12 @@ impl Images {
         }
     }
 
-    fn resolve_name(&self, text: &str) -> Result<Option<ImageRecord>> {
+    fn by_name_or_prefix(&self, text: &str) -> Result<(Option<Digest>, Option<Reference>)> {
         let reference = Reference::parse(text)?.with_default_tag();
-        let id = match self.named(&reference)? {
-            Some(id) => Some(id),
-            None => self.with_prefix(text)?,
-        };
-        Ok(id.map(|id| self.store().metadata().image(&id)).transpose()?.flatten())
-    }
-
-    /// The name that [`resolve`](Self::resolve) finds an image by; `None` where the text is the beginning of an ID.
-    pub(crate) fn name_meant(&self, text: &str) -> Result<Option<Reference>> {
-        if id(text).is_some() {
-            return Ok(None);
+        match self.named(&reference)? {
+            Some(id) => Ok((Some(id), Some(reference))),
+            None => self.with_prefix(text).map(|id| (id, None)),
         }
-        let reference = Reference::parse(text)?.with_default_tag();
-        Ok(self.named(&reference)?.map(|_| reference))
     }
 
     /// The image with exactly that name, or with that repository and manifest.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dhow_sys::clone::{self, Fork, Request};
 use dhow_sys::exec::{self, Vector};
-use dhow_sys::process::{self, has_ended};
+use dhow_sys::process::ends_before;
 use dhow_sys::signal::{self, Blocked};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
@@ -157,18 +157,12 @@ impl Process {
     /// Waits for the end and gives the exit code, as [`wait`](Self::wait) does; of a process that takes longer than that,
     /// which leads a group of its own, the whole group is killed. `None`: so it was.
     pub(crate) fn wait_at_most(&self, patience: Duration) -> io::Result<Option<i32>> {
-        let deadline = Instant::now() + patience;
-        while !has_ended(&self.pidfd) {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                // It is not reaped, so both numbers are still its own.
-                let _ = Pid::from_raw(self.pid).map(|group| kill_process_group(group, Signal::KILL));
-                self.wait()?;
-                return Ok(None);
-            }
-            process::wait(&self.pidfd, rest);
+        if ends_before(&self.pidfd, Instant::now() + patience) {
+            return self.wait().map(Some);
         }
-        self.wait().map(Some)
+        // It is not reaped, so both numbers are still its own.
+        let _ = Pid::from_raw(self.pid).map(|group| kill_process_group(group, Signal::KILL));
+        self.wait().map(|_| None)
     }
 
     /// Waits for the end and gives the exit code, 128 + n for the end by signal n.

@@ -139,7 +139,7 @@ pub fn delete_tree(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let parent = File::open(parent)?;
-    remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?, &|| false, &|_| false)
+    remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?)
 }
 
 /// How long to wait for descriptors or memory that others have.
@@ -156,7 +156,7 @@ fn empty(dir: &File, queue: &Receiver<CString>, pending: &Pending) {
     while let Ok(name) = queue.recv() {
         // What cannot be deleted (a file system is mounted in it, the disk fails) stays for the next start; it harms
         // nobody in the trash, and there is nobody to tell.
-        let _ = remove::tree(dir.as_fd(), &name, &|| pending.is_stopped(), &again);
+        let _ = remove::tree_while(dir.as_fd(), &name, &|| pending.is_stopped(), &again);
         pending.done();
     }
 }

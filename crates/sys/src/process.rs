@@ -72,6 +72,18 @@ pub fn wait(pidfd: impl AsFd, at_most: Duration) {
     let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout));
 }
 
+/// Waits for the end of a process until then, whatever interrupts; says whether it has ended.
+pub fn ends_before(pidfd: impl AsFd, deadline: Instant) -> bool {
+    while !has_ended(&pidfd) {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            return false;
+        }
+        wait(&pidfd, rest);
+    }
+    true
+}
+
 /// Sends SIGKILL through descriptors, so that a number that is in use again is never hit, and waits until all have ended, or
 /// until then.
 pub fn end(processes: &[OwnedFd], deadline: Instant) {

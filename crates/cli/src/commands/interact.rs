@@ -1,7 +1,7 @@
 //! Being connected to a container's streams: the part that `run`, `start`, `attach` and `exec` share.
 
 use std::future::pending;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use dhow_api::container::WaitResponse;
@@ -10,11 +10,12 @@ use dhow_client::{Client, Hijacked, Logs, Waiting};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::logs::print;
 use crate::failure::{Failure, Outcome};
 use crate::format::timestamp;
 use crate::output::note;
 use crate::session::Session;
-use crate::streams::{Demux, End, Plan, Pump, Seen};
+use crate::streams::{End, Plan, Pump, Seen};
 use crate::terminal::{Forward, Raw, follow_size};
 
 /// Whose terminal it is.
@@ -126,15 +127,7 @@ impl Printed {
         let logs = Logs { follow: true, tail: "all".to_owned(), since, ..Logs::default() };
         let mut stream = client.container_logs(id, &logs).await?;
         let (mut out, mut err) = self.seen.fresh(io::stdout(), io::stderr());
-        let mut demux = Demux::default();
-        while let Some(piece) = stream.next().await? {
-            match self.tty {
-                true => out.write_all(&piece)?,
-                false => demux.feed(&piece, &mut out, &mut err)?,
-            }
-            out.flush()?;
-        }
-        Ok(())
+        print(&mut stream, self.tty, &mut out, &mut err).await
     }
 }
 

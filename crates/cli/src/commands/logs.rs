@@ -5,11 +5,11 @@ mod follow;
 use std::io::{Write, stderr, stdout};
 
 use dhow_api::stream::{MULTIPLEXED, RAW};
-use dhow_client::Logs;
+use dhow_client::{Bytestream, Logs};
 use dhow_errdefs::{Error, Result};
 
 use crate::command::{Arguments, Command};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
 use crate::format::timestamp;
 use crate::session::Session;
@@ -56,13 +56,24 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         // Before 1.42 the answer does not say how it is written.
         _ => client.container_inspect(name).await?.config.tty,
     };
-    let (mut out, mut err, mut demux) = (stdout().lock(), stderr().lock(), Demux::default());
+    print(&mut stream, tty, &mut stdout().lock(), &mut stderr().lock()).await?;
+    Ok(0)
+}
+
+/// Prints a log to its end, as it comes. That of a terminal is not in frames.
+pub(super) async fn print(
+    stream: &mut Bytestream,
+    tty: bool,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut demux = Demux::default();
     while let Some(piece) = stream.next().await? {
         match tty {
             true => out.write_all(&piece)?,
-            false => demux.feed(&piece, &mut out, &mut err)?,
+            false => demux.feed(&piece, out, err)?,
         }
         out.flush()?;
     }
-    Ok(0)
+    Ok(())
 }

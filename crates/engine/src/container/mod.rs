@@ -180,6 +180,12 @@ impl Container {
         self.mailbox.send(command).map_err(|_| self.gone())
     }
 
+    /// Has it removed by force; what comes of that nobody hears.
+    pub(crate) fn remove_unheard(&self, volumes: bool) -> Result<()> {
+        let (reply, _) = oneshot::channel();
+        self.tell(Command::Remove(RemoveOptions { force: true, volumes }, reply))
+    }
+
     /// The owner has ended: the container was removed a moment ago.
     fn gone(&self) -> Error {
         Error::not_found(dhow_errdefs::message::no_such_container(&self.id))

@@ -12,7 +12,7 @@ use dhow_shim::protocol::{Kill, Op};
 
 use super::owner::{Next, Owner};
 use super::surroundings::settled;
-use super::{Body, Command, Container, Fact, Reply, Request, State};
+use super::{Body, Container, Fact, Reply, Request, State};
 use crate::core::Core;
 use crate::link::PATIENCE;
 use crate::{RemoveOptions, WaitCondition};
@@ -125,9 +125,8 @@ impl Owner {
         let container = Arc::clone(&self.container);
         tokio::spawn(async move {
             tokio::time::sleep(WANT).await;
-            let (reply, _) = tokio::sync::oneshot::channel();
             // Somebody may have removed it meanwhile.
-            drop(container.tell(Command::Remove(RemoveOptions { force: true, volumes }, reply)));
+            drop(container.remove_unheard(volumes));
         });
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::thread;
 
 use dhow_archive::{Archive, Owner, Packer, Rules};
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -13,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::ground::{Access, Ground, bare};
 use super::path;
-use super::sink::{ArchiveSink, WatchedSink, answered};
+use super::sink::{ArchiveSink, WatchedSink, answered, start};
 use super::stat::{self, Found, PathStat};
 use super::tree::Inside;
 use crate::Engine;
@@ -277,17 +276,6 @@ impl Read for WatchedReader {
         self.watch.go_on().map_err(io::Error::other)?;
         self.lent.with(|archive| self.watch.elsewhere(|| archive.read(buffer))).map_err(io::Error::other)?
     }
-}
-
-/// Starts a thread of its own: one that visits another namespace must not do other work afterwards. The answer comes to
-/// nothing when it ends.
-fn start(watch: Watch, work: impl FnOnce(&Watch) + Send + 'static) -> Result<oneshot::Receiver<()>> {
-    let (ended, end) = oneshot::channel();
-    let work = move || {
-        let _ended: oneshot::Sender<()> = ended;
-        work(&watch);
-    };
-    thread::Builder::new().name("files".into()).spawn(work).map(|_| end).context(|| "start a thread")
 }
 
 async fn on_a_thread<T: Send + 'static>(

@@ -15,5 +15,5 @@ mod tree;
 pub use commit::CommitRequest;
 pub use copy::ExtractOptions;
 pub use sink::ArchiveSink;
-pub(crate) use sink::{WatchedSink, answered};
+pub(crate) use sink::{WatchedSink, answered, start as start_thread};
 pub use stat::PathStat;

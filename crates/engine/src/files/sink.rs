@@ -1,8 +1,9 @@
 //! Archives on their way out, written by threads that may wait for a file server that is dead.
 
 use std::io::{self, Write};
+use std::thread;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, ResultExt};
 use tokio::sync::oneshot;
 
 use crate::watch::{Lent, Watch, given_up};
@@ -72,6 +73,17 @@ impl<T: Send + 'static> Write for WatchedSink<T> {
     fn flush(&mut self) -> io::Result<()> {
         self.with(|sink| sink.flush().map(|()| 0)).map(drop)
     }
+}
+
+/// Starts a thread of its own: one that visits another namespace must not do other work afterwards. The answer comes to
+/// nothing when it ends.
+pub(crate) fn start(watch: Watch, work: impl FnOnce(&Watch) + Send + 'static) -> Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let work = move || {
+        let _ended: oneshot::Sender<()> = ended;
+        work(&watch);
+    };
+    thread::Builder::new().name("files".into()).spawn(work).map(|_| end).context(|| "start a thread")
 }
 
 /// Waits for the answer of work whose archive follows, and watches it until its end.

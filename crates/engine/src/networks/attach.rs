@@ -95,10 +95,6 @@ impl Core {
         spec.ipam.pools.retain(|pool| !is_kept(pool.subnet.is_ipv6()));
         spec.ipam.pools.splice(..0, kept.clone());
         let pools = self.pools(&spec)?;
-        if kept.is_empty() {
-            // What there is of it is of the blocks that it had.
-            self.unmake_network(&network);
-        }
         let network = Network { pools, ..Network::clone(&network) };
         let record = super::table::record_of(&network)?;
         self.store.metadata().set_network(&record.id, &record.network)?;

@@ -16,14 +16,13 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_image::VolumeBackup;
 use dhow_oci::{Digest, Reference};
 use rustix::fs::Stat;
-use tokio::sync::oneshot;
 
 use super::copies::{at_one_moment, without_anonymity};
 use super::{fill, make};
 use crate::core::Core;
 use crate::create::random_id;
 use crate::engine::to_the_end;
-use crate::files::{WatchedSink, answered};
+use crate::files::{WatchedSink, answered, start_thread};
 use crate::watch::{Watch, watched};
 use crate::{ArchiveSink, Engine};
 
@@ -52,22 +51,18 @@ impl Engine {
         let backup = to_the_end(Backup::take(Arc::clone(&self.core), name.to_owned(), live)).await?;
         let watch = self.core.volumes.watch();
         let (sink, answer) = WatchedSink::new(&watch, sink);
-        let (ended, end) = oneshot::channel();
-        let working = watch.clone();
-        let work = move || {
-            let _ended: oneshot::Sender<()> = ended;
+        let end = start_thread(watch.clone(), move |watch| {
             let mut sink = FirstByte(sink);
             let written = match format {
-                VolumeFormat::Tar => backup.write(&Exact, &mut sink, &working),
-                VolumeFormat::Oci => backup.save(&mut sink, &working),
+                VolumeFormat::Tar => backup.write(&Exact, &mut sink, watch),
+                VolumeFormat::Oci => backup.save(&mut sink, watch),
             };
             if written.is_ok() {
                 backup.tell();
             }
             drop(backup);
             sink.0.finish(written);
-        };
-        std::thread::Builder::new().name("backup".into()).spawn(work).context(|| "start a thread")?;
+        })?;
         answered(watch, answer, end).await
     }
 

@@ -54,14 +54,17 @@ impl Live {
         Self { network: network.clone(), raised: None, ipv4: pool(false), ipv6: pool(true) }
     }
 
-    /// The network may have got another family since; then its bridge has to get an address of it, too.
+    /// The network may have got another family since, or another block because somebody else has taken its own. Then its
+    /// bridge has to be made true again. A block that stays keeps who has its addresses.
     pub(super) fn learn(&mut self, network: &Network) {
         if self.network.pools == network.pools {
             return;
         }
-        let pool = |ipv6| network.pool(ipv6).cloned().map(Addresses::new);
-        self.ipv4 = self.ipv4.take().or_else(|| pool(false));
-        self.ipv6 = self.ipv6.take().or_else(|| pool(true));
+        for (ipv6, addresses) in [(false, &mut self.ipv4), (true, &mut self.ipv6)] {
+            if self.network.pool(ipv6) != network.pool(ipv6) {
+                *addresses = network.pool(ipv6).cloned().map(Addresses::new);
+            }
+        }
         self.network = network.clone();
         self.raised = None;
     }
@@ -101,5 +104,31 @@ fn one(pool: Option<&mut Addresses>, wanted: Option<IpAddr>) -> Result<Option<Ip
         (None, _) => Ok(None),
         (Some(pool), Some(address)) => pool.take(address).map(|()| Some(address)),
         (Some(pool), None) => pool.take_any().map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{IpamPool, NetworkSpec};
+
+    #[test]
+    fn a_block_that_stays_keeps_its_addresses_and_another_one_has_its_own() {
+        let with = |blocks: &[&str]| {
+            let pools = blocks.iter().map(|block| IpamPool::of(block.parse().unwrap())).collect();
+            Network { id: "n".into(), spec: NetworkSpec::default(), pools, created: 0 }
+        };
+        let mut live = Live::new(&with(&["10.0.0.0/24"]));
+        let mut take = |network: &Network| {
+            live.learn(network);
+            let (ipv4, ipv6) = live.take(&EndpointSpec::default()).unwrap();
+            (ipv4.unwrap().to_string(), ipv6.map(|address| address.to_string()))
+        };
+        let both = with(&["10.0.0.0/24", "fd00::/64"]);
+        let (first, none) = take(&with(&["10.0.0.0/24"]));
+        let (second, six) = take(&both);
+        assert_ne!(first, second, "the first is taken");
+        assert_eq!((none, six.is_some()), (None, true));
+        assert!(take(&with(&["10.9.0.0/24", "fd00::/64"])).0.starts_with("10.9.0."));
     }
 }

@@ -1,12 +1,12 @@
 //! `delete`: everything that a container has left.
 
 use std::fs;
-use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Command};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Spec};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use dhow_sys::process::ends_before;
 
 use super::record::{self, Container};
 use super::{Globals, flag, id, kill, text};
@@ -16,7 +16,7 @@ const SIGKILL: i32 = 9;
 
 /// How long a process that got SIGKILL may take, as with a cgroup. One that the kernel cannot end must not hold up whoever
 /// calls.
-const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn command() -> Command {
     Command::new("delete").about("delete a container").arg(flag("force").short('f').help("kill it first")).arg(id())
@@ -74,17 +74,11 @@ fn end(container: &Container) -> Result<()> {
     {
         return Err(error);
     }
-    if let Some(process) = process {
-        // A pidfd is readable when its process has ended, reaped or not.
-        let ended = poll(&mut [PollFd::new(&process.as_fd(), PollFlags::IN)], Some(&PATIENCE))
-            .map_err(std::io::Error::from)
-            .context(|| "wait for the container's end")?;
-        if ended == 0 {
-            let text = format!("process {} of the container does not end after SIGKILL", container.record.pid);
-            return Err(Error::deadline(text).with_hint(
-                "a process in uninterruptible sleep ends when its device or file server answers; delete it then",
-            ));
-        }
+    if process.is_some_and(|process| !ends_before(&process, Instant::now() + PATIENCE)) {
+        let text = format!("process {} of the container does not end after SIGKILL", container.record.pid);
+        return Err(Error::deadline(text).with_hint(
+            "a process in uninterruptible sleep ends when its device or file server answers; delete it then",
+        ));
     }
     Ok(())
 }

@@ -1,10 +1,24 @@
 //! Command lines that are wrong, said as everywhere in this program: in the words of Docker's.
 
+use std::io::Write as _;
+use std::process::ExitCode;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// What is wrong, and where more is told; `None` for what is no error: help, and the version.
+/// Answers a command line that cannot be run: help and version are asked for, anything else is told to be wrong.
 #[must_use]
-pub fn wrong(program: &str, error: &clap::Error) -> Option<String> {
+pub fn answer(program: &str, error: &clap::Error) -> ExitCode {
+    let Some(wrong) = wrong(program, error) else {
+        // That nobody reads it is no failure.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    };
+    let _ = std::io::stderr().write_all(wrong.as_bytes());
+    ExitCode::FAILURE
+}
+
+/// What is wrong, and where more is told; `None` for what is no error: help, and the version.
+fn wrong(program: &str, error: &clap::Error) -> Option<String> {
     if !error.use_stderr() {
         return None;
     }

@@ -78,16 +78,7 @@ const VERBS: [Verb; 17] = [
 pub fn main(args: &[OsString]) -> ExitCode {
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => {
-            // Help and version are such an error too, for standard output and with code 0.
-            let Some(wrong) = dialect::wrong("dhow runtime", &error) else {
-                let _ = error.print();
-                return ExitCode::SUCCESS;
-            };
-            // Nobody may be there to read it.
-            let _ = std::io::stderr().write_all(wrong.as_bytes());
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return dialect::answer("dhow runtime", &error),
     };
     let log = Log::of(&matches);
     match protect(&matches).and_then(|()| dispatch(&matches)) {

@@ -38,6 +38,11 @@ impl Runtime {
             .unwrap()
     }
 
+    /// Where the container's record is.
+    fn directory(&self) -> PathBuf {
+        self.world.path().join("state").join(self.id())
+    }
+
     fn succeed(&self, args: &[&str]) -> String {
         let output = self.call(args);
         assert!(output.status.success(), "{args:?}: {output:?}");
@@ -236,7 +241,7 @@ fn the_socket_of_a_start_that_was_killed_does_not_hide_that_the_program_runs() {
     }
     let runtime = Runtime::new("sleep 1000");
     runtime.create();
-    let socket = runtime.world.path().join("state").join(runtime.id()).join("start.sock");
+    let socket = runtime.directory().join("start.sock");
     let kept = runtime.world.path().join("kept.sock");
     fs::hard_link(&socket, &kept).unwrap();
     runtime.succeed(&["start", runtime.id()]);
@@ -254,7 +259,7 @@ fn what_a_killed_create_leaves_is_no_container_and_can_be_deleted() {
     let runtime = Runtime::new("sleep 1000");
     runtime.create();
     let pid = fs::read_to_string(runtime.world.path().join("pid")).unwrap();
-    let directory = runtime.world.path().join("state").join(runtime.id());
+    let directory = runtime.directory();
     // As it is right before the record is written: the process waits, and nobody knows its number.
     fs::remove_file(directory.join("state.json")).unwrap();
     assert_eq!(runtime.succeed(&["list", "-q"]), "");
@@ -274,7 +279,7 @@ fn a_container_whose_record_is_cut_off_can_be_deleted_by_force() {
     let runtime = Runtime::new("sleep 1000");
     runtime.create();
     let pid = fs::read_to_string(runtime.world.path().join("pid")).unwrap();
-    let directory = runtime.world.path().join("state").join(runtime.id());
+    let directory = runtime.directory();
     let record = fs::read_to_string(directory.join("state.json")).unwrap();
     for left in [record.len() / 2, 0] {
         fs::write(directory.join("state.json"), &record[..left]).unwrap();
@@ -299,7 +304,7 @@ fn only_open_descriptors_are_passed_on() {
         let expected = format!("--preserve-fds {count}: file descriptor {missing} is not open");
         assert!(log.contains(&expected), "{log}");
     }
-    assert!(!runtime.world.path().join("state").join(runtime.id()).exists());
+    assert!(!runtime.directory().exists());
     let script = format!(
         "exec 3</dev/null 4</dev/null; {} --root state run --preserve-fds 2 passed </dev/null",
         runtime.program.display()

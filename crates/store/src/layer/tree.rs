@@ -188,7 +188,7 @@ impl Tree {
             .map_err(io::Error::from)
             .context(step)?;
         let name = CString::from(c"replaced");
-        remove::tree(self.scratch.as_fd(), &name, &|| false, &|_| false).context(step)
+        remove::tree(self.scratch.as_fd(), &name).context(step)
     }
 }
 

@@ -13,9 +13,13 @@ use rustix::fs::{AtFlags, Dir, FileType, IFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// Deletes `name` in `trash` with all that is below it; `trash` is used as scratch space. What cannot be deleted is left
-/// there, the rest is deleted, and the first error is returned. Between two folders it asks whether to `stop`, and of one
-/// that could not be emptied whether to try it `again`.
-pub(crate) fn tree(
+/// there, the rest is deleted, and the first error is returned.
+pub(crate) fn tree(trash: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    tree_while(trash, name, &|| false, &|_| false)
+}
+
+/// The same. Between two folders it asks whether to `stop`, and of one that could not be emptied whether to try it `again`.
+pub(super) fn tree_while(
     trash: BorrowedFd<'_>,
     name: &CStr,
     stop: &dyn Fn() -> bool,
@@ -150,7 +154,7 @@ mod tests {
 
     fn delete(trash: &Path, name: &str) -> io::Result<()> {
         let dir = File::open(trash).unwrap();
-        tree(dir.as_fd(), &CString::new(name).unwrap(), &|| false, &|_| false)
+        tree(dir.as_fd(), &CString::new(name).unwrap())
     }
 
     fn is_empty(dir: &Path) -> bool {
