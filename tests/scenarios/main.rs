@@ -43,6 +43,7 @@ mod stock;
 mod streams;
 mod system;
 mod tls;
+mod two_tiers;
 mod update;
 mod volumes;
 mod websocket;

@@ -2,7 +2,7 @@
 
 mod backup;
 mod copies;
-mod database;
+pub(crate) mod database;
 mod drivers;
 mod faults;
 mod firsts;

@@ -403,6 +403,8 @@ fn take_over(networks: &Arc<Networks>) {
     assert_eq!(after.connection("a"), Some(at_a));
     // Its own descriptors would have gone with the engine.
     ["a", "b"].iter().for_each(|name| networks.disconnect(name));
+    // The first one lives on here, and would mend what the second takes away.
+    [&one, &two].iter().for_each(|network| networks.remove(network).unwrap());
     after.disconnect("a");
     after.remove(&one).unwrap();
 }

@@ -47,17 +47,24 @@ fn start(world: &World) {
     world.dhow(&[&RUN[..], &server[..]].concat()).exits(0);
 }
 
+/// Makes an image of PostgreSQL; `false` where it is not installed.
+pub(crate) fn import_postgres(world: &World) -> bool {
+    let installed = Path::new("/usr/lib/postgresql").read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if installed {
+        finish(Command::new("bash").args(["-c", PACK]).current_dir(world.path())).exits(0);
+        let archive = world.path().join("postgres.tar").display().to_string();
+        world.dhow(&["import", &archive, "postgres"]).exits(0);
+    }
+    installed
+}
+
 #[test]
 fn a_database_keeps_its_data_over_removal_and_over_a_kill_of_everything() {
-    let installed = Path::new("/usr/lib/postgresql").read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if !installed {
+    let mut world = busybox();
+    if !import_postgres(&world) {
         eprintln!("SKIPPED: PostgreSQL is not installed");
         return;
     }
-    let mut world = busybox();
-    finish(Command::new("bash").args(["-c", PACK]).current_dir(world.path())).exits(0);
-    let archive = world.path().join("postgres.tar").display().to_string();
-    world.dhow(&["import", &archive, "postgres"]).exits(0);
     let init = ["initdb", "-D", "/data/db", "--no-locale", "-E", "UTF8", "-A", "trust", "--no-sync"];
     let run = ["run", "--rm", "--network", "none", "-v", "pg:/data", "--user", "postgres", "postgres"];
     world.dhow(&[&run[..], &init[..]].concat()).exits(0);

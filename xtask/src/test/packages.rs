@@ -3,7 +3,7 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 23] = [
+const NEEDED: [(&str, &str); 24] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
@@ -12,6 +12,7 @@ const NEEDED: [(&str, &str); 23] = [
     ("fish", "fish"),
     ("fusermount3", "fuse3"),
     ("ip", "iproute2"),
+    ("lighttpd", "lighttpd"),
     ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
     ("newuidmap", "uidmap"),
@@ -65,6 +66,8 @@ fn install_packages() -> Result {
     shell::run(shell::command("apt-get").args(["update", "--quiet", "--quiet"])).map_err(|_| by_hand())?;
     let mut install = shell::command("apt-get");
     install.args(["install", "--yes", "--quiet", "--quiet", "--no-install-recommends"]).args(&missing);
+    // As on a host that is being repaired, invoke-rc.d(8) starts no service then.
+    install.env("RUNLEVEL", "1");
     shell::run(install.env("DEBIAN_FRONTEND", "noninteractive")).map_err(|error| format!("{error}; {}", by_hand()))
 }
 
