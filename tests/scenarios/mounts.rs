@@ -3,9 +3,23 @@
 use std::fs;
 use std::process::Stdio;
 
-use dhow_testkit::{eventually, finish_with_input};
+use dhow_testkit::{World, eventually, finish_with_input};
 
 use crate::busybox;
+
+/// Whatever kind each is of: what is inside is mounted last, or writes would go through to the host.
+#[test]
+fn memory_inside_of_a_bind_is_not_covered_by_it() {
+    let world = busybox();
+    let source = world.path().join("app");
+    fs::create_dir_all(source.join("modules")).expect("made");
+    let bind = format!("{}:/app", source.display());
+    for client in [World::dhow, World::docker] {
+        let flags = ["run", "--rm", "-v", &bind, "--tmpfs", "/app/modules", "busybox", "touch", "/app/modules/file"];
+        client(&world, &flags).exits(0);
+        assert_eq!(fs::read_dir(source.join("modules")).expect("it is there").count(), 0);
+    }
+}
 
 #[test]
 fn bind_mounts_in_both_spellings() {

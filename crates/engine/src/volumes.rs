@@ -195,6 +195,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Has everything that was written below a folder be on the disk: its whole file system is, in one go.
+fn to_disk(folder: &Path) -> Result<()> {
+    let step = || format!("write {} to the disk", folder.display());
+    let opened = fs::File::open(folder).context(step)?;
+    rustix::fs::syncfs(&opened).map_err(io::Error::from).context(step)
+}
+
+/// Has the names in a folder be on the disk.
+fn names_to_disk(folder: &Path) -> Result<()> {
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.context(|| format!("write {} to the disk", folder.display()))
+}
+
 /// Makes a folder that may be there already; says whether it was not.
 fn make(dir: &Path, mode: u32) -> Result<bool> {
     match fs::DirBuilder::new().mode(mode).create(dir) {

@@ -11,7 +11,7 @@ use crate::spec::ContainerSpec;
 /// Bytes of /dev/shm where nobody says.
 const SHM_SIZE: i64 = 64 << 20;
 
-/// The default mounts, then tmpfs, volumes and binds, then the engine's own files.
+/// The default mounts, then what was asked for, then the engine's own files.
 pub(super) fn all(spec: &ContainerSpec, planned: &[Mount], around: &Surroundings<'_>) -> Vec<Entry> {
     let mut entries = kernel(spec, around);
     let taken = |destination: &str| {
@@ -19,11 +19,14 @@ pub(super) fn all(spec: &ContainerSpec, planned: &[Mount], around: &Surroundings
     };
     // A mount of the user's on the same place comes instead of ours, not on top.
     entries.retain(|entry| !entry.destination.to_str().is_some_and(&taken));
-    entries.extend(spec.host.tmpfs.iter().map(|(target, options)| {
+    let memory = spec.host.tmpfs.iter().map(|(target, options)| {
         let options = options.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect();
         tmpfs(target, options, false)
-    }));
-    entries.extend(planned.iter().map(|mount| user(mount, around)));
+    });
+    let mut asked: Vec<Entry> = memory.chain(planned.iter().map(|mount| user(mount, around))).collect();
+    // What is mounted inside of another one comes after it, and is not covered.
+    asked.sort_by_key(|entry| entry.destination.components().count());
+    entries.extend(asked);
     let files = around.files;
     for (source, target) in
         [(&files.resolv_conf, "/etc/resolv.conf"), (&files.hostname, "/etc/hostname"), (&files.hosts, "/etc/hosts")]

@@ -16,7 +16,7 @@ use dhow_sys::atomic;
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make};
+use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make, names_to_disk, to_disk};
 use crate::Engine;
 use crate::container::Container;
 use crate::core::Core;
@@ -182,6 +182,7 @@ impl Volumes {
         record.protected = kind == CopyKind::Snapshot;
         self.write_new(&to, &record, |data| {
             fill::content(source, data, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
+            to_disk(data)?;
             watch.take_effect()
         })?;
         lock(&self.known).insert(to.clone(), Arc::new(record));
@@ -221,11 +222,14 @@ impl Volumes {
             store.discard(&new)?;
             make(&new, 0o755)?;
             fill::content(&source, &new, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
+            // What was there is deleted afterwards: a power cut must find one of the two whole.
+            to_disk(&new)?;
             // One that was started meanwhile writes into what would be thrown away.
             no_user_runs()?;
             watch.take_effect()?;
             let swapped = renameat_with(CWD, &new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
-            swapped.context(|| format!("rename {}", new.display()))
+            swapped.context(|| format!("rename {}", new.display()))?;
+            names_to_disk(&self.dir.join(name))
         })();
         // What was there, or what has not become whole.
         let discarded = store.discard(&new);

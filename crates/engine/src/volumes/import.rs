@@ -15,11 +15,11 @@ use dhow_archive::{Archive, Owner, Rules};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_image::VolumeBackup;
 use dhow_sys::atomic;
-use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::copies::{in_use, to_be_replaced};
 use super::filling::Filling;
-use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make};
+use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make, names_to_disk, to_disk};
 use crate::Engine;
 use crate::core::Core;
 use crate::engine::blocking;
@@ -141,9 +141,7 @@ impl Core {
 
     /// Makes the folder the volume, or its content the volume's; says whether the volume is new.
     fn settle(&self, name: &str, folder: &Path, labels: BTreeMap<String, String>, replace: bool) -> Result<bool> {
-        let step = || format!("write {} to the disk", folder.display());
-        let opened = File::open(folder).context(step)?;
-        syncfs(&opened).map_err(io::Error::from).context(step)?;
+        to_disk(folder)?;
         let _turn = self.volumes.turns.take_watched(name, &self.volumes.watch())?;
         // As it is now, not as it was when the archive began to come.
         self.can_import(name, replace)?;
@@ -166,6 +164,7 @@ impl Volumes {
             .context(|| format!("chmod {}", folder.display()))?;
         let target = self.dir.join(name);
         fs::rename(folder, &target).context(|| format!("create {}", target.display()))?;
+        names_to_disk(&self.dir)?;
         lock(&self.known).insert(name.to_owned(), Arc::new(record));
         Ok(())
     }

@@ -10,7 +10,7 @@ use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
 use super::filling::Filling;
-use super::{LOCAL, Record, Volumes, check_name, fill, local, lock, make};
+use super::{LOCAL, Record, Volumes, check_name, fill, local, lock, make, names_to_disk};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
 use crate::watch::Watch;
@@ -106,7 +106,8 @@ impl Volumes {
             // A volume that somebody named is on the disk when they hear of it; others are as fast as their containers.
             let sync = if record.is_anonymous() { atomic::Sync::No } else { atomic::Sync::Yes };
             record.write(&new, sync)?;
-            fs::rename(&new, &folder).context(|| format!("create {}", folder.display()))
+            fs::rename(&new, &folder).context(|| format!("create {}", folder.display()))?;
+            if sync == atomic::Sync::Yes { names_to_disk(&self.dir) } else { Ok(()) }
         })();
         if made.is_err() {
             let _ = fs::remove_dir_all(&new);

@@ -1,5 +1,5 @@
 //! What is written down of a volume: `volume.json` in its own folder, so that a volume can be told what it is even after
-//! the engine's database was lost (docs/design/0017).
+//! the engine's database was lost (docs/design/0018).
 
 use std::collections::BTreeMap;
 use std::fs;
