@@ -46,6 +46,21 @@ fn a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident() {
     assert!(world.dhow(&["volume", "snapshot", "data"]).ok().starts_with("data-20"));
 }
 
+#[test]
+fn a_volume_that_gets_a_name_is_anonymous_no_more() {
+    let mut world = busybox();
+    world.dhow(&["create", "--name", "box", "-v", "/data", "busybox"]).exits(0);
+    let anonymous = world.inspect("box", "{{(index .Mounts 0).Name}}");
+    world.dhow(&["rm", "box"]).exits(0);
+    world.dhow(&["volume", "rename", &anonymous, "precious"]).exits(0);
+    for _ in 0..2 {
+        world.dhow(&["volume", "prune", "-f"]).exits(0);
+        assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "precious");
+        world.crash_engine();
+        world.start_engine();
+    }
+}
+
 /// As the kernel says it of each extent (ioctl `FS_IOC_FIEMAP`).
 fn is_shared(file: &Path) -> bool {
     let told = Command::new("filefrag").args(["-v", "-s"]).arg(file).output().expect("e2fsprogs are installed");

@@ -259,10 +259,16 @@ impl Volumes {
             return Err(in_use(&users).with_hint("containers know their volumes by name: remove them first"));
         }
         let (old, folder) = (self.dir.join(name), self.dir.join(new));
+        let mut record = Record::clone(&*record);
+        if record.is_anonymous() {
+            // Somebody has named it now: neither prune nor the end of a container takes it away.
+            record.labels = record.labels.map(without_anonymity);
+            record.write(&old, atomic::Sync::Yes)?;
+        }
         fs::rename(&old, &folder).context(|| format!("rename {}", old.display()))?;
         let mut known = lock(&self.known);
         known.remove(name);
-        known.insert(new.to_owned(), record);
+        known.insert(new.to_owned(), Arc::new(record));
         Ok(())
     }
 
