@@ -33,8 +33,10 @@ fn every_way_to_a_container_is_told_with_its_reason() {
     let all = ways(&world);
     for line in [
         "web|published|0.0.0.0:8080/tcp|10.77.0.9:80|everybody",
+        "web|published|[::]:8080/tcp|10.77.0.9:80|everybody",
         "web|published|127.0.0.1:8081/tcp|10.77.0.9:81|this host",
         "web|published|0.0.0.0:8082/udp|10.77.0.9:82|this host, 10.0.0.0/8",
+        "web|published|[::]:8082/udp|10.77.0.9:82|this host, 10.0.0.0/8",
         "web|network|10.77.0.9||containers in front, this host",
         "safe|closed||90/tcp|nowhere",
         "safe|network|10.78.0.9||containers in vault, this host",

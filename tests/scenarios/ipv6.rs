@@ -131,6 +131,58 @@ fn a_port_of_ipv6_leads_to_a_container_that_has_only_ipv4() {
     eventually("it is free again", || TcpListener::bind("[::]:8080").is_ok());
 }
 
+/// As Docker does it: what names no address is published in both families, whatever the container has, where the host has both.
+#[test]
+fn a_port_that_names_no_address_is_published_in_both_families() {
+    let mut world = busybox();
+    let ports = ["-p", "8080:80", "-p", "0.0.0.0:8081:80", "-p", "127.0.0.1:8082:80", "-p", "[::]:8083:80"];
+    serve(&world, "web", &[&ports[..], &["-p", "5300:53/udp"]].concat());
+    let mut listed = world.docker(&["port", "web"]).ok().lines().map(str::to_owned).collect::<Vec<_>>();
+    listed.sort();
+    let expected = ["0.0.0.0:8080", "0.0.0.0:8081", "127.0.0.1:8082", "[::]:8080", "[::]:8083"];
+    let datagrams = ["53/udp -> 0.0.0.0:5300".to_owned(), "53/udp -> [::]:5300".to_owned()];
+    assert_eq!(listed, [&datagrams[..], &expected.map(|at| format!("80/tcp -> {at}"))].concat());
+    let template = "{{range (index .NetworkSettings.Ports \"53/udp\")}}{{.HostIp}} {{.HostPort}};{{end}}";
+    assert_eq!(world.inspect("web", template), "0.0.0.0 5300;:: 5300;");
+    assert!(world.docker(&["ps"]).ok().contains("0.0.0.0:8080->80/tcp, "));
+    answer_datagrams(&world, "web", "0.0.0.0:53");
+    let reached = || {
+        for at in ["127.0.0.1:8080", "[::1]:8080", "127.0.0.1:8081", "127.0.0.1:8082", "[::1]:8083"] {
+            answers(at, "web");
+        }
+        for at in ["[::1]:8081", "[::1]:8082", "127.0.0.1:8083"] {
+            assert_eq!(ask(at), None, "{at}: published in the other family alone");
+        }
+        for at in ["127.0.0.1:5300", "[::1]:5300"] {
+            eventually(at, || is_answered(at));
+        }
+    };
+    reached();
+    world.crash_engine();
+    reached();
+    world.start_engine();
+    reached();
+    let taken = TcpListener::bind("[::1]:8084").expect("free");
+    let refused = world.dhow(&["run", "--rm", "-p", "8084:80", "busybox", "true"]);
+    refused.exits(125).says("failed to bind host port [::]:8084/tcp: address already in use");
+    drop(taken);
+    world.dhow(&["rm", "-f", "web"]).exits(0);
+    assert_eq!((ask("127.0.0.1:8080"), ask("[::1]:8080")), (None, None), "closed with the container");
+    // A host whose IPv6 is switched off, and a network that says where its ports are published.
+    std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("root may");
+    serve(&world, "old", &["-p", "8080:80"]);
+    assert_eq!(world.dhow(&["port", "old"]).ok(), "80/tcp -> 0.0.0.0:8080");
+    answers("127.0.0.1:8080", "old");
+    std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "0").expect("root may");
+    let binding = |address: &str| format!("com.docker.network.bridge.host_binding_ipv4={address}");
+    world.dhow(&["network", "create", "-o", &binding("127.0.0.1"), "local"]).exits(0);
+    world.dhow(&["network", "create", "-o", &binding("0.0.0.0"), "open"]).exits(0);
+    serve(&world, "local", &["--network", "local", "-p", "8085:80"]);
+    serve(&world, "open", &["--network", "open", "-p", "8086:80"]);
+    assert_eq!(world.dhow(&["port", "local", "80"]).ok(), "127.0.0.1:8085");
+    assert_eq!(world.dhow(&["port", "open", "80"]).ok(), "0.0.0.0:8086\n[::]:8086");
+}
+
 #[test]
 fn who_may_come_is_told_by_blocks_of_ipv6_too() {
     let world = busybox();

@@ -229,7 +229,7 @@ fn ports_are_shown_everywhere() {
     sleeper(&world, "web", &flags);
     let listed = "127.0.0.1:18080->80/tcp, 9000/tcp, 0.0.0.0:18053->53/udp, [::]:18053->53/udp";
     let shown = same(&world, &["ps", "--format", "{{.Ports}}"]).ok();
-    for part in ["127.0.0.1:18080->80/tcp", "9000/tcp", "0.0.0.0:18053->53/udp"] {
+    for part in ["127.0.0.1:18080->80/tcp", "9000/tcp", "0.0.0.0:18053->53/udp", "[::]:18053->53/udp"] {
         assert!(shown.contains(part), "{shown} instead of {listed}");
     }
     assert_eq!(same(&world, &["port", "web", "80"]).ok(), "127.0.0.1:18080");

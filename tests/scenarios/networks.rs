@@ -201,17 +201,19 @@ fn ports_of_a_container_that_runs_are_published_and_taken_back() {
     let ports = |world: &World, wanted: &[&str]| {
         assert_eq!(world.dhow(&["port", "web"]).ok().lines().collect::<Vec<_>>(), wanted);
     };
-    ports(&world, &["80/tcp -> 0.0.0.0:8080", "80/tcp -> 0.0.0.0:8081", "80/tcp -> 127.0.0.1:8082"]);
+    let everywhere = ["80/tcp -> 0.0.0.0:8080", "80/tcp -> 0.0.0.0:8081", "80/tcp -> 127.0.0.1:8082"];
+    ports(&world, &[&everywhere[..], &["80/tcp -> [::]:8080", "80/tcp -> [::]:8081"]].concat());
     world.dhow(&["update", "--publish-rm", "8080:80", "web"]).exits(0);
-    assert_eq!(ask("127.0.0.1:8080"), None, "taken back");
+    assert_eq!((ask("127.0.0.1:8080"), ask("[::1]:8080")), (None, None), "taken back");
     answers("127.0.0.1:8081", "web");
+    answers("[::1]:8081", "web");
     // Kept over the engine's death and for every start to come.
     world.crash_engine();
     world.start_engine();
     answers("127.0.0.1:8082", "web");
     world.dhow(&["restart", "-t", "0", "web"]).exits(0);
     answers("127.0.0.1:8081", "web");
-    ports(&world, &["80/tcp -> 0.0.0.0:8081", "80/tcp -> 127.0.0.1:8082"]);
+    ports(&world, &["80/tcp -> 0.0.0.0:8081", "80/tcp -> 127.0.0.1:8082", "80/tcp -> [::]:8081"]);
     // All or nothing.
     let taken = TcpListener::bind("0.0.0.0:8083").expect("free");
     let refused = world.dhow(&["update", "--publish-rm", "80", "--publish-add", "8083:80", "web"]);

@@ -388,7 +388,7 @@ fn networks_without_root(outlet: &str) {
     // The engine goes, what it has made stays, and the next one knows it.
     home.crash_engine();
     answers(ELSEWHERE, "/cgi-bin/who", "10.88.0.5");
-    assert_eq!(home.dhow(&["port", "web"]).ok(), "80/tcp -> 0.0.0.0:18431");
+    assert_eq!(home.dhow(&["port", "web"]).ok(), "80/tcp -> 0.0.0.0:18431\n80/tcp -> [::]:18431");
     assert_eq!(inside("mine", "busybox wget -q -O - http://web/name").ok(), "web");
     home.dhow(&["restart", "-t", "0", "web"]).exits(0);
     answers(ELSEWHERE, "/cgi-bin/who", "10.88.0.5");

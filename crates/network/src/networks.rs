@@ -6,9 +6,9 @@ mod live;
 mod restore;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dhow_errdefs::Result;
@@ -19,7 +19,7 @@ use crate::firewall::{Changes, Delivery, Firewall, Passage, Redirect};
 use crate::home::{Home, HomeSettings, LazyHome, host_side};
 use crate::ipam::{BlockPool, free_block};
 use crate::link::Links;
-use crate::model::{Driver, IpamPool, Network, Protocol, Subnet};
+use crate::model::{Driver, IpamPool, Network, Protocol, Published, Subnet};
 use crate::ports::{Reservation, bind, bind_to_listen};
 use live::{Held, Live};
 use tokio::runtime::Handle;
@@ -218,17 +218,13 @@ fn taken_blocks() -> Result<Vec<Subnet>> {
 }
 
 /// A port that leads somewhere else is not shut in between.
-fn pass_on(home: &Home, closed: &[Redirect], opened: &[Redirect], reservations: &[Reservation]) -> Result<()> {
-    let stays = |gone: &Redirect| opened.iter().any(|redirect| redirect.published == gone.published);
-    for Redirect { published, .. } in closed.iter().filter(|gone| !stays(gone)) {
-        home.shut(published.port.protocol, host_side(published))?;
-    }
-    for redirect in opened {
-        let reservation = reservations.iter().find(|reservation| reservation.published == redirect.published);
-        let socket = reservation.and_then(|reservation| reservation.socket.as_ref()).map(AsFd::as_fd);
-        home.pass_on(redirect, socket)?;
-    }
-    Ok(())
+fn pass_on<'a>(home: &Home, closed: &[Redirect], opened: &[Redirect], reservations: &'a [Reservation]) -> Result<()> {
+    let stays: HashSet<Published> = opened.iter().map(|redirect| redirect.published).collect();
+    let gone = closed.iter().map(|redirect| &redirect.published).filter(|published| !stays.contains(published));
+    home.shut(gone.map(|published| (published.port.protocol, host_side(published))))?;
+    let socket = |reservation: &'a Reservation| Some((reservation.published, reservation.socket.as_ref()?.as_fd()));
+    let sockets: HashMap<Published, BorrowedFd<'_>> = reservations.iter().filter_map(socket).collect();
+    home.pass_on(opened.iter().map(|redirect| (redirect, sockets.get(&redirect.published).copied())))
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -205,8 +205,12 @@ fn neighbours(networks: &Arc<Networks>) {
 
 fn published_ports(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
-    let ports =
-        [("80/tcp", "", 8080), ("80/udp", "", 8080), ("80/tcp", "127.0.0.1", 9090), ("80/tcp", "10.77.2.1", 7070)];
+    let ports = [
+        ("80/tcp", "0.0.0.0", 8080),
+        ("80/udp", "0.0.0.0", 8080),
+        ("80/tcp", "127.0.0.1", 9090),
+        ("80/tcp", "10.77.2.1", 7070),
+    ];
     let (other, _) = connect(networks, "other", &[&two], &[]);
     let (web, at) = connect(networks, "web", &[&one], &ports);
     let (neighbour, _) = connect(networks, "neighbour", &[&one], &[]);
@@ -229,7 +233,7 @@ fn published_ports(networks: &Arc<Networks>) {
         places: vec![Place { network: two.clone(), spec: EndpointSpec::default() }],
         bindings: vec![PortBinding {
             host_ports: HostPorts::Among(8080..=8080),
-            ..PortBinding::parse("1", "", "").unwrap()
+            ..PortBinding::parse("1", "0.0.0.0", "").unwrap()
         }],
         names: Vec::new(),
         servers: Vec::new(),
@@ -238,7 +242,7 @@ fn published_ports(networks: &Arc<Networks>) {
     assert!(error.to_string().ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{error}");
     networks.disconnect("web");
     assert_eq!(ask(to("127.0.0.1", 8080)), None);
-    let (_, at) = connect(networks, "late", &[&two], &[("80/tcp", "", 8080)]);
+    let (_, at) = connect(networks, "late", &[&two], &[("80/tcp", "0.0.0.0", 8080)]);
     assert_eq!(at.published[0].host_port, 8080);
     ["late", "other", "neighbour"].iter().for_each(|name| networks.disconnect(name));
     networks.remove(&one).unwrap();
@@ -278,7 +282,7 @@ fn own_namespace() -> OwnedFd {
 
 fn changes(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
-    let (web, at) = connect(networks, "web", &[&one], &[("80/tcp", "", 8080)]);
+    let (web, at) = connect(networks, "web", &[&one], &[("80/tcp", "0.0.0.0", 8080)]);
     let (client, _) = connect(networks, "client", &[&two], &[]);
     let _server = serve(&web, 80);
     let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
@@ -292,7 +296,8 @@ fn changes(networks: &Arc<Networks>) {
     let left = networks.leave("web", &one).unwrap();
     assert_eq!(left.attachments.len(), 1);
     assert!(ask(to).is_some() && ask(SocketAddr::new(address(&at), 80)).is_none());
-    let more = PortBinding { host_ports: HostPorts::Among(8081..=8081), ..PortBinding::parse("80", "", "").unwrap() };
+    let more =
+        PortBinding { host_ports: HostPorts::Among(8081..=8081), ..PortBinding::parse("80", "0.0.0.0", "").unwrap() };
     networks.publish_more("web", &[more]).unwrap();
     assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8081)).is_some());
     let less = networks.publish_less("web", &left.published).unwrap();
@@ -360,7 +365,7 @@ fn guard(networks: &Arc<Networks>) {
 /// What somebody else does to our links and rules is undone while it is looked at.
 fn flushed(networks: &Arc<Networks>) {
     let one = network(1, |_| ());
-    let (a, at) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
+    let (a, at) = connect(networks, "a", &[&one], &[("80/tcp", "0.0.0.0", 8080)]);
     let _server = serve(&a, 80);
     let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
     assert!(ask(to).is_some());
@@ -393,8 +398,8 @@ fn networks_of_nobody() {
 
 fn take_over(networks: &Arc<Networks>) {
     let (one, two) = (network(1, |_| ()), network(2, |_| ()));
-    let (a, at_a) = connect(networks, "a", &[&one], &[("80/tcp", "", 8080)]);
-    connect(networks, "b", &[&two], &[("80/tcp", "", 8081)]);
+    let (a, at_a) = connect(networks, "a", &[&one], &[("80/tcp", "0.0.0.0", 8080)]);
+    connect(networks, "b", &[&two], &[("80/tcp", "0.0.0.0", 8081)]);
     let _server = serve(&a, 80);
     let after = self::networks();
     after.adopt(("a", Some(own_namespace())), at_a.clone(), from_ref(&one), Vec::new());

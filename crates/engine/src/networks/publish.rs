@@ -65,7 +65,9 @@ fn normal(bindings: &Bindings) -> Result<Bindings> {
 }
 
 fn stands_for(patterns: &[PortBinding], binding: &PortBinding) -> bool {
-    let fits = |pattern: &str, value: &str| pattern.is_empty() || pattern == value;
+    // An address of IPv6 may be in brackets.
+    let bare = |text: &str| text.trim_matches(['[', ']']).to_owned();
+    let fits = |pattern: &str, value: &str| pattern.is_empty() || bare(pattern) == bare(value);
     // Behind the port may be who may come.
     let port = binding.host_port.split(',').next().unwrap_or_default();
     patterns.is_empty()
@@ -76,10 +78,8 @@ fn stands_for(patterns: &[PortBinding], binding: &PortBinding) -> bool {
 fn gone(published: &[Published], remove: &Bindings) -> Result<Vec<Published>> {
     let mut all = Vec::new();
     for (port, patterns) in normal(remove)? {
-        let as_binding = |it: &Published| PortBinding {
-            host_ip: if it.host_address.is_unspecified() { String::new() } else { it.host_address.to_string() },
-            host_port: it.host_port.to_string(),
-        };
+        let as_binding =
+            |it: &Published| PortBinding { host_ip: it.host_address.to_string(), host_port: it.host_port.to_string() };
         let of_port = published.iter().filter(|it| it.port.to_string() == port);
         all.extend(of_port.filter(|it| stands_for(&patterns, &as_binding(it))).copied());
     }
@@ -154,6 +154,22 @@ mod tests {
         let one = [("80/tcp", "127.0.0.1", "8081"), ("53/udp", "", "53")];
         assert_eq!(left(&[("80", "", "8080")]).unwrap(), bindings(&one));
         assert_eq!(left(&[("81/tcp", "", "")]).unwrap_err(), "port 81/tcp is not published like that");
+    }
+
+    #[test]
+    fn what_runs_and_was_asked_for_is_found_by_address_and_by_port() {
+        let at = |address: &str| Published {
+            port: "80".parse().unwrap(),
+            host_address: address.parse().unwrap(),
+            host_port: 8080,
+        };
+        let all = ["0.0.0.0", "::", "::1"].map(at);
+        let taken = |binding: (&str, &str, &str)| gone(&all, &bindings(&[binding])).unwrap();
+        assert_eq!(taken(("80/tcp", "", "8080")), all);
+        assert_eq!(taken(("80/tcp", "0.0.0.0", "8080")), all[..1]);
+        assert_eq!(taken(("80/tcp", "[::]", "")), all[1..2]);
+        assert_eq!(taken(("80/tcp", "::1", "8080")), all[2..]);
+        assert_eq!(taken(("80/tcp", "", "8081")), []);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The engine's connection to the holder: one line of text there, one back, with a descriptor along where one is needed.
+//! The engine's connection to the holder: for each line of text there one comes back, with descriptors along where they are
+//! needed, in the same order. Many lines may be under way at once.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,14 +21,22 @@ use crate::model::Protocol;
 /// The holder's socket in its folder.
 pub(super) const SOCKET: &str = "holder.sock";
 
-/// To pass on a port so that the container sees the host's address.
+/// To pass on a port whose socket comes along, so that the container sees the client's address, or the host's.
+pub(super) const OPEN: &str = "open";
 pub(super) const OPEN_AS_HOST: &str = "open-as-host";
+
+/// The same for a port that the holder has: it goes somewhere else from now on.
+pub(super) const LEAD: &str = "lead";
+pub(super) const LEAD_AS_HOST: &str = "lead-as-host";
+
+/// How many requests are under way at once: their answers fit into the socket's buffer.
+const WINDOW: usize = 64;
 
 /// How long a holder that was started may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-const BEAT: Duration = Duration::from_millis(4);
+const BEAT: Duration = Duration::from_millis(1);
 
-/// Longer than any answer but that about all ports, which is read to its end.
+/// What is read at once of answers.
 const ANSWER: usize = 4096;
 
 /// The connection. While it is open, the holder stays.
@@ -73,7 +82,7 @@ impl Gate {
         };
         let mut gate = Self { connection, holder: Some(holder), in_clients_name: *in_clients_name };
         gate.list()?;
-        let shut = gate.ask("outlet", None)? != "open";
+        let shut = gate.ask("outlet")? != "open";
         if let Some(outlet) = outlet.as_ref().filter(|_| shut) {
             let log = folder.join(OUTLET_LOG);
             tracing::warn!("containers have no way out: {} failed; see {}", outlet.display(), log.display());
@@ -83,7 +92,7 @@ impl Gate {
 
     /// The ports that are passed on.
     pub(super) fn list(&mut self) -> Result<Vec<(Protocol, SocketAddr)>> {
-        let answer = self.ask("list", None)?;
+        let answer = self.ask("list")?;
         let port = |word: &str| {
             let (protocol, address) = word.split_once('/')?;
             Some((protocol.parse().ok()?, address.parse().ok()?))
@@ -91,29 +100,63 @@ impl Gate {
         Ok(answer.split(' ').filter_map(port).collect())
     }
 
-    pub(super) fn open_port(&mut self, redirect: &Redirect, socket: Option<BorrowedFd<'_>>) -> Result<()> {
-        let Redirect { published, target, from } = redirect;
-        let (protocol, host) = (published.port.protocol, host_side(published));
-        let target = SocketAddr::new(*target, published.port.number);
-        let from: Vec<String> = from.iter().map(ToString::to_string).collect();
-        let open = if self.in_clients_name { "open" } else { OPEN_AS_HOST };
-        self.ask(format!("{open} {protocol} {host} {target} {}", from.join(",")).trim_end(), socket).map(drop)
+    pub(super) fn open_ports<'a>(
+        &mut self,
+        ports: impl Iterator<Item = (&'a Redirect, Option<BorrowedFd<'a>>)>,
+    ) -> Result<()> {
+        let in_clients_name = self.in_clients_name;
+        let request = |(redirect, socket): (&Redirect, Option<BorrowedFd<'a>>)| {
+            let verb = match (socket.is_some(), in_clients_name) {
+                (true, true) => OPEN,
+                (true, false) => OPEN_AS_HOST,
+                (false, true) => LEAD,
+                (false, false) => LEAD_AS_HOST,
+            };
+            (request_to(verb, redirect), socket)
+        };
+        self.ask_all(&ports.map(request).collect::<Vec<_>>())
     }
 
-    pub(super) fn close_port(&mut self, protocol: Protocol, host: SocketAddr) -> Result<()> {
-        self.ask(&format!("close {protocol} {host}"), None).map(drop)
+    pub(super) fn close_ports(&mut self, ports: impl Iterator<Item = (Protocol, SocketAddr)>) -> Result<()> {
+        let request = |(protocol, host)| (format!("close {protocol} {host}"), None);
+        self.ask_all(&ports.map(request).collect::<Vec<_>>())
     }
 
-    fn ask(&mut self, request: &str, socket: Option<BorrowedFd<'_>>) -> Result<String> {
-        let line = format!("{request}\n");
-        let sent = dhow_sys::fdpass::send(&self.connection, line.as_bytes(), socket.as_slice()).map_err(broken)?;
-        debug_assert_eq!(sent, line.len(), "a line is shorter than a socket's buffer");
-        let answer = read_line(&self.connection).map_err(broken)?;
-        match answer.split_once(' ').unwrap_or((&answer, "")) {
-            ("ok", rest) => Ok(rest.to_owned()),
-            (_, reason) => Err(Error::internal(format!("{request}: {reason}"))),
+    /// Asks for all; the first refusal is told.
+    fn ask_all(&mut self, requests: &[Request<'_>]) -> Result<()> {
+        requests.chunks(WINDOW).try_for_each(|window| self.exchange(window).map(drop))
+    }
+
+    fn ask(&mut self, request: &str) -> Result<String> {
+        Ok(self.exchange(&[(request.to_owned(), None)])?.pop().unwrap_or_default())
+    }
+
+    /// Sends requests, and waits for the answers to all of them.
+    fn exchange(&mut self, requests: &[Request<'_>]) -> Result<Vec<String>> {
+        for (request, socket) in requests {
+            let line = format!("{request}\n");
+            let sent = dhow_sys::fdpass::send(&self.connection, line.as_bytes(), socket.as_slice()).map_err(broken)?;
+            debug_assert_eq!(sent, line.len(), "a line is shorter than a socket's buffer");
         }
+        let answers = read_lines(&self.connection, requests.len()).map_err(broken)?;
+        let understood =
+            |(answer, (request, _)): (String, &Request<'_>)| match answer.split_once(' ').unwrap_or((&answer, "")) {
+                ("ok", rest) => Ok(rest.to_owned()),
+                (_, reason) => Err(Error::internal(format!("{request}: {reason}"))),
+            };
+        answers.into_iter().zip(requests).map(understood).collect()
     }
+}
+
+/// A line, and a descriptor that goes along.
+type Request<'a> = (String, Option<BorrowedFd<'a>>);
+
+fn request_to(verb: &str, redirect: &Redirect) -> String {
+    let Redirect { published, target, from } = redirect;
+    let (protocol, host) = (published.port.protocol, host_side(published));
+    let target = SocketAddr::new(*target, published.port.number);
+    let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+    format!("{verb} {protocol} {host} {target} {}", from.join(",")).trim_end().to_owned()
 }
 
 impl Drop for Gate {
@@ -125,18 +168,19 @@ impl Drop for Gate {
     }
 }
 
-fn read_line(connection: &UnixStream) -> io::Result<String> {
-    let mut line = Vec::new();
+fn read_lines(connection: &UnixStream, count: usize) -> io::Result<Vec<String>> {
+    let (mut text, mut ends) = (Vec::new(), 0);
     let mut buffer = [0; ANSWER];
-    while !line.ends_with(b"\n") {
+    while ends < count {
         let length = io::Read::read(&mut &*connection, &mut buffer)?;
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        line.extend_from_slice(&buffer[..length]);
+        ends += buffer[..length].iter().filter(|byte| **byte == b'\n').count();
+        text.extend_from_slice(&buffer[..length]);
     }
-    line.pop();
-    String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData.into())
+    let text = String::from_utf8(text).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// Connects to the holder that lives in a folder. The kernel knows who that is (unix(7), `SO_PEERCRED`).

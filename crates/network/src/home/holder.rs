@@ -1,6 +1,6 @@
 //! The holder: a process that keeps the namespace, and what connects it with the outside, while engines come and go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -18,7 +18,7 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 use tokio::runtime::Handle;
 
-use super::gate::{OPEN_AS_HOST, SOCKET, through_descriptor};
+use super::gate::{LEAD, LEAD_AS_HOST, OPEN, OPEN_AS_HOST, SOCKET, through_descriptor};
 use super::outlet::{LINK, Outlet};
 use super::relay::{Relay, Target, Way};
 use super::{BACK, NAMESPACE, TABLE, is_namespace};
@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const OUTLET: Duration = Duration::from_secs(3);
 const BEAT: Duration = Duration::from_millis(2);
 
-/// Longer than any request.
+/// What is read at once of requests.
 const REQUEST: usize = 8192;
 
 type Ports = HashMap<(Protocol, SocketAddr), Relay>;
@@ -174,22 +174,29 @@ impl Holder {
 
     fn serve(&self, connection: &UnixStream) -> io::Result<()> {
         let mut buffer = [0; REQUEST];
+        let (mut text, mut arrived, mut sockets) = (Vec::new(), Vec::new(), VecDeque::new());
         loop {
-            let mut descriptors = Vec::new();
-            let length = dhow_sys::fdpass::receive(connection, &mut buffer, &mut descriptors)?;
+            let length = dhow_sys::fdpass::receive(connection, &mut buffer, &mut arrived)?;
             if length == 0 {
                 return Ok(());
             }
-            let request = String::from_utf8_lossy(&buffer[..length]);
-            let answer = match self.answer(request.trim_end(), descriptors.pop()) {
-                Ok(text) => format!("ok {text}\n"),
-                Err(error) => format!("error {error}\n"),
-            };
-            io::Write::write_all(&mut &*connection, answer.as_bytes())?;
+            text.extend_from_slice(&buffer[..length]);
+            sockets.extend(arrived.drain(..));
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            let requests: Vec<u8> = text.drain(..whole).collect();
+            let mut answers = String::new();
+            for request in String::from_utf8_lossy(&requests).lines() {
+                answers += &match self.answer(request, &mut sockets) {
+                    Ok(text) => format!("ok {text}\n"),
+                    Err(error) => format!("error {error}\n"),
+                };
+            }
+            io::Write::write_all(&mut &*connection, answers.as_bytes())?;
         }
     }
 
-    fn answer(&self, request: &str, socket: Option<OwnedFd>) -> io::Result<String> {
+    /// Descriptors have come in the order of the requests that need one.
+    fn answer(&self, request: &str, sockets: &mut VecDeque<OwnedFd>) -> io::Result<String> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let words: Vec<&str> = request.split(' ').collect();
         let port = |protocol: &str, host: &str| {
@@ -203,11 +210,12 @@ impl Holder {
                 Ok(list.join(" "))
             }
             ["outlet"] => Ok(if self.way_out { "open" } else { "shut" }.to_owned()),
-            [verb @ ("open" | OPEN_AS_HOST), protocol, host, target, ref from @ ..] => {
+            [verb @ (OPEN | OPEN_AS_HOST | LEAD | LEAD_AS_HOST), protocol, host, target, ref from @ ..] => {
+                let socket = if [OPEN, OPEN_AS_HOST].contains(&verb) { sockets.pop_front() } else { None };
                 let address = target.parse().map_err(|_| invalid())?;
                 let from = from.iter().flat_map(|list| list.split(','));
                 let from = from.map(|text| text.parse().map_err(|_| invalid())).collect::<io::Result<_>>()?;
-                let way = Way { address, in_clients_name: verb == "open" };
+                let way = Way { address, in_clients_name: [OPEN, LEAD].contains(&verb) };
                 self.open(port(protocol, host)?, Target { way, from }, socket)?;
                 Ok(String::new())
             }

@@ -1,7 +1,7 @@
 //! Where the bridges of an engine without root are: a network namespace of its own, connected with the outside by `pasta`
 //! or `slirp4netns`. An engine with root that has its ports passed on, so that the host's input policy decides about them,
-//! has only the holder: its home is the host's namespace. So it is for single ports of the host's IPv6 addresses that lead to
-//! containers which have none.
+//! has only the holder: its home is the host's namespace. So it is for ports of the host's IPv6 addresses that lead to containers
+//! which have none.
 //!
 //! The engine itself stays in the host's namespace, where it pulls and listens; what it does to links, rules and
 //! settings it does on threads that visit the namespace ([`Home::inside`]). A process of its own, the [holder], keeps the
@@ -188,14 +188,17 @@ impl Home {
         lock(&self.gate).list()
     }
 
-    /// Passes a port on from now on; without a socket, one that is passed on already goes to another target.
-    pub(crate) fn pass_on(&self, redirect: &Redirect, socket: Option<BorrowedFd<'_>>) -> Result<()> {
-        lock(&self.gate).open_port(redirect, socket)
+    /// Passes ports on from now on; without a socket, one that is passed on already goes to another target.
+    pub(crate) fn pass_on<'a>(
+        &self,
+        ports: impl Iterator<Item = (&'a Redirect, Option<BorrowedFd<'a>>)>,
+    ) -> Result<()> {
+        lock(&self.gate).open_ports(ports)
     }
 
-    /// Does not pass a port on any more.
-    pub(crate) fn shut(&self, protocol: Protocol, host: SocketAddr) -> Result<()> {
-        lock(&self.gate).close_port(protocol, host)
+    /// Does not pass ports on any more.
+    pub(crate) fn shut(&self, ports: impl Iterator<Item = (Protocol, SocketAddr)>) -> Result<()> {
+        lock(&self.gate).close_ports(ports)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Changes of a container that runs: into a network, out of one, ports.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -160,7 +161,8 @@ impl Networks {
 
     /// Members and published ports as they are now instead of as they were.
     fn redirect(&self, before: &Connection, after: &Connection, reservations: &[Reservation]) -> Result<()> {
-        let (old, new) = (before.redirects(), after.redirects());
+        let redirects = |connection: &Connection| connection.redirects().into_iter().collect::<BTreeSet<_>>();
+        let (old, new) = (redirects(before), redirects(after));
         let is_in = |connection: &Connection, port: &str| {
             connection.attachments.iter().any(|attachment| attachment.port == port)
         };
@@ -171,8 +173,8 @@ impl Networks {
         let changes = crate::firewall::Changes {
             gone: members(before, after),
             come: members(after, before),
-            closed: old.iter().filter(|redirect| !new.contains(redirect)).cloned().collect(),
-            opened: new.iter().filter(|redirect| !old.contains(redirect)).cloned().collect(),
+            closed: old.difference(&new).cloned().collect(),
+            opened: new.difference(&old).cloned().collect(),
         };
         self.apply(changes, reservations)
     }

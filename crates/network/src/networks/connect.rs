@@ -1,6 +1,6 @@
 //! Connecting containers, and taking that back.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ impl Networks {
 
     fn connect_here(self: &Arc<Self>, request: &Request<'_>) -> Result<Connection> {
         self.watch();
+        self.expect_to_pass_on(&request.bindings);
         let mut held = Held {
             sandbox: Some(Sandbox::create()?),
             connection: Connection { servers: request.servers.clone(), ..Connection::default() },
@@ -149,6 +150,17 @@ impl Networks {
         Ok(())
     }
 
+    /// Starts the holder beside everything else: nearly every port that names no address needs it, for IPv6.
+    fn expect_to_pass_on(self: &Arc<Self>, bindings: &[PortBinding]) {
+        if self.home.opened().is_some() || bindings.iter().all(|binding| binding.host_address.is_some()) {
+            return;
+        }
+        let networks = Arc::clone(self);
+        // Whoever needs it waits for it, or tries again and says what is wrong.
+        let start = move || drop(networks.home.get());
+        drop(std::thread::Builder::new().name("expect".to_owned()).stack_size(512 << 10).spawn(start));
+    }
+
     /// Takes ports of the host for a container.
     pub(super) fn reserve(&self, held: &Held, bindings: &[PortBinding]) -> Result<Vec<Reservation>> {
         if let Some(binding) = bindings.iter().find(|it| self.settings.passed_on && it.port.protocol == Protocol::Sctp)
@@ -167,7 +179,8 @@ impl Networks {
         let binding = way(false).and_then(|attachment| {
             let live = lock(&self.live).get(&attachment.endpoint.network).cloned()?;
             let options = BridgeOptions::parse(&lock(&live).network.spec.options).ok()?;
-            options.host_binding
+            // Docker's word for "all", of both families.
+            options.host_binding.filter(|address| *address != IpAddr::V4(Ipv4Addr::UNSPECIFIED))
         });
         Families { ipv4: way(false).is_some(), ipv6: way(true).is_some(), binding }
     }
@@ -350,7 +363,7 @@ fn interface_name(held: &Held, network: &Network, place: &Place, raised: Option<
 
 /// Made of the address, as Docker did for long: whoever has an address next has its hardware address, too, so that no
 /// neighbour's memory is wrong.
-fn mac_of(address: Option<std::net::Ipv4Addr>) -> Mac {
+fn mac_of(address: Option<Ipv4Addr>) -> Mac {
     match address.map(|address| address.octets()) {
         Some([a, b, c, d]) => Mac([0x02, 0x42, a, b, c, d]),
         None => random_mac(),

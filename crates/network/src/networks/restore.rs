@@ -1,5 +1,6 @@
 //! After a start of the engine: what was there before.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -84,18 +85,18 @@ impl Networks {
 
     /// The ports of a container that the holder has. It gives back what it had for an engine of another configuration, and
     /// what the kernel does now.
-    fn passed_on_for(&self, connection: &Connection) -> Result<Vec<(Protocol, SocketAddr)>> {
+    fn passed_on_for(&self, connection: &Connection) -> Result<HashSet<(Protocol, SocketAddr)>> {
         let port = |published: &Published| (published.port.protocol, host_side(published));
-        let wanted: Vec<_> = self.relayed(connection).iter().map(|redirect| port(&redirect.published)).collect();
+        let wanted: HashSet<_> = self.relayed(connection).iter().map(|redirect| port(&redirect.published)).collect();
         if wanted.is_empty() && (connection.published.is_empty() || !self.home.is_there()) {
-            return Ok(Vec::new());
+            return Ok(HashSet::new());
         }
         let home = self.home.get()?;
-        let of_us = connection.published.iter().map(port).collect::<Vec<_>>();
+        let of_us: HashSet<_> = connection.published.iter().map(port).collect();
         let (kept, given_back): (Vec<_>, Vec<_>) =
             home.passed_on()?.into_iter().filter(|port| of_us.contains(port)).partition(|port| wanted.contains(port));
-        given_back.into_iter().try_for_each(|(protocol, host)| home.shut(protocol, host))?;
-        Ok(kept)
+        home.shut(given_back.into_iter())?;
+        Ok(kept.into_iter().collect())
     }
 
     /// What the holder passes on for a container.
@@ -107,15 +108,12 @@ impl Networks {
 
     /// Shuts ports that are passed on for a container that is gone.
     fn shut_leftovers(&self, home: &Home) -> Result<()> {
-        let wanted: Vec<_> = lock(&self.containers)
+        let wanted: HashSet<_> = lock(&self.containers)
             .values()
             .flat_map(|held| held.connection.published.clone())
             .map(|published| (published.port.protocol, host_side(&published)))
             .collect();
-        home.passed_on()?
-            .into_iter()
-            .filter(|port| !wanted.contains(port))
-            .try_for_each(|(protocol, host)| home.shut(protocol, host))
+        home.shut(home.passed_on()?.into_iter().filter(|port| !wanted.contains(port)))
     }
 
     /// The holder has died: another one goes on with what there is, and the ports are passed on again. Who has come to one
@@ -133,11 +131,9 @@ impl Networks {
         for held in lock(&self.containers).values_mut() {
             let redirects = self.relayed(&held.connection);
             let mut lost = held.connection.clone();
-            lost.published.retain(|published| {
-                let is_it = |reservation: &Reservation| reservation.published == *published;
-                redirects.iter().any(|redirect| redirect.published == *published)
-                    && !held.reservations.iter().any(is_it)
-            });
+            let passed_on: HashSet<_> = redirects.iter().map(|redirect| redirect.published).collect();
+            let kept: HashSet<_> = held.reservations.iter().map(|reservation| reservation.published).collect();
+            lost.published.retain(|published| passed_on.contains(published) && !kept.contains(published));
             held.reservations.extend(self.take_again(&lost));
             done = done.and(pass_on(home, &[], &redirects, &held.reservations));
         }

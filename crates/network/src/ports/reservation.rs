@@ -1,5 +1,6 @@
 //! Taking ports of the host.
 
+use std::cell::OnceCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -35,9 +36,10 @@ pub(crate) struct Families {
 }
 
 impl Families {
-    /// Whether the container has no address of that family, and what arrives there is passed on to its IPv4 address.
-    const fn crosses(self, address: IpAddr) -> bool {
-        address.is_ipv6() && !self.ipv6 && self.ipv4
+    /// Whether what arrives at an address of the host gets to the container. The kernel translates no family into another;
+    /// a process of ours passes streams and datagrams on from IPv6 to IPv4.
+    fn are_reached_from(self, address: IpAddr, protocol: Protocol) -> bool {
+        self.ipv4 && !address.is_ipv6() || address.is_ipv6() && (self.ipv6 || self.ipv4 && protocol != Protocol::Sctp)
     }
 }
 
@@ -52,23 +54,32 @@ pub(crate) fn reserve(
     owner: impl Fn(Published) -> Option<String>,
 ) -> Result<Vec<Reservation>> {
     let mut taken = Vec::new();
+    let everywhere = OnceCell::new();
     for binding in bindings {
-        let addresses = addresses(binding, families);
+        let addresses = addresses(binding, families, || everywhere.get_or_init(|| everywhere_on_this_host(bind)));
         taken.extend(one(binding, &addresses, bind).map_err(|(published, error)| refusal(published, error, &owner))?);
     }
     Ok(taken)
 }
 
-fn addresses(binding: &PortBinding, families: Families) -> Vec<IpAddr> {
-    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let wanted = match binding.host_address.or(families.binding) {
-        // The kernel translates no family into another: a process of ours does, for streams and datagrams.
-        Some(address) if families.crosses(address) && binding.port.protocol != Protocol::Sctp => return vec![address],
-        Some(address) => vec![address],
-        None => all.to_vec(),
-    };
-    let has = |address: &IpAddr| if address.is_ipv6() { families.ipv6 } else { families.ipv4 };
-    wanted.into_iter().filter(has).collect()
+fn addresses<'a>(
+    binding: &PortBinding,
+    families: Families,
+    everywhere: impl FnOnce() -> &'a Vec<IpAddr>,
+) -> Vec<IpAddr> {
+    let named = binding.host_address.or(families.binding);
+    let wanted = named.map_or_else(|| everywhere().clone(), |address| vec![address]);
+    wanted.into_iter().filter(|&address| families.are_reached_from(address, binding.port.protocol)).collect()
+}
+
+/// Where a port is published that names no address. A host does without IPv6 if nobody can listen on its loopback there,
+/// as Docker sees it: at the unspecified address one can also where IPv6 is switched off (`disable_ipv6`).
+fn everywhere_on_this_host(bind: Bind<'_>) -> Vec<IpAddr> {
+    let mut all = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    if bind(Protocol::Udp, (Ipv6Addr::LOCALHOST, 0).into()).is_ok() {
+        all.push(Ipv6Addr::UNSPECIFIED.into());
+    }
+    all
 }
 
 type Refused = (Published, io::Error);
@@ -104,8 +115,6 @@ fn at(
         let socket = match bind(port.protocol, SocketAddr::new(host_address, host_port)) {
             Ok(socket) => Some(socket),
             Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if host_port != 0 => None,
-            // The host does without IPv6.
-            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if host_address == Ipv6Addr::UNSPECIFIED => continue,
             Err(errno) => return Err((published, errno.into())),
         };
         if let Some(socket) = &socket {
@@ -175,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    const BOTH: Families = Families { ipv4: true, ipv6: false, binding: None };
+    const IPV4: Families = Families { ipv4: true, ipv6: false, binding: None };
 
     fn local(ports: HostPorts) -> PortBinding {
         let port = "80/tcp".parse().unwrap();
@@ -187,16 +196,40 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = other.local_addr().unwrap().port();
         let bindings = [local(HostPorts::Among(port..=port))];
-        let error = reserve(&bindings, BOTH, &bind, |_| None).unwrap_err();
+        let error = reserve(&bindings, IPV4, &bind, |_| None).unwrap_err();
         assert_eq!(error.to_string(), format!("failed to bind host port 127.0.0.1:{port}/tcp: address already in use"));
-        let error = reserve(&bindings, BOTH, &bind, |_| Some("web".into())).unwrap_err();
+        let error = reserve(&bindings, IPV4, &bind, |_| Some("web".into())).unwrap_err();
         assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         assert_eq!(error.hint(), Some("container web has it"));
     }
 
     #[test]
+    fn a_port_without_an_address_is_published_in_every_family_that_host_and_container_have() {
+        let (four, six) = (IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED));
+        let host_without_ipv6 = |_, address: SocketAddr| {
+            if address.is_ipv6() { Err(Errno::ADDRNOTAVAIL) } else { bind(Protocol::Tcp, address) }
+        };
+        let published = |port: &str, address: Option<IpAddr>, families: Families, bind: Bind<'_>| {
+            let binding = PortBinding { host_address: address, port: port.parse().unwrap(), ..local(HostPorts::Any) };
+            let taken = reserve(&[binding], families, bind, |_| None).unwrap();
+            taken.iter().map(|reservation| reservation.published.host_address).collect::<Vec<_>>()
+        };
+        let only = Families { ipv6: true, ..Families::default() };
+        assert_eq!(published("80", None, IPV4, &bind), [four, six], "passed on from IPv6 to IPv4");
+        assert_eq!(published("80", None, IPV4, &host_without_ipv6), [four]);
+        assert_eq!(published("80", Some(four), IPV4, &bind), [four]);
+        assert_eq!(published("80", Some(six), IPV4, &bind), [six]);
+        assert_eq!(published("80", None, only, &bind), [six]);
+        let at_loopback = Families { binding: Some(Ipv4Addr::LOCALHOST.into()), ..IPV4 };
+        assert_eq!(published("80", None, at_loopback, &bind), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+        let sctp = PortBinding { port: "80/sctp".parse().unwrap(), host_address: None, ..local(HostPorts::Any) };
+        let all = vec![four, six];
+        assert_eq!(addresses(&sctp, IPV4, || &all), [four], "nobody passes it on");
+    }
+
+    #[test]
     fn any_port_is_a_free_one_and_is_kept() {
-        let taken = reserve(&[local(HostPorts::Any)], BOTH, &bind, |_| None).unwrap();
+        let taken = reserve(&[local(HostPorts::Any)], IPV4, &bind, |_| None).unwrap();
         let published = taken[0].published;
         assert!(TcpListener::bind((published.host_address, published.host_port)).is_err());
     }
