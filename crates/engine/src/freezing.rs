@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhow_errdefs::{Class, Result};
+use dhow_errdefs::{Class, Result, ResultExt};
 
 use crate::container::{Command, Container};
 use crate::core::Core;
@@ -26,16 +26,22 @@ impl Core {
         Ok(number.map(|number| Freeze { container: Arc::clone(container), number }))
     }
 
-    /// The same with several, where those that cannot be frozen are left as they are; those that were are the answer.
-    pub(crate) async fn freeze_all(&self, containers: Vec<Arc<Container>>) -> Vec<Freeze> {
+    /// The same with several: all of them or none. Those that did run are the answer.
+    ///
+    /// # Errors
+    /// Which one cannot be frozen, and why.
+    pub(crate) async fn freeze_all(&self, containers: Vec<Arc<Container>>) -> Result<Vec<Freeze>> {
         let mut frozen = Vec::new();
         for container in containers {
             match self.freeze(&container).await {
                 Ok(freeze) => frozen.extend(freeze),
-                Err(error) => tracing::warn!(id = %container.id, %error, "a container is not frozen for a copy"),
+                Err(error) => {
+                    self.thaw_all(frozen).await;
+                    return Err(error).context(|| format!("freeze container {}", container.id));
+                }
             }
         }
-        frozen
+        Ok(frozen)
     }
 
     /// Lets a container that was frozen go on, if nobody else keeps it.

@@ -91,6 +91,7 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     let core = Arc::clone(core);
     tokio::task::spawn_blocking(move || {
         core.volumes.end(ended);
+        core.remove_abandoned_volumes(&known);
         sweep_unknown(&core, &known);
     });
     Ok(())

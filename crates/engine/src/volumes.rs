@@ -5,10 +5,12 @@
 //! while it is empty, and an anonymous one goes with its container if that is asked for.
 //!
 //! Whoever is about to use a volume [holds](Volumes::hold) it, so that nobody removes it meanwhile; containers that exist
-//! use what they mention, whether they run or not. What changes one volume takes [turns](turns).
+//! use what they mention, whether they run or not. What changes one volume takes [turns](turns); what needs its content to
+//! stand still closes its [door](doors).
 
 mod backup;
 mod copies;
+mod doors;
 mod fill;
 mod filling;
 mod filter;
@@ -16,6 +18,7 @@ mod import;
 mod local;
 mod mounting;
 mod name;
+mod owner;
 mod plugins;
 mod prepare;
 mod record;
@@ -36,6 +39,7 @@ use dhow_store::Store;
 
 use crate::Config;
 use crate::watch::Watch;
+use doors::Doors;
 use filling::Filling;
 use mounting::Uses;
 use plugins::Plugins;
@@ -43,6 +47,7 @@ use turns::Turns;
 
 pub use backup::VolumeFormat;
 pub use copies::CopyKind;
+pub(crate) use doors::Passage;
 pub use import::{VolumeImport, VolumeSource};
 pub(crate) use name::check as check_name;
 pub use plugins::PluginSettings;
@@ -66,6 +71,7 @@ pub(crate) struct Volumes {
     turns: Turns,
     /// Of filling what is mounted.
     fills: Turns,
+    pub(crate) doors: Doors,
     uses: Mutex<Uses>,
     /// One file per use of a volume that has to be mounted.
     marks: PathBuf,
@@ -98,7 +104,9 @@ impl Volumes {
         let dir = config.data_root.join("volumes");
         make(&dir, 0o711)?;
         let mut known = BTreeMap::new();
-        for entry in fs::read_dir(&dir).context(|| format!("list {}", dir.display()))?.flatten() {
+        let list = || format!("list {}", dir.display());
+        for entry in fs::read_dir(&dir).context(list)? {
+            let entry = entry.context(list)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
@@ -106,6 +114,10 @@ impl Volumes {
             if name.starts_with('.') {
                 // One that an engine was about to make when it was killed, or a copy for a backup. It may be large.
                 store.discard(&entry.path())?;
+                continue;
+            }
+            if check_name(&name).is_err() {
+                // `lost+found` of a disk of its own.
                 continue;
             }
             // What an engine that was killed was about to put in the place of its content.
@@ -126,6 +138,7 @@ impl Volumes {
             held: Mutex::default(),
             turns: Turns::default(),
             fills: Turns::default(),
+            doors: Doors::default(),
             uses: Mutex::default(),
             marks: config.exec_root.join("volumes"),
             plugins: Plugins::new(config.plugins.clone()),
@@ -145,6 +158,11 @@ impl Volumes {
     /// Where the content of a local volume is.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("_data")
+    }
+
+    /// Where it is filled.
+    fn filling(&self, name: &str) -> Filling {
+        Filling::beside(&self.dir.join(name))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Record>> {

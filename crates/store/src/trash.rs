@@ -5,7 +5,7 @@ pub(crate) mod remove;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
+use rustix::fs::Dir;
 use rustix::io::Errno;
 
 /// The folder `trash/` and the thread that empties it.
@@ -69,6 +70,10 @@ impl Trash {
                     Ok(true)
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                // A folder that somebody keeps on another disk. Nobody is spared the work then.
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    delete_here(path).context(|| format!("remove {}", path.display()))
+                }
                 Err(error) => Err(error).context(|| format!("move {} into the trash", path.display())),
             };
         }
@@ -142,6 +147,36 @@ pub fn delete_tree(path: &Path) -> io::Result<()> {
     remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?)
 }
 
+/// The same without scratch space. Says whether it was there, which rename(2) does not tell of another disk.
+fn delete_here(path: &Path) -> io::Result<bool> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found?,
+    };
+    if found.is_dir() {
+        empty_folder(File::open(path)?.as_fd())?;
+        fs::remove_dir(path)?;
+    } else {
+        fs::remove_file(path)?;
+    }
+    Ok(true)
+}
+
+/// Deletes all that is in a folder at once, in which others may be at work; it is its own scratch space.
+///
+/// # Errors
+/// What the file system says. What can be deleted is.
+pub fn empty_folder(folder: BorrowedFd<'_>) -> io::Result<()> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    names.iter().map(|name| remove::tree(folder, name)).fold(Ok(()), Result::and)
+}
+
 /// How long to wait for descriptors or memory that others have.
 const WANT: Duration = Duration::from_millis(100);
 
@@ -158,5 +193,29 @@ fn empty(dir: &File, queue: &Receiver<CString>, pending: &Pending) {
         // nobody in the trash, and there is nobody to tell.
         let _ = remove::tree_while(dir.as_fd(), &name, &|| pending.is_stopped(), &again);
         pending.done();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn what_lies_on_another_disk_is_deleted_there() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let device = |dir: &tempfile::TempDir| fs::metadata(dir.path()).unwrap().dev();
+        if device(&here) == device(&there) {
+            eprintln!("SKIPPED: the folder for temporary files is in memory");
+            return;
+        }
+        let trash = Trash::open(here.path().to_owned()).unwrap();
+        let (folder, file) = (there.path().join("folder"), there.path().join("file"));
+        fs::create_dir_all(folder.join("a/b/c")).unwrap();
+        fs::write(folder.join("a/b/c/file"), "x").unwrap();
+        std::os::unix::fs::symlink(here.path(), folder.join("link")).unwrap();
+        fs::write(&file, "x").unwrap();
+        assert_eq!([&folder, &file, &file].map(|path| trash.discard(path).unwrap()), [true, true, false]);
+        assert!(!folder.exists() && !file.exists() && here.path().exists());
     }
 }

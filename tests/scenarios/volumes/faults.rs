@@ -95,6 +95,36 @@ fn what_is_mounted_is_filled_again_when_the_engine_was_killed_in_the_middle() {
     assert!(!world.data_root().join("volumes/data/filling-inside").exists());
 }
 
+/// Killed between a volume and the record of the container that it was made for: nobody would ever remove it.
+#[test]
+fn a_volume_that_was_made_for_nobody_is_removed_and_one_that_was_left_behind_is_not() {
+    let mut world = busybox();
+    image_of_many_files(&world, 20_000);
+    world.dhow(&["create", "--name", "kept", "-v", "/v", "busybox"]).exits(0);
+    world.dhow(&["create", "--name", "gone", "-v", "/v", "busybox"]).exits(0);
+    world.dhow(&["create", "--name", "shared", "-v", "/v", "busybox"]).exits(0);
+    world.dhow(&["create", "--name", "heir", "--volumes-from", "shared", "busybox"]).exits(0);
+    world.dhow(&["rm", "gone"]).exits(0);
+    world.dhow(&["rm", "-v", "shared"]).exits(0);
+    world.dhow(&["rm", "heir"]).exits(0);
+    let left = world.dhow(&["volume", "ls", "-q"]).ok();
+    assert_eq!(left.lines().count(), 3);
+    let mut create = world.command(&["create", "-v", "/big", "big", "true"]);
+    let mut create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let volumes = world.data_root().join("volumes");
+    let filling = || {
+        let folders = fs::read_dir(&volumes).expect("it is there").flatten();
+        folders.map(|folder| folder.path().join("filling")).any(|filling| filling.exists())
+    };
+    eventually("it is made and being filled", filling);
+    world.crash_engine();
+    assert!(!create.wait().expect("it ends").success() && filling(), "too fast to be cut off");
+    world.start_engine();
+    eventually("it is gone", || world.dhow(&["volume", "ls", "-q"]).ok() == left);
+    world.dhow(&["rm", "-v", "kept"]).exits(0);
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok().lines().count(), 2);
+}
+
 #[test]
 fn who_changes_one_volume_at_the_same_time_gets_clear_answers_and_a_kill_leaves_nothing_half_made() {
     let mut world = busybox();

@@ -77,6 +77,20 @@ fn a_plugin_keeps_volumes_and_one_that_hangs_harms_nobody_else() {
 }
 
 #[test]
+fn who_has_a_volume_at_two_places_has_it_mounted_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start(folder.path(), "fake");
+    let world = world_with(folder.path());
+    world.dhow(&["volume", "create", "-d", "fake", "vol"]).exits(0);
+    let script = "echo hello > /a/file; cat /b/file; sleep 1000";
+    world.dhow(&["run", "-d", "--name", "one", "-v", "vol:/a", "-v", "vol:/b", "busybox", "sh", "-c", script]).exits(0);
+    eventually("it is at both places", || world.dhow(&["logs", "one"]).ok() == "hello");
+    assert_eq!(fake.users("vol"), [world.inspect("one", "{{.Id}}")]);
+    world.dhow(&["rm", "-f", "one"]).exits(0);
+    assert_eq!(fake.users("vol"), Vec::<String>::new());
+}
+
+#[test]
 fn a_plugin_that_has_gone_is_told_and_its_volume_forgotten_by_force() {
     let folder = tempfile::tempdir().expect("a folder");
     let fake = Fake::start(folder.path(), "fake");

@@ -17,6 +17,7 @@ use crate::WaitCondition;
 use crate::core::Core;
 use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE, Pending, abandon};
 use crate::start::Shared;
+use crate::volumes::Passage;
 
 /// A container that runs.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Launched {
     at: Timestamp,
     warnings: Vec<String>,
     attached: Attached,
+    /// Kept until it counts as running.
+    passage: Passage,
 }
 
 /// Everything that a shim has to be told, and what has to be kept until it has done it.
@@ -94,7 +97,7 @@ impl Owner {
     }
 
     async fn runs(&mut self, launched: Launched) -> Next {
-        let Launched { link, events, pid, at, warnings, attached } = launched;
+        let Launched { link, events, pid, at, warnings, attached, passage: _passage } = launched;
         for warning in warnings {
             tracing::warn!(id = %self.container.id, "{warning}");
         }
@@ -188,6 +191,7 @@ async fn launch(
             container.files.lock().await
         }
     };
+    let passage = pass(core, container).await;
     let (mut link, mut events, awake) = shim(core, container).await?;
     let _ = container.tell(Command::ShimBorn(link.clone()));
     let (prepared, answer) = oneshot::channel();
@@ -209,7 +213,9 @@ async fn launch(
     // It has them before it launches; nobody waits for that.
     drop(link.keep(core.kernel.keepsakes(&container.id)).await?);
     match link.call(Op::Launch(Box::new(launch)), &[]).await {
-        Ok(Answer::Started { pid, at, warnings }) => Ok(Launched { link, events, pid, at, warnings, attached }),
+        Ok(Answer::Started { pid, at, warnings }) => {
+            Ok(Launched { link, events, pid, at, warnings, attached, passage })
+        }
         Ok(answer) => Err(Error::internal(format!("the shim answered a launch with {answer:?}"))),
         Err(error) => {
             // It undoes what it has done and ends; only then may another one begin.
@@ -223,6 +229,17 @@ async fn launch(
             Err(crate::start::failure(error))
         }
     }
+}
+
+/// Waits while volumes of the container are copied at one moment, or have their content changed, however long that takes.
+async fn pass(core: &Core, container: &Container) -> Passage {
+    let view = container.view();
+    let volumes = || crate::volumes::names(&view.body.mounts);
+    if let Some(passage) = core.volumes.doors.try_pass(volumes()) {
+        return passage;
+    }
+    let _ = container.tell(Command::FilesBusy);
+    core.volumes.doors.pass(volumes()).await
 }
 
 /// One that waits already, or one that starts up while its task is put together.

@@ -133,6 +133,9 @@ impl Owner {
 
 /// Takes record, files and volumes away; goes on after a failure and reports the first.
 fn erase(core: &Core, container: &Container, body: &Body, volumes: bool) -> Result<()> {
+    if !volumes {
+        core.leave_anonymous_volumes(&body.mounts)?;
+    }
     core.store.metadata().delete_container(&container.id)?;
     let files = core.store.snapshots().remove(&container.id).map(drop);
     let volumes = if volumes { core.remove_anonymous_volumes(&container.id, &body.mounts) } else { Ok(()) };

@@ -112,7 +112,7 @@ impl Backup {
             watch.take_effect()?;
             Ok(backup)
         };
-        at_one_moment(&core, &name, copy).await.context(|| step)
+        at_one_moment(&core, (&name, None), copy).await.context(|| step)
     }
 
     /// With the folder of the volume's content, which nobody removes or unmounts meanwhile.
@@ -120,10 +120,8 @@ impl Backup {
         let volumes = &self.core.volumes;
         let _hold = volumes.hold([self.name.clone()]);
         let user = format!("backup-{}", random_id());
-        let content = volumes.attach_held(&self.name, &user, watch)?;
-        let done = work(&content);
-        volumes.detach(&self.name, &user);
-        done
+        let attached = volumes.borrow_held(&self.name, &user, watch)?;
+        work(&attached.content)
     }
 
     /// Writes the tar. It is given up only while it reads a volume that may be elsewhere: a copy is on the engine's own disk,

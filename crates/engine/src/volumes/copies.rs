@@ -1,8 +1,8 @@
 //! Volumes made of others: clones, snapshots and going back to one; other names; protection.
 //!
 //! A snapshot is a volume like any other, protected from removal and labelled with what it is of. Copies share blocks where
-//! the file system can (`copy_file_range` does so on btrfs and XFS). While one is made, the containers that write to the
-//! original are frozen.
+//! the file system can (ioctl_ficlone(2), on btrfs and XFS). While one is made, the containers that write to the original are
+//! frozen, and those that start wait.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,14 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
-use dhow_store::Store;
 use dhow_sys::atomic;
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make, names_to_disk, to_disk};
 use crate::Engine;
-use crate::container::Container;
+use crate::container::{Container, State};
 use crate::core::Core;
 use crate::create::random_id;
 use crate::engine::{blocking, to_the_end};
@@ -54,14 +53,7 @@ impl Engine {
     /// `NotFound`; `Conflict` while a container that runs uses it, and if it is protected.
     pub async fn volume_restore(&self, name: &str, from: &str) -> Result<()> {
         let (core, name, from) = (Arc::clone(&self.core), name.to_owned(), from.to_owned());
-        watched(self.core.volumes.patience(), move |watch| {
-            let step = || format!("restore {name}");
-            let no_user_runs = || core.no_user_runs(&name);
-            core.volumes.restore((&name, &from), no_user_runs, &core.store, watch).context(step)?;
-            core.tell_of_volume("restore", &name, &[("from", &from)]);
-            Ok(())
-        })
-        .await
+        to_the_end(async move { restore(&core, &name, &from).await.context(|| format!("restore {name}")) }).await
     }
 
     /// Gives a volume another name.
@@ -101,32 +93,44 @@ async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Resu
     }
     let (copying, original) = (Arc::clone(&core), from.clone());
     let copy = move |source: &Path, watch: &Watch| copying.volumes.copy(source, (&original, &to), kind, watch);
-    let copied = at_one_moment(&core, &from, copy).await;
+    let copied = at_one_moment(&core, (&from, None), copy).await;
     let name = copied.context(|| format!("copy {from}"))?;
     core.tell_of_volume("create", &name, &[]);
     let record = core.volumes.find(&name)?;
     Ok(core.volume(&name, &record, 0))
 }
 
-/// Works on the content of a volume while nobody writes to it. It is mounted before anybody is frozen: that may take long.
+async fn restore(core: &Arc<Core>, name: &str, from: &str) -> Result<()> {
+    if name == from {
+        return Err(Error::invalid("it is the same volume"));
+    }
+    core.volumes.find(from)?;
+    // Before anybody is frozen for it.
+    core.can_restore(name)?;
+    let (restoring, names) = (Arc::clone(core), (name.to_owned(), from.to_owned()));
+    let replace = move |source: &Path, watch: &Watch| restoring.replace_content(&names.0, source, watch);
+    at_one_moment(core, (from, Some(name)), replace).await?;
+    core.tell_of_volume("restore", name, &[("from", from)]);
+    Ok(())
+}
+
+/// Works on the content of a volume while nobody writes to it, and no container starts that has it or `closed`. It is
+/// mounted before anybody is frozen: that may take long.
 pub(super) async fn at_one_moment<T: Send + 'static>(
     core: &Arc<Core>,
-    volume: &str,
+    (volume, closed): (&str, Option<&str>),
     work: impl FnOnce(&Path, &Watch) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let user = format!("copy-{}", random_id());
     let _hold = core.volumes.hold([volume.to_owned()]);
     let (attaching, name, as_user) = (Arc::clone(core), volume.to_owned(), user.clone());
-    let patience = core.volumes.patience();
     let attach = move |watch: &Watch| {
         let content = attaching.volumes.attach_held(&name, &as_user, watch)?;
         watch.take_effect().inspect_err(|_| attaching.volumes.detach(&name, &as_user))?;
         Ok(content)
     };
-    let content = watched(patience, attach).await?;
-    let frozen = core.freeze_all(core.running_users(volume)).await;
-    let done = watched(patience, move |watch| work(&content, watch)).await;
-    core.thaw_all(frozen).await;
+    let content = watched(core.volumes.patience(), attach).await?;
+    let done = frozen(core, (volume, closed), move |watch| work(&content, watch)).await;
     let (detaching, name) = (Arc::clone(core), volume.to_owned());
     blocking(move || {
         detaching.volumes.detach(&name, &user);
@@ -136,22 +140,71 @@ pub(super) async fn at_one_moment<T: Send + 'static>(
     done
 }
 
+async fn frozen<T: Send + 'static>(
+    core: &Arc<Core>,
+    (volume, closed): (&str, Option<&str>),
+    work: impl FnOnce(&Watch) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let _closed = core.volumes.doors.close([Some(volume), closed].into_iter().flatten()).await;
+    let frozen = core.freeze_all(core.running_users(volume)).await;
+    let frozen = frozen.map_err(|error| error.with_hint("stop the container, or make a backup with --live"))?;
+    let done = watched(core.volumes.patience(), work).await;
+    core.thaw_all(frozen).await;
+    done
+}
+
 impl Core {
-    pub(super) fn running_users(&self, volume: &str) -> Vec<Arc<Container>> {
+    /// Those that run. Those that start are on this side of the volume's door if it is closed, and on that side if not.
+    fn running_users(&self, volume: &str) -> Vec<Arc<Container>> {
         let runs = |container: &&Arc<Container>| {
             let view = container.view();
-            view.condition.state.is_alive() && super::names(&view.body.mounts).any(|name| name == volume)
+            matches!(view.condition.state, State::Running | State::Paused)
+                && super::names(&view.body.mounts).any(|name| name == volume)
         };
         self.containers().all().filter(runs).cloned().collect()
     }
 
-    fn no_user_runs(&self, volume: &str) -> Result<()> {
-        let running = self.ids_of_running_users(volume);
-        if running.is_empty() { Ok(()) } else { Err(in_use(&running).with_hint("stop its containers first")) }
+    /// Refuses to put something else into a volume while somebody works with it.
+    pub(super) fn is_at_rest(&self, volume: &str) -> Result<()> {
+        let running = self.running_users(volume);
+        let running: Vec<String> = running.iter().map(|container| container.id.to_string()).collect();
+        // Who copies it at this moment wants it as it is.
+        if running.is_empty() && !self.volumes.is_held(volume) {
+            return Ok(());
+        }
+        Err(in_use(&running).with_hint("stop its containers first"))
     }
 
-    pub(super) fn ids_of_running_users(&self, volume: &str) -> Vec<String> {
-        self.running_users(volume).iter().map(|container| container.id.to_string()).collect()
+    fn can_restore(&self, name: &str) -> Result<()> {
+        let record = self.volumes.find(name)?;
+        if record.protected {
+            return Err(to_be_replaced(name));
+        }
+        if !record.is_plain() {
+            return Err(Error::invalid("only volumes in the data root can be restored"));
+        }
+        self.is_at_rest(name)
+    }
+
+    /// Puts a copy of a folder in the place of what is in a volume, whose door is closed.
+    fn replace_content(&self, name: &str, source: &Path, watch: &Watch) -> Result<()> {
+        let volumes = &self.volumes;
+        let turn = volumes.turns.take_watched(name, watch)?;
+        // As it is now: it may have been removed, or protected, since somebody asked.
+        self.can_restore(name)?;
+        let _hold = volumes.hold([name.to_owned()]);
+        let new = volumes.dir.join(name).join(RESTORING);
+        let replaced = (|| {
+            self.store.discard(&new)?;
+            make(&new, 0o755)?;
+            fill::content(source, &new, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
+            // What was there is deleted afterwards: a power cut must find one of the two whole.
+            to_disk(&new)?;
+            watch.take_effect()?;
+            volumes.exchange(name, &new)
+        })();
+        // What was there, or what has not become whole.
+        replaced.and(self.store.discard(&new).map(drop))
     }
 
     pub(super) fn tell_of_volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {
@@ -180,7 +233,8 @@ impl Volumes {
         }
         let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
         record.protected = kind == CopyKind::Snapshot;
-        self.write_new(&to, &record, |data| {
+        self.write_new(&to, &record, |folder| {
+            let data = &folder.join("_data");
             fill::content(source, data, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
             to_disk(data)?;
             watch.take_effect()
@@ -189,52 +243,15 @@ impl Volumes {
         Ok(to)
     }
 
-    fn restore(
-        &self,
-        (name, from): (&str, &str),
-        no_user_runs: impl Fn() -> Result<()>,
-        store: &Store,
-        watch: &Watch,
-    ) -> Result<()> {
-        let record = self.find(name)?;
-        self.find(from)?;
-        if name == from {
-            return Err(Error::invalid("it is the same volume"));
-        }
-        if record.protected {
-            return Err(to_be_replaced(name));
-        }
-        no_user_runs()?;
-        if !record.is_plain() {
-            return Err(Error::invalid("only volumes in the data root can be restored"));
-        }
-        if self.is_held(name) {
-            return Err(in_use(&[]));
-        }
-        let _hold = self.hold([name.to_owned(), from.to_owned()]);
-        let user = format!("copy-{name}");
-        let source = self.attach_held(from, &user, watch)?;
-        let turn = self.turns.take_watched(name, watch).inspect_err(|_| self.detach(from, &user))?;
-        // It may have been removed before it was held.
-        self.find(name).inspect_err(|_| self.detach(from, &user))?;
-        let (new, data) = (self.dir.join(name).join(RESTORING), self.data(name));
-        let copied = (|| {
-            store.discard(&new)?;
-            make(&new, 0o755)?;
-            fill::content(&source, &new, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
-            // What was there is deleted afterwards: a power cut must find one of the two whole.
-            to_disk(&new)?;
-            // One that was started meanwhile writes into what would be thrown away.
-            no_user_runs()?;
-            watch.take_effect()?;
-            let swapped = renameat_with(CWD, &new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
-            swapped.context(|| format!("rename {}", new.display()))?;
-            names_to_disk(&self.dir.join(name))
-        })();
-        // What was there, or what has not become whole.
-        let discarded = store.discard(&new);
-        self.detach(from, &user);
-        copied.and(discarded.map(drop))
+    /// Lets a folder change places with the content of a volume.
+    pub(super) fn exchange(&self, name: &str, new: &Path) -> Result<()> {
+        let data = self.data(name);
+        // Else what was about to come from an image would come into the new content.
+        self.filling(name).resume()?;
+        make(&data, 0o755)?;
+        let swapped = renameat_with(CWD, new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
+        swapped.context(|| format!("rename {}", new.display()))?;
+        names_to_disk(&self.dir.join(name))
     }
 
     fn rename(&self, name: &str, new: &str, users: impl Fn() -> Vec<String>) -> Result<()> {
@@ -264,6 +281,7 @@ impl Volumes {
             // Somebody has named it now: neither prune nor the end of a container takes it away.
             record.labels = record.labels.map(without_anonymity);
             record.write(&old, atomic::Sync::Yes)?;
+            self.disown(name)?;
         }
         fs::rename(&old, &folder).context(|| format!("rename {}", old.display()))?;
         let mut known = lock(&self.known);

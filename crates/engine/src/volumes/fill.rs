@@ -1,61 +1,83 @@
-//! Copying what an image has at a volume's place into the volume.
+//! Copying what an image has at a volume's place into the volume, and one volume into another.
 //!
-//! The image is not trusted: its tree is walked by descriptors, links are copied and never followed.
+//! Neither side is trusted: an image is anybody's, and a container may have the volume mounted and be at work in it. So trees
+//! are walked by descriptors, links are copied and never followed, and however deep a tree is, nothing recurses.
+
+mod file;
 
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use dhow_errdefs::{Result, ResultExt};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
-    chownat, fgetxattr, flistxattr, fsetxattr, ioctl_ficlone, linkat, mkdirat, mknodat, openat, readlinkat, seek,
-    statat, symlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, openat2,
+    readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
 use crate::rootfs::Root;
 
-/// Copies the tree at `place` in the image into an empty folder; says whether the image has a folder there.
-pub(super) fn from_image(root: &Root, place: &str, target: &Path, stepped: &dyn Fn()) -> Result<bool> {
-    let step = || format!("copy {place} of the image");
-    let source = root.open(place, OFlags::RDONLY | OFlags::DIRECTORY).context(step)?;
-    let Some(source) = source else { return Ok(false) };
-    open_folder(target).and_then(|target| copy_all(source.as_fd(), target.as_fd(), stepped)).context(step)?;
-    Ok(true)
+/// No path reaches deeper (`PATH_MAX`), and each level costs two descriptors.
+const DEEPEST: usize = 2048;
+
+/// The folder at `place` in an image, if it has one there.
+pub(super) fn in_image(root: &Root, place: &str) -> Result<Option<OwnedFd>> {
+    root.open(place, OFlags::RDONLY | OFlags::DIRECTORY).context(|| format!("open {place} of the image"))
 }
 
 /// Copies all of a folder into an empty one, which becomes like it. Tells that it goes on by `stepped`.
 pub(super) fn content(source: &Path, target: &Path, stepped: &dyn Fn()) -> io::Result<()> {
-    copy_all(open_folder(source)?.as_fd(), open_folder(target)?.as_fd(), stepped)
+    tree(open_folder(source)?.as_fd(), open_folder(target)?.as_fd(), stepped)
 }
 
-fn copy_all(source: BorrowedFd<'_>, target: BorrowedFd<'_>, stepped: &dyn Fn()) -> io::Result<()> {
-    Copier { top: target, path: Vec::new(), linked: HashMap::new(), stepped }.folder(source, target)?;
-    same_folder(source, target)
+/// The same with open folders.
+pub(super) fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, stepped: &dyn Fn()) -> io::Result<()> {
+    let mut copier = Copier { top: target, path: Vec::new(), linked: HashMap::new(), stepped };
+    let mut levels = vec![copier.level(source.try_clone_to_owned()?, target.try_clone_to_owned()?)?];
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.folders.pop() else {
+            folder_itself(level.source.as_fd(), level.target.as_fd())?;
+            levels.pop();
+            continue;
+        };
+        copier.path.truncate(level.path);
+        let (from, to) = copier.descend(level, &name)?;
+        if levels.len() == DEEPEST {
+            return Err(io::Error::other(format!("its folders are more than {DEEPEST} levels deep")));
+        }
+        levels.push(copier.level(from, to)?);
+    }
+    Ok(())
 }
 
-/// Gives a folder the owner, mode and attributes of another whose place it takes.
-pub(super) fn folder_itself(source: &Path, target: &Path) -> io::Result<()> {
-    same_folder(open_folder(source)?.as_fd(), open_folder(target)?.as_fd())
-}
-
-fn same_folder(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    let stat = rustix::fs::fstat(source)?;
-    attributes(source, target)?;
-    rustix::fs::fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
-    rustix::fs::fchmod(target, Mode::from_raw_mode(stat.st_mode))?;
-    Ok(rustix::fs::futimens(target, &times(&stat))?)
+/// Gives a folder the owner, mode, attributes and times of another whose place it takes.
+pub(super) fn folder_itself(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    file::same(source, target, &fstat(source)?)
 }
 
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// A copy that is being made. Nobody else changes its target.
+fn open(folder: BorrowedFd<'_>, name: &CStr, more: OFlags) -> Result<OwnedFd, Errno> {
+    openat(folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | more, Mode::empty())
+}
+
+/// A folder all of whose files are copied.
+struct Level {
+    source: OwnedFd,
+    target: OwnedFd,
+    /// Those in it that are not.
+    folders: Vec<CString>,
+    /// How long the path to it is.
+    path: usize,
+}
+
+/// A copy that is being made.
 struct Copier<'a> {
     top: BorrowedFd<'a>,
     /// Of the folder that is being copied, below the top.
@@ -66,43 +88,43 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    /// Copies what is in a folder. Depth is bounded by the open files, which the kernel bounds.
-    fn folder(&mut self, source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-        for entry in Dir::read_from(source)? {
+    fn descend(&mut self, level: &Level, name: &CStr) -> io::Result<(OwnedFd, OwnedFd)> {
+        let (source, target) = (level.source.as_fd(), level.target.as_fd());
+        mkdirat(target, name, Mode::RWXU)?;
+        self.path.extend_from_slice(&[name.to_bytes(), b"/"].concat());
+        Ok((open(source, name, OFlags::DIRECTORY)?, open(target, name, OFlags::DIRECTORY)?))
+    }
+
+    /// Copies what is in a folder, but for the folders.
+    fn level(&mut self, source: OwnedFd, target: OwnedFd) -> io::Result<Level> {
+        let mut folders = Vec::new();
+        for entry in Dir::read_from(&source)? {
             let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            let stat = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            self.copy((source, target), name, &stat)?;
+            let stat = statat(&source, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => folders.push(name.to_owned()),
+                kind => self.copy((source.as_fd(), target.as_fd()), name, (kind, &stat))?,
+            }
             (self.stepped)();
         }
-        Ok(())
+        Ok(Level { source, target, folders, path: self.path.len() })
     }
 
-    fn copy(&mut self, (source, target): (BorrowedFd<'_>, BorrowedFd<'_>), name: &CStr, stat: &Stat) -> io::Result<()> {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if kind != FileType::Directory && self.is_linked(target, name, stat)? {
+    fn copy(
+        &mut self,
+        (source, target): (BorrowedFd<'_>, BorrowedFd<'_>),
+        name: &CStr,
+        (kind, stat): (FileType, &Stat),
+    ) -> io::Result<()> {
+        if self.is_linked(target, name, stat)? {
             return Ok(());
         }
         match kind {
-            FileType::Directory => {
-                mkdirat(target, name, Mode::RWXU)?;
-                let (from, to) = (open(source, name, OFlags::DIRECTORY)?, open(target, name, OFlags::DIRECTORY)?);
-                let length = self.path.len();
-                self.path.extend_from_slice(&[name.to_bytes(), b"/"].concat());
-                self.folder(from.as_fd(), to.as_fd())?;
-                self.path.truncate(length);
-                attributes(from.as_fd(), to.as_fd())?;
-            }
-            FileType::RegularFile => {
-                let from = File::from(open(source, name, OFlags::NONBLOCK)?);
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let to = File::from(openat(target, name, flags, Mode::RUSR | Mode::WUSR)?);
-                contents(&from, &to, self.stepped)?;
-                attributes(from.as_fd(), to.as_fd())?;
-            }
+            FileType::RegularFile => return self.regular((source, target), name),
             FileType::Symlink => symlinkat(readlinkat(source, name, Vec::new())?, target, name)?,
             FileType::Socket => return Ok(()),
             _ => match mknodat(target, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev) {
@@ -111,7 +133,19 @@ impl Copier<'_> {
                 result => result?,
             },
         }
-        ownership(target, name, stat, kind == FileType::Symlink)
+        file::same_by_name(target, name, stat, kind == FileType::Symlink)
+    }
+
+    fn regular(&self, (source, target): (BorrowedFd<'_>, BorrowedFd<'_>), name: &CStr) -> io::Result<()> {
+        let from = File::from(open(source, name, OFlags::NONBLOCK | OFlags::NOCTTY)?);
+        let stat = fstat(&from)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other(format!("{} is being changed", name.to_string_lossy())));
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let to = File::from(openat(target, name, flags, Mode::RUSR | Mode::WUSR)?);
+        file::contents(&from, &to, self.stepped)?;
+        file::same(from.as_fd(), to.as_fd(), &stat)
     }
 
     /// Gives what was copied under another name this one, too.
@@ -121,8 +155,8 @@ impl Copier<'_> {
         }
         let key = (stat.st_dev, stat.st_ino);
         if let Some(first) = self.linked.get(&key) {
-            match linkat(self.top, first.as_slice(), target, name, AtFlags::empty()) {
-                // The first one was left out, or has as many names as there can be.
+            match self.link(first, target, name) {
+                // The first one was left out, or has as many names as there can be, or cannot be reached by a path.
                 Err(Errno::NOENT | Errno::MLINK | Errno::NAMETOOLONG) => {}
                 linked => return Ok(linked.map(|()| true)?),
             }
@@ -130,97 +164,15 @@ impl Copier<'_> {
         self.linked.insert(key, [self.path.as_slice(), name.to_bytes()].concat());
         Ok(false)
     }
-}
 
-/// Bytes that are copied between two steps.
-const STEP: u64 = 1 << 20;
-
-/// Shares the blocks where the file system can; else holes stay holes.
-fn contents(from: &File, to: &File, stepped: &dyn Fn()) -> io::Result<()> {
-    if ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
+    /// The way to the first name leads through folders that others may have put links in the place of.
+    fn link(&self, first: &[u8], target: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+        let at = first.iter().rposition(|byte| *byte == b'/');
+        let (folder, file) = at.map_or((&b"."[..], first), |at| (&first[..at], &first[at + 1..]));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        linkat(openat2(self.top, folder, flags, Mode::empty(), resolve)?, file, target, name, AtFlags::empty())
     }
-    let size = from.metadata()?.len();
-    let mut at = 0;
-    while at < size {
-        let start = match seek(from, SeekFrom::Data(at)) {
-            Ok(start) => start,
-            // Nothing but a hole until the end.
-            Err(Errno::NXIO) => break,
-            // A file system that does not tell.
-            Err(_) => return whole(from, to, stepped),
-        };
-        let Ok(end) = seek(from, SeekFrom::Hole(start)) else { return whole(from, to, stepped) };
-        seek(from, SeekFrom::Start(start))?;
-        seek(to, SeekFrom::Start(start))?;
-        if piece(from, to, end.saturating_sub(start), stepped)? == 0 {
-            // It has become shorter.
-            break;
-        }
-        at = end;
-    }
-    // A hole at the end.
-    if to.metadata()?.len() < size { to.set_len(size) } else { Ok(()) }
-}
-
-fn whole(from: &File, to: &File, stepped: &dyn Fn()) -> io::Result<()> {
-    seek(from, SeekFrom::Start(0))?;
-    seek(to, SeekFrom::Start(0))?;
-    piece(from, to, u64::MAX, stepped).map(drop)
-}
-
-/// Copies so many bytes, or up to the end, and says how many they were.
-fn piece(from: &File, mut to: &File, length: u64, stepped: &dyn Fn()) -> io::Result<u64> {
-    let mut copied = 0;
-    while copied < length {
-        match io::copy(&mut from.take(STEP.min(length - copied)), &mut to)? {
-            0 => break,
-            more => copied += more,
-        }
-        stepped();
-    }
-    Ok(copied)
-}
-
-fn open(dir: BorrowedFd<'_>, name: &CStr, more: OFlags) -> io::Result<OwnedFd> {
-    Ok(openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | more, Mode::empty())?)
-}
-
-/// Owner first: the kernel takes set-user-ID bits away when it changes.
-fn ownership(target: BorrowedFd<'_>, name: &CStr, stat: &Stat, link: bool) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    chownat(target, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-    if !link {
-        chmodat(target, name, Mode::from_raw_mode(stat.st_mode), AtFlags::empty())?;
-    }
-    Ok(utimensat(target, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?)
-}
-
-fn times(stat: &Stat) -> Timestamps {
-    let time = |tv_sec: i64, nanos: u64| Timespec { tv_sec, tv_nsec: i64::try_from(nanos).unwrap_or_default() };
-    Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    }
-}
-
-/// Extended attributes; those that this file system or this user cannot have are left out.
-fn attributes(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    // `XATTR_LIST_MAX`
-    let mut names = vec![0_u8; 64 << 10];
-    let length = match flistxattr(source, &mut names[..]) {
-        Ok(length) => length,
-        Err(Errno::NOTSUP) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut value = vec![0_u8; 64 << 10];
-    for name in names[..length].split_inclusive(|byte| *byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        if let Ok(size) = fgetxattr(source, name, &mut value[..]) {
-            let _ = fsetxattr(target, name, &value[..size], XattrFlags::empty());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -247,13 +199,37 @@ mod tests {
             eprintln!("SKIPPED: overlay cannot be mounted here");
             return;
         };
-        assert!(from_image(&root, "/data", &path("volume"), &|| {}).unwrap());
+        let volume = open_folder(&path("volume")).unwrap();
+        tree(in_image(&root, "/data").unwrap().unwrap().as_fd(), volume.as_fd(), &|| {}).unwrap();
         let (copied, original) = (path("volume/sub/file"), path("lower/data/sub/file"));
         let (copied, original) = (fs::metadata(copied).unwrap(), fs::metadata(original).unwrap());
         assert_eq!((copied.mode(), copied.mtime()), (original.mode(), original.mtime()));
         assert_eq!(fs::read_link(path("volume/link")).unwrap(), Path::new("/etc/shadow"));
         assert_eq!(fs::metadata(path("volume")).unwrap().mode() & 0o7777, 0o1777);
-        assert!(!from_image(&root, "/missing", &path("volume"), &|| {}).unwrap());
+        assert!(in_image(&root, "/missing").unwrap().is_none());
+    }
+
+    #[test]
+    fn capabilities_of_a_program_arrive_though_its_owner_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("from")).unwrap();
+        fs::create_dir(path("to")).unwrap();
+        fs::write(path("from/ping"), "x").unwrap();
+        // `cap_net_raw=ep` (capabilities(7), VFS_CAP_REVISION_2)
+        let value = [1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let of = |name: &str| File::open(path(name)).unwrap();
+        let chowned = std::os::unix::fs::chown(path("from/ping"), Some(5), Some(6));
+        let set =
+            rustix::fs::fsetxattr(of("from/ping"), c"security.capability", &value, rustix::fs::XattrFlags::empty());
+        if chowned.is_err() || set.is_err() {
+            eprintln!("SKIPPED: this file system or user gives no capabilities to files");
+            return;
+        }
+        content(&path("from"), &path("to"), &|| {}).unwrap();
+        let mut copied = [0; 20];
+        assert_eq!(rustix::fs::fgetxattr(of("to/ping"), c"security.capability", &mut copied[..]), Ok(20));
+        assert_eq!((copied, fs::metadata(path("to/ping")).unwrap().uid()), (value, 5));
     }
 
     #[test]

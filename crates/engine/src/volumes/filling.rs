@@ -6,14 +6,18 @@
 //! the empty volume mounted.
 //!
 //! The two folders lie beside the data of a volume in the data root. What is mounted has no beside: there they lie inside,
-//! under names that nobody else gives, and are passed over when the volume is looked at.
+//! under names that nobody else gives, and are passed over when the volume is looked at. Containers that have it mounted can
+//! reach them there, and put a link to the host in their place at any moment: so everything is reached by descriptors.
 
-use std::fs;
+use std::ffi::CStr;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Result, ResultExt};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::fill;
@@ -21,94 +25,149 @@ use super::fill;
 /// Where a volume is filled.
 #[derive(Debug)]
 pub(super) struct Filling {
+    /// The folder in which the others are.
+    place: PathBuf,
     /// A copy that is being made, and is worth nothing yet.
-    filling: PathBuf,
+    filling: &'static CStr,
     /// A copy that is whole, and whose rest has to be moved.
-    filled: PathBuf,
-    data: PathBuf,
+    filled: &'static CStr,
+    data: &'static CStr,
 }
 
 impl Filling {
     /// Of a volume in the data root, by its folder.
     pub(super) fn beside(volume: &Path) -> Self {
-        Self { filling: volume.join("filling"), filled: volume.join("filled"), data: volume.join("_data") }
+        Self { place: volume.to_owned(), filling: c"filling", filled: c"filled", data: c"_data" }
     }
 
     /// Of a volume that is mounted there.
     pub(super) fn inside(data: &Path) -> Self {
-        Self { filling: data.join(".dhow-filling"), filled: data.join(".dhow-filled"), data: data.to_owned() }
+        Self { place: data.to_owned(), filling: c".dhow-filling", filled: c".dhow-filled", data: c"." }
     }
 
     /// Whether there is nothing in the volume.
     pub(super) fn is_empty(&self) -> Result<bool> {
-        let step = || format!("read {}", self.data.display());
-        for entry in fs::read_dir(&self.data).context(step)? {
-            let path = entry.context(step)?.path();
-            if path != self.filling && path != self.filled {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let step = || format!("read {}", self.shown(self.data));
+        let place = self.open().context(step)?;
+        let ours = |name: &CStr| self.data == c"." && (name == self.filling || name == self.filled);
+        let names = self.data(place.as_fd()).and_then(|data| names(data.as_fd())).context(step)?;
+        Ok(names.iter().all(|name| ours(name)))
     }
 
-    /// Fills it, if it is empty, by `copy`, which makes a copy in the folder it is given and says whether there was anything
-    /// to copy. Nobody else may fill it at the same time.
-    pub(super) fn fill(&self, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
+    /// Fills it, if it is empty, with what is in the folder that `source` opens, if there is one, and makes it like that
+    /// folder. Nobody else may fill it at the same time. Who cannot be filled because nobody may write there stays empty.
+    pub(super) fn fill(&self, source: impl FnOnce() -> Result<Option<OwnedFd>>, stepped: &dyn Fn()) -> Result<()> {
         self.resume()?;
         if !self.is_empty()? {
             return Ok(());
         }
-        super::make(&self.filling, 0o700)?;
-        let copied = copy(&self.filling);
-        if !matches!(copied, Ok(true)) {
-            // What is left after a failure goes with the next attempt.
-            let _ = fs::remove_dir_all(&self.filling);
-            return copied.map(drop);
+        let Some(source) = source()? else { return Ok(()) };
+        let place = self.open().context(|| format!("open {}", self.place.display()))?;
+        match mkdirat(&place, self.filling, Mode::RWXU) {
+            Err(Errno::ROFS) => return Ok(()),
+            made => made.map_err(io::Error::from).context(|| format!("create {}", self.shown(self.filling)))?,
         }
-        fs::rename(&self.filling, &self.filled).context(|| format!("rename {}", self.filling.display()))?;
-        self.resume()
+        let copied = folder(place.as_fd(), self.filling)
+            .and_then(|target| fill::tree(source.as_fd(), target.as_fd(), stepped))
+            .and_then(|()| Ok(renameat(&place, self.filling, &place, self.filled)?))
+            .context(|| "copy what the image has there");
+        if copied.is_err() {
+            // What is left after a failure goes with the next attempt.
+            let _ = remove(place.as_fd(), self.filling);
+        }
+        copied.and_then(|()| self.resume())
     }
 
     /// Ends what an engine that was killed had begun.
     pub(super) fn resume(&self) -> Result<()> {
-        if self.filling.exists() {
-            fs::remove_dir_all(&self.filling).context(|| format!("remove {}", self.filling.display()))?;
+        let place = self.open().context(|| format!("open {}", self.place.display()))?;
+        remove(place.as_fd(), self.filling).context(|| format!("remove {}", self.shown(self.filling)))?;
+        let step = || format!("move {} into the volume", self.shown(self.filled));
+        match folder(place.as_fd(), self.filled) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // Somebody who has the volume mounted has put something in its place.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            filled => {
+                let filled = filled.context(step)?;
+                let moved = self.data(place.as_fd()).and_then(|data| move_all(filled.as_fd(), data.as_fd()));
+                moved.context(step)?;
+            }
         }
-        if self.filled.exists() {
-            let step = || format!("move {} into the volume", self.filled.display());
-            move_all(&self.filled, &self.data).context(step)?;
-        }
-        Ok(())
+        remove(place.as_fd(), self.filled).context(step)
     }
+
+    fn open(&self) -> io::Result<OwnedFd> {
+        Ok(openat(CWD, &self.place, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Beside it nobody but the engine and its owner writes, who may have put a link to another disk there.
+    fn data(&self, place: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(openat(place, self.data, flags, Mode::empty())?)
+    }
+
+    fn shown(&self, name: &CStr) -> String {
+        self.place.join(name.to_string_lossy().as_ref()).display().to_string()
+    }
+}
+
+/// Opens a folder; a link in its place is none.
+fn folder(place: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(place, name, flags, Mode::empty())?)
+}
+
+fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Removes a folder, or whatever is in its place, if anything is.
+fn remove(place: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    let removed = match folder(place, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => unlinkat(place, name, AtFlags::empty()),
+        folder => {
+            dhow_store::empty_folder(folder?.as_fd())?;
+            unlinkat(place, name, AtFlags::REMOVEDIR)
+        }
+    };
+    Ok(removed?)
 }
 
 /// Moves what is in a folder. What a container has made meanwhile under the same name is newer and stays.
-fn move_all(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        move_one(&entry.path(), &to.join(entry.file_name()))?;
+fn move_all(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    for name in names(from)? {
+        move_one(from, to, &name)?;
     }
     // After the entries: it may take the right to make more.
-    fill::folder_itself(from, to)?;
-    fs::remove_dir_all(from)
+    fill::folder_itself(from, to)
 }
 
-fn move_one(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+fn move_one(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    match renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         // Network and user-space file systems do not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if fs::symlink_metadata(to).is_err() => {
-            fs::rename(from, to)
-        }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(renameat(from, name, to, name)?),
+            there => Ok(there.map(drop)?),
+        },
         Err(error) => Err(error.into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
-    use dhow_errdefs::Error;
 
     fn volume() -> tempfile::TempDir {
         let volume = tempfile::tempdir().unwrap();
@@ -120,15 +179,24 @@ mod tests {
         volume.join("_data")
     }
 
-    fn fill(volume: &Path, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
-        Filling::beside(volume).fill(copy)
+    fn write_two_files(folder: &Path) {
+        for name in ["a", "b"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
     }
 
-    fn two_files(target: &Path) -> Result<bool> {
-        for name in ["a", "b"] {
-            fs::write(target.join(name), name).unwrap();
-        }
-        Ok(true)
+    fn two_files() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write_two_files(folder.path());
+        folder
+    }
+
+    fn opened(folder: &tempfile::TempDir) -> Result<Option<OwnedFd>> {
+        Ok(Some(File::open(folder.path()).unwrap().into()))
+    }
+
+    fn fill(filling: &Filling, source: &tempfile::TempDir) -> Result<()> {
+        filling.fill(|| opened(source), &|| {})
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -138,19 +206,28 @@ mod tests {
         names
     }
 
+    /// A tree that nobody can copy: no path reaches its end.
+    fn too_deep() -> tempfile::TempDir {
+        let folder = two_files();
+        let mut at: OwnedFd = File::open(folder.path()).unwrap().into();
+        for _ in 0..2100 {
+            mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = openat(&at, "deep", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        folder
+    }
+
     #[test]
     fn a_copy_that_fails_half_way_leaves_an_empty_volume() {
-        let volume = volume();
-        let fails = |target: &Path| {
-            fs::write(target.join("a"), "a").unwrap();
-            Err(Error::exhausted("the disk is full"))
-        };
-        assert!(fill(volume.path(), fails).is_err());
+        let (volume, deep) = (volume(), too_deep());
+        let filling = Filling::beside(volume.path());
+        assert!(fill(&filling, &deep).is_err());
         assert_eq!(names(volume.path()), ["_data"]);
-        assert!(Filling::beside(volume.path()).is_empty().unwrap());
-        fill(volume.path(), two_files).unwrap();
+        assert!(filling.is_empty().unwrap());
+        fill(&filling, &two_files()).unwrap();
         assert_eq!(names(&data(volume.path())), ["a", "b"]);
         assert_eq!(names(volume.path()), ["_data"]);
+        dhow_store::empty_folder(File::open(deep.path()).unwrap().as_fd()).unwrap();
     }
 
     #[test]
@@ -163,7 +240,7 @@ mod tests {
         assert_eq!(names(volume.path()), ["_data"]);
 
         fs::create_dir(path("filled")).unwrap();
-        two_files(&path("filled")).unwrap();
+        write_two_files(&path("filled"));
         fs::write(path("_data/a"), "moved, and changed by a container").unwrap();
         Filling::beside(volume.path()).resume().unwrap();
         assert_eq!((names(volume.path()), names(&path("_data"))), (vec!["_data".into()], vec!["a".into(), "b".into()]));
@@ -174,15 +251,14 @@ mod tests {
     fn what_is_there_is_not_filled_over() {
         let volume = volume();
         fs::write(volume.path().join("_data/mine"), "").unwrap();
-        fill(volume.path(), two_files).unwrap();
-        fill(volume.path(), |_| Ok(false)).unwrap();
+        fill(&Filling::beside(volume.path()), &two_files()).unwrap();
         assert_eq!(names(&data(volume.path())), ["mine"]);
     }
 
     #[test]
     fn a_folder_that_the_image_lacks_leaves_nothing_behind() {
         let volume = volume();
-        fill(volume.path(), |_| Ok(false)).unwrap();
+        Filling::beside(volume.path()).fill(|| Ok(None), &|| {}).unwrap();
         assert_eq!(names(volume.path()), ["_data"]);
     }
 
@@ -193,12 +269,64 @@ mod tests {
         fs::create_dir(mounted.path().join(".dhow-filling")).unwrap();
         fs::write(mounted.path().join(".dhow-filling/a"), "half").unwrap();
         assert!(inside.is_empty().unwrap());
-        inside.fill(two_files).unwrap();
+        fill(&inside, &two_files()).unwrap();
         assert_eq!(names(mounted.path()), ["a", "b"]);
         assert_eq!(fs::read_to_string(mounted.path().join("a")).unwrap(), "a");
         fs::create_dir(mounted.path().join(".dhow-filled")).unwrap();
         fs::write(mounted.path().join(".dhow-filled/c"), "c").unwrap();
-        inside.fill(|_| panic!("there is something in it")).unwrap();
+        inside.fill(|| panic!("there is something in it"), &|| {}).unwrap();
         assert_eq!(names(mounted.path()), ["a", "b", "c"]);
+    }
+
+    /// A container that has the volume mounted puts links to the host where the engine is about to work.
+    #[test]
+    fn links_that_a_container_puts_in_the_way_lead_nowhere() {
+        let (mounted, host) = (tempfile::tempdir().unwrap(), two_files());
+        let mode = || fs::metadata(host.path()).unwrap().permissions().mode();
+        let before = mode();
+        let inside = Filling::inside(mounted.path());
+        for name in [".dhow-filling", ".dhow-filled"] {
+            symlink(host.path(), mounted.path().join(name)).unwrap();
+        }
+        inside.resume().unwrap();
+        assert_eq!(names(mounted.path()), [""; 0]);
+
+        for name in [".dhow-filling", ".dhow-filled"] {
+            symlink(host.path(), mounted.path().join(name)).unwrap();
+        }
+        let source = two_files();
+        let swap = || {
+            // As soon as there is a folder: a link in its place, and the folder elsewhere.
+            let _ = fs::rename(mounted.path().join(".dhow-filling"), mounted.path().join("away"));
+            let _ = symlink(host.path(), mounted.path().join(".dhow-filling"));
+        };
+        let _ = inside.fill(|| opened(&source), &swap);
+        let _ = inside.resume();
+        assert_eq!((names(host.path()), mode()), (vec!["a".into(), "b".into()], before));
+        assert_eq!(fs::read_to_string(host.path().join("a")).unwrap(), "a");
+    }
+
+    #[test]
+    fn files_are_linked_to_none_behind_a_link_that_took_a_folders_place() {
+        let (mounted, host, source) = (tempfile::tempdir().unwrap(), two_files(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(source.path().join("one")).unwrap();
+        fs::create_dir_all(source.path().join("two")).unwrap();
+        for folder in ["one", "two"] {
+            fs::write(source.path().join(folder).join("a"), "image").unwrap();
+            fs::hard_link(source.path().join(folder).join("a"), source.path().join(folder).join("again")).unwrap();
+        }
+        fs::hard_link(source.path().join("one/a"), source.path().join("two/b")).unwrap();
+        let swap = || {
+            for folder in ["one", "two"] {
+                let made = mounted.path().join(".dhow-filling").join(folder);
+                if fs::rename(&made, mounted.path().join(format!("away-{folder}"))).is_ok() {
+                    symlink(host.path(), &made).unwrap();
+                }
+            }
+        };
+        let _ = Filling::inside(mounted.path()).fill(|| opened(&source), &swap);
+        let linked = ["a", "b"]
+            .map(|name| std::os::unix::fs::MetadataExt::nlink(&fs::metadata(host.path().join(name)).unwrap()));
+        assert_eq!(linked, [1, 1]);
     }
 }

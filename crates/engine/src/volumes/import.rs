@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, Read};
+use std::io::{BufRead, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,9 @@ use dhow_archive::{Archive, Owner, Rules};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_image::VolumeBackup;
 use dhow_sys::atomic;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio::runtime::Handle;
 
-use super::copies::{in_use, to_be_replaced};
-use super::filling::Filling;
+use super::copies::to_be_replaced;
 use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make, names_to_disk, to_disk};
 use crate::Engine;
 use crate::core::Core;
@@ -105,12 +104,7 @@ impl Core {
             return Err(Error::conflict(format!("volume {name} is not empty"))
                 .with_hint("import under another name, or say --replace"));
         }
-        let running = self.ids_of_running_users(name);
-        // Who copies it at this moment wants it as it is.
-        if running.is_empty() && !self.volumes.is_held(name) {
-            return Ok(());
-        }
-        Err(in_use(&running).with_hint("stop its containers first"))
+        self.is_at_rest(name)
     }
 
     /// Fills the data folder in `folder`; the labels that the source knows are the answer.
@@ -142,11 +136,13 @@ impl Core {
     /// Makes the folder the volume, or its content the volume's; says whether the volume is new.
     fn settle(&self, name: &str, folder: &Path, labels: BTreeMap<String, String>, replace: bool) -> Result<bool> {
         to_disk(folder)?;
+        // Whoever starts with it meanwhile gets the new content.
+        let _closed = Handle::current().block_on(self.volumes.doors.close([name].into_iter()));
         let _turn = self.volumes.turns.take_watched(name, &self.volumes.watch())?;
         // As it is now, not as it was when the archive began to come.
         self.can_import(name, replace)?;
         if self.volumes.get(name).is_some() {
-            return self.volumes.exchange(name, folder).map(|()| false);
+            return self.volumes.exchange(name, &folder.join("_data")).map(|()| false);
         }
         let record = Record::new(LOCAL, (!labels.is_empty()).then_some(labels), None);
         self.volumes.publish(name, folder, record).map(|()| true)
@@ -154,10 +150,6 @@ impl Core {
 }
 
 impl Volumes {
-    fn filling(&self, name: &str) -> Filling {
-        Filling::beside(&self.dir.join(name))
-    }
-
     fn publish(&self, name: &str, folder: &Path, record: Record) -> Result<()> {
         record.write(folder, atomic::Sync::Yes)?;
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o701))
@@ -167,15 +159,6 @@ impl Volumes {
         names_to_disk(&self.dir)?;
         lock(&self.known).insert(name.to_owned(), Arc::new(record));
         Ok(())
-    }
-
-    fn exchange(&self, name: &str, folder: &Path) -> Result<()> {
-        let data = self.data(name);
-        // Else what was about to come from an image would come into the new content.
-        self.filling(name).resume()?;
-        make(&data, 0o755)?;
-        let swapped = renameat_with(CWD, folder.join("_data"), CWD, &data, RenameFlags::EXCHANGE);
-        swapped.map_err(io::Error::from).context(|| format!("rename {}", data.display()))
     }
 }
 

@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Result, ResultExt};
+use dhow_sys::mount::{self, Change};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
@@ -22,6 +24,23 @@ use crate::watch::Watch;
 pub(super) struct Use {
     users: BTreeSet<String>,
     path: PathBuf,
+}
+
+/// Somebody has a volume for a moment.
+#[derive(Debug)]
+pub(super) struct Attached<'a> {
+    volumes: &'a Volumes,
+    name: String,
+    user: String,
+    /// Where its content is.
+    pub content: PathBuf,
+}
+
+impl Drop for Attached<'_> {
+    /// Blocks.
+    fn drop(&mut self) {
+        self.volumes.detach(&self.name, &self.user);
+    }
 }
 
 /// The volumes that are in use.
@@ -38,22 +57,31 @@ impl Volumes {
             return Ok(self.data(name));
         }
         let _turn = self.turns.take_watched(name, watch)?;
-        self.mark(name, user)?;
-        let mounted = self.mount(name, &record, user);
-        let resumed = mounted.and_then(|path| self.resume_mounted(name, &path).map(|()| path));
-        match resumed {
-            Ok(path) => {
-                let mut uses = lock(&self.uses);
-                let entry = uses.entry(name.to_owned()).or_default();
-                entry.users.insert(user.to_owned());
-                entry.path.clone_from(&path);
-                Ok(path)
-            }
-            Err(error) => {
-                self.unmark(name, user);
-                Err(error)
-            }
+        if let Some(entry) = lock(&self.uses).get(name)
+            && entry.users.contains(user)
+        {
+            // Whoever has it at two places has it once.
+            return Ok(entry.path.clone());
         }
+        self.mark(name, user)?;
+        let path = self.mount(name, &record, user).inspect_err(|_| self.unmark(name, user))?;
+        {
+            let mut uses = lock(&self.uses);
+            let entry = uses.entry(name.to_owned()).or_default();
+            entry.users.insert(user.to_owned());
+            entry.path.clone_from(&path);
+        }
+        self.resume_mounted(name, &path).inspect_err(|_| self.end_use(name, &record, user))?;
+        Ok(path)
+    }
+
+    /// The same for as long as the answer lives.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub(super) fn borrow(&self, name: &str, user: &str, watch: &Watch) -> Result<Attached<'_>> {
+        let content = self.attach(name, user, watch)?;
+        Ok(Attached { volumes: self, name: name.to_owned(), user: user.to_owned(), content })
     }
 
     /// The same of a volume that the caller holds, and whose files it reads: after a turn nobody removes it who had looked
@@ -66,10 +94,24 @@ impl Volumes {
         self.attach(name, user, watch)
     }
 
+    /// [`borrow`](Self::borrow) of a volume that the caller holds.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub(super) fn borrow_held(&self, name: &str, user: &str, watch: &Watch) -> Result<Attached<'_>> {
+        drop(self.turns.take_watched(name, watch)?);
+        self.borrow(name, user, watch)
+    }
+
     /// The user has gone. Blocks.
     pub(crate) fn detach(&self, name: &str, user: &str) {
         let Some(record) = self.get(name).filter(|record| !record.is_plain()) else { return };
         let _turn = self.turns.take(name);
+        self.end_use(name, &record, user);
+    }
+
+    /// In a turn.
+    fn end_use(&self, name: &str, record: &Record, user: &str) {
         let last = {
             let mut uses = lock(&self.uses);
             let Some(entry) = uses.get_mut(name) else { return };
@@ -82,7 +124,7 @@ impl Volumes {
             }
             last
         };
-        self.release(name, &record, user, last);
+        self.release(name, record, user, last);
     }
 
     /// Takes over the uses that another engine has left, of users that are alive. The others are the answer, to be
@@ -130,7 +172,10 @@ impl Volumes {
             let path = self.plugins.mount(&record.driver, name, user)?;
             // The next engine reads it there.
             let mark = self.mark_of(name, user);
-            fs::write(&mark, path.as_os_str().as_encoded_bytes()).context(|| format!("write {}", mark.display()))?;
+            let written = fs::write(&mark, path.as_os_str().as_encoded_bytes());
+            written
+                .context(|| format!("write {}", mark.display()))
+                .inspect_err(|_| self.release(name, record, user, true))?;
             return Ok(path);
         }
         let data = self.data(name);
@@ -185,12 +230,69 @@ impl Volumes {
 /// Takes away everything that is mounted on a folder. Nothing is, in the end.
 pub(super) fn unmount_all(folder: &Path) -> Result<()> {
     loop {
+        cut_off(folder);
         match unmount(folder, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
             Ok(()) => {}
             // Not a mount, or not there; without rights nothing of ours can be mounted either.
             Err(Errno::INVAL | Errno::NOENT | Errno::PERM) => return Ok(()),
             Err(error) => {
                 return Err(io::Error::from(error)).context(|| format!("unmount {}", folder.display()));
+            }
+        }
+    }
+}
+
+/// What is mounted below a folder of the host is the host's: the end of a copy of it must not travel there
+/// (mount_namespaces(7), "Shared subtrees").
+fn cut_off(folder: &Path) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if let Ok(mounted) = openat(CWD, folder, flags, Mode::empty()) {
+        // Refused of what is no mount, and then nothing is unmounted.
+        let _ = mount::set_attributes(mounted, Change { propagation: mount::PRIVATE, ..Change::default() }, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::thread;
+
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+    use rustix::thread::ThreadNameSpaceType;
+
+    use super::*;
+
+    /// In a mount namespace of this thread, whose `/srv` is shared as systemd has it.
+    fn last_use_of(kind: &'static str, dir: PathBuf) -> Result<bool> {
+        dhow_sys::namespace::unshare(ThreadNameSpaceType::MOUNT).context(|| "unshare")?;
+        let (srv, data) = (dir.join("srv"), dir.join("data"));
+        let tmpfs = |at: &Path| {
+            fs::create_dir(at).unwrap();
+            mount("none", at, "tmpfs", MountFlags::empty(), None).unwrap();
+        };
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+        tmpfs(&srv);
+        mount_change(&srv, MountPropagationFlags::SHARED).unwrap();
+        tmpfs(&srv.join("before"));
+        fs::create_dir(&data).unwrap();
+        let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let options = [option("type", "none"), option("o", kind), option("device", srv.to_str().unwrap())];
+        FileSystem::of(&BTreeMap::from(options)).mount(&data)?;
+        tmpfs(&srv.join("after"));
+        unmount_all(&data)?;
+        let is_mount = |path: &Path| unmount(path, UnmountFlags::empty()).is_ok();
+        let left = is_mount(&srv.join("before")) && is_mount(&srv.join("after"));
+        Ok(left && !is_mount(&data) && is_mount(&srv))
+    }
+
+    #[test]
+    fn the_last_use_of_a_folder_of_the_host_unmounts_nothing_of_the_hosts() {
+        for kind in ["bind", "rbind", "rbind,rshared"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().to_owned();
+            match thread::spawn(move || last_use_of(kind, path)).join().unwrap() {
+                Ok(kept) => assert!(kept, "{kind}: the host's mounts went with the volume's"),
+                Err(error) => eprintln!("SKIPPED: this machine mounts nothing for us: {error}"),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
 use super::filling::Filling;
-use super::{LOCAL, Record, Volumes, check_name, fill, local, lock, make, names_to_disk};
+use super::{LOCAL, Record, Volumes, check_name, fill, local, lock, make, names_to_disk, owner};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
 use crate::watch::Watch;
@@ -29,15 +30,27 @@ pub(crate) struct Wanted {
 }
 
 impl Volumes {
-    /// The volume of that name, made if there is none; says whether it was made.
+    /// The volume of that name, made if there is none, for a container alone or for everybody; says whether it was made.
     ///
     /// # Errors
     /// Docker's words for a name that is none, a driver that nobody knows, options that contradict each other.
-    pub(crate) fn create(&self, name: &str, wanted: &Wanted, watch: &Watch) -> Result<(Arc<Record>, bool)> {
-        self.find_or_make(name, wanted, watch).context(|| format!("create {name}"))
+    pub(crate) fn create(
+        &self,
+        name: &str,
+        wanted: &Wanted,
+        owner: Option<&str>,
+        watch: &Watch,
+    ) -> Result<(Arc<Record>, bool)> {
+        self.find_or_make(name, wanted, owner, watch).context(|| format!("create {name}"))
     }
 
-    fn find_or_make(&self, name: &str, wanted: &Wanted, watch: &Watch) -> Result<(Arc<Record>, bool)> {
+    fn find_or_make(
+        &self,
+        name: &str,
+        wanted: &Wanted,
+        owner: Option<&str>,
+        watch: &Watch,
+    ) -> Result<(Arc<Record>, bool)> {
         let _turn = self.turns.take_watched(name, watch)?;
         if let Some(record) = self.get(name) {
             if !wanted.driver.is_empty() && wanted.driver != record.driver {
@@ -66,7 +79,7 @@ impl Volumes {
                 watch.step();
             }
         }
-        self.remember(name, driver, wanted).map(|record| (record, true))
+        self.remember(name, driver, wanted, owner).map(|record| (record, true))
     }
 
     /// A volume that a plugin has and this engine has not heard of yet; `None` if there is none.
@@ -82,35 +95,38 @@ impl Volumes {
             if let Ok(Some(_)) = self.plugins.get(&plugin, name) {
                 let _turn = self.turns.take_watched(name, &self.watch())?;
                 let known = self.get(name).map(Ok);
-                return known.unwrap_or_else(|| self.remember(name, &plugin, &Wanted::default())).map(Some);
+                return known.unwrap_or_else(|| self.remember(name, &plugin, &Wanted::default(), None)).map(Some);
             }
         }
         Ok(None)
     }
 
-    fn remember(&self, name: &str, driver: &str, wanted: &Wanted) -> Result<Arc<Record>> {
+    fn remember(&self, name: &str, driver: &str, wanted: &Wanted, owner: Option<&str>) -> Result<Arc<Record>> {
         let record = Record::new(driver, wanted.labels.clone(), wanted.options.clone());
-        self.write_new(name, &record, |_| Ok(()))?;
+        self.write_new(name, &record, |folder| owner.map_or(Ok(()), |owner| owner::write(folder, owner)))?;
         let record = Arc::new(record);
         lock(&self.known).insert(name.to_owned(), Arc::clone(&record));
         Ok(record)
     }
 
-    /// The folder appears whole: with its record, and with the content that `fill` puts into its data folder.
-    pub(super) fn write_new(&self, name: &str, record: &Record, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    /// The folder appears whole: with its record, and with what `more` puts into it and into its data folder.
+    pub(super) fn write_new(&self, name: &str, record: &Record, more: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let (new, folder) = (self.scratch_name("volume"), self.dir.join(name));
         let made = (|| {
             make(&new, 0o701)?;
             make(&new.join("_data"), 0o755)?;
-            fill(&new.join("_data"))?;
+            more(&new)?;
             // A volume that somebody named is on the disk when they hear of it; others are as fast as their containers.
             let sync = if record.is_anonymous() { atomic::Sync::No } else { atomic::Sync::Yes };
             record.write(&new, sync)?;
             fs::rename(&new, &folder).context(|| format!("create {}", folder.display()))?;
             if sync == atomic::Sync::Yes { names_to_disk(&self.dir) } else { Ok(()) }
         })();
-        if made.is_err() {
-            let _ = fs::remove_dir_all(&new);
+        if made.is_err()
+            && let Ok(folder) = fs::File::open(&new)
+        {
+            // What cannot be deleted now is when an engine opens.
+            let _ = dhow_store::empty_folder(folder.as_fd()).and_then(|()| fs::remove_dir(&new));
         }
         made
     }
@@ -125,17 +141,16 @@ impl Volumes {
         watch: &Watch,
     ) -> Result<()> {
         for mount in mounts {
-            let Source::Volume { name, copy, subpath, wanted, .. } = &mount.source else { continue };
-            let (record, new) = self.create(name, wanted, watch)?;
+            let Source::Volume { name, anonymous, copy, subpath, wanted } = &mount.source else { continue };
+            let (record, new) = self.create(name, wanted, anonymous.then_some(user), watch)?;
             if new {
                 made(name, &record.driver);
             }
             if *copy && subpath.is_empty() {
-                let copy =
-                    |target: &Path, stepped: &dyn Fn()| fill::from_image(&root()?, &mount.destination, target, stepped);
+                let source = || fill::in_image(&root()?, &mount.destination);
                 let filled = match record.is_plain() {
-                    true => self.fill(name, copy, watch),
-                    false => self.fill_mounted(name, user, copy, watch),
+                    true => self.fill(name, source, watch),
+                    false => self.fill_mounted(name, user, source, watch),
                 };
                 filled.context(|| format!("fill volume {name} from {}", mount.destination))?;
             }
@@ -143,12 +158,11 @@ impl Volumes {
         Ok(())
     }
 
-    fn fill(&self, name: &str, copy: impl FnOnce(&Path, &dyn Fn()) -> Result<bool>, watch: &Watch) -> Result<()> {
-        let (data, filling) = (self.data(name), Filling::beside(&self.dir.join(name)));
+    fn fill(&self, name: &str, source: impl FnOnce() -> Result<Option<OwnedFd>>, watch: &Watch) -> Result<()> {
         // Two containers may be made with one new volume at the same time.
         let turn = self.fills.take_watched(name, watch)?;
-        make(&data, 0o755)?;
-        filling.fill(|target| copy(target, &|| (turn.step(), watch.step()).1))
+        make(&self.data(name), 0o755)?;
+        self.filling(name).fill(source, &|| (turn.step(), watch.step()).1)
     }
 
     /// Into a file system that is mounted for the moment. A mark beside it says that its content may be a half one, until it
@@ -157,27 +171,20 @@ impl Volumes {
         &self,
         name: &str,
         user: &str,
-        copy: impl FnOnce(&Path, &dyn Fn()) -> Result<bool>,
+        source: impl FnOnce() -> Result<Option<OwnedFd>>,
         watch: &Watch,
     ) -> Result<()> {
-        let data = self.attach(name, user, watch)?;
+        let attached = self.borrow(name, user, watch)?;
         watch.step();
-        let filled = (|| {
-            let turn = self.fills.take_watched(name, watch)?;
-            let filling = Filling::inside(&data);
-            if !filling.is_empty()? {
-                return filling.resume();
-            }
-            let mark = self.filling_mark(name);
-            fs::write(&mark, "").context(|| format!("write {}", mark.display()))?;
-            let filled = filling.fill(|target| copy(target, &|| (turn.step(), watch.step()).1));
-            if filled.is_ok() {
-                let _ = fs::remove_file(&mark);
-            }
-            filled
-        })();
-        self.detach(name, user);
-        filled
+        let turn = self.fills.take_watched(name, watch)?;
+        let filling = Filling::inside(&attached.content);
+        if !filling.is_empty()? {
+            return filling.resume();
+        }
+        let mark = self.filling_mark(name);
+        fs::write(&mark, "").context(|| format!("write {}", mark.display()))?;
+        filling.fill(source, &|| (turn.step(), watch.step()).1)?;
+        fs::remove_file(&mark).context(|| format!("remove {}", mark.display()))
     }
 
     /// Finishes, or clears away, what an engine that was killed was filling a mounted volume with.

@@ -1,5 +1,6 @@
 //! Removing volumes: never one that somebody uses, and never what is mounted in one.
 
+use std::fs;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -48,6 +49,9 @@ impl Volumes {
     fn discard(&self, name: &str, store: &Store) -> Result<()> {
         // Whatever is mounted there is not the volume's, and must not be deleted with it.
         unmount_all(&self.data(name))?;
-        store.discard(&self.dir.join(name)).map(drop)
+        // It goes at once, also where the volumes are on a disk of their own; what is left then goes when an engine opens.
+        let (folder, gone) = (self.dir.join(name), self.scratch_name("removed"));
+        fs::rename(&folder, &gone).context(|| format!("remove {}", folder.display()))?;
+        store.discard(&gone).map(drop)
     }
 }

@@ -166,7 +166,8 @@ impl Core {
             labels.get_or_insert_default().insert(ANONYMOUS.to_owned(), String::new());
         }
         // Docker keeps an existing volume's driver only if none is named.
-        let (record, made) = self.volumes.create(&name, &Wanted { driver, labels, options }, &self.volumes.watch())?;
+        let (record, made) =
+            self.volumes.create(&name, &Wanted { driver, labels, options }, None, &self.volumes.watch())?;
         if made {
             self.events.volume("create", &name, &record.driver, &[]);
         }
@@ -257,14 +258,13 @@ impl Core {
     /// Removes the anonymous volumes among the mounts of a container that goes; one that others use is theirs from now on.
     pub(crate) fn remove_anonymous_volumes(&self, owner: &str, mounts: &[Mount]) -> Result<()> {
         let mut result = Ok(());
-        for mount in mounts {
-            let Source::Volume { name, anonymous: true, .. } = &mount.source else { continue };
-            match self.remove_volume(name, false, Some(owner)) {
-                Err(error) if !matches!(error.class(), Class::Conflict | Class::NotFound) => {
-                    result = result.and(Err(error));
-                }
-                _ => {}
-            }
+        for name in super::owner::own(mounts) {
+            let removed = match self.remove_volume(name, false, Some(owner)) {
+                Err(error) if error.class() == Class::Conflict => self.volumes.disown(name),
+                Err(error) if error.class() == Class::NotFound => Ok(()),
+                removed => removed,
+            };
+            result = result.and(removed);
         }
         result
     }

@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, Dir, FileType, IFlags, Mode, OFlags, RenameFlags};
@@ -127,13 +127,22 @@ fn unlock(folder: BorrowedFd<'_>, name: &CStr) {
     let is =
         rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode));
     if matches!(is, Ok(FileType::Directory)) {
-        let _ = rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty());
+        permit(folder, name);
     }
     // Opening a device could do anything to the machine.
     if matches!(is, Ok(FileType::Directory | FileType::RegularFile))
         && let Ok(file) = rustix::fs::openat(folder, name, flags, Mode::empty())
     {
         clear_flags(file.as_fd());
+    }
+}
+
+/// Others may put a link in the folder's place at any moment: the folder is held before its mode is changed.
+fn permit(folder: BorrowedFd<'_>, name: &CStr) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if let Ok(held) = rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        let _ = rustix::fs::chmodat(rustix::fs::CWD, path, Mode::RWXU, AtFlags::empty());
     }
 }
 
