@@ -27,6 +27,10 @@ fn things_of_the_engine_are_offered_where_they_make_sense() {
     assert_eq!(offered(&world, &["container", "pa"]), ["pause", ":4"]);
     assert_eq!(offered(&world, &["kill", "--signal=SIGT"]), ["SIGTERM", ":4"]);
     assert_eq!(offered(&world, &["run", "--env-file", ""]), [":0"]);
+    world.dhow(&["volume", "create", "data"]).exits(0);
+    assert_eq!(offered(&world, &["volume", "ls", "--filter", "na"]), ["name=", "name=data", ":4"]);
+    assert_eq!(offered(&world, &["volume", "ls", "--filter=pro"]), ["protected=false", "protected=true", ":4"]);
+    assert_eq!(offered(&world, &["volume", "prune", "--filter", "label"]), ["label!=", "label=", ":4"]);
     assert!(offered(&world, &["ps", "--"]).contains(&"--no-trunc".to_owned()));
     world.dhow(&["context", "create", "far", "--docker", "host=unix:///nowhere"]).exits(0);
     assert_eq!(offered(&world, &["--context", ""]), ["default", "far", ":4"]);

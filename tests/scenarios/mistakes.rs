@@ -166,6 +166,9 @@ fn what_is_mistyped_for_the_engine_and_the_runtime_is_told_as_everywhere() {
     for (words, told) in [
         (&["daemon", "--nonsense"][..], "unknown flag: --nonsense\nSee 'dhow daemon --help'."),
         (&["daemon", "--log-level"], "flag needs an argument: --log-level\nSee 'dhow daemon --help'."),
+        (&["volume", "nonsense"], "unknown command: dhow volume nonsense\n\nUsage:  dhow volume COMMAND\n\nRun"),
+        (&["load", "-i", "/etc"], "read /etc: is a directory"),
+        (&["import", "/etc"], "read /etc: is a directory"),
         (&["runtime", "--nonsense"], "unknown flag: --nonsense\nSee 'dhow runtime --help'."),
         (&["runtime", "nonsense"], "unknown command: dhow runtime nonsense\nSee 'dhow runtime --help'."),
     ] {

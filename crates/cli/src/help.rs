@@ -79,6 +79,8 @@ pub(crate) fn of_command(program: &str, command: &Command, name: &str) -> Outcom
 
 /// `dhow container`: its commands, as an answer to `--help` and as a hint else; with a word that is none of them, an error.
 pub(crate) fn of_group(program: &str, group: &str, rest: &[String]) -> Outcome {
+    // Docker's client has written these two with the word, and the others without.
+    let usage = format!("{program} {group}{}", if matches!(group, "volume" | "manifest") { " COMMAND" } else { "" });
     match rest.first().map(String::as_str) {
         None | Some("--help" | "-h" | "help") => {}
         Some(flag) if flag.starts_with('-') => {
@@ -87,13 +89,13 @@ pub(crate) fn of_group(program: &str, group: &str, rest: &[String]) -> Outcome {
                 None => format!("unknown shorthand flag: '{}' in {flag}", flag.chars().nth(1).unwrap_or('-')),
             };
             return Err(Failure::Text(
-                format!("{why}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"),
+                format!("{why}\n\nUsage:  {usage}\n\nRun '{program} {group} --help' for more information"),
                 125,
             ));
         }
         Some(word) => {
             return Err(Failure::text(format!(
-                "{program}: unknown command: {program} {group} {word}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"
+                "{program}: unknown command: {program} {group} {word}\n\nUsage:  {usage}\n\nRun '{program} {group} --help' for more information"
             )));
         }
     }

@@ -18,7 +18,7 @@ mod table;
 mod volume;
 
 pub(crate) use endpoint::check_link;
-pub(crate) use environment::{check_variable, open_failed, variables};
+pub(crate) use environment::{check_variable, open_failed, open_file, variables};
 pub(crate) use label::{check as check_label, pair};
 pub(crate) use port::{check_published, in_order, published};
 pub(crate) use request::{Wanted, wanted};

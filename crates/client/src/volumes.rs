@@ -33,6 +33,11 @@ impl Client {
         self.get("/volumes").query(Query::default().with_filters(filters)).document().await
     }
 
+    /// One volume.
+    pub async fn volume_inspect(&self, name: &str) -> Result<Volume> {
+        self.get(format!("/volumes/{}", segment(name))).document().await
+    }
+
     /// Removes a volume; with `force` one that is not there is gone already.
     pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
         let query = Query::default().with_flag("force", force);

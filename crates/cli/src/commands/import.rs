@@ -8,7 +8,7 @@ use dhow_oci::Reference;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::options::open_failed;
+use crate::options::open_file;
 use crate::output;
 use crate::progress::failure;
 use crate::session::Session;
@@ -35,10 +35,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let (source, body) = match from {
         "-" => ("-", Some(Upload::from_reader(std::io::stdin()))),
         url if url.starts_with("http://") || url.starts_with("https://") => (url, None),
-        path => {
-            let file = std::fs::File::open(path).map_err(|cause| open_failed(path, &cause))?;
-            ("-", Some(Upload::from_reader(file)))
-        }
+        path => ("-", Some(Upload::from_reader(open_file(path)?))),
     };
     let import = Import {
         source: source.to_owned(),

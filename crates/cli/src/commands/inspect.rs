@@ -144,7 +144,7 @@ fn document(kind: &str, text: String) -> Document {
         "container" => Document::new(text, "container.InspectResponse").or_plain(),
         "image" => Document::new(text, "image.InspectResponse").or_plain(),
         "network" => Document::new(text, "network.Inspect").or_plain(),
-        _ => Document::new(text, "volume.Volume").or_own_fields(),
+        _ => Document::new(text, "volume.Volume").or_own_fields(&["Protected"]),
     }
 }
 

@@ -9,7 +9,7 @@ use super::import::print;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::options::open_failed;
+use crate::options::open_file;
 use crate::platform;
 use crate::session::Session;
 
@@ -29,7 +29,7 @@ pub(super) static LOAD: Command = Command {
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let upload = match flags.some("input") {
-        Some(path) => Upload::from_reader(std::fs::File::open(path).map_err(|cause| open_failed(path, &cause))?),
+        Some(path) => Upload::from_reader(open_file(path)?),
         None if stdin().is_terminal() => {
             return Err(Error::invalid("requested load from stdin, but stdin is empty").into());
         }

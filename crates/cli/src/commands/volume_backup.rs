@@ -10,7 +10,7 @@ use super::save::{Partial, copy};
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
-use crate::options::open_failed;
+use crate::options::open_file;
 use crate::output;
 use crate::session::Session;
 
@@ -22,7 +22,7 @@ pub(super) static BACKUP: Command = Command {
         Flag::text("as", "Form of the archive: \"tar\" or \"oci\"").default("tar"),
         Flag::text("image", "Make an image with this name instead of an archive"),
         Flag::bool("live", "Freeze no container and make no copy first"),
-        Flag::text("output", "Write to this file").short(b'o'),
+        Flag::text("output", "Write to this file; \"-\" is the standard output").short(b'o'),
     ]],
     arguments: Arguments::Exactly(1),
     interspersed: true,
@@ -49,10 +49,15 @@ const STEP: &str = "failed to back up volume";
 
 async fn backup(session: &Session, flags: &Parsed) -> Outcome {
     let (volume, form, live) = (&flags.args[0], form(flags)?, flags.on("live"));
-    let (path, image) = (flags.some("output"), flags.some("image"));
+    let (path, image) = (flags.some("output").filter(|path| *path != "-"), flags.some("image"));
     match (image, path) {
-        (Some(_), Some(_)) => Err(Error::invalid("conflicting options: --image makes no archive for --output").into()),
-        (Some(image), None) => {
+        (Some(_), _) if flags.some("output").is_some() => {
+            Err(Error::invalid("conflicting options: --image makes no archive for --output").into())
+        }
+        (Some(_), _) if flags.has("as") => {
+            Err(Error::invalid("conflicting options: --image makes no archive that --as could be about").into())
+        }
+        (Some(image), _) => {
             output::line(&session.client().await?.volume_backup_image(volume, image, live).await?)?;
             Ok(0)
         }
@@ -85,6 +90,12 @@ async fn import(session: &Session, flags: &Parsed) -> Outcome {
         (Some(_), Some(_)) => {
             return Err(Error::invalid("conflicting options: with --image there is no file to read").into());
         }
+        (Some(_), None) if flags.has("as") => {
+            return Err(Error::invalid(
+                "conflicting options: with --image there is no archive that --as could be about",
+            )
+            .into());
+        }
         (Some(image), None) => session.client().await?.volume_import_image(&import, image).await?,
         (None, file) => {
             let archive = archive(file.map_or("-", String::as_str))?;
@@ -107,6 +118,6 @@ fn archive(path: &str) -> Result<Upload> {
     match path {
         "-" if stdin().is_terminal() => Err(Error::invalid("requested import from stdin, but stdin is empty")),
         "-" => Ok(Upload::from_reader(stdin())),
-        path => Ok(Upload::from_reader(std::fs::File::open(path).map_err(|cause| open_failed(path, &cause))?)),
+        path => Ok(Upload::from_reader(open_file(path)?)),
     }
 }

@@ -1,5 +1,9 @@
 //! `volume clone`, `volume snapshot`, `volume restore`, `volume rename`, `volume protect`: what Docker does not have.
 
+use std::collections::BTreeMap;
+
+use dhow_api::volume::Volume;
+
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
@@ -58,9 +62,20 @@ pub(super) static PROTECT: Command = Command {
 
 async fn clone(session: &Session, flags: &Parsed, snapshot: bool) -> Outcome {
     let new = flags.args.get(1).map(String::as_str).unwrap_or_default();
-    let volume = session.client().await?.volume_clone(&flags.args[0], new, snapshot).await?;
+    let (client, from) = (session.client().await?, flags.args[0].as_str());
+    let volume = client.volume_clone(from, new, snapshot).await?;
     output::line(&volume.name)?;
+    if snapshot && !can_be_restored(&client.volume_inspect(from).await?) {
+        output::note(&format!(
+            "WARNING: {from} cannot be restored from it, because its content is not in the data root: `volume restore` takes the \
+             snapshot only into a volume of the driver local without options"
+        ));
+    }
     Ok(0)
+}
+
+fn can_be_restored(volume: &Volume) -> bool {
+    volume.driver == "local" && volume.options.as_ref().is_none_or(BTreeMap::is_empty)
 }
 
 async fn restore(session: &Session, flags: &Parsed) -> Outcome {

@@ -67,6 +67,7 @@ impl Row for Volume<'_> {
         Column { name: "Availability", header: "AVAILABILITY" },
         Column { name: "Status", header: "STATUS" },
     ];
+    const OWN: &'static [Column] = &[Column { name: "Protected", header: "PROTECTED" }];
 
     #[allow(clippy::cast_precision_loss, reason = "four digits are shown")]
     fn field(&self, name: &str) -> String {
@@ -77,6 +78,7 @@ impl Row for Volume<'_> {
             "Name" => volume.name.clone(),
             "Driver" => volume.driver.clone(),
             "Scope" => volume.scope.clone(),
+            "Protected" => volume.protected.to_string(),
             "Mountpoint" => volume.mountpoint.clone(),
             "Labels" => {
                 let labels = volume.labels.iter().flatten().map(|(name, value)| format!("{name}={value}"));
@@ -87,6 +89,10 @@ impl Row for Volume<'_> {
             // Only volumes of clusters have them.
             _ => unknown(),
         }
+    }
+
+    fn json(&self, name: &str) -> Option<&'static str> {
+        (name == "Protected").then_some(if self.0.protected { "true" } else { "false" })
     }
 
     fn labels(&self) -> Option<&BTreeMap<String, String>> {

@@ -10,7 +10,8 @@ pub(super) static RM: Command = Command {
     names: &["volume rm", "volume remove"],
     usage: "[OPTIONS] VOLUME [VOLUME...]",
     summary: "Remove volumes that no container uses",
-    flags: &[&[Flag::bool("force", "One that is not there is no failure").short(b'f')]],
+    flags: &[&[Flag::bool("force", "Forget one whose plugin cannot remove it; one that is not there is no failure")
+        .short(b'f')]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags)),

@@ -65,7 +65,8 @@ enum States {
 pub(super) async fn of(session: &Session, position: &Position<'_>) -> Result<Candidates> {
     match &position.wanted {
         Wanted::Flag(tables) => Ok(flags(tables)),
-        Wanted::Value(flag) => values(session, flag).await,
+        Wanted::Value(flag, Some(command)) if flag.long == "filter" => filters(session, command).await,
+        Wanted::Value(flag, _) => values(session, flag).await,
         Wanted::Name(group) => Ok(names(*group)),
         Wanted::Argument(command, before) => arguments(session, command, before).await,
         Wanted::Nothing => Ok(Candidates::default()),
@@ -142,6 +143,23 @@ const SIGNALS: [&str; 12] = [
     "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM", "SIGCONT",
     "SIGSTOP", "SIGWINCH",
 ];
+
+/// What lists of volumes can be narrowed by.
+async fn filters(session: &Session, command: &Command) -> Result<Candidates> {
+    let keys: &[&str] = match command.names[0] {
+        "volume ls" => {
+            &["dangling=false", "dangling=true", "driver=local", "label=", "name=", "protected=false", "protected=true"]
+        }
+        "volume prune" => &["all=false", "all=true", "label!=", "label="],
+        _ => &[],
+    };
+    let mut found = Candidates::plain(keys.iter().copied());
+    if keys.contains(&"name=") {
+        let named = things(session, Thing::Volume).await.unwrap_or_default();
+        found.words.extend(named.words.into_iter().map(|(name, _)| (format!("name={name}"), String::new())));
+    }
+    Ok(found)
+}
 
 async fn values(session: &Session, flag: &Flag) -> Result<Candidates> {
     let fixed: &[&str] = match flag.long {

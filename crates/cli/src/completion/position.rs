@@ -17,8 +17,8 @@ pub(super) struct Position<'w> {
 pub(super) enum Wanted<'w> {
     /// The name of a flag of these tables.
     Flag(Tables),
-    /// The value of a flag.
-    Value(&'static Flag),
+    /// The value of a flag, of a command if it is not the program's own.
+    Value(&'static Flag, Option<&'static Command>),
     /// The name of a command, of a group if there is one.
     Name(Option<&'static str>),
     /// An argument of a command, with those before it.
@@ -49,8 +49,12 @@ impl<'w> Position<'w> {
 
     fn at(tables: Tables, walk: &Walk<'_>, partial: &'w str, otherwise: Wanted<'w>) -> Self {
         let here = |partial, wanted| Self { globals: &[], partial, wanted };
+        let command = match otherwise {
+            Wanted::Argument(command, _) => Some(command),
+            _ => None,
+        };
         if let Some(flag) = walk.open {
-            return here(partial, Wanted::Value(flag));
+            return here(partial, Wanted::Value(flag, command));
         }
         if walk.ended || !partial.starts_with('-') {
             return here(partial, otherwise);
@@ -59,7 +63,9 @@ impl<'w> Position<'w> {
         let named = |name: &str| tables.iter().flat_map(|table| table.iter()).find(|flag| flag.long == name);
         match with_value {
             None => here(partial, Wanted::Flag(tables)),
-            Some((name, value)) => here(value, named(name).map_or(Wanted::Nothing, Wanted::Value)),
+            Some((name, value)) => {
+                here(value, named(name).map_or(Wanted::Nothing, |flag| Wanted::Value(flag, command)))
+            }
         }
     }
 }
@@ -114,7 +120,7 @@ mod tests {
         let position = Position::find(before, partial);
         let what = match position.wanted {
             Wanted::Flag(_) => "flag".to_owned(),
-            Wanted::Value(flag) => format!("value of {}", flag.long),
+            Wanted::Value(flag, _) => format!("value of {}", flag.long),
             Wanted::Name(group) => format!("name {}", group.unwrap_or("")),
             Wanted::Argument(command, before) => format!("{} {}", command.names[0], before.len()),
             Wanted::Nothing => "nothing".to_owned(),

@@ -1,5 +1,6 @@
 //! JSON documents shown by a template, as Docker's client does it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
@@ -19,6 +20,8 @@ pub(crate) struct Document {
     text: String,
     kind: &'static str,
     otherwise: Otherwise,
+    /// Fields of our own that are left out of documents where they are false.
+    own: &'static [&'static str],
 }
 
 /// What becomes of a template that does not fit the document's type.
@@ -34,7 +37,7 @@ enum Otherwise {
 impl Document {
     /// A document of one of the types in `types.txt`.
     pub(crate) fn new(text: impl Into<String>, kind: &'static str) -> Self {
-        Self { text: text.into(), kind, otherwise: Otherwise::Fails }
+        Self { text: text.into(), kind, otherwise: Otherwise::Fails, own: &[] }
     }
 
     /// A template that does not fit the type is tried with the names that are in the document, as `inspect` does.
@@ -43,8 +46,10 @@ impl Document {
         self
     }
 
-    /// The same for a document that may have fields of our own, which Docker's type has not.
-    pub(crate) fn or_own_fields(mut self) -> Self {
+    /// The same for a document that may have fields of our own, which Docker's type has not. Those `own` that are not there
+    /// are false.
+    pub(crate) fn or_own_fields(mut self, own: &'static [&'static str]) -> Self {
+        self.own = own;
         self.otherwise = Otherwise::PlainOrFails;
         self
     }
@@ -64,12 +69,26 @@ impl Document {
         let prepared = Prepared::read(source)?;
         let unreadable = |cause| Error::data_loss("read the daemon's answer").with_cause(cause);
         let typed = View::typed(&self.text, self.kind).map_err(unreadable)?;
-        let plain = || prepared.execute(View::plain(&self.text).map_err(unreadable)?);
+        let plain = || prepared.execute(View::plain(&self.with_own_fields()).map_err(unreadable)?);
         prepared.execute(typed).or_else(|error| match self.otherwise {
             Otherwise::Fails => Err(error),
             Otherwise::Plain => plain(),
             Otherwise::PlainOrFails => plain().map_err(|_| error),
         })
+    }
+}
+
+impl Document {
+    fn with_own_fields(&self) -> Cow<'_, str> {
+        match serde_json::from_str::<serde_json::Map<_, _>>(&self.text) {
+            Ok(mut fields) if !self.own.is_empty() => {
+                for name in self.own {
+                    fields.entry(*name).or_insert(serde_json::Value::Bool(false));
+                }
+                Cow::Owned(serde_json::Value::Object(fields).to_string())
+            }
+            _ => Cow::Borrowed(&self.text),
+        }
     }
 }
 
@@ -178,10 +197,11 @@ mod tests {
     #[test]
     fn own_fields_are_found_and_others_are_refused_by_the_type() {
         let run =
-            |source| Document::new(r#"{"Name":"v","Protected":true}"#, "volume.Volume").or_own_fields().execute(source);
-        assert_eq!(run("{{.Name}} {{.Protected}}").unwrap(), "v true");
+            |text: &str, source| Document::new(text, "volume.Volume").or_own_fields(&["Protected"]).execute(source);
+        assert_eq!(run(r#"{"Name":"v","Protected":true}"#, "{{.Name}} {{.Protected}}").unwrap(), "v true");
+        assert_eq!(run(r#"{"Name":"v"}"#, "{{.Name}} {{.Protected}}").unwrap(), "v false");
         assert!(
-            run("{{.Nothing}}")
+            run(r#"{"Name":"v"}"#, "{{.Nothing}}")
                 .unwrap_err()
                 .to_string()
                 .ends_with("can't evaluate field Nothing in type volume.Volume")

@@ -25,6 +25,8 @@ pub(crate) trait Row {
     const RAW: Option<&'static str> = None;
     /// All fields, in any order.
     const COLUMNS: &'static [Column];
+    /// Fields of our own, for templates: JSON has those of Docker's client.
+    const OWN: &'static [Column] = &[];
 
     /// A field in words.
     fn field(&self, name: &str) -> String;
@@ -120,7 +122,8 @@ fn header<T: Row>(name: &str) -> &'static str {
 
 fn table<T: Row>(rows: &[T], source: &str) -> Result<String> {
     let mut table = Table::new();
-    let heads = T::COLUMNS.iter().map(|column| (Arc::from(column.name), Value::String(column.header.into())));
+    let heads =
+        T::COLUMNS.iter().chain(T::OWN).map(|column| (Arc::from(column.name), Value::String(column.header.into())));
     let mut heads: BTreeMap<Arc<str>, Value> = heads.collect();
     let label: gotmpl::ValueFunc = Arc::new(|args| {
         let name = args.first().map(ToString::to_string).unwrap_or_default();
@@ -144,7 +147,7 @@ fn value<T: Row>(row: &T) -> Value {
         Some(_) => Value::Nil,
         None => Value::String(row.field(name).into()),
     };
-    let fields = T::COLUMNS.iter().map(|column| (Arc::from(column.name), text(column.name)));
+    let fields = T::COLUMNS.iter().chain(T::OWN).map(|column| (Arc::from(column.name), text(column.name)));
     let mut fields: BTreeMap<Arc<str>, Value> = fields.collect();
     if let Some(labels) = row.labels() {
         let labels = labels.clone();
@@ -178,6 +181,7 @@ mod tests {
         const KIND: &'static str = "*formatter.Ship";
         const COLUMNS: &'static [Column] =
             &[Column { name: "Name", header: "SHIP" }, Column { name: "Masts", header: "MASTS" }];
+        const OWN: &'static [Column] = &[Column { name: "Crew", header: "CREW" }];
 
         fn field(&self, name: &str) -> String {
             if name == "Name" { self.0.to_owned() } else { "1".to_owned() }
@@ -199,6 +203,7 @@ mod tests {
         assert_eq!(shown("table"), "SHIP      MASTS\n<dhow>    1\nb         1\n");
         assert_eq!(shown("table {{.Masts}}\\t{{upper .Name}}"), "MASTS     SHIP\n1         <DHOW>\n1         B\n");
         assert_eq!(shown("{{.Name}}:{{.Masts}}"), "<dhow>:1\nb:1\n");
+        assert_eq!(shown("table {{.Crew}}"), "CREW\n1\n1\n");
         assert_eq!(
             shown("json"),
             "{\"Masts\":\"1\",\"Name\":\"\\u003cdhow\\u003e\"}\n{\"Masts\":\"1\",\"Name\":\"b\"}\n"

@@ -51,6 +51,15 @@ pub(crate) fn open_failed(path: &str, cause: &std::io::Error) -> Error {
     Error::new(cause.kind().into(), format!("open {path}: {why}"))
 }
 
+/// Opens a file that is to be sent: a folder opens, too, and fails only when somebody reads it.
+pub(crate) fn open_file(path: &str) -> Result<std::fs::File> {
+    let opened = std::fs::File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+        true => Err(std::io::ErrorKind::IsADirectory.into()),
+        false => Ok(file),
+    });
+    opened.map_err(|cause| open_failed(path, &cause))
+}
+
 /// One variable per line; `#` comments; blanks before a line do not count, behind a name they are an error.
 pub(super) fn parse_file(path: &str, text: &[u8], outside: impl Fn(&str) -> Option<String>) -> Result<Vec<String>> {
     let invalid = |why: &str| wrong(format!("invalid env file ({path}): {why}"));

@@ -71,7 +71,9 @@ fn set(mount: &mut Mount, field: &str, key: &str, value: Option<&str>) -> Result
         "volume-opt" => driver(mount).options.extend([pair(value)]),
         "image-subpath" => mount.image_options = Some(serde_json::json!({ "Subpath": value })),
         "tmpfs-size" => {
-            tmpfs(mount).size_bytes = parse_bytes(value).map_err(|_| format!("invalid value for {key}: {value}"))?;
+            // One too large for a number would be one that the kernel takes for no limit.
+            let size = parse_bytes(value).ok().filter(|size| *size < i64::MAX);
+            tmpfs(mount).size_bytes = size.ok_or_else(|| format!("invalid value for {key}: {value}"))?;
         }
         "tmpfs-mode" => {
             let mode = u32::from_str_radix(value, 8);
@@ -215,6 +217,7 @@ mod tests {
             ("type=bind,src=/x", "target is required"),
             ("type=bind,dst=/x,readonly=maybe", "invalid value for readonly: maybe"),
             ("type=bind,dst=/x,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
+            ("type=tmpfs,dst=/x,tmpfs-size=99999999999g", "invalid value for tmpfs-size: 99999999999g"),
             ("type=tmpfs,dst=/x,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
             ("", "EOF"),
         ] {
