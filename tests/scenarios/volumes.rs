@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use dhow_testkit::{Outcome, World, finish, finish_with_input};
+use dhow_testkit::{Outcome, World, eventually, finish, finish_with_input};
 
 use crate::busybox;
 
@@ -397,5 +397,57 @@ fn an_image_is_mounted_and_copies_go_through_mounts() {
     assert_eq!(fs::read_to_string(world.data_root().join("volumes/data/_data/file")).expect("it is there"), "copied");
     let back = world.path().join("back").display().to_string();
     world.docker(&["cp", "box:/here/file", &back]).exits(0);
-    assert_eq!(fs::read_to_string(back).expect("it is there"), "copied");
+    assert_eq!(fs::read_to_string(&back).expect("it is there"), "copied");
+    let part = "type=image,src=busybox,dst=/part,image-subpath=etc";
+    world.dhow(&["create", "--name", "looks", "--mount", mount, "--mount", part, "busybox"]).exits(0);
+    let passwd = world.dhow(&["run", "--rm", "busybox", "cat", "/etc/passwd"]).stdout();
+    for file in ["/i/etc/passwd", "/part/passwd"] {
+        world.dhow(&["cp", &format!("looks:{file}"), &back]).exits(0);
+        assert_eq!(fs::read_to_string(&back).expect("it is there"), passwd, "{file}");
+    }
+    refused(&world.docker(&["cp", &file, "looks:/i/file"])).says("mounted volume is marked read-only");
+    let images = world.exec_root().join("images");
+    eventually("no place for an image stays", || fs::read_dir(&images).is_ok_and(|mut left| left.next().is_none()));
+}
+
+#[test]
+fn what_is_wrong_with_a_mount_is_named() {
+    let world = busybox();
+    let path = |name: &str| world.path().join(name).display().to_string();
+    fs::write(path("file"), "").expect("written");
+    fs::create_dir(path("folder")).expect("made");
+    world.dhow(&["volume", "create", "data"]).exits(0);
+    let refusal = |flags: &[&str], words: &str| {
+        for client in [World::dhow, World::docker] {
+            refused(&client(&world, &[&["run", "--rm"], flags, &["busybox", "true"]].concat())).says(words);
+        }
+    };
+    refusal(&["--mount", "src=data,dst=/v,volume-subpath=nope"], "mount /v: subpath \"nope\" of ");
+    refusal(&["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"], "mount /i: subpath \"nope\" of ");
+    let over = format!("{}:/dev", path("folder"));
+    refusal(&["-v", &over], "the container has no null device at /dev/null: something else is mounted on /dev");
+    let (below, over) = (path("file/below"), format!("{}:/etc", path("file")));
+    let stat = format!("stat {below}: not a directory");
+    refusal(&["-v", &format!("{below}:/x")], &stat);
+    refusal(&["--mount", &format!("type=bind,src={below},dst=/x")], &stat);
+    refusal(&["-v", &over], &format!("bind mount {} on /etc: not a directory: Are you trying", path("file")));
+    refused(&world.dhow(&["create", "--mount", "type=tmpfs,dst=/t,tmpfs-size=99999999999g", "busybox"]))
+        .says("invalid value for tmpfs-size: 99999999999g");
+}
+
+#[test]
+fn an_anonymous_volume_goes_with_the_last_container_that_has_it() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "one", "-v", "/data", "busybox"]).exits(0);
+    world.dhow(&["create", "--name", "two", "--volumes-from", "one", "busybox"]).exits(0);
+    // A container that cannot be made takes nothing of others away.
+    let refused_one = ["create", "--volumes-from", "two", "-v", "/more", "-v", "bad/name:/x", "busybox"];
+    refused(&world.dhow(&refused_one));
+    world.dhow(&["rm", "-v", "one"]).exits(0);
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok().lines().count(), 1);
+    world.dhow(&["run", "--rm", "--volumes-from", "two", "busybox", "true"]).exits(0);
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok().lines().count(), 1);
+    world.dhow(&["rm", "-v", "two"]).exits(0);
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "");
+    world.is_in_order();
 }

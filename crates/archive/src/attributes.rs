@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{XattrFlags, fgetxattr, flistxattr};
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fstatfs};
 use rustix::io::Errno;
 
 /// Most bytes of attributes of one file: a reader must not hold more (`XATTR_LIST_MAX` allows many times that).
@@ -32,17 +32,39 @@ pub(crate) fn belongs(name: &[u8]) -> bool {
 
 /// The attributes of an open file that `wanted` chooses. What a file system does not have is not there.
 pub(crate) fn read(file: BorrowedFd<'_>, wanted: fn(&[u8]) -> bool) -> Result<Xattrs, Errno> {
+    match attribute_names(file)? {
+        names if names.is_empty() => Ok(Vec::new()),
+        names => read_all(file, &names, wanted),
+    }
+}
+
+/// The names of an open file's extended attributes, each with a NUL behind it: none where there can be none.
+///
+/// # Errors
+/// What the kernel says.
+pub fn attribute_names(file: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     let mut names = [0_u8; 4096];
-    let length = match flistxattr(file, &mut names) {
-        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
-        Ok(length) => length,
-        Err(Errno::RANGE) => return read_all(file, &long_names(file)?, wanted),
-        Err(error) => return Err(error),
-    };
-    read_all(file, &names[..length], wanted)
+    match flistxattr(file, &mut names) {
+        Ok(length) => Ok(names[..length].to_vec()),
+        Err(Errno::RANGE) => long_names(file),
+        Err(error) if means_none(error, || is_fuse(file)) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that a file has no attributes, or none that we may know. Programs behind FUSE answer what they like
+/// to a question that they do not understand: `rclone` says EIO, which of a disk is the truth.
+fn means_none(error: Errno, is_fuse: impl FnOnce() -> bool) -> bool {
+    matches!(error, Errno::NOTSUP | Errno::NOSYS | Errno::PERM | Errno::ACCESS) || (error == Errno::IO && is_fuse())
+}
+
+fn is_fuse(file: BorrowedFd<'_>) -> bool {
+    // `FUSE_SUPER_MAGIC` of linux/magic.h
+    fstatfs(file).is_ok_and(|system| system.f_type == 0x6573_5546)
 }
 
 fn long_names(file: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    // `XATTR_LIST_MAX`
     let mut names = vec![0; 64 << 10];
     let length = flistxattr(file, &mut names[..])?;
     names.truncate(length);
@@ -92,6 +114,12 @@ pub(crate) fn magic(file: impl AsFd) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_program_behind_fuse_does_not_know_is_no_fault_of_a_disk() {
+        assert!(means_none(Errno::NOTSUP, || false) && means_none(Errno::IO, || true));
+        assert!(!means_none(Errno::IO, || false) && !means_none(Errno::NODATA, || true));
+    }
 
     #[test]
     fn what_belongs_to_this_machine_stays() {

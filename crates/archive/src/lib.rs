@@ -36,6 +36,7 @@ mod remove;
 mod unpack;
 mod write;
 
+pub use attributes::attribute_names;
 pub use pack::{Exact, Meaning, Packer, Plain, View};
 pub use read::{Archive, Entry, Extent, Kind, Time};
 pub use unpack::{Owner, Rules, unpack};

@@ -23,7 +23,10 @@ use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration,
 use crate::spec::ContainerSpec;
 
 pub(crate) use etc::{files as etc_files, name_servers, renew as renew_names};
-pub(crate) use images::{mounts_image, sweep as sweep_images, unmount_all as unmount_images};
+pub(crate) use images::{
+    mount_at as mount_image_at, mounts_image, prepare_all as prepare_images, sweep as sweep_images,
+    unmount_all as unmount_images,
+};
 pub(crate) use lookups::{Shared, bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;
 

@@ -58,7 +58,7 @@ fn a_backup_brings_everything_back_as_tar_as_oci_layout_and_as_image() {
     assert_eq!(world.inspect("user", "{{.State.Status}}"), "running");
     assert_eq!(world.dhow(&["volume", "import", "of-tar", &path("data.tar")]).ok(), "of-tar");
     is_whole(&world, "of-tar");
-    let piped = world.dhow(&["volume", "backup", "--live", "data"]);
+    let piped = world.dhow(&["volume", "backup", "--live", "-o", "-", "data"]);
     assert_eq!(piped.stdout_bytes(), fs::read(path("data.tar")).expect("written"));
     finish_with_input(&mut world.command(&["volume", "import", "of-pipe"]), piped.stdout_bytes().to_vec()).exits(0);
     is_whole(&world, "of-pipe");
@@ -134,6 +134,9 @@ fn what_is_in_a_volume_is_not_overwritten_by_accident() {
         (&["import", "a/b", &tar], "includes invalid characters"),
         (&["import", "new", "/no/such/file"], "no such file or directory"),
         (&["import", "--image", "nothing", "new"], "No such image: nothing"),
+        (&["backup", "--image", "x", "--as", "oci", "data"], "conflicting options: --image makes no archive"),
+        (&["import", "--image", "x", "--as", "oci", "new"], "conflicting options: with --image there is no archive"),
+        (&["import", "new", "/etc"], "read /etc: is a directory"),
     ] {
         world.dhow(&[&["volume"], args].concat()).exits(1).says(words);
     }

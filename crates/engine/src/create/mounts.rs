@@ -45,7 +45,7 @@ pub(crate) enum Source {
     },
     Volume {
         name: String,
-        /// Made for this container and removed with it by `rm -v`.
+        /// Made for a container, and removed by `rm -v` with the last one that has it.
         anonymous: bool,
         /// Fill it from the image while it is empty.
         copy: bool,
@@ -69,14 +69,6 @@ pub(crate) enum Source {
 }
 
 impl Mount {
-    /// As another container has it through `--volumes-from`: an anonymous volume is not its own.
-    pub(crate) fn shared(mut self) -> Self {
-        if let Source::Volume { anonymous, .. } = &mut self.source {
-            *anonymous = false;
-        }
-        self
-    }
-
     /// Refuses a volume that could not be made.
     fn check_volume(&self) -> Result<()> {
         match &self.source {

@@ -26,6 +26,8 @@ struct Draft {
     image: Digest,
     layer: Option<Digest>,
     body: Body,
+    /// Names of volumes that nobody else can have.
+    invented: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -47,7 +49,9 @@ impl Core {
                 self.containers().release(&name, &draft.id);
                 // Whatever was made is not mentioned anywhere; the next start would drop it, too.
                 let _ = self.store.snapshots().remove(&draft.id);
-                let _ = self.remove_anonymous_volumes(&draft.id, &draft.body.mounts);
+                for volume in &draft.invented {
+                    let _ = self.remove_volume(volume, false, Some(&draft.id));
+                }
                 Err(error)
             }
         }
@@ -92,14 +96,20 @@ impl Core {
             spec.hostname.clone_from(&peer.spec.hostname);
             spec.domainname.clone_from(&peer.spec.domainname);
         }
-        let mut mounts = plan_mounts(&spec, self.inherited(&spec)?, random_id)?;
+        let mut invented = Vec::new();
+        let invent = || {
+            invented.push(random_id());
+            invented.last().cloned().unwrap_or_default()
+        };
+        let mut mounts = plan_mounts(&spec, self.inherited(&spec)?, invent)?;
         for mount in &mut mounts {
             if let Source::Image { name, id, .. } = &mut mount.source {
                 *id = self.images.resolve(name)?.id.to_string();
             }
         }
         crate::start::bind_sources(&mounts)?;
-        Ok(Draft { id, created: Timestamp::now(), image, layer, body: Body { spec: Arc::new(spec), mounts }, warnings })
+        let body = Body { spec: Arc::new(spec), mounts };
+        Ok(Draft { id, created: Timestamp::now(), image, layer, body, invented, warnings })
     }
 
     /// Other containers are remembered by their ids, because names change.
@@ -133,7 +143,7 @@ impl Core {
             let peer = self.containers().find(reference)?;
             for mount in &peer.view().body.mounts {
                 mounts.retain(|other| other.destination != mount.destination);
-                mounts.push(Mount { read_only: mount.read_only || read_only, ..mount.clone().shared() });
+                mounts.push(Mount { read_only: mount.read_only || read_only, ..mount.clone() });
             }
         }
         Ok(mounts)

@@ -22,6 +22,7 @@ use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
 use crate::create::{Source, random_id};
 use crate::rootfs::Root;
+use crate::start::{mount_image_at, prepare_images, unmount_images};
 use crate::watch::{Lent, Watch, watched};
 
 /// How often a container may start and end while somebody looks for its files.
@@ -76,16 +77,18 @@ impl Volume {
     }
 }
 
-/// The container's volumes, mounted for the moment where they have to be. They are given back by a task when this is
-/// dropped, because who drops it may be in another mount namespace.
+/// The container's volumes, mounted for the moment where they have to be, and places for its images. They are given back by a
+/// task when this is dropped, because who drops it may be in another mount namespace.
 #[derive(Debug)]
 struct Borrowed {
     places: BTreeMap<String, PathBuf>,
+    /// By their places in the container.
+    images: BTreeMap<String, (PathBuf, Overlay)>,
     _until_dropped: oneshot::Sender<()>,
 }
 
 impl Borrowed {
-    async fn of(core: &Arc<Core>, view: &View) -> Result<Self> {
+    async fn of(core: &Arc<Core>, container: &Container, view: &View) -> Result<Self> {
         let (until_dropped, dropped) = oneshot::channel();
         let known = |name: &&str| core.volumes.get(name).is_some();
         let names: Vec<String> = crate::volumes::names(&view.body.mounts).filter(known).map(str::to_owned).collect();
@@ -94,19 +97,25 @@ impl Borrowed {
         let giving_back = Arc::clone(core);
         tokio::spawn(async move {
             let _ = dropped.await;
-            let detach = move || names.iter().for_each(|name| giving_back.volumes.detach(name, &user));
+            let detach = move || {
+                names.iter().for_each(|name| giving_back.volumes.detach(name, &user));
+                unmount_images(&giving_back, &user);
+            };
             let _ = tokio::task::spawn_blocking(detach).await;
         });
-        let places = watched(core.volumes.patience(), move |watch| {
+        let (container, view) = (Arc::clone(&container.id), Arc::clone(&view.body));
+        let borrowed = watched(core.volumes.patience(), move |watch| {
             let (names, user) = attached;
             let volumes = &attaching.volumes;
             let attach = |name: &String| volumes.attach(name, &user, watch).map(|place| (name.clone(), place));
             let places = names.iter().map(attach).collect::<Result<_>>()?;
+            let images = prepare_images(&attaching, (&container, &user), &view.mounts)?;
             // Who gave it up has given back what was there by then.
             watch.take_effect().inspect_err(|_| names.iter().for_each(|name| volumes.detach(name, &user)))?;
-            Ok(places)
+            Ok((places, images))
         });
-        Ok(Self { places: places.await?, _until_dropped: until_dropped })
+        let (places, images) = borrowed.await?;
+        Ok(Self { places, images, _until_dropped: until_dropped })
     }
 }
 
@@ -117,7 +126,7 @@ impl Ground {
             let quiet = Arc::clone(&container.files).lock_owned().await;
             let view = container.view();
             if !shareable(&view) {
-                let borrowed = Borrowed::of(core, &view).await?;
+                let borrowed = Borrowed::of(core, container, &view).await?;
                 return Parts::of(core, container, &view, (borrowed, quiet)).map(Self::Stopped);
             }
             let root = Process::of(&view).and_then(|process| process.look(Root::of_process));
@@ -152,8 +161,11 @@ impl Parts {
             let (source, subpath, recursive) = match &mount.source {
                 Source::Bind { path, recursive, .. } => (PathBuf::from(path), "", *recursive),
                 Source::Volume { name, subpath, .. } => (borrowed.places.get(name)?.clone(), subpath.as_str(), true),
-                // They have files only while the container runs.
-                Source::Tmpfs { .. } | Source::Image { .. } => return None,
+                Source::Image { subpath, .. } => {
+                    (borrowed.images.get(&mount.destination)?.0.clone(), subpath.as_str(), false)
+                }
+                // It has files only while the container runs.
+                Source::Tmpfs { .. } => return None,
             };
             let (subpath, target) = (subpath.to_owned(), mount.destination.clone());
             Some(Volume { source, subpath, target, recursive, read_only: mount.read_only })
@@ -175,6 +187,9 @@ impl Parts {
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(io::Error::from)
             .context(step)?;
+        for (place, layers) in borrowed.images.values() {
+            mount_image_at(layers, place)?;
+        }
         if access == Access::Read {
             let root = Root::of_overlay(&overlay)?;
             // A volume whose place is not in the image is seen only when the place has been made.

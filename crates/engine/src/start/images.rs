@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
@@ -37,20 +37,47 @@ pub(super) fn mount_all(core: &Core, container: &str, mounts: &[Mount]) -> Resul
     Ok(places)
 }
 
-fn mount_one(core: &Core, container: &str, id: &str, place: &PathBuf) -> Result<()> {
+fn mount_one(core: &Core, container: &str, id: &str, place: &Path) -> Result<()> {
+    // What a start that was given up has left.
+    let _ = unmount(place, UnmountFlags::DETACH);
+    mount_at(&layers(core, container, id, place)?, place)
+}
+
+/// The files of an image, to be [mounted](mount_at) at a place that is made for them.
+fn layers(core: &Core, container: &str, id: &str, place: &Path) -> Result<Overlay> {
     let image = core.images.resolve(id)?;
     let layer = image.layers.last().map(|layer| layer.chain_id);
     let layer = layer.ok_or_else(|| Error::invalid("the image has no files"))?;
-    // What a start that was given up has left.
-    let _ = unmount(place, UnmountFlags::DETACH);
     fs::create_dir_all(place).context(|| format!("create {}", place.display()))?;
     let mut overlay = core.store.snapshots().overlay(container, Some(&layer))?;
     // The places for mounts in containers are no part of the image; the empty folder stands for a layer above.
     overlay.lower.pop();
-    let root = Root::of_overlay(&Overlay { upper: place.clone(), ..overlay })?;
+    Ok(Overlay { upper: place.to_owned(), ..overlay })
+}
+
+/// Mounts the files of an image in the namespace of the calling thread.
+pub(crate) fn mount_at(layers: &Overlay, place: &Path) -> Result<()> {
+    let root = Root::of_overlay(layers)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let target = openat(CWD, place, flags, Mode::empty()).map_err(io::Error::from);
     target.and_then(|target| mount::attach(&root, target)).context(|| format!("mount at {}", place.display()))
+}
+
+/// Places for the images of a container that does not run, by those in the container, with what is to be
+/// [mounted](mount_at) there. They are taken away as those of the container `user`.
+pub(crate) fn prepare_all(
+    core: &Core,
+    (container, user): (&str, &str),
+    mounts: &[Mount],
+) -> Result<BTreeMap<String, (PathBuf, Overlay)>> {
+    let mut prepared = BTreeMap::new();
+    for (number, mount) in mounts.iter().enumerate() {
+        let Source::Image { name, id, .. } = &mount.source else { continue };
+        let place = folder(core, user).join(number.to_string());
+        let layers = layers(core, container, id, &place).context(|| format!("mount image {name}"))?;
+        prepared.insert(mount.destination.clone(), (place, layers));
+    }
+    Ok(prepared)
 }
 
 /// Takes away what is mounted for a container that does not run.

@@ -28,6 +28,11 @@ pub(crate) fn bind_sources(mounts: &[Mount]) -> Result<()> {
                 fs::create_dir_all(path)
                     .context(|| format!("error while creating mount source path '{path}': mkdir {path}"))?;
             }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(
+                    Error::invalid(format!("invalid mount config for type \"bind\": stat {path}")).with_cause(error)
+                );
+            }
             Err(_) => {
                 let text = format!("invalid mount config for type \"bind\": bind source path does not exist: {path}");
                 return Err(Error::invalid(text));
@@ -204,6 +209,13 @@ mod tests {
         );
         bind_sources(&[bind(path, true)]).unwrap();
         bind_sources(&[bind(path, false)]).unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let below = file.join("below").display().to_string();
+        for create in [true, false] {
+            let error = bind_sources(&[bind(&below, create)]).unwrap_err().to_string();
+            assert_eq!(error, format!("invalid mount config for type \"bind\": stat {below}: not a directory"));
+        }
     }
 
     #[test]

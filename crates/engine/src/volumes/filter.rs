@@ -10,6 +10,8 @@ use crate::{Filters, labels};
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     dangling: Option<bool>,
+    /// Of dhow alone.
+    protected: Option<bool>,
     drivers: Vec<String>,
     labels: Vec<String>,
     names: Vec<String>,
@@ -20,7 +22,8 @@ impl Filter {
         let mut filter = Self::default();
         for (key, values) in filters {
             match key.as_str() {
-                "dangling" => filter.dangling = truth(values)?,
+                "dangling" => filter.dangling = truth(key, values)?,
+                "protected" => filter.protected = truth(key, values)?,
                 "driver" => filter.drivers.clone_from(values),
                 "label" => filter.labels.clone_from(values),
                 "name" => filter.names.clone_from(values),
@@ -32,6 +35,7 @@ impl Filter {
 
     pub(super) fn matches(&self, volume: &Volume) -> bool {
         self.dangling.is_none_or(|dangling| dangling == (volume.users == 0))
+            && self.protected.is_none_or(|protected| protected == volume.protected)
             && (self.drivers.is_empty() || self.drivers.contains(&volume.driver))
             && self.labels.iter().all(|label| has_label(volume, label))
             && (self.names.is_empty() || self.names.iter().any(|name| named(volume, name)))
@@ -49,19 +53,19 @@ pub(super) fn has_label(volume: &Volume, wanted: &str) -> bool {
 }
 
 /// Several values are taken only if they mean the same.
-fn truth(values: &[String]) -> Result<Option<bool>> {
+pub(super) fn truth(key: &str, values: &[String]) -> Result<Option<bool>> {
     let mut truth = None;
     for value in values {
-        let this = parse_bool(value).ok_or_else(|| wrong(values))?;
+        let this = parse_bool(value).ok_or_else(|| wrong(key, values))?;
         if truth.replace(this).is_some_and(|before| before != this) {
-            return Err(wrong(values));
+            return Err(wrong(key, values));
         }
     }
     Ok(truth)
 }
 
-fn wrong(values: &[String]) -> Error {
-    Error::invalid(format!("invalid filter 'dangling=[{}]'", values.join(" ")))
+fn wrong(key: &str, values: &[String]) -> Error {
+    Error::invalid(format!("invalid filter '{key}=[{}]'", values.join(" ")))
 }
 
 #[cfg(test)]
@@ -90,7 +94,15 @@ mod tests {
         assert!(matches(&[("dangling", "false"), ("driver", "local"), ("driver", "x")]).unwrap());
         assert!(matches(&[("label", "tier"), ("label", "tier=back"), ("name", "^data")]).unwrap());
         assert!(matches(&[("name", "other"), ("name", "ta-")]).unwrap());
-        for miss in [("dangling", "1"), ("driver", "x"), ("label", "tier=x"), ("label", "x"), ("name", "^ata")] {
+        assert!(matches(&[("protected", "false")]).unwrap());
+        for miss in [
+            ("protected", "1"),
+            ("dangling", "1"),
+            ("driver", "x"),
+            ("label", "tier=x"),
+            ("label", "x"),
+            ("name", "^ata"),
+        ] {
             assert!(!matches(&[miss]).unwrap(), "{miss:?}");
         }
     }

@@ -45,6 +45,11 @@ pub(super) fn check(options: &BTreeMap<String, String>) -> Result<()> {
             _ => return Err(Error::invalid(format!("invalid option: {name:?}"))),
         }
     }
+    let words = options.get("o").map(String::as_str).unwrap_or_default();
+    if let Some(word) = words.split(',').map(str::trim).find(|word| matches!(*word, "unbindable" | "runbindable")) {
+        // Docker takes it, and no container with such a volume can be started.
+        return Err(Error::invalid(format!("option o={word}: what cannot be bound cannot be given to a container")));
+    }
     for (name, needed) in [("device", "type"), ("type", "device"), ("o", "device"), ("o", "type")] {
         if options.contains_key(name) && !options.contains_key(needed) {
             return Err(Error::invalid(format!("missing required option: {needed:?}")));
@@ -73,7 +78,7 @@ impl FileSystem {
     fn word(&mut self, word: &str) {
         let change = &mut self.change;
         match word {
-            "" | "defaults" | "_netdev" | "auto" | "noauto" | "user" | "nofail" => {}
+            "" | "defaults" | "_netdev" | "auto" | "noauto" | "user" | "nofail" | "norelatime" => {}
             "bind" => self.bind = Some(false),
             "rbind" => self.bind = Some(true),
             "loop" => self.looped = true,
@@ -86,6 +91,9 @@ impl FileSystem {
             "dev" => change.set &= !mount::NODEV,
             "exec" => change.set &= !mount::NOEXEC,
             "nodiratime" => change.set |= mount::NODIRATIME,
+            "diratime" => change.set &= !mount::NODIRATIME,
+            "atime" => self.not_access_times(mount::NOATIME),
+            "nostrictatime" => self.not_access_times(mount::STRICTATIME),
             "noatime" => self.access_times(mount::NOATIME),
             "strictatime" => self.access_times(mount::STRICTATIME),
             "relatime" => self.access_times(mount::RELATIME),
@@ -99,6 +107,13 @@ impl FileSystem {
     fn access_times(&mut self, wanted: u64) {
         self.change.set = (self.change.set & !mount::ATIME_FIELD) | wanted;
         self.change.clear |= mount::ATIME_FIELD;
+    }
+
+    /// Takes a setting back, if it was made.
+    fn not_access_times(&mut self, unwanted: u64) {
+        if self.change.set & mount::ATIME_FIELD == unwanted {
+            self.access_times(mount::RELATIME);
+        }
     }
 
     fn is_read_only(&self) -> bool {
@@ -115,7 +130,7 @@ impl FileSystem {
             let data =
                 if self.text.is_empty() { String::new() } else { format!(", data: {}", share::shown(&self.text)) };
             format!(
-                "error while mounting volume '{shown}': failed to mount local volume: mount {device}:{shown}, type: {}{data}",
+                "error while mounting volume '{shown}': failed to mount local volume: mount {device}, type: {}{data}",
                 self.kind
             )
         };
@@ -229,6 +244,10 @@ mod tests {
         assert_eq!(refusal(&[("device", "/x")]), "missing required option: \"type\"");
         assert_eq!(refusal(&[("o", "ro"), ("type", "x")]), "missing required option: \"device\"");
         assert_eq!(refusal(&[("size", "1g")]), "quota size requested but no quota support");
+        assert_eq!(
+            refusal(&[("type", "none"), ("device", "/srv"), ("o", "bind,runbindable")]),
+            "option o=runbindable: what cannot be bound cannot be given to a container"
+        );
         assert!(check(&options(&[("type", "tmpfs"), ("device", "tmpfs")])).is_ok());
     }
 
@@ -243,5 +262,14 @@ mod tests {
         assert_eq!(it.change.set, mount::RDONLY | mount::NOEXEC);
         let it = FileSystem::of(&options(&[("type", "none"), ("device", "/srv"), ("o", "rbind,rw,noatime")]));
         assert_eq!((it.bind, it.change.set, it.change.clear), (Some(true), mount::NOATIME, mount::ATIME_FIELD));
+        for (words, set) in [
+            ("atime,diratime,norelatime,nostrictatime", 0),
+            ("noatime,nodiratime,atime,diratime", 0),
+            ("strictatime,atime", mount::STRICTATIME),
+            ("strictatime,nostrictatime", 0),
+        ] {
+            let it = FileSystem::of(&options(&[("type", "tmpfs"), ("device", "t"), ("o", words)]));
+            assert_eq!((it.data.len(), it.change.set), (0, set), "{words}");
+        }
     }
 }

@@ -130,7 +130,7 @@ fn bind(directory: &Path) -> Result<Kind> {
         // An unprivileged parent; the child has the right in its own namespace.
         Err(_) => Source::Path { path, recursive: false },
     };
-    Ok(Kind::Bind { source, directory: true })
+    Ok(Kind::Bind { source, directory: true, shown: directory.display().to_string() })
 }
 
 /// The links in the host's cgroup directory (`cpu` to `cpu,cpuacct`).

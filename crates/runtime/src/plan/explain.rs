@@ -81,6 +81,15 @@ impl Plan<'_> {
                 let cwd = self.process.cwd.to_string_lossy();
                 return Error::invalid(format!("Cannot mkdir: {cwd} is not a directory"));
             }
+            Step::MaskedPath
+                if matches!(Errno::from_raw_os_error(failure.errno), Errno::NOENT | Errno::NOTDIR | Errno::NXIO) =>
+            {
+                // What is not there is not the path: that would be no fault.
+                return Error::invalid(format!(
+                    "{}: the container has no null device at /dev/null: something else is mounted on /dev, or on the device",
+                    self.name_of(failure)
+                ));
+            }
             Step::CwdOutside => return Error::denied("the working directory is outside of the container"),
             Step::ProcTarget => {
                 return Error::invalid(format!("{}: the target is inside /proc", self.name_of(failure)));
@@ -198,7 +207,7 @@ impl Mount {
         let target = self.target.to_string_lossy();
         match &self.kind {
             Kind::New(fs) => format!("mount {} on {target}", fs.name.to_string_lossy()),
-            Kind::Bind { .. } => format!("bind mount on {target}"),
+            Kind::Bind { shown, .. } => format!("bind mount {shown} on {target}"),
             Kind::Change => format!("remount {target}"),
             Kind::Link(_) => format!("link {target}"),
         }

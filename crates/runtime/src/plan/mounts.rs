@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{self as oci, Spec};
 use dhow_sys::mount::{self, Change};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, openat, statx};
@@ -35,7 +35,12 @@ pub(crate) struct Mount {
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// Files of the host.
-    Bind { source: Source, directory: bool },
+    Bind {
+        source: Source,
+        directory: bool,
+        /// The source as errors show it.
+        shown: String,
+    },
     /// A new file system.
     New(FileSystem),
     /// New attributes for what is mounted there.
@@ -214,15 +219,9 @@ impl Planner<'_> {
 
     fn bind(&self) -> Result<Kind> {
         let path = self.source();
-        let shown = path.display();
+        let shown = path.display().to_string();
         // Opened once: what was checked is what is mounted.
-        let file = match self.open_source() {
-            Err(Errno::XDEV) => {
-                let subpath = self.options.subpath.as_deref().unwrap_or_default();
-                return Err(Error::invalid(format!("subpath {subpath:?} leads out of {shown}")));
-            }
-            opened => opened.map_err(std::io::Error::from).context(|| format!("bind source {shown}"))?,
-        };
+        let file = self.open_source().map_err(|error| self.not_opened(&shown, error))?;
         // What kind of file it is does not change: its file server is not asked, as a dead one would not answer.
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let stat = statx(&file, "", flags, StatxFlags::TYPE);
@@ -233,15 +232,31 @@ impl Planner<'_> {
             Ok(tree) => tree,
             Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) && self.may_be_opened_later() => {
                 let source = Source::Path { path: cstring(path.as_os_str())?, recursive };
-                return Ok(Kind::Bind { source, directory });
+                return Ok(Kind::Bind { source, directory, shown });
             }
             Err(error) => return Err(error).context(|| format!("clone the mount at {shown}")),
         };
         if let Some((maps, recursive)) = self.id_map() {
             let namespace = maps?.namespace()?;
-            mount::set_id_map(&tree, namespace, recursive).map_err(|error| not_mapped(&shown.to_string(), error))?;
+            mount::set_id_map(&tree, namespace, recursive).map_err(|error| not_mapped(&shown, error))?;
         }
-        Ok(Kind::Bind { source: Source::Tree(tree), directory })
+        Ok(Kind::Bind { source: Source::Tree(tree), directory, shown })
+    }
+
+    /// Names what is missing: the source, or the part of it that was asked for.
+    fn not_opened(&self, shown: &str, error: Errno) -> Error {
+        let target = self.mount.destination.display();
+        let cause = std::io::Error::from(error);
+        let class = Class::from(cause.kind());
+        match &self.options.subpath {
+            Some(subpath) if error == Errno::XDEV => {
+                Error::invalid(format!("subpath {subpath:?} leads out of {shown}"))
+            }
+            Some(subpath) if Path::new(shown).exists() => {
+                Error::new(class, format!("mount {target}: subpath {subpath:?} of {shown}")).with_cause(cause)
+            }
+            _ => Error::new(class, format!("bind source {shown}")).with_cause(cause),
+        }
     }
 
     /// The child may open the path itself: nothing is lost when it is looked up once more.
@@ -373,7 +388,7 @@ mod tests {
     fn nothing_but_proc_is_mounted_on_proc() {
         for target in ["/proc", "/proc/", "//x/../proc", "proc", "/proc/self/attr", "/proc/sys/kernel"] {
             let error = planned(target, "tmpfs", "tmpfs", &[]).unwrap_err();
-            assert_eq!(error.class(), dhow_errdefs::Class::InvalidArgument, "{target}");
+            assert_eq!(error.class(), Class::InvalidArgument, "{target}");
         }
         assert!(planned("/proc", "bind", "/etc", &["bind"]).is_err());
         assert!(planned("/proc", "proc", "proc", &[]).is_ok());
@@ -399,7 +414,7 @@ mod tests {
     #[test]
     fn a_missing_source_is_not_found() {
         let error = planned("/m", "bind", "/no/such/file", &["bind"]).unwrap_err();
-        assert_eq!(error.class(), dhow_errdefs::Class::NotFound);
+        assert_eq!(error.class(), Class::NotFound);
         assert!(error.to_string().starts_with("bind source /no/such/file"), "{error}");
     }
 

@@ -59,7 +59,7 @@ fn is_value(name: &str, value: &str) -> bool {
     let number = |text: &str| text.parse::<u64>().is_ok();
     match name {
         "size" | "nr_blocks" | "nr_inodes" => {
-            number(value.trim_end_matches(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T', '%']))
+            number(value.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T', '%']).unwrap_or(value))
         }
         "mode" => u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o7777),
         "uid" | "gid" => value.parse::<u32>().is_ok(),
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(refused("rw,foo"), "invalid tmpfs option [\"foo\"]");
         assert_eq!(refused("color=red"), "invalid tmpfs option [\"color\" \"red\"]");
         assert_eq!(refused("size=abc"), "invalid tmpfs option [\"size\" \"abc\"]: no such size");
-        for bad in ["mode=9", "mode=77777", "uid=-1", "size=", "size"] {
+        for bad in ["size=5mmm", "size=5m%", "mode=9", "mode=77777", "uid=-1", "size=", "size"] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -1,9 +1,15 @@
 //! As much HTTP as one question to a plugin needs: a connection of its own, a deadline for the whole.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::address::Address;
 
@@ -62,14 +68,8 @@ pub(super) fn nobody_listens(error: &io::Error) -> bool {
 impl Stream {
     fn connect(address: &Address, end: Instant) -> io::Result<Self> {
         match address {
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
-            Address::Tcp(host) => {
-                // Numbers only: a static binary must not ask the C library for names.
-                let host = host.replacen("localhost:", "127.0.0.1:", 1);
-                let numeric = host.parse::<std::net::SocketAddr>().map_err(|_| invalid("the address has no number"))?;
-                let address = numeric.to_socket_addrs()?.next().ok_or_else(|| invalid("no address"))?;
-                TcpStream::connect_timeout(&address, remaining(end)?).map(Self::Tcp)
-            }
+            Address::Unix(path) => connect_unix(path, end).map(Self::Unix),
+            Address::Tcp(host) => connect_tcp(host, end).map(Self::Tcp),
         }
     }
 
@@ -79,6 +79,38 @@ impl Stream {
             Self::Unix(stream) => stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)),
             Self::Tcp(stream) => stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)),
         }
+    }
+}
+
+/// Who does not take connections lets them wait: for that, too, there is an end (unix(7), `SO_SNDTIMEO`).
+fn connect_unix(path: &Path, end: Instant) -> io::Result<UnixStream> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_timeout(&socket, Timeout::Send, Some(remaining(end)?))?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
+/// The first address of a host that takes the connection.
+fn connect_tcp(host: &str, end: Instant) -> io::Result<TcpStream> {
+    let (name, port) = host.rsplit_once(':').unwrap_or_default();
+    let port = port.parse().map_err(|_| invalid("the port is no number"))?;
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for address in addresses(name, end)? {
+        match TcpStream::connect_timeout(&SocketAddr::new(address, port), remaining(end)?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Looks a name up on a thread of its own, because servers of names have their own ideas of patience.
+fn addresses(name: &str, end: Instant) -> io::Result<Vec<IpAddr>> {
+    let (found, name) = (mpsc::channel(), name.to_owned());
+    thread::spawn(move || found.0.send(dhow_names::resolve(&name)));
+    match found.1.recv_timeout(remaining(end)?) {
+        Ok(addresses) => addresses.map_err(io::Error::other),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -160,6 +192,40 @@ fn invalid(text: &'static str) -> io::Error {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rustix::net::{bind, listen, socket};
+    use std::net::TcpListener;
+
+    #[test]
+    fn one_to_which_too_many_wait_to_be_connected_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.sock");
+        let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        listen(&listener, 0).unwrap();
+        let _first = UnixStream::connect(&path).unwrap();
+        let error = post(&Address::Unix(path), "Plugin.Activate", "", Instant::now() + Duration::from_millis(50));
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_host_has_a_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = format!("plugin.localhost:{}", listener.local_addr().unwrap().port());
+        let served = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        });
+        let answer =
+            post(&Address::Tcp(host), "Plugin.Activate", "", Instant::now() + Duration::from_secs(60)).unwrap();
+        served.join().unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"{}"[..]));
+    }
 
     proptest! {
         #[test]
