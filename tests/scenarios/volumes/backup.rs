@@ -63,7 +63,10 @@ fn a_backup_brings_everything_back_as_tar_as_oci_layout_and_as_image() {
     finish_with_input(&mut world.command(&["volume", "import", "of-pipe"]), piped.stdout_bytes().to_vec()).exits(0);
     is_whole(&world, "of-pipe");
 
-    world.dhow(&["volume", "backup", "--as", "oci", "-o", &path("data.oci"), "data"]).exits(0);
+    world.dhow(&["volume", "snapshot", "data", "snapshot"]).exits(0);
+    world.dhow(&["volume", "backup", "--as", "oci", "-o", &path("data.oci"), "snapshot"]).exits(0);
+    world.dhow(&["volume", "protect", "--off", "snapshot"]).exits(0);
+    world.dhow(&["volume", "rm", "snapshot"]).exits(0);
     assert_eq!(world.dhow(&["images", "-aq"]).ok().lines().count(), 1, "nothing of it is kept");
     refused(&world.dhow(&["volume", "import", "of-oci", &path("data.oci")])).says("this is an OCI layout");
     world.dhow(&["volume", "import", "--as", "oci", "--label", "more=x", "of-oci", &path("data.oci")]).exits(0);
@@ -119,6 +122,11 @@ fn what_is_in_a_volume_is_not_overwritten_by_accident() {
     // An empty one is filled without being asked.
     world.dhow(&["volume", "create", "--label", "mine=yes", "empty"]).exits(0);
     world.dhow(&["volume", "import", "empty", &tar]).exits(0);
+    // Its labels are what they are.
+    for more in [&["--replace"][..], &[]] {
+        let line = [&["volume", "import", "--label", "more=x"], more, &["empty", &tar]].concat();
+        world.dhow(&line).exits(1).says("volume empty is there already and keeps the labels that it has");
+    }
     let label = world.dhow(&["volume", "inspect", "-f", "{{.Labels.mine}} {{.Name}}", "empty"]).ok();
     assert_eq!(label, "yes empty");
     world.dhow(&["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "elsewhere"]).exits(0);
@@ -137,6 +145,7 @@ fn what_is_in_a_volume_is_not_overwritten_by_accident() {
         (&["backup", "--image", "x", "--as", "oci", "data"], "conflicting options: --image makes no archive"),
         (&["import", "--image", "x", "--as", "oci", "new"], "conflicting options: with --image there is no archive"),
         (&["import", "new", "/etc"], "read /etc: is a directory"),
+        (&["import", "--as", "oci", "new", &tar], "a tar of files is imported without it"),
     ] {
         world.dhow(&[&["volume"], args].concat()).exits(1).says(words);
     }

@@ -34,6 +34,22 @@ fn a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident() {
         shell(&world, "cat /d/link; stat -c '%u %g %a' /d/file /d/sub; ls /d | wc -l"),
         "first\n5 6 644\n0 0 1777\n3"
     );
+    assert_eq!(
+        world.dhow(&["volume", "inspect", "-f", "{{.Name}} {{.Protected}}", "before", "data"]).ok(),
+        "before true\ndata false"
+    );
+    for (filter, names) in [("protected=true", "before true"), ("protected=false", "data false")] {
+        let list = ["volume", "ls", "--filter", filter, "--format", "{{.Name}} {{.Protected}}"];
+        assert_eq!(world.dhow(&list).ok(), names);
+        assert_eq!(
+            world.docker(&["volume", "ls", "-q", "--filter", filter]).ok(),
+            names.split(' ').next().expect("a name")
+        );
+    }
+    world
+        .dhow(&["volume", "prune", "-af", "--filter", "protected=maybe"])
+        .exits(1)
+        .says("invalid filter 'protected=[maybe]'");
     for client in [World::dhow, World::docker] {
         client(&world, &["volume", "rm", "-f", "before"]).exits(1).says("remove before: volume is protected");
         assert_eq!(client(&world, &["volume", "prune", "-af"]).ok(), "Total reclaimed space: 0B");
@@ -43,7 +59,11 @@ fn a_snapshot_is_taken_gone_back_to_and_not_removed_by_accident() {
     world.dhow(&["volume", "rm", "before"]).exits(1);
     world.dhow(&["volume", "protect", "--off", "before"]).exits(0);
     world.dhow(&["volume", "rm", "before"]).exits(0);
-    assert!(world.dhow(&["volume", "snapshot", "data"]).ok().starts_with("data-20"));
+    let snapshot = world.dhow(&["volume", "snapshot", "data"]);
+    assert!(snapshot.ok().starts_with("data-20") && snapshot.stderr().is_empty());
+    world.dhow(&["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory"]).exits(0);
+    let snapshot = world.dhow(&["volume", "snapshot", "memory", "of-memory"]);
+    snapshot.exits(0).says("WARNING: memory cannot be restored from it");
 }
 
 #[test]

@@ -124,6 +124,9 @@ fn what_is_wrong_with_an_option_is_named() {
         for outcome in [world.dhow(&line), world.docker(&line)] {
             refused(&outcome).says(words).says(&format!("error while mounting volume '{place}'"));
         }
+        let to_be_filled = ["run", "--rm", "-v", &format!("{name}:/v"), "busybox", "true"];
+        let told = refused(&world.dhow(&to_be_filled)).stderr();
+        assert!(!told.contains("fill volume") && told.matches(&place).count() == 1, "{told}");
         assert!(!is_mounted(&world, name));
     }
     assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");

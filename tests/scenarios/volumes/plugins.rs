@@ -151,6 +151,27 @@ fn a_volume_of_a_plugin_is_copied_from_and_never_into() {
     world.is_in_order();
 }
 
+#[test]
+fn a_volume_that_only_its_plugin_knows_is_used_by_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start(folder.path(), "fake");
+    let world = world_with(folder.path());
+    for (client, name) in [(World::dhow as fn(&World, &[&str]) -> _, "one"), (World::docker, "two")] {
+        fs::create_dir_all(fake.place(name)).expect("made");
+        fs::write(fake.place(name).join("file"), "far").expect("written");
+        let (short, long) = (format!("{name}:/v"), format!("src={name},dst=/v"));
+        for flags in [["-v", &short], ["--mount", &long]] {
+            let line = [&["run", "--rm"], &flags[..], &["busybox", "cat", "/v/file"]].concat();
+            assert_eq!(client(&world, &line).ok(), "far", "{flags:?}");
+        }
+        assert_eq!(world.docker(&["volume", "inspect", "-f", "{{.Driver}}", name]).ok(), "fake");
+    }
+    world.dhow(&["run", "--rm", "-v", "near:/v", "busybox", "true"]).exits(0);
+    assert_eq!(world.docker(&["volume", "inspect", "-f", "{{.Driver}}", "near"]).ok(), "local");
+    assert_eq!(world.docker(&["info", "-f", "{{json .Plugins.Volume}}"]).ok(), "[\"local\",\"fake\"]");
+    world.is_in_order();
+}
+
 /// `rclone serve docker`, ended with the test.
 struct Rclone(Child);
 
@@ -216,6 +237,22 @@ fn a_bucket_is_mounted_into_two_containers() {
         eventually("the bucket has it", || store.object("bucket/note").as_deref() == Some(b"from one\n"));
         let read = world.dhow(&["run", "--rm", "-v", "bucket:/b", "busybox", "cat", "/b/note"]);
         assert_eq!(read.ok(), "from one");
+        // Its files have no attributes, and say so with an I/O error.
+        let path = |name: &str| world.path().join(name).display().to_string();
+        world.dhow(&["cp", "writer:/b/note", &path("note")]).exits(0);
+        assert_eq!(fs::read_to_string(path("note")).expect("copied"), "from one\n");
+        for args in [
+            &["snapshot", "bucket", "snapshot"][..],
+            &["clone", "bucket", "clone"],
+            &["backup", "-o", &path("tar"), "bucket"],
+            &["import", "imported", &path("tar")],
+        ] {
+            world.dhow(&[&["volume"], args].concat()).exits(0);
+        }
+        for name in ["snapshot", "clone", "imported"] {
+            let note = world.data_root().join("volumes").join(name).join("_data/note");
+            assert_eq!(fs::read_to_string(note).expect("copied"), "from one\n", "{name}");
+        }
         world.dhow(&["rm", "-f", "writer"]).exits(0);
         world.dhow(&["volume", "rm", "bucket"]).exits(0);
     }

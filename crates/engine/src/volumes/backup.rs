@@ -17,7 +17,7 @@ use dhow_image::VolumeBackup;
 use dhow_oci::{Digest, Reference};
 use rustix::fs::Stat;
 
-use super::copies::{at_one_moment, without_anonymity};
+use super::copies::{SNAPSHOT_OF, at_one_moment, without_anonymity};
 use super::{fill, make};
 use crate::core::Core;
 use crate::create::random_id;
@@ -146,7 +146,10 @@ impl Backup {
 
     fn described(&self) -> Result<VolumeBackup> {
         let labels = self.core.volumes.find(&self.name)?.labels.clone();
-        Ok(VolumeBackup { name: self.name.clone(), labels: labels.map(without_anonymity).unwrap_or_default() })
+        let mut labels = labels.map(without_anonymity).unwrap_or_default();
+        // What is made of a backup is no snapshot.
+        labels.remove(SNAPSHOT_OF);
+        Ok(VolumeBackup { name: self.name.clone(), labels })
     }
 
     fn tell(&self) {

@@ -24,7 +24,7 @@ use crate::engine::{blocking, to_the_end};
 use crate::watch::{Watch, watched};
 
 /// The label of a snapshot: the name of its volume.
-const SNAPSHOT_OF: &str = "dhow.snapshot.of";
+pub(super) const SNAPSHOT_OF: &str = "dhow.snapshot.of";
 
 /// What the content of a volume is to become, until it takes the old one's place.
 pub(super) const RESTORING: &str = "restoring";

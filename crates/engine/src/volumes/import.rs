@@ -28,7 +28,7 @@ use crate::engine::blocking;
 pub struct VolumeImport {
     /// Its name.
     pub name: String,
-    /// Its labels, beside those of a backup.
+    /// Its labels, beside those of a backup. A volume that is there takes none.
     pub labels: BTreeMap<String, String>,
     /// Take the place of what is in a volume that is there.
     pub replace: bool,
@@ -52,7 +52,8 @@ impl Engine {
     /// Makes a volume of what was backed up, or fills one that is empty.
     ///
     /// # Errors
-    /// `Conflict` if a volume of that name is not empty and not to be replaced, or a container that runs uses it;
+    /// `Conflict` if a volume of that name is not empty and not to be replaced, a container that runs uses it, or it is given
+    /// labels;
     /// `InvalidArgument` for a bad archive; `ResourceExhausted` when the disk is full. Nothing is left then.
     pub async fn volume_import(&self, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
         let core = Arc::clone(&self.core);
@@ -66,32 +67,28 @@ impl Engine {
 
 impl Core {
     fn import_volume(&self, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
-        let VolumeImport { name, mut labels, replace } = import;
-        check_name(&name)?;
+        check_name(&import.name)?;
         {
-            let _turn = self.volumes.turns.take_watched(&name, &self.volumes.watch())?;
-            self.can_import(&name, replace)?;
+            let _turn = self.volumes.turns.take_watched(&import.name, &self.volumes.watch())?;
+            self.can_import(&import)?;
         }
         let folder = self.volumes.scratch("import")?;
-        let made = self.unpack_into(&folder, source).and_then(|known| {
-            for (label, value) in known {
-                labels.entry(label).or_insert(value);
-            }
-            self.settle(&name, &folder, labels, replace)
-        });
+        let made = self.unpack_into(&folder, source).and_then(|known| self.settle(&import, &folder, known));
         // What has not become whole, or what was in the volume before.
         let discarded = if folder.exists() { self.store.discard(&folder).map(drop) } else { Ok(()) };
         let new = made.and_then(|new| discarded.map(|()| new))?;
-        let record = self.volumes.find(&name)?;
+        let name = import.name.as_str();
+        let record = self.volumes.find(name)?;
         if new {
-            self.tell_of_volume("create", &name, &[]);
+            self.tell_of_volume("create", name, &[]);
         }
-        self.tell_of_volume("import", &name, &[]);
-        Ok(self.volume(&name, &record, self.volume_users(&name).len()))
+        self.tell_of_volume("import", name, &[]);
+        Ok(self.volume(name, &record, self.volume_users(name).len()))
     }
 
     /// Refuses what can be refused before anything has come, and again before it takes its place.
-    fn can_import(&self, name: &str, replace: bool) -> Result<()> {
+    fn can_import(&self, import: &VolumeImport) -> Result<()> {
+        let VolumeImport { name, labels, replace } = import;
         let Some(record) = self.volumes.get(name) else { return Ok(()) };
         if !record.is_plain() {
             return Err(Error::invalid("only volumes in the data root can be imported into"));
@@ -99,6 +96,10 @@ impl Core {
         let empty = self.volumes.filling(name).is_empty()?;
         if !empty && record.protected {
             return Err(to_be_replaced(name));
+        }
+        if !labels.is_empty() {
+            return Err(Error::conflict(format!("volume {name} is there already and keeps the labels that it has"))
+                .with_hint("leave --label out, or import under another name"));
         }
         if !empty && !replace {
             return Err(Error::conflict(format!("volume {name} is not empty"))
@@ -119,7 +120,7 @@ impl Core {
         match source {
             VolumeSource::Image(image) => self.images.volume_of(&image, of_image),
             VolumeSource::Archive(archive, Some(VolumeFormat::Oci)) => {
-                self.images.load_volume(archive, of_image).map_err(of_the_upload)
+                self.images.load_volume(archive, of_image).map_err(of_the_upload).map_err(no_layout)
             }
             VolumeSource::Archive(archive, format) => {
                 let whole = unpack(Archive::new(dhow_image::inflate(archive)?, false), &data);
@@ -133,17 +134,21 @@ impl Core {
         }
     }
 
-    /// Makes the folder the volume, or its content the volume's; says whether the volume is new.
-    fn settle(&self, name: &str, folder: &Path, labels: BTreeMap<String, String>, replace: bool) -> Result<bool> {
+    /// Makes the folder the volume, or its content the volume's; says whether the volume is new. `known` are the labels that
+    /// came with the content.
+    fn settle(&self, import: &VolumeImport, folder: &Path, known: BTreeMap<String, String>) -> Result<bool> {
         to_disk(folder)?;
+        let name = import.name.as_str();
         // Whoever starts with it meanwhile gets the new content.
         let _closed = Handle::current().block_on(self.volumes.doors.close([name].into_iter()));
         let _turn = self.volumes.turns.take_watched(name, &self.volumes.watch())?;
         // As it is now, not as it was when the archive began to come.
-        self.can_import(name, replace)?;
+        self.can_import(import)?;
         if self.volumes.get(name).is_some() {
             return self.volumes.exchange(name, &folder.join("_data")).map(|()| false);
         }
+        let mut labels = known;
+        labels.extend(import.labels.clone());
         let record = Record::new(LOCAL, (!labels.is_empty()).then_some(labels), None);
         self.volumes.publish(name, folder, record).map(|()| true)
     }
@@ -173,6 +178,14 @@ fn unpack(mut archive: Archive<impl BufRead>, data: &Path) -> Result<()> {
 /// A volume of a registry may have one, too; then its archive says so in its format.
 fn is_layout(data: &Path) -> bool {
     ["oci-layout", "index.json", "blobs"].iter().all(|name| fs::symlink_metadata(data.join(name)).is_ok())
+}
+
+/// The advice for archives that are no image is not for those that are to be a volume.
+fn no_layout(error: Error) -> Error {
+    if error.class() != Class::InvalidArgument {
+        return error;
+    }
+    error.with_hint("--as oci takes what `volume backup --as oci` writes; a tar of files is imported without it")
 }
 
 /// Damage in what a client has sent is the client's, not the engine's.

@@ -23,7 +23,7 @@ pub(super) fn write(folder: &Path, container: &str) -> Result<()> {
     fs::write(&path, container).context(|| format!("write {}", path.display()))
 }
 
-/// The volumes among mounts that were made for their container.
+/// The volumes among mounts that were made for their container, or for one that it has them from.
 pub(super) fn own(mounts: &[Mount]) -> impl Iterator<Item = &str> {
     mounts.iter().filter_map(|mount| match &mount.source {
         Source::Volume { name, anonymous: true, .. } => Some(name.as_str()),

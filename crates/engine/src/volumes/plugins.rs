@@ -11,6 +11,7 @@ mod http;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Class, Error, Result};
@@ -39,8 +40,15 @@ impl Default for PluginSettings {
 /// For so long somebody who does not listen may come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a list waits for a plugin.
-const LIST_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a plugin is waited for where every one of them is asked.
+const EACH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a question may take, and for how much of that somebody who does not listen may come back.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    deadline: Duration,
+    patience: Duration,
+}
 
 /// The plugins of this host.
 #[derive(Debug, Default)]
@@ -76,9 +84,36 @@ impl Plugins {
         self.0.deadline
     }
 
-    /// The names of the plugins that there are, whether they answer or not.
-    pub(crate) fn names(&self) -> Vec<String> {
-        address::names(&self.0.folders)
+    /// For a plugin that is needed.
+    fn patiently(&self) -> Wait {
+        Wait { deadline: self.0.deadline, patience: PATIENCE }
+    }
+
+    /// For one that is asked because the others are.
+    fn shortly(&self) -> Wait {
+        Wait { deadline: self.0.deadline.min(EACH_DEADLINE), patience: Duration::ZERO }
+    }
+
+    /// What each plugin that there is answers. They are asked at the same time.
+    fn each<T: Send>(&self, ask: impl Fn(&str) -> T + Sync) -> Vec<(String, T)> {
+        let (names, ask) = (address::names(&self.0.folders), &ask);
+        thread::scope(|scope| {
+            let asked = names.into_iter().map(|name| scope.spawn(move || (ask(&name), name)));
+            let asked: Vec<_> = asked.collect();
+            asked.into_iter().filter_map(|thread| thread.join().ok()).map(|(answer, name)| (name, answer)).collect()
+        })
+    }
+
+    /// The plugins that keep volumes, and those that do not say what they do.
+    pub(crate) fn drivers(&self) -> Vec<String> {
+        let asked = self.each(|plugin| self.keeps_volumes(plugin, self.shortly()));
+        asked.into_iter().filter(|(_, keeps)| !matches!(keeps, Ok(false))).map(|(plugin, _)| plugin).collect()
+    }
+
+    /// The first plugin that has a volume of that name. One that is down has nothing to say.
+    pub(crate) fn keeper(&self, volume: &str) -> Option<String> {
+        let asked = self.each(|plugin| self.get_within(plugin, volume, self.shortly()));
+        asked.into_iter().find(|(_, answer)| matches!(answer, Ok(Some(_)))).map(|(plugin, _)| plugin)
     }
 
     /// Checks that there is a plugin of that name and that it keeps volumes.
@@ -86,16 +121,20 @@ impl Plugins {
     /// # Errors
     /// `NotFound` in Docker's words.
     pub(crate) fn activate(&self, plugin: &str) -> Result<()> {
+        if self.keeps_volumes(plugin, self.patiently())? {
+            return Ok(());
+        }
+        Err(looking_up(plugin, Error::not_found(format!("plugin {plugin:?} does not implement VolumeDriver"))))
+    }
+
+    fn keeps_volumes(&self, plugin: &str, wait: Wait) -> Result<bool> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
         struct Manifest {
             implements: Vec<String>,
         }
-        let manifest: Manifest = self.call(plugin, "Plugin.Activate", &Value::Null, (self.0.deadline, PATIENCE))?;
-        if manifest.implements.iter().any(|kind| kind == "VolumeDriver") {
-            return Ok(());
-        }
-        Err(looking_up(plugin, Error::not_found(format!("plugin {plugin:?} does not implement VolumeDriver"))))
+        let manifest: Manifest = self.call(plugin, "Plugin.Activate", &Value::Null, wait)?;
+        Ok(manifest.implements.iter().any(|kind| kind == "VolumeDriver"))
     }
 
     /// `local` or `global`.
@@ -134,7 +173,11 @@ impl Plugins {
 
     /// A volume, if the plugin has one of that name.
     pub(crate) fn get(&self, plugin: &str, name: &str) -> Result<Option<Described>> {
-        match self.ask(plugin, "Get", &json!({"Name": name})) {
+        self.get_within(plugin, name, self.patiently())
+    }
+
+    fn get_within(&self, plugin: &str, name: &str, wait: Wait) -> Result<Option<Described>> {
+        match self.ask_within(plugin, "Get", &json!({"Name": name}), wait) {
             Ok(answer) => Ok(answer.volume.filter(|volume| volume.name == name)),
             // What it says is that it has none; that it cannot be asked is another matter.
             Err(error) if error.class() == Class::Internal => Ok(None),
@@ -142,36 +185,30 @@ impl Plugins {
         }
     }
 
-    /// Every volume of a plugin. Lists of volumes must not wait long for one that is down.
-    ///
-    /// # Errors
-    /// Also when it does not answer soon.
-    pub(crate) fn list(&self, plugin: &str) -> Result<Vec<Described>> {
-        let deadline = self.0.deadline.min(LIST_DEADLINE);
-        let answer: Answer = self.call(plugin, "VolumeDriver.List", &json!({}), (deadline, Duration::ZERO))?;
-        match answer.err.as_str() {
-            "" => Ok(answer.volumes.unwrap_or_default()),
-            told => Err(Error::internal(format!("VolumeDriver.List: {told}"))),
-        }
+    /// What every plugin answers when it is asked for its volumes.
+    pub(crate) fn lists(&self) -> Vec<(String, Result<Vec<Described>>)> {
+        self.each(|plugin| {
+            let answer = self.ask_within(plugin, "List", &json!({}), self.shortly())?;
+            Ok(answer.volumes.unwrap_or_default())
+        })
     }
 
     /// A call whose answer may be an error of the plugin's own.
     fn ask(&self, plugin: &str, method: &str, body: &Value) -> Result<Answer> {
-        let answer: Answer = self.call(plugin, &format!("VolumeDriver.{method}"), body, (self.0.deadline, PATIENCE))?;
+        self.ask_within(plugin, method, body, self.patiently())
+    }
+
+    fn ask_within(&self, plugin: &str, method: &str, body: &Value, wait: Wait) -> Result<Answer> {
+        let answer: Answer = self.call(plugin, &format!("VolumeDriver.{method}"), body, wait)?;
         if answer.err.is_empty() {
             return Ok(answer);
         }
         Err(Error::internal(format!("VolumeDriver.{method}: {}", answer.err)))
     }
 
-    /// One question. `patience` is for plugins that do not listen.
-    fn call<T: DeserializeOwned>(
-        &self,
-        plugin: &str,
-        method: &str,
-        body: &Value,
-        (deadline, patience): (Duration, Duration),
-    ) -> Result<T> {
+    /// One question.
+    fn call<T: DeserializeOwned>(&self, plugin: &str, method: &str, body: &Value, wait: Wait) -> Result<T> {
+        let Wait { deadline, patience } = wait;
         let end = Instant::now() + deadline;
         let patient_until = Instant::now() + patience.min(deadline);
         let address = Address::find(&self.0.folders, plugin).map_err(|error| looking_up(plugin, error))?;
@@ -180,7 +217,7 @@ impl Plugins {
         let answer = loop {
             match http::post(&address, method, &body, end) {
                 Err(error) if http::nobody_listens(&error) && Instant::now() + pause < patient_until => {
-                    std::thread::sleep(pause);
+                    thread::sleep(pause);
                     pause *= 2;
                 }
                 answer => break answer.map_err(|error| unreachable(plugin, method, deadline, error))?,
@@ -221,27 +258,28 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
-    use std::thread;
+
+    fn plugins_in(folder: &tempfile::TempDir, deadline: Duration) -> Plugins {
+        Plugins::new(PluginSettings { folders: vec![folder.path().to_owned()], deadline })
+    }
+
+    fn answer_one(mut stream: impl Read + Write, answer: &str) -> String {
+        let (mut request, mut piece) = (Vec::new(), [0_u8; 1024]);
+        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            let length = stream.read(&mut piece).unwrap();
+            request.extend_from_slice(&piece[..length]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&request).lines().next().unwrap().to_owned()
+    }
 
     /// A plugin that gives each of some answers once.
     fn plugin(answers: Vec<String>) -> (tempfile::TempDir, Plugins, thread::JoinHandle<Vec<String>>) {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("p.sock")).unwrap();
-        let serve = move || {
-            let answer = |answer: String| {
-                let (mut stream, _) = listener.accept().unwrap();
-                let (mut request, mut piece) = (Vec::new(), [0_u8; 1024]);
-                while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                    let length = stream.read(&mut piece).unwrap();
-                    request.extend_from_slice(&piece[..length]);
-                }
-                stream.write_all(answer.as_bytes()).unwrap();
-                String::from_utf8_lossy(&request).lines().next().unwrap().to_owned()
-            };
-            answers.into_iter().map(answer).collect()
-        };
-        let settings = PluginSettings { folders: vec![folder.path().to_owned()], deadline: Duration::from_secs(60) };
-        (folder, Plugins::new(settings), thread::spawn(serve))
+        let answer = move |answer: String| answer_one(listener.accept().unwrap().0, &answer);
+        let plugins = plugins_in(&folder, Duration::from_secs(60));
+        (folder, plugins, thread::spawn(move || answers.into_iter().map(answer).collect()))
     }
 
     fn ok(body: &str) -> String {
@@ -272,12 +310,41 @@ mod tests {
     #[test]
     fn one_that_is_not_there_or_never_answers_is_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = PluginSettings { folders: vec![folder.path().to_owned()], deadline: Duration::from_millis(50) };
-        let plugins = Plugins::new(settings);
+        let plugins = plugins_in(&folder, Duration::from_millis(50));
         let error = plugins.activate("p").unwrap_err();
         assert_eq!(error.to_string(), "error looking up volume plugin p: plugin \"p\" not found");
         // It takes connections (the kernel does) and says nothing.
         let _listener = UnixListener::bind(folder.path().join("p.sock")).unwrap();
-        assert_eq!(plugins.list("p").unwrap_err().class(), Class::DeadlineExceeded);
+        assert_eq!(plugins.get("p", "v").unwrap_err().class(), Class::DeadlineExceeded);
+    }
+
+    #[test]
+    fn every_one_is_asked_at_the_same_time_and_those_that_keep_no_volumes_are_no_drivers() {
+        let folder = tempfile::tempdir().unwrap();
+        let implements = |kind: &str| ok(&format!(r#"{{"Implements":["{kind}"]}}"#));
+        // Each answers when both have been asked.
+        let together = std::sync::Arc::new(std::sync::Barrier::new(2));
+        let start = |name: &str, answers: Vec<String>| {
+            let listener = UnixListener::bind(folder.path().join(name)).unwrap();
+            let together = std::sync::Arc::clone(&together);
+            thread::spawn(move || {
+                for answer in answers {
+                    let (stream, _) = listener.accept().unwrap();
+                    together.wait();
+                    answer_one(stream, &answer);
+                }
+            })
+        };
+        let served = [
+            start("net.sock", vec![implements("NetworkDriver"), "HTTP/1.1 404 Not Found\r\n\r\n".to_owned()]),
+            start("vol.sock", vec![implements("VolumeDriver"), ok(r#"{"Volume":{"Name":"v"}}"#)]),
+        ];
+        std::fs::write(folder.path().join("down.spec"), "unix:///nothing").unwrap();
+        let plugins = plugins_in(&folder, Duration::from_secs(60));
+        assert_eq!(plugins.drivers(), ["down", "vol"]);
+        assert_eq!(plugins.keeper("v").as_deref(), Some("vol"));
+        for thread in served {
+            thread.join().unwrap();
+        }
     }
 }

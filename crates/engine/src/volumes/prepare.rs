@@ -11,7 +11,7 @@ use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
 use super::filling::Filling;
-use super::{LOCAL, Record, Volumes, check_name, fill, local, lock, make, names_to_disk, owner};
+use super::{ANONYMOUS, LOCAL, Record, Volumes, check_name, fill, local, lock, make, names_to_disk, owner};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
 use crate::watch::Watch;
@@ -20,13 +20,20 @@ use crate::watch::Watch;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Wanted {
-    /// Empty: local, or whatever an existing volume has.
+    /// Empty: that of an existing volume, whoever has it, else local.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub driver: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<BTreeMap<String, String>>,
+}
+
+impl Wanted {
+    /// Nobody named it, so nobody else can have it.
+    fn is_anonymous(&self) -> bool {
+        self.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS))
+    }
 }
 
 impl Volumes {
@@ -66,6 +73,13 @@ impl Volumes {
             return Ok((record, false));
         }
         check_name(name)?;
+        if wanted.driver.is_empty()
+            && !wanted.is_anonymous()
+            && let Some(plugin) = self.plugins.keeper(name)
+        {
+            return self.remember(name, &plugin, &Wanted::default(), None).map(|record| (record, false));
+        }
+        watch.step();
         let driver = if wanted.driver.is_empty() { LOCAL } else { &wanted.driver };
         match driver {
             LOCAL => wanted.options.as_ref().map_or(Ok(()), local::check)?,
@@ -90,15 +104,10 @@ impl Volumes {
         if check_name(name).is_err() {
             return Ok(None);
         }
-        for plugin in self.plugins.names() {
-            // One that is down has nothing to say.
-            if let Ok(Some(_)) = self.plugins.get(&plugin, name) {
-                let _turn = self.turns.take_watched(name, &self.watch())?;
-                let known = self.get(name).map(Ok);
-                return known.unwrap_or_else(|| self.remember(name, &plugin, &Wanted::default(), None)).map(Some);
-            }
-        }
-        Ok(None)
+        let Some(plugin) = self.plugins.keeper(name) else { return Ok(None) };
+        let _turn = self.turns.take_watched(name, &self.watch())?;
+        let known = self.get(name).map(Ok);
+        known.unwrap_or_else(|| self.remember(name, &plugin, &Wanted::default(), None)).map(Some)
     }
 
     fn remember(&self, name: &str, driver: &str, wanted: &Wanted, owner: Option<&str>) -> Result<Arc<Record>> {
@@ -148,9 +157,11 @@ impl Volumes {
             }
             if *copy && subpath.is_empty() {
                 let source = || fill::in_image(&root()?, &mount.destination);
-                let filled = match record.is_plain() {
-                    true => self.fill(name, source, watch),
-                    false => self.fill_mounted(name, user, source, watch),
+                // An error of mounting it says itself what it is about.
+                let mounted = if record.is_plain() { None } else { Some(self.borrow(name, user, watch)?) };
+                let filled = match &mounted {
+                    None => self.fill(name, source, watch),
+                    Some(attached) => self.fill_mounted(name, &attached.content, source, watch),
                 };
                 filled.context(|| format!("fill volume {name} from {}", mount.destination))?;
             }
@@ -170,14 +181,13 @@ impl Volumes {
     fn fill_mounted(
         &self,
         name: &str,
-        user: &str,
+        content: &Path,
         source: impl FnOnce() -> Result<Option<OwnedFd>>,
         watch: &Watch,
     ) -> Result<()> {
-        let attached = self.borrow(name, user, watch)?;
         watch.step();
         let turn = self.fills.take_watched(name, watch)?;
-        let filling = Filling::inside(&attached.content);
+        let filling = Filling::inside(content);
         if !filling.is_empty()? {
             return filling.resume();
         }

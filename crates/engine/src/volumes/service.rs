@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread;
 
 use dhow_errdefs::{Class, Error, Result, parse_bool};
 use jiff::Timestamp;
 
-use super::filter::{Filter, has_label};
+use super::filter::{Filter, has_label, truth};
 use super::plugins::Described;
 use super::prepare::Wanted;
 use super::{ANONYMOUS, LOCAL, Record, Volumes};
@@ -74,6 +73,8 @@ pub struct VolumePrune {
     pub labels: Vec<String>,
     /// Only those with none of these.
     pub not_labels: Vec<String>,
+    /// Only those that are protected, which stay, or are not.
+    pub protected: Option<bool>,
 }
 
 /// What was removed.
@@ -184,7 +185,7 @@ impl Core {
 
     /// Adds what plugins have beside, and tells which of them cannot be asked.
     fn add_plugins_volumes(&self, list: &mut VolumeList) {
-        for (plugin, answer) in self.volumes.of_plugins() {
+        for (plugin, answer) in self.volumes.plugins.lists() {
             match answer {
                 Err(error) => list.warnings.push(format!("volumes of plugin {plugin}: {error}")),
                 Ok(described) => described.into_iter().for_each(|one| list.add(&plugin, one)),
@@ -302,22 +303,9 @@ impl VolumeList {
 }
 
 impl Volumes {
-    /// Every driver there is, whether it answers or not.
+    /// Every driver there is.
     pub(crate) fn drivers(&self) -> Vec<String> {
-        [LOCAL.to_owned()].into_iter().chain(self.plugins.names()).collect()
-    }
-
-    /// What every plugin answers when it is asked for its volumes. They are asked at the same time.
-    fn of_plugins(&self) -> Vec<(String, Result<Vec<Described>>)> {
-        let names = self.plugins.names();
-        thread::scope(|scope| {
-            let ask = |name: &String| {
-                let name = name.clone();
-                scope.spawn(move || (name.clone(), self.plugins.list(&name)))
-            };
-            let asked: Vec<_> = names.iter().map(ask).collect();
-            asked.into_iter().filter_map(|answer| answer.join().ok()).collect()
-        })
+        [LOCAL.to_owned()].into_iter().chain(self.plugins.drivers()).collect()
     }
 
     /// With what its plugin tells, if it can be asked.
@@ -337,6 +325,7 @@ impl VolumePrune {
         let anonymous = || volume.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS));
         volume.users == 0
             && !volume.protected
+            && self.protected != Some(true)
             && is_plain(volume)
             && (self.all || anonymous())
             && self.labels.iter().all(|label| has_label(volume, label))
@@ -372,7 +361,8 @@ impl VolumePrune {
         };
         let wrong = || Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")));
         let all = said.ok_or_else(wrong)?;
-        let options = Self { all, labels: take("label"), not_labels: take("label!") };
+        let protected = truth("protected", &take("protected"))?;
+        let options = Self { all, labels: take("label"), not_labels: take("label!"), protected };
         none_left(&filters).map(|()| options)
     }
 }
@@ -403,6 +393,10 @@ mod tests {
         assert!(VolumePrune::from_filters(filters("all", "true"), false).unwrap().all);
         assert_eq!(VolumePrune::from_filters(filters("label!", "a"), false).unwrap().not_labels, ["a"]);
         let refusal = |key, value| VolumePrune::from_filters(filters(key, value), false).unwrap_err().to_string();
+        let protected = |value| VolumePrune::from_filters(filters("protected", value), true).unwrap();
+        let named = Volume { name: "n".into(), driver: LOCAL.into(), ..Volume::default() };
+        assert_eq!([protected("true"), protected("false")].map(|prune| prune.fits(&named)), [false, true]);
+        assert_eq!(refusal("protected", "x"), "invalid filter 'protected=[x]'");
         assert_eq!(refusal("all", "x"), "invalid filter 'all=[x]'");
         assert_eq!(refusal("until", "1h"), "invalid filter 'until'");
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fgetxattr, flistxattr, fsetxattr, futimens, ioctl_ficlone, openat, seek, utimensat,
+    fchown, fgetxattr, fsetxattr, futimens, ioctl_ficlone, openat, seek, utimensat,
 };
 use rustix::io::Errno;
 
@@ -97,15 +97,12 @@ fn times(stat: &Stat) -> Timestamps {
 
 /// Extended attributes; those that this file system or this user cannot have are left out.
 fn attributes(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    // `XATTR_LIST_MAX`
-    let mut names = vec![0_u8; 64 << 10];
-    let length = match flistxattr(source, &mut names[..]) {
-        Ok(length) => length,
-        Err(Errno::NOTSUP) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    let names = dhow_archive::attribute_names(source)?;
+    if names.is_empty() {
+        return Ok(());
+    }
     let mut value = vec![0_u8; 64 << 10];
-    for name in names[..length].split_inclusive(|byte| *byte == 0) {
+    for name in names.split_inclusive(|byte| *byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
         if let Ok(size) = fgetxattr(source, name, &mut value[..]) {
             let _ = fsetxattr(target, name, &value[..size], XattrFlags::empty());
