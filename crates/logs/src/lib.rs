@@ -5,8 +5,9 @@
 //! only reads. A driver that sends its lines to another program keeps a copy here, so that they can be read.
 //!
 //! Invariants:
-//! - Writing never fails and never blocks the container for longer than the disk takes: what cannot be written is
-//!   counted, and a note in the log tells how many lines were lost as soon as there is room again.
+//! - Writing never fails and never blocks the container for longer than the disk takes (with `mode=non-blocking` not even
+//!   that): what cannot be written is counted, and a note in the log tells how many lines were lost as soon as there is
+//!   room again.
 //! - No allocation per line on the writing side.
 //! - A damaged record costs itself: the reader looks for the next whole one and says so with a note.
 //! - A remote target that takes nothing holds the container back for some seconds, once, and then loses lines, which are
@@ -31,12 +32,15 @@
 //! # }
 //! ```
 
+mod aside;
 mod compress;
 mod config;
+mod disk;
 mod entry;
 mod files;
 mod format;
 mod lines;
+mod queue;
 mod reader;
 mod remote;
 mod sink;

@@ -101,6 +101,16 @@ impl Sink {
         self.lost
     }
 
+    /// Lines that did not come as far as this are told of, too. Whoever has lost them counts them.
+    pub(crate) fn miss(&mut self, lines: u64) {
+        self.untold += lines;
+    }
+
+    /// The time of the next entry, if it was not given with the batch.
+    pub(crate) fn at(&mut self, time: Timestamp) {
+        self.time = self.time.max(time);
+    }
+
     pub(crate) fn begin_batch(&mut self, time: Timestamp) {
         self.time = time;
         if self.untold > 0 {

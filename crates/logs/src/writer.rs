@@ -6,9 +6,9 @@ use std::path::Path;
 use dhow_errdefs::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Disk;
 use crate::lines::Lines;
 use crate::remote::Remote;
-use crate::sink::Sink;
 use crate::{Config, Stream, Timestamp};
 
 /// Keeps a container's output: in files, at a remote target, or both. One per log at a time.
@@ -25,7 +25,7 @@ pub struct Writer {
 /// Where lines go.
 #[derive(Debug)]
 struct Outlets {
-    sink: Option<Sink>,
+    disk: Option<Disk>,
     remote: Option<Remote>,
 }
 
@@ -33,7 +33,7 @@ struct Outlets {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Losses {
-    /// The disk did not take them.
+    /// The disk did not take them, or not in time.
     pub disk: u64,
     /// The remote target did not.
     pub remote: u64,
@@ -48,8 +48,8 @@ impl Writer {
     pub fn open(path: Option<&Path>, config: &Config) -> Result<Self> {
         let target = config.target.as_ref();
         let remote = target.map(|target| Remote::open(target, config.buffer)).transpose()?;
-        let sink = path.map(|path| Sink::open(path, config)).transpose()?;
-        Ok(Self { outlets: Outlets { sink, remote }, stdout: Lines::default(), stderr: Lines::default() })
+        let disk = path.map(|path| Disk::open(path, config)).transpose()?;
+        Ok(Self { outlets: Outlets { disk, remote }, stdout: Lines::default(), stderr: Lines::default() })
     }
 
     /// Logs what was read from a stream. A line that is not complete waits for its rest.
@@ -73,8 +73,8 @@ impl Writer {
             remote.finish();
         }
         self.outlets.take_note();
-        if let Some(sink) = &mut self.outlets.sink {
-            sink.finish();
+        if let Some(disk) = &mut self.outlets.disk {
+            disk.finish();
         }
     }
 
@@ -100,14 +100,14 @@ impl Writer {
 
     /// Does a small part of what can be done in the background; `true`: there is more of it.
     pub fn work(&mut self) -> bool {
-        self.outlets.sink.as_mut().is_some_and(Sink::work)
+        self.outlets.disk.as_mut().is_some_and(Disk::work)
     }
 
     /// What was lost so far.
     #[must_use]
     pub fn losses(&self) -> Losses {
         Losses {
-            disk: self.outlets.sink.as_ref().map_or(0, Sink::lost),
+            disk: self.outlets.disk.as_ref().map_or(0, Disk::lost),
             remote: self.outlets.remote.as_ref().map_or(0, Remote::lost),
         }
     }
@@ -116,15 +116,15 @@ impl Writer {
 impl Outlets {
     fn begin(&mut self) -> Batch<'_> {
         let time = Timestamp::now();
-        if let Some(sink) = &mut self.sink {
-            sink.begin_batch(time);
+        if let Some(disk) = &mut self.disk {
+            disk.begin_batch(time);
         }
         Batch { outlets: self, time }
     }
 
     fn end(&mut self) {
-        if let Some(sink) = &mut self.sink {
-            sink.flush();
+        if let Some(disk) = &mut self.disk {
+            disk.flush();
         }
         if let Some(remote) = &mut self.remote {
             remote.send();
@@ -135,11 +135,11 @@ impl Outlets {
     /// Says in the log what the remote target has to do with.
     fn take_note(&mut self) {
         if let Some(note) = self.remote.as_mut().and_then(Remote::take_note)
-            && let Some(sink) = &mut self.sink
+            && let Some(disk) = &mut self.disk
         {
-            sink.begin_batch(Timestamp::now());
-            sink.note(note.as_bytes());
-            sink.flush();
+            disk.begin_batch(Timestamp::now());
+            disk.note(note.as_bytes());
+            disk.flush();
         }
     }
 }
@@ -153,8 +153,8 @@ struct Batch<'a> {
 impl Batch<'_> {
     /// `more`: the line goes on in the next one.
     fn line(&mut self, stream: Stream, line: &[u8], more: bool) {
-        if let Some(sink) = &mut self.outlets.sink {
-            sink.line(stream, line);
+        if let Some(disk) = &mut self.outlets.disk {
+            disk.line(stream, line);
         }
         if let Some(remote) = &mut self.outlets.remote {
             remote.push(stream, self.time, line.strip_suffix(b"\n").unwrap_or(line), more);

@@ -95,7 +95,7 @@ pub struct Config {
     pub compress: bool,
     /// Nothing is kept here of what goes to a remote target.
     pub cache_disabled: bool,
-    /// Bytes that may wait for a remote target; `None`: the container waits for it (`mode=blocking`).
+    /// Bytes that may wait for the disk and for a remote target; `None`: the container waits for them (`mode=blocking`).
     pub buffer: Option<u64>,
     /// What the options `labels`, `env` and `tag` came to for the container.
     pub attributes: BTreeMap<String, String>,

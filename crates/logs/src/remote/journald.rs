@@ -5,8 +5,8 @@ use std::io::Write;
 
 use dhow_errdefs::Result;
 
-use super::queue::Waiting;
 use crate::config::{DEFAULT_TAG, Subject, short};
+use crate::queue::Waiting;
 use crate::{Stream, Timestamp};
 
 /// Where the journal takes messages.

@@ -7,7 +7,6 @@
 
 mod journald;
 mod link;
-mod queue;
 mod syslog;
 mod target;
 
@@ -23,9 +22,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
+use crate::queue::{Queue, Waiting};
 use crate::{Stream, Timestamp};
 use link::{Attempt, Link};
-use queue::{Queue, Waiting};
 pub use syslog::{Layout, Syslog};
 pub use target::{Address, Target};
 

@@ -1,4 +1,4 @@
-//! Lines on their way to a remote target.
+//! Lines on their way to something that may be slow.
 
 use crate::{Stream, Timestamp};
 
@@ -7,20 +7,20 @@ const HEAD: usize = 13;
 const STDERR: u8 = 1;
 const MORE: u8 = 2;
 
-/// A line without its newline.
+/// A line; those for a remote target have lost their newline.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Waiting<'a> {
-    pub(super) stream: Stream,
-    pub(super) time: Timestamp,
+pub(crate) struct Waiting<'a> {
+    pub(crate) stream: Stream,
+    pub(crate) time: Timestamp,
     /// It goes on in the next line of this stream.
-    pub(super) more: bool,
-    pub(super) line: &'a [u8],
+    pub(crate) more: bool,
+    pub(crate) line: &'a [u8],
 }
 
 /// Lines as they were read: what a target wants around them is added when they are sent, so that a flood of short ones
 /// takes little room. Memory is given back when it is empty.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     bytes: Vec<u8>,
     /// Bytes at the beginning that are gone already.
     start: usize,
@@ -29,20 +29,20 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Bytes that wait.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
-    pub(super) fn lines(&self) -> u64 {
+    pub(crate) fn lines(&self) -> u64 {
         self.lines
     }
 
     /// Bytes a line will take.
-    pub(super) fn size_of(line: &[u8]) -> usize {
+    pub(crate) fn size_of(line: &[u8]) -> usize {
         HEAD + line.len()
     }
 
-    pub(super) fn push(&mut self, waiting: &Waiting<'_>) {
+    pub(crate) fn push(&mut self, waiting: &Waiting<'_>) {
         // Moving the rest to the front costs at most what was taken since the last time.
         if self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
@@ -57,7 +57,7 @@ impl Queue {
     }
 
     /// Gives the oldest line away.
-    pub(super) fn pop<T>(&mut self, take: impl FnOnce(Waiting<'_>) -> T) -> Option<T> {
+    pub(crate) fn pop<T>(&mut self, take: impl FnOnce(Waiting<'_>) -> T) -> Option<T> {
         let (head, rest) = self.bytes[self.start..].split_first_chunk::<HEAD>()?;
         let [l0, l1, l2, l3, flags, time @ ..] = *head;
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;

@@ -1,0 +1,189 @@
+//! Files that are written by a thread of their own (`mode=non-blocking`): a disk that hangs holds no container back.
+//!
+//! Lines wait in a queue of limited size (`max-buffer-size`). A burst that finds no room there waits for a moment, because
+//! a disk that works makes room in less. After that, lines are lost and counted until the disk takes something again; a note
+//! in the log tells of them then.
+
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use dhow_errdefs::{Result, ResultExt};
+
+use crate::queue::{Queue, Waiting};
+use crate::sink::Sink;
+use crate::{Stream, Timestamp};
+
+/// How long the end of a container waits for a disk that takes nothing.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long a burst waits for a disk, once until that makes progress.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// The side of whoever writes, who never waits for long.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    shared: Arc<Shared>,
+    /// Of the next line.
+    time: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<State>,
+    /// There is something to write, or room again, or nothing more will come, or everything is written.
+    changed: Condvar,
+    /// Lines that were lost here or on the disk.
+    lost: AtomicU64,
+    /// Bytes that may wait.
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue,
+    /// Of the first line in the queue.
+    since: Timestamp,
+    notes: Vec<Vec<u8>>,
+    /// Bytes that the thread writes at this moment.
+    in_hand: usize,
+    /// Lines that found no room since the thread looked.
+    missed: u64,
+    /// The disk has taken nothing for a moment.
+    stuck: bool,
+    /// Nothing more will come.
+    ends: bool,
+    /// The thread has ended.
+    ended: bool,
+}
+
+/// What is written in one go.
+struct Batch {
+    queue: Queue,
+    since: Timestamp,
+    notes: Vec<Vec<u8>>,
+    missed: u64,
+}
+
+impl Aside {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub(crate) fn start(sink: Sink, limit: u64) -> Result<Self> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let shared = Arc::new(Shared { limit, ..Shared::default() });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("log".to_owned()).stack_size(128 << 10);
+        thread.spawn(move || theirs.write_all(sink)).context(|| "start the thread that writes the log")?;
+        Ok(Self { shared, time: Timestamp::default() })
+    }
+
+    pub(crate) fn begin_batch(&mut self, time: Timestamp) {
+        self.time = time;
+    }
+
+    pub(crate) fn line(&mut self, stream: Stream, line: &[u8]) {
+        let mut state = self.shared.lock();
+        let full = |state: &State| {
+            let waits = state.queue.len() + state.in_hand;
+            waits > 0 && waits + Queue::size_of(line) > self.shared.limit
+        };
+        if full(&state) && !state.stuck {
+            self.shared.changed.notify_all();
+            let waited = self.shared.changed.wait_timeout_while(state, MOMENT, |state| full(state));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.stuck = full(&state);
+        }
+        if full(&state) {
+            state.missed += 1;
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if state.queue.lines() == 0 {
+            state.since = self.time;
+        }
+        state.queue.push(&Waiting { stream, time: self.time, more: false, line });
+        self.time.0 += 1;
+    }
+
+    pub(crate) fn note(&self, note: &[u8]) {
+        self.shared.lock().notes.push(note.to_owned());
+    }
+
+    pub(crate) fn flush(&self) {
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits a little until everything is written. What is not then counts as lost.
+    pub(crate) fn finish(&self) {
+        let mut state = self.shared.lock();
+        state.ends = true;
+        self.shared.changed.notify_all();
+        let ended = self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.ended);
+        let (mut state, _) = ended.unwrap_or_else(PoisonError::into_inner);
+        self.shared.lost.fetch_add(mem::take(&mut state.queue).lines(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.shared.lock().ends = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    /// The thread.
+    fn write_all(&self, mut sink: Sink) {
+        let mut busy = false;
+        while let Some(mut batch) = self.next(busy) {
+            let before = sink.lost();
+            sink.miss(batch.missed);
+            sink.begin_batch(batch.since);
+            batch.notes.iter().for_each(|note| sink.note(note));
+            let mut write = |waiting: Waiting<'_>| {
+                sink.at(waiting.time);
+                sink.line(waiting.stream, waiting.line);
+            };
+            while batch.queue.pop(&mut write).is_some() {}
+            sink.flush();
+            self.lost.fetch_add(sink.lost() - before, Ordering::Relaxed);
+            let mut state = self.lock();
+            (state.in_hand, state.stuck) = (0, false);
+            drop(state);
+            self.changed.notify_all();
+            busy = sink.work();
+        }
+        sink.finish();
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// What is to be written next: nothing, if the thread is `busy` otherwise. `None`: nothing more will come.
+    fn next(&self, busy: bool) -> Option<Batch> {
+        let idle = |state: &State| state.queue.lines() == 0 && state.notes.is_empty() && state.missed == 0;
+        let wait = self.changed.wait_while(self.lock(), |state| idle(state) && !state.ends && !busy);
+        let mut state = wait.unwrap_or_else(PoisonError::into_inner);
+        if state.ends && idle(&state) {
+            return None;
+        }
+        state.in_hand = state.queue.len();
+        Some(Batch {
+            since: if state.queue.lines() > 0 { state.since } else { Timestamp::now() },
+            queue: mem::take(&mut state.queue),
+            notes: mem::take(&mut state.notes),
+            missed: mem::take(&mut state.missed),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
