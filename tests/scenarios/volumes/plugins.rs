@@ -172,6 +172,20 @@ fn a_volume_that_only_its_plugin_knows_is_used_by_its_name() {
     world.is_in_order();
 }
 
+#[test]
+fn a_plugin_that_hangs_keeps_nobody_from_making_a_local_volume() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start(folder.path(), "fake");
+    fake.hang(true);
+    // No longer than the engine waits for work that makes no step.
+    let flags = ["--plugin-folder", &folder.path().display().to_string(), "--plugin-deadline", "2"];
+    let world = World::with_flags(crate::DHOW, &flags);
+    world.import_busybox("busybox");
+    world.dhow(&["run", "--rm", "-v", "near:/v", "busybox", "true"]).exits(0);
+    assert_eq!(world.dhow(&["volume", "inspect", "-f", "{{.Driver}}", "near"]).ok(), "local");
+    fake.hang(false);
+}
+
 /// `rclone serve docker`, ended with the test.
 struct Rclone(Child);
 
@@ -255,6 +269,18 @@ fn a_bucket_is_mounted_into_two_containers() {
         }
         world.dhow(&["rm", "-f", "writer"]).exits(0);
         world.dhow(&["volume", "rm", "bucket"]).exits(0);
+        // It is filled from an image, but not with what no bucket can hold.
+        let script = "mkdir /data /links; echo from the image > /data/file; ln -s file /links/link";
+        world.dhow(&["run", "--name", "maker", "busybox", "sh", "-c", script]).exits(0);
+        world.dhow(&["commit", "maker", "filled"]).exits(0);
+        let options = ["-o", "remote=store:other", "-o", "vfs-cache-mode=writes", "-o", "vfs-write-back=0s"];
+        world.dhow(&[&["volume", "create", "-d", "rclone"], &options[..], &["other"]].concat()).exits(0);
+        let links = world.dhow(&["run", "--rm", "-v", "other:/links", "filled", "true"]);
+        refused(&links).says("fill volume other from /links: copy what the image has there: copy link: ");
+        let file = world.dhow(&["run", "--rm", "-v", "other:/data", "filled", "cat", "/data/file"]);
+        assert_eq!(file.ok(), "from the image");
+        eventually("the bucket has it", || store.object("other/file").as_deref() == Some(b"from the image\n"));
+        world.dhow(&["volume", "rm", "other"]).exits(0);
     }
     drop(rclone);
 }

@@ -46,14 +46,15 @@ pub(super) fn unsigned(field: &[u8], what: &str) -> Result<u64> {
 
 /// The sum of all bytes with the checksum itself as spaces; some old writers added signed bytes.
 pub(super) fn verify_checksum(block: &[u8; BLOCK]) -> Result<()> {
-    let stated = number(&block[148..156], "checksum")?;
+    const DOUBT: &str = "is it a tar archive?";
+    let stated = number(&block[148..156], "checksum").map_err(|error| error.with_hint(DOUBT))?;
     let counted = || block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
     let unsigned: i64 = counted().map(i64::from).sum();
     let signed: i64 = counted().map(|byte| i64::from(byte.cast_signed())).sum();
     if stated == unsigned || stated == signed {
         return Ok(());
     }
-    Err(Error::data_loss("the archive has a header with a wrong checksum").with_hint("is it a tar archive?"))
+    Err(Error::data_loss("the archive has a header with a wrong checksum").with_hint(DOUBT))
 }
 
 #[cfg(test)]

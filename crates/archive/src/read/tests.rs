@@ -85,7 +85,12 @@ fn data_after_the_end_is_an_error() {
 fn a_wrong_checksum_is_an_error() {
     let mut bytes = archive(&[&block(b'0', "file", 0)]);
     bytes[0] ^= 1;
-    assert!(entries(&bytes, false).unwrap_err().to_string().contains("checksum"));
+    let wrong = entries(&bytes, false).unwrap_err();
+    let none = entries(&[b'x'; 1024], false).unwrap_err();
+    for error in [wrong, none] {
+        assert!(error.to_string().contains("checksum"), "{error}");
+        assert_eq!(error.hint(), Some("is it a tar archive?"));
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, openat2,
     readlinkat, statat, symlinkat,
@@ -107,11 +107,21 @@ impl Copier<'_> {
             let stat = statat(&source, name, AtFlags::SYMLINK_NOFOLLOW)?;
             match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => folders.push(name.to_owned()),
-                kind => self.copy((source.as_fd(), target.as_fd()), name, (kind, &stat))?,
+                kind => {
+                    let copied = self.copy((source.as_fd(), target.as_fd()), name, (kind, &stat));
+                    copied.map_err(|error| self.named(name, error))?;
+                }
             }
             (self.stepped)();
         }
         Ok(Level { source, target, folders, path: self.path.len() })
+    }
+
+    /// An error with the path of what could not be copied: one of a thousand files may be what a file system cannot hold.
+    fn named(&self, name: &CStr, error: io::Error) -> io::Error {
+        let path = [self.path.as_slice(), name.to_bytes()].concat();
+        let text = format!("copy {}", String::from_utf8_lossy(&path));
+        io::Error::new(error.kind(), Error::new((&error).into(), text).with_cause(error))
     }
 
     fn copy(

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
@@ -75,11 +75,10 @@ impl Volumes {
         check_name(name)?;
         if wanted.driver.is_empty()
             && !wanted.is_anonymous()
-            && let Some(plugin) = self.plugins.keeper(name)
+            && let Some(plugin) = watch.elsewhere(|| self.plugins.keeper(name))
         {
             return self.remember(name, &plugin, &Wanted::default(), None).map(|record| (record, false));
         }
-        watch.step();
         let driver = if wanted.driver.is_empty() { LOCAL } else { &wanted.driver };
         match driver {
             LOCAL => wanted.options.as_ref().map_or(Ok(()), local::check)?,
@@ -161,7 +160,7 @@ impl Volumes {
                 let mounted = if record.is_plain() { None } else { Some(self.borrow(name, user, watch)?) };
                 let filled = match &mounted {
                     None => self.fill(name, source, watch),
-                    Some(attached) => self.fill_mounted(name, &attached.content, source, watch),
+                    Some(attached) => self.fill_mounted(name, &attached.content, source, watch).map_err(cannot_hold),
                 };
                 filled.context(|| format!("fill volume {name} from {}", mount.destination))?;
             }
@@ -209,4 +208,12 @@ impl Volumes {
     fn filling_mark(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("filling-inside")
     }
+}
+
+/// Stores of objects have neither links nor devices, and answer whatever they like.
+fn cannot_hold(error: Error) -> Error {
+    if !matches!(error.class(), Class::Internal | Class::NotImplemented | Class::PermissionDenied) {
+        return error;
+    }
+    error.with_hint("its file system may not be able to hold that: `nocopy` leaves the volume empty")
 }

@@ -20,6 +20,8 @@ struct Request {
     path: String,
     query: String,
     range: Option<(usize, Option<usize>)>,
+    /// Bucket and key of what is to be copied.
+    copied: Option<String>,
     body: Vec<u8>,
 }
 
@@ -72,6 +74,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
         path: path.trim_start_matches('/').to_owned(),
         query: query.to_owned(),
         range: None,
+        copied: None,
         body: Vec::new(),
     };
     let mut length = 0;
@@ -84,6 +87,9 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
             ("range", value) => {
                 let range = value.trim_start_matches("bytes=").split_once('-');
                 request.range = range.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok())));
+            }
+            ("x-amz-copy-source", value) => {
+                request.copied = Some(value.trim_start_matches('/').replace("%2F", "/"));
             }
             ("expect", _) => reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?,
             _ => {}
@@ -100,8 +106,11 @@ fn answer(request: &Request, objects: &mut BTreeMap<String, Vec<u8>>) -> Vec<u8>
         ("GET", _) if is_bucket => whole("200 OK", list(request, objects).as_bytes()),
         ("HEAD" | "PUT", _) if is_bucket => whole("200 OK", b""),
         ("PUT", _) => {
-            objects.insert(request.path.clone(), request.body.clone());
-            whole("200 OK", b"")
+            let copied = request.copied.as_ref().map(|from| objects.get(from).cloned().unwrap_or_default());
+            let answer =
+                if copied.is_some() { &b"<CopyObjectResult><ETag>x-1</ETag></CopyObjectResult>"[..] } else { b"" };
+            objects.insert(request.path.clone(), copied.unwrap_or_else(|| request.body.clone()));
+            whole("200 OK", answer)
         }
         ("DELETE", _) => {
             objects.remove(&request.path);
