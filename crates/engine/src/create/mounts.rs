@@ -299,6 +299,11 @@ mod tests {
             "invalid mount config for type \"bind\": field Target must not be empty"
         );
         assert_eq!(refusal(mount("x", "/s", "/a")), "invalid mount config for type \"x\": mount type unknown");
+        let negative = TmpfsOptions { size: i64::MIN, ..TmpfsOptions::default() };
+        assert_eq!(
+            refusal(MountSpec { tmpfs: Some(negative), ..mount("tmpfs", "", "/t") }),
+            format!("invalid mount config for type \"tmpfs\": invalid tmpfs size: {}", i64::MIN)
+        );
         let sized = MountSpec {
             tmpfs: Some(TmpfsOptions { size: 1024, mode: 0o700, ..TmpfsOptions::default() }),
             ..mount("tmpfs", "", "/t")

@@ -122,6 +122,10 @@ fn given(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
 fn tmpfs(options: Option<&TmpfsOptions>) -> Result<Vec<String>> {
     let Some(options) = options else { return Ok(Vec::new()) };
     let mut list = Vec::new();
+    if options.size < 0 {
+        // What a client makes of a size that is too large for its number.
+        return Err(Error::invalid(format!("invalid tmpfs size: {}", options.size)));
+    }
     if options.size > 0 {
         list.push(format!("size={}", options.size));
     }
