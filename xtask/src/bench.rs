@@ -49,7 +49,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         return Err(format!("{unknown}: no such measurement; there are: {}", names.join(", ")));
     }
     shell::run(shell::cargo().args(["build", "--release", "--package", "dhow"]))?;
-    let world = World::with_busybox(test::binary());
+    let world = World::as_installed(test::binary());
     let dockerd =
         ["dockerd", "docker"].iter().all(|program| shell::installed(program)).then(|| StockEngine::start(&[]));
     if dockerd.is_none() {

@@ -7,12 +7,15 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::{busybox_tar, eventually, finish_with_input};
 
 /// A running dockerd with roots of its own; without bridge and firewall rules, unless these are wanted.
 #[derive(Debug)]
 pub struct StockEngine {
     child: Child,
+    /// Its exec root, in memory as `/run` is.
+    _exec: Disk,
     folder: TempDir,
 }
 
@@ -38,6 +41,7 @@ impl StockEngine {
     fn start_with(flags: &[&str]) -> Self {
         crate::isolate();
         let folder = tempfile::Builder::new().prefix("stock-").tempdir().expect("a folder");
+        let exec = Disk::at(&folder.path().join("exec"), 256);
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut command = Command::new("dockerd");
         command.arg("--storage-driver=overlay2");
@@ -47,7 +51,7 @@ impl StockEngine {
         command.arg("--host").arg(format!("unix://{}", folder.path().join("docker.sock").display())).args(flags);
         command.stdin(Stdio::null()).stderr(log.try_clone().expect("the log can be shared")).stdout(log);
         let child = command.spawn().expect("dockerd is installed (Debian: docker.io)");
-        let engine = Self { child, folder };
+        let engine = Self { child, _exec: exec, folder };
         eventually("dockerd answers", || {
             engine.command("docker", &["version"]).output().is_ok_and(|it| it.status.success())
         });

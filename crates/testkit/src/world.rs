@@ -80,6 +80,18 @@ impl World {
         self.disk.as_ref().expect("a world on a small disk").relieve();
     }
 
+    /// A world whose engine has the image `busybox`, and its exec root in memory, where `/run` is on machines that people
+    /// have: for measurements.
+    #[must_use]
+    pub fn as_installed(binary: impl AsRef<Path>) -> Self {
+        let mut world = Self::new(binary);
+        world.stop_engine();
+        world.disk = Some(Disk::at(&world.exec_root(), 256));
+        world.start_engine();
+        world.import_busybox("busybox");
+        world
+    }
+
     /// A world whose engine has the image `busybox`.
     #[must_use]
     pub fn with_busybox(binary: impl AsRef<Path>) -> Self {

@@ -103,10 +103,15 @@ async fn in_front(session: &Session, client: &Client, flags: &Parsed, wanted: &W
         tty: config.tty,
         detach_keys: keys,
     };
-    let live = Live::begin(hijacked, &plan)?;
+    let (started, live) = tokio::join!(start(session, client, id), async {
+        // The request goes out first: threads are made while the engine starts the container.
+        tokio::task::yield_now().await;
+        Live::begin(hijacked, &plan)
+    });
+    let live = live?;
     let both = config.attach_stdout && config.attach_stderr;
     let printed = live.printed(&plan, Since::Creation).filter(|_| both);
-    if let Err(failure) = start(session, client, id).await {
+    if let Err(failure) = started {
         drop(live);
         if wanted.request.host_config.auto_remove {
             // The engine is about to remove it; the name is to be free when we are back at the prompt.

@@ -10,7 +10,7 @@ pub mod first;
 mod overlay;
 mod place;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -221,6 +221,11 @@ impl Container {
         };
         runtime.and(self.cgroup.as_ref().map_or(Ok(()), Cgroup::delete))
     }
+}
+
+/// The mount namespace of a process. It may have ended, or be one that is not looked into by whoever runs this.
+pub(crate) fn mount_namespace(pid: i32) -> Option<OwnedFd> {
+    File::open(format!("/proc/{pid}/ns/mnt")).ok().map(OwnedFd::from)
 }
 
 /// Sends a signal to the process behind a descriptor.

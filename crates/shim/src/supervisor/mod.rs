@@ -54,6 +54,8 @@ pub(crate) struct Supervisor {
     ahead: Option<Ahead>,
     place: Option<Place>,
     container: Option<Container>,
+    /// The container's mount namespace: the kernel tells of the last process's end without unmounting everything first.
+    mounts: Option<OwnedFd>,
     oom_watch: Option<OwnedFd>,
     oom_kills: u64,
     exit: Option<Exit>,
@@ -87,6 +89,7 @@ impl Supervisor {
             ahead: None,
             place: None,
             container: None,
+            mounts: None,
             oom_watch: None,
             oom_kills: 0,
             exit: None,

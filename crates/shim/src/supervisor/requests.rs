@@ -118,6 +118,7 @@ impl Supervisor {
         // The program runs: from here on a failure costs its output, not the container.
         self.streams.connect(ends, &self.poll)?;
         self.tell(Event::Started { pid });
+        self.mounts = container::mount_namespace(pid);
         Ok(Answer::Started { pid, at, warnings })
     }
 
