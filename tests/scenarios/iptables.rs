@@ -19,34 +19,46 @@ fn forward(program: &str) -> Vec<String> {
 
 /// What goes from one network to a published port of another passes the host's rules.
 fn passes(world: &World) -> bool {
-    let gateway = world.inspect("web", "{{(index .NetworkSettings.Networks \"bridge\").Gateway}}");
+    let gateway = world.inspect("web", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}");
     fetch(world, "other", &format!("http://{gateway}:8080/name")).as_deref() == Some("web")
+}
+
+/// The same in the other family.
+fn passes_as_ipv6(world: &World) -> bool {
+    let gateway = world.inspect("web", "{{range .NetworkSettings.Networks}}{{.IPv6Gateway}}{{end}}");
+    fetch(world, "other", &format!("http://[{gateway}]:8080/name")).as_deref() == Some("web")
 }
 
 fn is_kept_open(program: &str) {
     let mut world = busybox();
+    let ipv6 = program.starts_with("ip6");
+    let passes = if ipv6 { passes_as_ipv6 } else { passes };
     run(program, "-P FORWARD DROP").exits(0);
-    run(program, "-A FORWARD -s 203.0.113.7 -j ACCEPT").exits(0);
+    run(program, &format!("-A FORWARD -s {} -j ACCEPT", if ipv6 { "2001:db8::7" } else { "203.0.113.7" })).exits(0);
+    // What firewalls of others end with.
+    run(program, "-A FORWARD -j DROP").exits(0);
     let own = forward(program);
-    world.dhow(&["network", "create", "other"]).exits(0);
-    serve(&world, "web", &["-p", "8080:80"]);
+    for name in ["home", "other"] {
+        world.dhow(&["network", "create", "--ipv6", name]).exits(0);
+    }
+    serve(&world, "web", &["--network", "home", "-p", "8080:80"]);
     answers("127.0.0.1:8080", "web");
     eventually("it passes", || passes(&world));
-    assert_eq!(forward(program).len(), 2, "{:?}", forward(program));
+    assert_eq!(forward(program).len(), 3, "{:?}", forward(program));
     assert_eq!(forward(program)[1..], own[..], "the rules of others are as they were");
     world.crash_engine();
     world.start_engine();
     eventually("it passes", || passes(&world));
-    assert_eq!(forward(program).len(), 2, "no second rule: {:?}", forward(program));
+    assert_eq!(forward(program).len(), 3, "no second rule: {:?}", forward(program));
     // Everything is swept away.
     run(program, "-F").exits(0);
     eventually("the rule comes back", || forward(program).len() == 1);
     eventually("it passes again", || passes(&world));
     // The bridge of a network that goes is let through no more.
     let rules = || run(program, "-S").ok().lines().filter(|line| line.starts_with("-A DHOW-")).count();
-    assert_eq!(rules(), 4);
+    let before = rules();
     world.dhow(&["network", "rm", "other"]).exits(0);
-    eventually("its rules are gone", || rules() == 2);
+    eventually("its rules are gone", || rules() == before - 2);
 }
 
 #[test]
@@ -57,6 +69,16 @@ fn what_is_for_containers_passes_the_older_iptables() {
 #[test]
 fn what_is_for_containers_passes_iptables_within_nftables() {
     is_kept_open("iptables-nft");
+}
+
+#[test]
+fn what_is_for_containers_passes_the_older_ip6tables() {
+    is_kept_open("ip6tables-legacy");
+}
+
+#[test]
+fn what_is_for_containers_passes_ip6tables_within_nftables() {
+    is_kept_open("ip6tables-nft");
 }
 
 #[test]

@@ -162,6 +162,11 @@ fn a_port_that_names_no_address_is_published_in_both_families() {
     reached();
     world.start_engine();
     reached();
+    // An engine that has not taken the port itself finds it again.
+    world.dhow(&["network", "disconnect", "bridge", "web"]).exits(0);
+    world.dhow(&["network", "connect", "bridge", "web"]).exits(0);
+    answers("127.0.0.1:8080", "web");
+    answers("[::1]:8080", "web");
     let taken = TcpListener::bind("[::1]:8084").expect("free");
     let refused = world.dhow(&["run", "--rm", "-p", "8084:80", "busybox", "true"]);
     refused.exits(125).says("failed to bind host port [::]:8084/tcp: address already in use");

@@ -1,6 +1,7 @@
 //! Questions for names while the engine is away, and servers that do not do what they should.
 
-use std::net::UdpSocket;
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -115,4 +116,78 @@ fn a_container_that_came_into_a_network_later_is_answered_too() {
     let before = links();
     world.dhow(&["rm", "-f", "late"]).exits(0);
     eventually("its links are gone", || links() == before - 2);
+}
+
+/// A program in a container may send what it likes: nobody else waits for it, and it is answered itself as before.
+#[test]
+fn what_is_no_question_holds_up_no_question() {
+    let world = busybox();
+    world.dhow(&["network", "create", "back"]).exits(0);
+    for name in ["ask", "bee"] {
+        world.dhow(&["run", "-d", "--name", name, "--network", "back", "busybox", "sleep", "1000"]).exits(0);
+    }
+    let well_known = [&question(1, b'x')[..12], b"\x03bee\x00\x00\x01\x00\x01"].concat();
+    let kept = in_network_of(pid(&world, "ask"), move || {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let mut chance = fastrand::Rng::new();
+        for _ in 0..5000 {
+            let mut odd = well_known.clone();
+            for _ in 0..chance.usize(1..5) {
+                let place = chance.usize(..odd.len());
+                odd[place] = chance.u8(..);
+            }
+            odd.truncate(chance.usize(1..=odd.len()));
+            socket.send_to(&odd, "127.0.0.11:53").expect("sent");
+        }
+        // A name that leads to itself, labels without an end, and more than a datagram of DNS ever has.
+        for odd in [&[&well_known[..12], &[0xc0, 12, 0, 1, 0, 1]].concat()[..], &[63; 400], &[0; 60_000]] {
+            socket.send_to(odd, "127.0.0.11:53").expect("sent");
+        }
+        let streams = (0..300_u16).map(|number| {
+            let mut stream = TcpStream::connect("127.0.0.11:53").expect("it listens");
+            // Nothing, a length without a question, half of a question, and a length that is a lie.
+            let begin: [&[u8]; 4] = [&[], &[0xff, 0xff], &[0, 19, 0, 1], &[0, 1, 0, 1]];
+            stream.write_all(begin[usize::from(number % 4)]).expect("sent");
+            stream
+        });
+        streams.collect::<Vec<_>>()
+    });
+    let address = world.inspect("bee", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    let lookup = |container: &str| world.dhow(&["exec", container, "busybox", "nslookup", "-type=a", "bee"]).stdout();
+    for container in ["ask", "bee"] {
+        eventually("bee is found", || lookup(container).contains(&address));
+    }
+    drop(kept);
+    eventually("bee is found", || lookup("ask").contains(&address));
+}
+
+/// libnetwork#1664: the first server fails, and the next one is never asked.
+#[test]
+fn the_next_server_is_asked_where_one_fails_or_says_nothing() {
+    let world = busybox();
+    world.dhow(&["network", "create", "back"]).exits(0);
+    let serve = |at: &str, outcome: Option<u8>| {
+        let socket = UdpSocket::bind((at, 53)).expect("free");
+        thread::spawn(move || {
+            let mut buffer = [0; 600];
+            while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+                let mut said = answer(&buffer[..length]);
+                let Some(outcome) = outcome else { continue };
+                if outcome != 0 {
+                    said.truncate(length);
+                    (said[3], said[7]) = (0x80 | outcome, 0);
+                }
+                drop(socket.send_to(&said, client));
+            }
+        });
+    };
+    // One that has failed (SERVFAIL), one that says nothing, and one that knows.
+    serve("127.0.0.1", Some(2));
+    serve("127.0.0.2", None);
+    serve("127.0.0.3", Some(0));
+    let servers = ["--dns", "127.0.0.1", "--dns", "127.0.0.2", "--dns", "127.0.0.3"];
+    let run = [&["run", "-d", "--name", "asks", "--network", "back"][..], &servers, &["busybox", "sleep", "1000"]];
+    world.dhow(&run.concat()).exits(0);
+    let said = ask_at(&pid(&world, "asks"), question(7, b'q')).recv_timeout(PATIENCE).expect("answered");
+    assert!(said.ends_with(&[10, 1, 2, 3]), "{said:?}");
 }

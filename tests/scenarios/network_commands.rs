@@ -302,3 +302,25 @@ fn files_of_names_are_written_as_docker_writes_them() {
     assert!(resolver.contains("ndots:2"), "{resolver}");
     assert_eq!(cat("/etc/hostname"), "web");
 }
+
+#[test]
+fn what_is_asked_of_each_place_is_had_there() {
+    let world = busybox();
+    world.dhow(&["network", "create", "--subnet", "10.81.0.0/24", "front"]).exits(0);
+    world.dhow(&["network", "create", "--subnet", "10.82.0.0/24", "back"]).exits(0);
+    let front = "name=front,alias=site,ip=10.81.0.9,mac-address=02:42:00:00:00:09";
+    let flags = ["--network", front, "--network", "name=back,gw-priority=9", "-p", "8000-8002:80-82"];
+    sleeper(&world, "web", &flags);
+    let place = "{{with .NetworkSettings.Networks.front}}{{.IPAddress}} {{.MacAddress}} {{.Aliases}}{{end}}";
+    assert_eq!(world.inspect("web", place), "10.81.0.9 02:42:00:00:00:09 [site]");
+    let links = world.dhow(&["exec", "web", "busybox", "ip", "link"]).ok();
+    assert!(links.contains("02:42:00:00:00:09"), "{links}");
+    let routes = world.dhow(&["exec", "web", "busybox", "ip", "route"]).ok();
+    assert!(routes.contains("default via 10.82.0.1 "), "by the network of the highest priority: {routes}");
+    assert_eq!(world.dhow(&["port", "web", "81"]).ok(), "0.0.0.0:8001\n[::]:8001");
+    // Without it, by the network whose name is first.
+    let flags = ["--network", "name=front,mac-address=02:42:00:00:00:0a", "--network", "back"];
+    sleeper(&world, "other", &flags);
+    let routes = world.dhow(&["exec", "other", "busybox", "ip", "route"]).ok();
+    assert!(routes.contains("default via 10.82.0.1 "), "{routes}");
+}

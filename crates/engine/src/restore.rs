@@ -337,6 +337,8 @@ fn adopt_unreadable(core: &Arc<Core>, unreadable: Unreadable) -> Result<()> {
     let Unreadable { record, error } = unreadable;
     let id: Arc<str> = record.id.into();
     tracing::error!(%id, %error, "the record of a container cannot be read");
+    // It may run.
+    core.kernel.spare_strangers();
     let body = record::read_body(&record.spec).unwrap_or_default();
     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
     let error = format!("its record cannot be read: {error}{hint}");

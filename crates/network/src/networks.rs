@@ -9,6 +9,7 @@ mod watch;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dhow_errdefs::Result;
@@ -59,6 +60,8 @@ pub struct Networks {
     live: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
     containers: Mutex<HashMap<String, Held>>,
     watch: OnceLock<Option<Watch>>,
+    /// There are containers of which nobody knows what they have.
+    has_strangers: AtomicBool,
 }
 
 impl Networks {
@@ -75,6 +78,7 @@ impl Networks {
             live: Mutex::default(),
             containers: Mutex::default(),
             watch: OnceLock::new(),
+            has_strangers: AtomicBool::new(false),
         }
     }
 

@@ -26,7 +26,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
     type Check = fn(&Arc<Networks>);
-    let checks: [(&str, Check); 8] = [
+    let checks: [(&str, Check); 11] = [
         ("neighbours_reach_each_other_and_networks_do_not", neighbours),
         ("published_ports_from_everywhere", published_ports),
         ("names_are_found_where_they_are_known", names),
@@ -34,6 +34,9 @@ fn main() {
         ("an_internal_network_has_no_way_out", internal),
         ("nobody_takes_a_neighbours_address", guard),
         ("what_was_flushed_comes_back_with_the_next_change", flushed),
+        ("a_connect_that_fails_half_way_leaves_nothing", undone),
+        ("a_join_that_fails_half_way_leaves_what_was_before", join_undone),
+        ("an_address_is_given_back_when_nobody_answers_for_it_any_more", order_of_the_end),
         ("another_engine_takes_over_and_leaves_nothing", take_over),
     ];
     for (name, check) in checks {
@@ -394,6 +397,103 @@ fn flushed(networks: &Arc<Networks>) {
 /// Removes the tables as `nft flush ruleset` does: another engine of the same name that has nothing.
 fn networks_of_nobody() {
     networks().settle(&[network(1, |_| ())]).unwrap();
+}
+
+/// A /30 has room for one container.
+fn tiny(number: u8) -> Network {
+    let mut tiny = network(number, |_| ());
+    tiny.pools[0].subnet = format!("10.77.{number}.0/30").parse().unwrap();
+    tiny
+}
+
+/// A link that cannot be made: the loopback is called so.
+fn impossible(network: &Network) -> Place {
+    let driver_options = Some([(option_name::INTERFACE_NAME.to_owned(), "lo".to_owned())].into());
+    Place { network: network.clone(), spec: EndpointSpec { driver_options, ..EndpointSpec::default() } }
+}
+
+fn veths() -> usize {
+    link_names().iter().filter(|name| name.starts_with("veth")).count()
+}
+
+fn undone(networks: &Arc<Networks>) {
+    let (one, two) = (tiny(1), tiny(2));
+    let place = Place { network: one.clone(), spec: EndpointSpec::default() };
+    let request = |places: Vec<Place>, bindings: Vec<PortBinding>| Request {
+        container: "web",
+        places,
+        bindings,
+        names: vec!["web".to_owned()],
+        servers: Vec::new(),
+    };
+    let taken = TcpListener::bind("0.0.0.0:8088").unwrap();
+    let port = |number: u16| PortBinding {
+        host_ports: HostPorts::Among(number..=number),
+        ..PortBinding::parse("80", "0.0.0.0", "").unwrap()
+    };
+    // The second network, and the second port, cannot be had: again and again, and nothing is used up.
+    for _ in 0..3 {
+        networks.connect(&request(vec![place.clone(), impossible(&two)], Vec::new())).unwrap_err();
+        networks.connect(&request(vec![place.clone()], vec![port(8087), port(8088)])).unwrap_err();
+        assert_eq!((networks.connection("web"), networks.path("web")), (None, None));
+    }
+    drop(taken);
+    assert!(TcpListener::bind("0.0.0.0:8087").is_ok(), "the first port is free again");
+    let (web, at) = connect(networks, "web", &[&one, &two], &[("80/tcp", "0.0.0.0", 8087)]);
+    assert_eq!(address(&at).to_string(), "10.77.1.2", "the only one");
+    assert_eq!(inside(&web, || resolve("web")), Some(vec!["10.77.1.2".to_owned()]), "it has its name once");
+    networks.disconnect("web");
+    assert_eq!(veths_soon_gone(), 0);
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+fn veths_soon_gone() -> usize {
+    links();
+    veths()
+}
+
+fn join_undone(networks: &Arc<Networks>) {
+    let (one, two) = (network(1, |_| ()), tiny(2));
+    let (web, at) = connect(networks, "web", &[&one], &[("80/tcp", "0.0.0.0", 8080)]);
+    let (client, _) = connect(networks, "client", &[&one], &[]);
+    let _server = serve(&web, 80);
+    let before = veths();
+    for _ in 0..3 {
+        let error = networks.join("web", own_namespace(), &impossible(&two), &["web".to_owned()]).unwrap_err();
+        assert!(error.to_string().starts_with("join the bridge"), "{error}");
+    }
+    assert_eq!((networks.connection("web"), veths()), (Some(at), before));
+    assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some(), "its port still leads to it");
+    assert_eq!(inside(&client, || resolve("web")), Some(vec!["10.77.1.2".to_owned()]));
+    let place = Place { network: two.clone(), spec: EndpointSpec::default() };
+    let joined = networks.join("web", own_namespace(), &place, &["web".to_owned()]).unwrap();
+    assert_eq!(joined.attachments[1].endpoint.ipv4.unwrap().0.to_string(), "10.77.2.2", "the only address is free");
+    ["web", "client"].iter().for_each(|name| networks.disconnect(name));
+    networks.remove(&one).unwrap();
+    networks.remove(&two).unwrap();
+}
+
+/// The kernel removes a namespace when it finds the time, and here not at all: somebody is in it. Until then its link has the
+/// address that somebody else has next.
+fn order_of_the_end(networks: &Arc<Networks>) {
+    let one = tiny(1);
+    let (old, at) = connect(networks, "old", &[&one], &[("80/tcp", "0.0.0.0", 8080)]);
+    let old_server = serve(&old, 80);
+    let to = SocketAddr::new(address(&at), 80);
+    assert!(ask(to).is_some());
+    networks.disconnect("old");
+    assert_eq!((ask(to), ask(SocketAddr::new([127, 0, 0, 1].into(), 8080))), (None, None), "its link is closed");
+    let (new, next) = connect(networks, "new", &[&one], &[("81/tcp", "0.0.0.0", 8080)]);
+    assert_eq!(address(&next), address(&at));
+    let _server = serve(&new, 81);
+    for _ in 0..20 {
+        assert!(ask(SocketAddr::new(to.ip(), 81)).is_some(), "the next one answers, and the one before does not");
+    }
+    assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some());
+    drop(old_server);
+    networks.disconnect("new");
+    networks.remove(&one).unwrap();
 }
 
 fn take_over(networks: &Arc<Networks>) {

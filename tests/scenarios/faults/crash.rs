@@ -13,24 +13,28 @@ use super::containers::{body, create, exec, post, remove};
 use super::{chance, rounds};
 use crate::busybox;
 
-const CLIENTS: usize = 4;
+pub(super) const CLIENTS: usize = 4;
 /// Names for which a client has containers, one after the other.
 const NAMES: usize = 3;
 
+/// One thing that a client may do: by its number, and by chance.
+pub(super) type Step = fn(&mut Door, usize, &mut Rng) -> std::io::Result<()>;
+
 /// Clients that do what comes into their heads until they are told to stop; `done` counts what they did.
-struct Clients {
+pub(super) struct Clients {
     socket: PathBuf,
+    step: Step,
     done: AtomicUsize,
     over: AtomicBool,
 }
 
 impl Clients {
-    fn new(world: &World) -> Self {
-        Self { socket: world.socket(), done: AtomicUsize::new(0), over: AtomicBool::new(false) }
+    pub(super) fn new(world: &World, step: Step) -> Self {
+        Self { socket: world.socket(), step, done: AtomicUsize::new(0), over: AtomicBool::new(false) }
     }
 
     /// Runs the clients beside `meanwhile`.
-    fn work<T>(&self, chance: &mut Rng, meanwhile: impl FnOnce(&mut Rng) -> T) -> T {
+    pub(super) fn work<T>(&self, chance: &mut Rng, meanwhile: impl FnOnce(&mut Rng) -> T) -> T {
         thread::scope(|scope| {
             for number in 0..CLIENTS {
                 let mut chance = chance.fork();
@@ -46,14 +50,14 @@ impl Clients {
     fn client(&self, number: usize, chance: &mut Rng) {
         while !self.over.load(Ordering::Relaxed) {
             let Ok(mut door) = Door::open(&self.socket) else { return };
-            while !self.over.load(Ordering::Relaxed) && step(&mut door, number, chance).is_ok() {
+            while !self.over.load(Ordering::Relaxed) && (self.step)(&mut door, number, chance).is_ok() {
                 self.done.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     /// Waits until the clients have done some more, and a moment longer.
-    fn progress(&self, chance: &mut Rng) {
+    pub(super) fn progress(&self, chance: &mut Rng) {
         let wanted = self.done.load(Ordering::Relaxed) + chance.usize(1..20);
         while self.done.load(Ordering::Relaxed) < wanted {
             thread::yield_now();
@@ -118,7 +122,7 @@ fn an_engine_killed_at_random_moments_leaves_everything_in_order() {
     let mut world = busybox();
     let mut chance = chance();
     for round in 0..rounds(6) {
-        let clients = Clients::new(&world);
+        let clients = Clients::new(&world, step);
         clients.work(&mut chance, |chance| {
             clients.progress(chance);
             world.crash_engine();
@@ -133,7 +137,7 @@ fn shims_killed_at_random_moments_leave_everything_in_order() {
     let world = busybox();
     let mut chance = chance();
     for round in 0..rounds(3) {
-        let clients = Clients::new(&world);
+        let clients = Clients::new(&world, step);
         clients.work(&mut chance, |chance| {
             for _ in 0..6 {
                 clients.progress(chance);
@@ -149,7 +153,7 @@ fn shims_and_engine_killed_together_leave_everything_in_order() {
     let mut world = busybox();
     let mut chance = chance();
     for round in 0..rounds(3) {
-        let clients = Clients::new(&world);
+        let clients = Clients::new(&world, step);
         clients.work(&mut chance, |chance| {
             clients.progress(chance);
             let shims = world.shims();

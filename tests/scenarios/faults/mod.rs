@@ -15,6 +15,7 @@ mod hung_mount;
 mod malice;
 mod many;
 mod neighbours;
+mod networks;
 mod pulls;
 mod races;
 

@@ -26,8 +26,8 @@ impl Owner {
         let endpoint = if alive { Some(self.enter(&name, &spec).await?) } else { None };
         let written = self.rewrite(|body| drop(body.networking.insert(name.clone(), spec)));
         if let Err(error) = written {
-            if let Some(endpoint) = endpoint {
-                self.leave(&name, endpoint).await;
+            if endpoint.is_some() {
+                self.leave(&name).await;
             }
             return Err(error);
         }
@@ -45,10 +45,10 @@ impl Owner {
         may_disconnect(&self.container.id, &self.body.spec, &name, alive)?;
         let network = self.core.networks.named(&name);
         self.rewrite(|body| drop(body.networking.remove(&name)))?;
-        let mut endpoint = None;
-        self.attached(|attached| endpoint = attached.endpoints.remove(&name));
-        if let Some(endpoint) = endpoint {
-            self.leave(&name, endpoint).await;
+        let mut was_there = false;
+        self.attached(|attached| was_there = attached.endpoints.remove(&name).is_some());
+        if was_there {
+            self.leave(&name).await;
             if let Some(network) = network {
                 self.core.network_event("disconnect", &network, Some(&self.container.id));
             }
@@ -102,7 +102,7 @@ impl Owner {
         let (wanted, spec) = (name.to_owned(), spec.clone());
         let endpoint = crate::engine::blocking(move || core.enter_network(&container, &wanted, &spec)).await?;
         if let Err(error) = self.keep().await {
-            self.leave(name, endpoint).await;
+            self.leave(name).await;
             return Err(error);
         }
         Ok(endpoint)
@@ -117,11 +117,11 @@ impl Owner {
         Ok(())
     }
 
-    async fn leave(&self, name: &str, endpoint: Endpoint) {
+    async fn leave(&self, name: &str) {
         let (core, id) = (Arc::clone(&self.core), Arc::clone(&self.container.id));
         let name = name.to_owned();
         let left = move || {
-            core.leave_network(&id, &name, &endpoint);
+            core.leave_network(&id, &name);
             Ok(())
         };
         // It tells itself what goes wrong.

@@ -63,6 +63,12 @@ impl Core {
         if spec.driver == Driver::Bridge && asked.iter().any(overlaps) {
             return Err(Error::denied("invalid pool request: Pool overlaps with other one on this address space"));
         }
+        let among_themselves =
+            |(number, pool): (usize, &IpamPool)| asked[..number].iter().any(|other| other.subnet.overlaps(pool.subnet));
+        if asked.iter().enumerate().any(among_themselves) {
+            return Err(Error::denied("invalid pool request: Pool overlaps with other one on this address space")
+                .with_hint("two blocks of this network have addresses in common"));
+        }
         let mut pools = asked.clone();
         for (ipv6, wanted) in [(false, spec.ipv4), (true, spec.ipv6)] {
             if wanted && !pools.iter().any(|pool| pool.subnet.is_ipv6() == ipv6) {
@@ -159,7 +165,7 @@ impl Core {
     }
 
     /// Takes a container's place in one network away. Blocks.
-    pub(crate) fn leave_network(&self, container: &str, name: &str, _endpoint: &Endpoint) {
+    pub(crate) fn leave_network(&self, container: &str, name: &str) {
         if let Some(network) = self.networks.named(name) {
             let left = self.kernel.leave(container, &network);
             if let Err(error) = left.and_then(|connection| facts::remember(&self.run_dir(container), &connection)) {
@@ -200,18 +206,40 @@ impl Core {
         view: &View,
         kept: Vec<(String, OwnedFd)>,
     ) -> Option<Attached> {
-        let connection = facts::recall(&self.run_dir(container))?;
+        let recalled = facts::recall(&self.run_dir(container)).inspect_err(|error| {
+            tracing::warn!(container, %error, "what a container has of networks cannot be read");
+            self.kernel.spare_strangers();
+        });
+        let mut connection = recalled.ok().flatten()?;
+        // What the record asks for no more somebody else may have by now.
+        if let Ok(wanted) = ports(&view.spec) {
+            connection.published.retain(|it| wanted.iter().any(|binding| binding.is_met_by(it)));
+        }
         let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
-        let mut attached = Attached::default();
-        add(&mut attached, &connection);
         let find = || {
             let found = Process::of(view).and_then(|process| process.namespace("net"));
             found.inspect_err(|error| tracing::warn!(container, %error, "find a network namespace")).ok()
         };
         // Whose shim cannot be asked, of that nobody knows the first process.
         let namespace = view.link.as_ref().and_then(|_| find());
+        let before = connection.clone();
         self.kernel.adopt((container, namespace), connection, &networks, kept);
+        self.finish_changes(container, &view.spec, &before);
+        let mut attached = Attached::default();
+        add(&mut attached, &self.kernel.connection(container)?);
         Some(attached)
+    }
+
+    /// An engine may end between what it writes down and what it does to a container's networks. What is written down counts.
+    fn finish_changes(&self, container: &str, spec: &ContainerSpec, before: &Connection) {
+        for attachment in &before.attachments {
+            if !spec.networking.contains_key(&attachment.network_name) {
+                self.leave_network(container, &attachment.network_name);
+            }
+        }
+        if let Err(error) = self.finish_publishing(container, spec) {
+            tracing::warn!(container, %error, "publish what was to be published when the engine before this one ended");
+        }
     }
 
     /// Removes what an engine before this one has left in the kernel. Blocks.

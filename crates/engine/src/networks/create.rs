@@ -9,6 +9,9 @@ use super::table::{now, record_of};
 use crate::core::Core;
 use crate::create::random_id;
 
+/// RFC 8200, section 5; the kernel takes no address of IPv6 on a link with less.
+const LEAST_MTU_OF_IPV6: u32 = 1280;
+
 impl Core {
     /// Makes a network. Blocks.
     pub(super) fn create_network(&self, mut spec: NetworkSpec) -> Result<String> {
@@ -54,7 +57,13 @@ fn check(spec: &NetworkSpec) -> Result<()> {
     super::configuration::check(spec)?;
     match spec.driver {
         _ if spec.config_only => {}
-        Driver::Bridge => drop(BridgeOptions::parse(&spec.options)?),
+        Driver::Bridge => {
+            let mtu = BridgeOptions::parse(&spec.options)?.mtu;
+            if let Some(mtu) = mtu.filter(|mtu| spec.ipv6 && *mtu < LEAST_MTU_OF_IPV6) {
+                return Err(Error::invalid(format!("invalid MTU number: {mtu}"))
+                    .with_hint("IPv6 needs packets of 1280 bytes at least"));
+            }
+        }
         Driver::Macvlan => drop(MacvlanOptions::parse(&spec.options)?),
         Driver::Host | Driver::Null => {
             return Err(Error::denied(format!("only one instance of \"{}\" network is allowed", spec.driver)));
@@ -100,6 +109,11 @@ mod tests {
             (Class::PermissionDenied, "only one instance of \"host\" network is allowed")
         );
         assert_eq!(refusal(|spec| spec.ipv4 = false).1, "IPv4 or IPv6 must be enabled");
+        let small = |spec: &mut NetworkSpec| {
+            spec.ipv6 = true;
+            spec.options = [("com.docker.network.driver.mtu".to_owned(), "1279".to_owned())].into();
+        };
+        assert_eq!(refusal(small).1, "invalid MTU number: 1279");
         assert_eq!(refusal(|spec| spec.ipam.driver = "x".into()).0, Class::NotFound);
     }
 }

@@ -1,8 +1,8 @@
 //! What a container has in the kernel, written down beside its shim's socket before the container runs: an engine that is
 //! started later finds there what the one before had no time to record.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_network::Connection;
@@ -28,15 +28,19 @@ pub(super) fn remember(run_dir: &Path, connection: &Connection) -> Result<()> {
     fs::rename(&new, &path).context(|| format!("rename {}", new.display()))
 }
 
-/// What is written down; `None` if nothing is, or nothing that can be read.
-pub(super) fn recall(run_dir: &Path) -> Option<Connection> {
-    let text = fs::read(run_dir.join("network.json")).ok()?;
+/// What is written down; `None` if nothing is.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn recall(run_dir: &Path) -> Result<Option<Connection>> {
+    let path = run_dir.join("network.json");
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.context(|| format!("read {}", path.display()))?,
+    };
     match serde_json::from_slice::<Facts>(&text) {
-        Ok(facts) if facts.format == FORMAT => Some(facts.connection),
-        _ => {
-            tracing::warn!(path = %run_dir.display(), "what a container has of networks cannot be read");
-            None
-        }
+        Ok(facts) if facts.format == FORMAT => Ok(Some(facts.connection)),
+        _ => Err(Error::internal(format!("{} is damaged", path.display()))),
     }
 }
 
@@ -55,12 +59,12 @@ mod tests {
     fn what_is_remembered_is_recalled() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("id");
-        assert_eq!(recall(&dir), None);
+        assert_eq!(recall(&dir).unwrap(), None);
         let connection = Connection { servers: vec![[9, 9, 9, 9].into()], ..Connection::default() };
         remember(&dir, &connection).unwrap();
-        assert_eq!(recall(&dir), Some(connection));
+        assert_eq!(recall(&dir).unwrap(), Some(connection));
         fs::write(dir.join("network.json"), "{\"format\":2,\"connection\":{}}").unwrap();
-        assert_eq!(recall(&dir), None);
+        assert!(recall(&dir).is_err());
         forget(&dir);
         assert!(!dir.exists());
     }

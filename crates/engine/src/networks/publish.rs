@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dhow_errdefs::{Error, Result};
 use dhow_network::model::{Port, PortBinding as Wanted, Published};
 
-use super::facts;
+use super::{facts, ports};
 use crate::core::Core;
 use crate::launch::Sharing;
 use crate::spec::{ContainerSpec, PortBinding};
@@ -86,6 +86,14 @@ fn gone(published: &[Published], remove: &Bindings) -> Result<Vec<Published>> {
     Ok(all)
 }
 
+/// What is published and nobody asks for, and what is asked for and not published.
+fn differences(published: &[Published], mut wanted: Vec<Wanted>) -> (Vec<Published>, Vec<Wanted>) {
+    let is_wanted = |it: &&Published| wanted.iter().any(|binding| binding.is_met_by(it));
+    let surplus = published.iter().filter(|it| !is_wanted(it)).copied().collect();
+    wanted.retain(|binding| !published.iter().any(|it| binding.is_met_by(it)));
+    (surplus, wanted)
+}
+
 impl Core {
     /// Publishes ports of a container that runs, and takes others back. Blocks. All of it happens, or nothing. Returns
     /// what is published then.
@@ -111,6 +119,19 @@ impl Core {
         let mut published = connection.published;
         published.sort();
         Ok(published)
+    }
+
+    /// An engine may end between what it writes down about ports and what it does. What is written down counts. Blocks.
+    pub(super) fn finish_publishing(&self, container: &str, spec: &ContainerSpec) -> Result<()> {
+        let published = self.kernel.connection(container).map(|connection| connection.published).unwrap_or_default();
+        let (surplus, missing) = differences(&published, ports(spec)?);
+        if surplus.is_empty() && missing.is_empty() {
+            return Ok(());
+        }
+        self.kernel.publish_less(container, &surplus)?;
+        self.kernel.take_back(&missing)?;
+        let connection = self.kernel.publish_more(container, &missing)?;
+        facts::remember(&self.run_dir(container), &connection)
     }
 
     fn take_back(&self, container: &str, again: &[Wanted]) {
@@ -154,6 +175,22 @@ mod tests {
         let one = [("80/tcp", "127.0.0.1", "8081"), ("53/udp", "", "53")];
         assert_eq!(left(&[("80", "", "8080")]).unwrap(), bindings(&one));
         assert_eq!(left(&[("81/tcp", "", "")]).unwrap_err(), "port 81/tcp is not published like that");
+    }
+
+    #[test]
+    fn what_an_engine_had_no_time_for_is_found() {
+        let at = |address: &str, host_port| Published {
+            port: "80".parse().unwrap(),
+            host_address: address.parse().unwrap(),
+            host_port,
+        };
+        let wanted = |ports: &[(&str, &str)]| {
+            ports.iter().map(|(address, port)| Wanted::parse("80", address, port).unwrap()).collect::<Vec<_>>()
+        };
+        let published = [at("0.0.0.0", 8080), at("::", 8080), at("127.0.0.1", 8081)];
+        assert_eq!(differences(&published, wanted(&[("", "8080"), ("127.0.0.1", "")])), (vec![], vec![]));
+        let (surplus, missing) = differences(&published, wanted(&[("", "8080"), ("", "9000-9001")]));
+        assert_eq!((surplus, missing), (published[2..].to_vec(), wanted(&[("", "9000-9001")])));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Networks that are bridges of the host.
 
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
@@ -9,6 +10,10 @@ use crate::firewall::{Firewall, Zone};
 use crate::link::{Bridge, Link, Links, Veth};
 use crate::model::{BridgeOptions, DEFAULT, Endpoint, Mac, Network, Subnet};
 use crate::sandbox::Sandbox;
+
+/// What the host's end of a container's link is called: this, and the first digits of the endpoint's id.
+const PORT: &str = "veth";
+const PORT_DIGITS: usize = 11;
 
 /// The bridge of a network, as far as it was found or made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +141,21 @@ impl Bridges {
         Ok(())
     }
 
+    /// Removes links to containers that nobody has: those of a start or a connect that did not come to its end.
+    pub(crate) fn sweep_ports(&self, held: &HashSet<String>) -> Result<()> {
+        let links = Links::open()?;
+        let all = links.all()?;
+        let ours = format!("dhow {} ", self.engine);
+        let bridges: HashSet<u32> =
+            all.iter().filter(|link| link.alias.starts_with(&ours)).map(|link| link.index).collect();
+        let is_ours = |link: &&Link| link.master.is_some_and(|master| bridges.contains(&master)) && is_port(&link.name);
+        let mut done = Ok(());
+        for link in all.iter().filter(is_ours).filter(|link| !held.contains(&link.name)) {
+            done = done.and(links.remove(link.index));
+        }
+        done
+    }
+
     /// Makes a link into a sandbox; the near end is called `port`.
     pub(crate) fn attach(bridge: &Raised, port: &str, endpoint: &Endpoint, sandbox: &Sandbox) -> Result<()> {
         let links = Links::open()?;
@@ -156,6 +176,17 @@ impl Bridges {
     pub(crate) fn alias(&self, network: &Network) -> String {
         format!("dhow {} {}", self.engine, network.short_id())
     }
+}
+
+/// What the port of an endpoint is called.
+pub(crate) fn port_name(endpoint: &str) -> String {
+    format!("{PORT}{}", &endpoint[..PORT_DIGITS])
+}
+
+/// Whether a link may be a port of ours, and not one that somebody else has put into the bridge.
+fn is_port(name: &str) -> bool {
+    let digits = name.strip_prefix(PORT).unwrap_or_default();
+    digits.len() == PORT_DIGITS && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What the bridge of a network may be called. Several engines on a host each have a default network.
@@ -200,4 +231,18 @@ pub(crate) fn random_mac() -> Mac {
     let mut bytes: [u8; 6] = std::array::from_fn(|_| fastrand::u8(..));
     bytes[0] = bytes[0] & 0xfc | 0x02;
     Mac(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_known_by_their_names() {
+        let name = port_name(&dhow_sys::random::id());
+        assert!(is_port(&name) && name.len() == 15, "{name}");
+        for other in ["veth0", "veth1pl4242", "vethABCDEF01234", "vnet1234567890a", "veth0123456789ab"] {
+            assert!(!is_port(other), "{other}");
+        }
+    }
 }

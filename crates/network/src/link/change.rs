@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 
 use super::{
-    DELETE_LINK, DELETE_RULE, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE, family, ifla, link_header,
+    BRIDGE, DELETE_LINK, DELETE_RULE, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE, SET_LINK, family,
+    ifla, link_header,
 };
 use crate::model::{Mac, MacvlanMode, Subnet};
 use crate::netlink::{Batch, Message, flags};
@@ -119,14 +120,17 @@ impl Links {
         self.0.send(&batch).context(|| format!("network link {name}"))
     }
 
-    /// Lets nothing through a port of a bridge any more.
+    /// Lets nothing through a port of a bridge any more. The bridge itself is told so: a change of the link makes it look at
+    /// the carrier, and take the port into use again (`br_port_carrier_check`).
     pub(crate) fn disable_port(&self, name: &str) -> Result<()> {
+        let index = match self.named(name) {
+            Ok(link) => link.index,
+            Err(error) if error.class() == Class::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let mut batch = Batch::default();
-        let mut message = batch.message("disable the port", NEW_LINK, 0, &link_header(0, 0, false));
-        message.put_str(ifla::NAME, name);
-        port(&mut message, |port| {
-            port.put(ifla::PORT_STATE, &[0]);
-        });
+        let mut message = batch.message("disable the port", SET_LINK, 0, &link_header(BRIDGE, index, false));
+        message.put(ifla::PORT_STATE, &[0]);
         drop(message);
         match self.0.send(&batch) {
             Err(error) if is_gone(&error) => Ok(()),
@@ -254,15 +258,11 @@ fn is_gone(error: &Error) -> bool {
 }
 
 /// Changes a link as the port of a bridge.
-fn port(message: &mut Message<'_>, fill: impl FnOnce(&mut Message<'_>)) {
-    message.nest(ifla::INFO, |info| {
-        info.put_str(ifla::INFO_PORT_KIND, "bridge").nest(ifla::INFO_PORT, |port| fill(port));
-    });
-}
-
 fn as_port(message: &mut Message<'_>, isolated: bool) {
-    port(message, |port| {
-        port.put(ifla::PORT_ISOLATED, &[u8::from(isolated)]).put(ifla::PORT_HAIRPIN, &[u8::from(hairpin())]);
+    message.nest(ifla::INFO, |info| {
+        info.put_str(ifla::INFO_PORT_KIND, "bridge").nest(ifla::INFO_PORT, |port| {
+            port.put(ifla::PORT_ISOLATED, &[u8::from(isolated)]).put(ifla::PORT_HAIRPIN, &[u8::from(hairpin())]);
+        });
     });
 }
 

@@ -17,6 +17,7 @@ pub(crate) use change::{Bridge, Macvlan, Settings, Veth};
 const NEW_LINK: u16 = 16;
 const DELETE_LINK: u16 = 17;
 const GET_LINK: u16 = 18;
+const SET_LINK: u16 = 19;
 const NEW_ADDRESS: u16 = 20;
 const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
@@ -24,8 +25,9 @@ const GET_ROUTE: u16 = 26;
 const NEW_RULE: u16 = 32;
 const DELETE_RULE: u16 = 33;
 
-/// `AF_INET`, `AF_INET6`.
+/// `AF_INET`, `AF_BRIDGE`, `AF_INET6`.
 const INET: u8 = 2;
+const BRIDGE: u8 = 7;
 const INET6: u8 = 10;
 
 /// The group of news about links, as a bit.
@@ -42,6 +44,8 @@ mod ifla {
     pub(super) const PARENT: u16 = 5;
     pub(super) const MASTER: u16 = 10;
     pub(super) const OPERATION: u16 = 16;
+    /// `IFLA_PROTINFO`, for a port of a bridge.
+    pub(super) const PORT_STATE: u16 = 12;
     pub(super) const INFO: u16 = 18;
     pub(super) const ALIAS: u16 = 20;
     pub(super) const FAMILIES: u16 = 26;
@@ -51,7 +55,6 @@ mod ifla {
     pub(super) const INFO_PORT_KIND: u16 = 4;
     pub(super) const INFO_PORT: u16 = 5;
     pub(super) const VETH_PEER: u16 = 1;
-    pub(super) const PORT_STATE: u16 = 1;
     pub(super) const PORT_HAIRPIN: u16 = 4;
     pub(super) const PORT_ISOLATED: u16 = 33;
     pub(super) const MACVLAN_MODE: u16 = 1;

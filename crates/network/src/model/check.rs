@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use dhow_errdefs::{Error, Result};
 
-use super::{EndpointSpec, IpamPool, Network, Subnet};
+use super::options::own_interface;
+use super::{EndpointSpec, IpamPool, Network, Subnet, option_name};
 
 /// A pool as it is written; empty: not given.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +66,8 @@ fn unusable(subnet: Subnet) -> Option<&'static str> {
     let first = subnet.masked().address();
     if subnet.prefix() == 0 {
         Some("it holds every address there is")
+    } else if matches!(first, IpAddr::V4(address) if address.octets()[0] == 0) {
+        Some("its addresses stand for this host, whatever it is called")
     } else if first.is_loopback() || matches!(first, IpAddr::V4(address) if address.octets()[0] == 127) {
         Some("its addresses are each host's own (loopback)")
     } else if first.is_multicast() {
@@ -91,10 +94,20 @@ fn pool_faults(pool: &IpamPool) -> Vec<String> {
     if let Some((gateway, why)) = pool.gateway.and_then(|gateway| Some((gateway, outside(gateway, subnet)?))) {
         faults.push(format!("invalid gateway {gateway}: {why}"));
     }
+    if let Some(gateway) = pool.gateway.filter(|gateway| is_of_nobody(*gateway, subnet)) {
+        faults.push(format!(
+            "invalid gateway {gateway}: it is the first or the last address of {subnet}, which nobody can have"
+        ));
+    }
     for (name, address) in &pool.auxiliary {
         faults.extend(outside(*address, subnet).map(|why| format!("invalid auxiliary address {name}: {why}")));
     }
     faults
+}
+
+/// The first address of a block of IPv4 stands for the block, the last one for everybody in it.
+fn is_of_nobody(address: IpAddr, subnet: Subnet) -> bool {
+    !subnet.is_ipv6() && subnet.host_bits() > 1 && [subnet.at(0), subnet.last()].contains(&address)
 }
 
 fn range_faults(range: Subnet, subnet: Subnet) -> Vec<String> {
@@ -139,6 +152,12 @@ pub fn check_endpoint(spec: &EndpointSpec, network: &str) -> Result<()> {
     if spec.ipv6.is_some_and(|address| address.is_unspecified()) {
         faults.push("invalid IPv6 address: ::".to_owned());
     }
+    if let Some(mac) = spec.mac.filter(|mac| !mac.is_of_one_link()) {
+        faults.push(format!("invalid MAC address {mac}: it is none of a single link"));
+    }
+    let options = spec.driver_options.iter().flatten();
+    let names = options.filter(|(key, name)| *key == option_name::INTERFACE_NAME && !name.is_empty());
+    faults.extend(names.filter_map(|(_, name)| Some(own_interface(name).err()?.to_string())));
     let unspecified = spec.link_local.iter().filter(|address| address.is_unspecified());
     faults.extend(unspecified.map(|address| format!("invalid link-local IP address: {address}")));
     if super::PREDEFINED.iter().any(|(name, _)| *name == network) {
@@ -211,6 +230,14 @@ mod tests {
             ),
             (("10.0.0.0/24", "", "fd00::1"), "invalid gateway fd00::1: parent subnet is an IPv4 block"),
             (("10.0.0.0/24", "", "here"), "invalid gateway here: invalid address"),
+            (
+                ("10.0.0.0/24", "", "10.0.0.255"),
+                "invalid gateway 10.0.0.255: it is the first or the last address of 10.0.0.0/24, which nobody can have",
+            ),
+            (
+                ("0.0.0.0/24", "", ""),
+                "invalid subnet 0.0.0.0/24: its addresses stand for this host, whatever it is called",
+            ),
             (("10.0.0.0/24", "x", ""), "invalid ip-range x: invalid CIDR block notation"),
             (
                 ("10.0.0.0/24", "10.0.0.0/16", ""),
@@ -241,6 +268,12 @@ mod tests {
         );
         let names = EndpointSpec { aliases: Some(vec!["a".into()]), ..EndpointSpec::default() };
         assert!(check_endpoint(&names, "host").unwrap_err().to_string().ends_with("in user defined networks"));
+        for (mac, name) in [("ff:ff:ff:ff:ff:ff", "eth9"), ("00:00:00:00:00:00", "eth9"), ("02:42:0a:00:00:09", "lo")] {
+            let driver_options = Some([(option_name::INTERFACE_NAME.to_owned(), name.to_owned())].into());
+            let odd = EndpointSpec { mac: mac.parse().ok(), driver_options, ..EndpointSpec::default() };
+            let text = check_endpoint(&odd, "mine").unwrap_err().to_string();
+            assert!(text.contains(if name == "lo" { "invalid interface name: \"lo\"" } else { mac }), "{text}");
+        }
         let zero = EndpointSpec { ipv6: Some("::".parse().unwrap()), ..EndpointSpec::default() };
         assert!(check_endpoint(&zero, "mine").unwrap_err().to_string().ends_with("invalid IPv6 address: ::"));
     }

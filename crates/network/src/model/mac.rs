@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
 
+impl Mac {
+    /// Whether a link can have it: it is no group's, and not the one that stands for none.
+    #[must_use]
+    pub fn is_of_one_link(self) -> bool {
+        self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
+}
+
 impl FromStr for Mac {
     type Err = Error;
 

@@ -72,7 +72,7 @@ impl BridgeOptions {
                     parsed.host_binding = Some(value.parse().map_err(|_| wrong(key, value, "nil ip"))?)
                 }
                 name::MTU => parsed.mtu = mtu(key, value)?,
-                name::INTERFACE_PREFIX => parsed.interface_prefix = interface(value)?,
+                name::INTERFACE_PREFIX => parsed.interface_prefix = interface_prefix(value)?,
                 name::GATEWAY_MODE_4 | name::GATEWAY_MODE_6 => gateway_mode(key, value)?,
                 _ => {}
             }
@@ -150,17 +150,36 @@ fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
     }
 }
 
-/// The kernel's rule for names of links: up to 15 bytes, no slash, no space.
+/// The name that a container's link is to have.
+pub(super) fn own_interface(value: &str) -> Result<String> {
+    if value == "lo" {
+        return Err(no_interface(value).with_hint("that is the loopback"));
+    }
+    interface(value)
+}
+
+/// What is before the numbers of a container's links.
+fn interface_prefix(value: &str) -> Result<String> {
+    if value.len() > 13 {
+        return Err(no_interface(value).with_hint("up to 13 bytes: a number comes behind it"));
+    }
+    interface(value)
+}
+
+/// The kernel's rule for names of links: up to 15 bytes, no slash, no space; and not those of its settings for all links.
 fn interface(value: &str) -> Result<String> {
-    let fits = value.len() <= 15 && !matches!(value, "." | "..");
+    let fits = value.len() <= 15 && !matches!(value, "." | ".." | "all" | "default");
     if fits
         && !value
             .contains(|letter: char| letter == '/' || letter == ':' || letter.is_whitespace() || letter.is_control())
     {
         return Ok(value.to_owned());
     }
-    Err(Error::invalid(format!("invalid interface name: {value:?}"))
-        .with_hint("up to 15 bytes, without slash, colon and space"))
+    Err(no_interface(value).with_hint("up to 15 bytes, without slash, colon and space"))
+}
+
+fn no_interface(value: &str) -> Error {
+    Error::invalid(format!("invalid interface name: {value:?}"))
 }
 
 /// Only translation of addresses is done.
@@ -194,6 +213,7 @@ mod tests {
         assert_eq!(bridge(name::MTU, "1400").unwrap().mtu, Some(1400));
         assert_eq!(bridge("anything", "else").unwrap(), BridgeOptions::default());
         assert!(bridge(name::BRIDGE_NAME, "a-name-that-is-too-long").is_err() && bridge(name::MTU, "-1").is_err());
+        assert!(bridge(name::INTERFACE_PREFIX, "fourteen-bytes").is_err() && bridge(name::BRIDGE_NAME, "all").is_err());
         let error = bridge(name::ICC, "ja").unwrap_err().to_string();
         assert!(
             error.contains("enable_icc value: \"ja\" (strconv.ParseBool: parsing \"ja\": invalid syntax)"),

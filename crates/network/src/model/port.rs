@@ -176,6 +176,18 @@ impl PortBinding {
     }
 }
 
+impl PortBinding {
+    /// Whether a port that is published is what this asks for.
+    #[must_use]
+    pub fn is_met_by(&self, published: &Published) -> bool {
+        let number = match &self.host_ports {
+            HostPorts::Any => true,
+            HostPorts::Among(numbers) => numbers.contains(&published.host_port),
+        };
+        self.port == published.port && number && self.host_address.is_none_or(|it| it == published.host_address)
+    }
+}
+
 /// A port that is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Published {
@@ -188,6 +200,14 @@ pub struct Published {
 }
 
 impl Published {
+    /// Whether another one has the same port of the host, at whatever address of that family.
+    #[must_use]
+    pub fn has_port_of(&self, other: &Self) -> bool {
+        self.host_port == other.host_port
+            && self.port.protocol == other.port.protocol
+            && self.host_address.is_ipv6() == other.host_address.is_ipv6()
+    }
+
     /// What asks for exactly this.
     #[must_use]
     pub fn as_binding(&self, from: Vec<Subnet>) -> PortBinding {
@@ -243,6 +263,18 @@ mod tests {
         let one = PortBinding::parse("80/tcp", "[::1]", "8000-8002").unwrap();
         assert_eq!((one.host_address, one.host_ports), (Some("::1".parse().unwrap()), HostPorts::Among(8000..=8002)));
         assert_eq!(PortBinding::parse("80", "nope", "1").unwrap_err().to_string(), "invalid IP address: nope");
+    }
+
+    #[test]
+    fn what_is_published_meets_who_asked_for_it() {
+        let published =
+            |at: &str| Published { port: "80".parse().unwrap(), host_address: at.parse().unwrap(), host_port: 8001 };
+        let met = |address: &str, ports: &str, at: &str| {
+            PortBinding::parse("80", address, ports).unwrap().is_met_by(&published(at))
+        };
+        assert!(met("", "", "::") && met("", "8000-8002", "0.0.0.0") && met("127.0.0.1", "8001", "127.0.0.1"));
+        assert!(!met("0.0.0.0", "8001", "::") && !met("", "8002", "::"));
+        assert!(published("::").has_port_of(&published("::1")) && !published("::").has_port_of(&published("0.0.0.0")));
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl Networks {
             attachment.names = names(place, called);
             let joined = self.place_attached(held, attachment, place).and_then(|()| {
                 self.set_routes(held)?;
+                self.take_lost(held);
                 self.redirect(&before, &held.connection, &held.reservations)?;
                 self.answer(held, container, None)?;
                 self.wait_for_links(held)

@@ -11,7 +11,7 @@ use super::live::Held;
 use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place, Request};
 use crate::dns::Sockets;
-use crate::driver::{Bridges, Raised, attach_macvlan, random_mac};
+use crate::driver::{Bridges, Raised, attach_macvlan, port_name, random_mac};
 use crate::firewall::Changes;
 use crate::link::{Links, Settings};
 use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Protocol, Published, Subnet};
@@ -88,7 +88,7 @@ impl Networks {
                 gateway6: gateway(true).and_then(|address| if let IpAddr::V6(it) = address { Some(it) } else { None }),
                 id: id.clone(),
             },
-            port: raised.map_or_else(String::new, |_| format!("veth{}", &id[..11])),
+            port: raised.map_or_else(String::new, |_| port_name(&id)),
             priority: place.spec.gateway_priority,
             network_name: network.name().to_owned(),
             names: Vec::new(),
@@ -187,13 +187,9 @@ impl Networks {
 
     /// Which container has a port of the host.
     fn owner(&self, wanted: Published) -> Option<String> {
-        let same = |published: &Published| {
-            published.host_port == wanted.host_port
-                && published.port.protocol == wanted.port.protocol
-                && published.host_address.is_ipv6() == wanted.host_address.is_ipv6()
-        };
         let containers = lock(&self.containers);
-        let (id, _) = containers.iter().find(|(_, held)| held.connection.published.iter().any(same))?;
+        let has_it = |held: &Held| held.connection.published.iter().any(|published| published.has_port_of(&wanted));
+        let (id, _) = containers.iter().find(|(_, held)| has_it(held))?;
         Some(id.get(..12).unwrap_or(id).to_owned())
     }
 
@@ -350,7 +346,8 @@ fn refused_port(error: Error, held: &Held) -> Error {
 /// As Docker does: the prefix of the network, and the first number that is free.
 fn interface_name(held: &Held, network: &Network, place: &Place, raised: Option<&Raised>) -> String {
     let asked = place.spec.driver_options.as_ref();
-    if let Some(name) = asked.and_then(|options| options.get(crate::model::option_name::INTERFACE_NAME)) {
+    let asked = asked.and_then(|options| options.get(crate::model::option_name::INTERFACE_NAME));
+    if let Some(name) = asked.filter(|name| !name.is_empty()) {
         return name.clone();
     }
     let prefix = raised.map(|raised| raised.options.interface_prefix.clone());

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dhow_errdefs::{Class, Result};
 
@@ -16,7 +17,7 @@ use crate::driver::Bridges;
 use crate::firewall::Redirect;
 use crate::home::{Home, host_side};
 use crate::link::Links;
-use crate::model::{Network, Protocol, Published};
+use crate::model::{HostPorts, Network, PortBinding, Protocol, Published};
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
@@ -106,13 +107,35 @@ impl Networks {
         redirects
     }
 
+    /// Has the holder give back ports that these ask for and that it has for nobody: an engine before this one had no time
+    /// to write down for whom.
+    ///
+    /// # Errors
+    /// When the holder cannot be asked.
+    pub fn take_back(&self, wanted: &[PortBinding]) -> Result<()> {
+        if wanted.is_empty() || !self.home.is_there() {
+            return Ok(());
+        }
+        let known = self.known_ports();
+        let asks = |binding: &PortBinding, (protocol, host): &(Protocol, SocketAddr)| {
+            let named = matches!(&binding.host_ports, HostPorts::Among(numbers) if numbers.contains(&host.port()));
+            named && binding.port.protocol == *protocol
+        };
+        let home = self.home.get()?;
+        let passed_on = home.passed_on()?.into_iter();
+        home.shut(passed_on.filter(|port| !known.contains(port) && wanted.iter().any(|binding| asks(binding, port))))
+    }
+
+    /// The published ports of all containers.
+    fn known_ports(&self) -> HashSet<(Protocol, SocketAddr)> {
+        let containers = lock(&self.containers);
+        let published = containers.values().flat_map(|held| &held.connection.published);
+        published.map(|published| (published.port.protocol, host_side(published))).collect()
+    }
+
     /// Shuts ports that are passed on for a container that is gone.
     fn shut_leftovers(&self, home: &Home) -> Result<()> {
-        let wanted: HashSet<_> = lock(&self.containers)
-            .values()
-            .flat_map(|held| held.connection.published.clone())
-            .map(|published| (published.port.protocol, host_side(&published)))
-            .collect();
+        let wanted = self.known_ports();
         home.shut(home.passed_on()?.into_iter().filter(|port| !wanted.contains(port)))
     }
 
@@ -129,15 +152,24 @@ impl Networks {
     fn pass_on_again(&self, home: &Home) -> Result<()> {
         let mut done = Ok(());
         for held in lock(&self.containers).values_mut() {
+            self.take_lost(held);
             let redirects = self.relayed(&held.connection);
-            let mut lost = held.connection.clone();
-            let passed_on: HashSet<_> = redirects.iter().map(|redirect| redirect.published).collect();
-            let kept: HashSet<_> = held.reservations.iter().map(|reservation| reservation.published).collect();
-            lost.published.retain(|published| passed_on.contains(published) && !kept.contains(published));
-            held.reservations.extend(self.take_again(&lost));
             done = done.and(pass_on(home, &[], &redirects, &held.reservations));
         }
         done
+    }
+
+    /// Takes ports again that are to be passed on, and that neither the holder has nor we: an engine before this one had the
+    /// sockets, and what is not passed on the holder gives back.
+    pub(super) fn take_lost(&self, held: &mut Held) {
+        let redirects = self.relayed(&held.connection);
+        let passed_on: HashSet<_> = redirects.iter().map(|redirect| redirect.published).collect();
+        let kept: HashSet<_> = held.reservations.iter().map(|reservation| reservation.published).collect();
+        let mut lost = held.connection.clone();
+        lost.published.retain(|published| passed_on.contains(published) && !kept.contains(published));
+        if !lost.published.is_empty() {
+            held.reservations.extend(self.take_again(&lost));
+        }
     }
 
     /// Bridges that are gone are made again, and links that were in them put back.
@@ -209,8 +241,8 @@ impl Networks {
         }
     }
 
-    /// Removes what an engine before this one has left: bridges of networks that are no more, and rules; and answers the
-    /// questions of containers that were adopted.
+    /// Removes what an engine before this one has left: bridges of networks that are no more, links to containers that
+    /// nobody has, and rules; and answers the questions of containers that were adopted.
     ///
     /// # Errors
     /// What the kernel refuses.
@@ -231,8 +263,23 @@ impl Networks {
         self.at_home(|| self.settle_here(networks))
     }
 
+    /// There is a container that runs, and nobody knows what it has: so no link is taken for a leftover.
+    pub fn spare_strangers(&self) {
+        self.has_strangers.store(true, Ordering::Relaxed);
+    }
+
+    /// The host's ends of all links of containers.
+    fn ports(&self) -> HashSet<String> {
+        let containers = lock(&self.containers);
+        let attachments = containers.values().flat_map(|held| &held.connection.attachments);
+        attachments.map(|attachment| attachment.port.clone()).collect()
+    }
+
     fn settle_here(&self, networks: &[Network]) -> Result<()> {
         self.bridges.sweep(&networks.iter().collect::<Vec<_>>())?;
+        if !self.has_strangers.load(Ordering::Relaxed) {
+            self.bridges.sweep_ports(&self.ports())?;
+        }
         if lock(&self.live).is_empty() { self.firewall.remove_leftovers() } else { self.firewall.restore() }
     }
 }

@@ -14,6 +14,9 @@ use crate::model::{HostPorts, Port, PortBinding, Protocol, Published, Subnet};
 /// How often the kernel is asked for a free port that has to be free in two families.
 const ATTEMPTS: usize = 64;
 
+/// Who has a port that a container asks for twice.
+const THE_SAME: &str = "the same container";
+
 /// Connections that wait to be accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 
@@ -53,11 +56,17 @@ pub(crate) fn reserve(
     bind: Bind<'_>,
     owner: impl Fn(Published) -> Option<String>,
 ) -> Result<Vec<Reservation>> {
-    let mut taken = Vec::new();
+    let mut taken: Vec<Reservation> = Vec::new();
     let everywhere = OnceCell::new();
     for binding in bindings {
         let addresses = addresses(binding, families, || everywhere.get_or_init(|| everywhere_on_this_host(bind)));
-        taken.extend(one(binding, &addresses, bind).map_err(|(published, error)| refusal(published, error, &owner))?);
+        let more = one(binding, &addresses, bind).map_err(|(published, error)| {
+            let own = taken.iter().any(|reservation| reservation.published.has_port_of(&published));
+            let whose =
+                || own.then(|| THE_SAME.to_owned()).or_else(|| Some(format!("container {}", owner(published)?)));
+            refusal(published, error, whose)
+        });
+        taken.extend(more?);
     }
     Ok(taken)
 }
@@ -165,13 +174,13 @@ fn local_port(socket: &OwnedFd) -> rustix::io::Result<u16> {
 }
 
 /// Docker's words; who has the port, if it is one of ours, is the hint.
-fn refusal(published: Published, error: io::Error, owner: &impl Fn(Published) -> Option<String>) -> Error {
+fn refusal(published: Published, error: io::Error, owner: impl FnOnce() -> Option<String>) -> Error {
     let Published { port, host_address, host_port } = published;
     let place = SocketAddr::new(host_address, host_port);
     let taken = error.kind() == io::ErrorKind::AddrInUse;
-    if let Some(owner) = owner(published).filter(|_| taken) {
+    if let Some(owner) = owner().filter(|_| taken) {
         return Error::new(Class::Internal, format!("Bind for {place} failed: port is already allocated"))
-            .with_hint(format!("container {owner} has it"));
+            .with_hint(format!("{owner} has it"));
     }
     let refusal = Error::new(Class::Internal, format!("failed to bind host port {place}/{}", port.protocol));
     let refusal = refusal.with_cause(error);
@@ -201,6 +210,11 @@ mod tests {
         let error = reserve(&bindings, IPV4, &bind, |_| Some("web".into())).unwrap_err();
         assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         assert_eq!(error.hint(), Some("container web has it"));
+        drop(other);
+        let twice = [local(HostPorts::Among(port..=port)), local(HostPorts::Among(port..=port))];
+        let error = reserve(&twice, IPV4, &bind, |_| None).unwrap_err();
+        assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
+        assert_eq!(error.hint(), Some("the same container has it"));
     }
 
     #[test]
