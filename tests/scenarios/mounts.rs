@@ -9,6 +9,22 @@ use crate::busybox;
 
 /// Whatever kind each is of: what is inside is mounted last, or writes would go through to the host.
 #[test]
+fn what_is_copied_into_a_container_takes_no_mounts_away() {
+    let world = busybox();
+    let file = |name: &str| world.path().join(name);
+    fs::write(file("mounted"), "mounted").expect("written");
+    fs::write(file("new"), "new").expect("written");
+    let bind = format!("{}:/file:ro", file("mounted").display());
+    world.dhow(&["run", "-d", "--name", "box", "-v", &bind, "busybox", "sleep", "1000"]).exits(0);
+    let new = file("new").display().to_string();
+    for place in ["box:/file", "box:/etc/hosts"] {
+        world.dhow(&["cp", &new, place]).exits(1).says("busy");
+    }
+    assert_eq!(world.dhow(&["exec", "box", "cat", "/file"]).ok(), "mounted");
+    assert_eq!(world.dhow(&["exec", "box", "grep", "-c", " /etc/hosts ", "/proc/self/mountinfo"]).ok(), "1");
+}
+
+#[test]
 fn memory_inside_of_a_bind_is_not_covered_by_it() {
     let world = busybox();
     let source = world.path().join("app");

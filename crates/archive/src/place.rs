@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, chownat, fstat, linkat,
-    mkdirat, mknodat, openat, openat2, renameat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, Timespec, Timestamps, Uid,
+    chownat, fstat, linkat, mkdirat, mknodat, openat, openat2, renameat, statat, statx, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -27,6 +27,19 @@ pub(crate) struct Target<'a> {
     rules: &'a Rules,
     /// The folder that the last entry was put into: an archive is written folder by folder.
     last: Option<(Vec<u8>, OwnedFd)>,
+}
+
+/// What is in a folder under that name. A file that something is mounted on is in use, as for programs in the container: to
+/// rename another one over it from outside would unmount it there.
+fn look(folder: BorrowedFd<'_>, name: &CString) -> Result<Option<FileType>, Errno> {
+    let there = match statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
+        Ok(there) => there,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let kind = FileType::from_raw_mode(there.stx_mode.into());
+    let is_mount = there.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    if is_mount && kind != FileType::Directory { Err(Errno::BUSY) } else { Ok(Some(kind)) }
 }
 
 /// Where an entry is put: an open folder, and a name in it.
@@ -49,11 +62,7 @@ impl<'a> Target<'a> {
         let (parent, last) = split(name);
         let folder = self.folder(parent).map_err(io::Error::from).context(|| format!("open {}", self.shown(parent)))?;
         let last = CString::new(last).map_err(io::Error::from).context(|| format!("open {shown}"))?;
-        let there = match statat(&folder, &last, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Some(FileType::from_raw_mode(stat.st_mode)),
-            Err(Errno::NOENT) => None,
-            Err(error) => return Err(io::Error::from(error)).context(|| format!("lstat {shown}")),
-        };
+        let there = look(folder.as_fd(), &last).map_err(io::Error::from).context(|| format!("replace {shown}"))?;
         let spot = Spot { folder: folder.as_fd(), name: last, kind: there, shown };
         self.check_kinds(&spot, entry)?;
         let put = match &entry.kind {

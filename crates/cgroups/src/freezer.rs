@@ -16,7 +16,7 @@ impl Cgroup {
     /// Stops every process in the cgroup and below it; returns when all have stopped.
     ///
     /// # Errors
-    /// `NotImplemented` without a freezer, `Unavailable` when a process does not stop within 5 s (the cgroup is thawed
+    /// `NotImplemented` without a freezer, `DeadlineExceeded` when a process does not stop within 5 s (the cgroup is thawed
     /// again then).
     pub fn freeze(&self) -> Result<()> {
         let member = self.freezer()?;
@@ -28,7 +28,7 @@ impl Cgroup {
             return Ok(());
         }
         thaw(member)?;
-        Err(Error::unavailable(format!("freeze cgroup {}: a process does not stop", self.path())))
+        Err(Error::deadline(format!("freeze cgroup {}: a process does not stop", self.path())))
     }
 
     /// Lets every process go on.

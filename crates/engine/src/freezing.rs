@@ -22,7 +22,11 @@ impl Core {
     /// # Errors
     /// Why one that runs cannot be frozen.
     pub(crate) async fn freeze(&self, container: &Arc<Container>) -> Result<Option<Freeze>> {
-        let number = container.ask(Command::Freeze).await?;
+        let number = match container.ask(Command::Freeze).await {
+            // It has gone meanwhile.
+            Err(error) if error.class() == Class::NotFound => None,
+            number => number?,
+        };
         Ok(number.map(|number| Freeze { container: Arc::clone(container), number }))
     }
 
@@ -44,17 +48,29 @@ impl Core {
         Ok(frozen)
     }
 
-    /// Lets a container that was frozen go on, if nobody else keeps it.
-    pub(crate) async fn thaw(&self, freeze: Freeze) {
+    /// Lets a container that was frozen go on, if nobody else keeps it. Says whether it stood still until now, or until its
+    /// end: somebody may have stopped it, and then it has gone on before.
+    pub(crate) async fn thaw(&self, freeze: Freeze) -> bool {
         let Freeze { container, number } = freeze;
-        said(&container, container.ask(|reply| Command::Thaw(number, reply)).await);
+        match container.ask(|reply| Command::Thaw(number, reply)).await {
+            Ok(still) => still,
+            Err(error) => {
+                said(&container, Err(error));
+                true
+            }
+        }
     }
 
-    /// The same with several.
-    pub(crate) async fn thaw_all(&self, frozen: Vec<Freeze>) {
+    /// The same with several; the answer is one that has not stood still.
+    pub(crate) async fn thaw_all(&self, frozen: Vec<Freeze>) -> Option<String> {
+        let mut gone_on = None;
         for freeze in frozen {
-            self.thaw(freeze).await;
+            let id = freeze.container.id.to_string();
+            if !self.thaw(freeze).await {
+                gone_on = Some(id);
+            }
         }
+        gone_on
     }
 
     /// Lets those go on that an engine had frozen when it was killed. Where that fails the next engine tries again.

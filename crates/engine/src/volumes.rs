@@ -23,13 +23,14 @@ mod plugins;
 mod prepare;
 mod record;
 mod removal;
+mod scratch;
 mod service;
 mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,6 +44,7 @@ use doors::Doors;
 use filling::Filling;
 use mounting::Uses;
 use plugins::Plugins;
+use scratch::Scratch;
 use turns::Turns;
 
 pub use backup::VolumeFormat;
@@ -111,18 +113,18 @@ impl Volumes {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if name.starts_with('.') {
-                // One that an engine was about to make when it was killed, or a copy for a backup. It may be large.
-                store.discard(&entry.path())?;
+            if Scratch::is_name(&name) {
+                // What an engine was about to make, or to remove, when it was killed. It may be large.
+                if let Err(error) = store.discard(&entry.path()) {
+                    tracing::warn!(name, %error, "what was made beside the volumes stays until the next start");
+                }
                 continue;
             }
             if check_name(&name).is_err() {
-                // `lost+found` of a disk of its own.
+                // `lost+found` of a disk of its own, or an administrator's folder.
                 continue;
             }
-            // What an engine that was killed was about to put in the place of its content.
-            let forgotten = store.discard(&entry.path().join(copies::RESTORING));
-            if let Err(error) = forgotten.and_then(|_| Filling::beside(&entry.path()).resume()) {
+            if let Err(error) = filling_of(&entry.path()).resume() {
                 // Whoever mounts it tries again.
                 tracing::warn!(%error, "a volume that was being filled");
             }
@@ -162,7 +164,12 @@ impl Volumes {
 
     /// Where it is filled.
     fn filling(&self, name: &str) -> Filling {
-        Filling::beside(&self.dir.join(name))
+        filling_of(&self.dir.join(name))
+    }
+
+    /// Whether its content lies in its folder, and not elsewhere because an administrator wants it so.
+    fn is_at_home(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.data(name)).is_ok_and(|data| data.is_dir()) && !lies_elsewhere(&self.dir.join(name))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Record>> {
@@ -206,6 +213,16 @@ impl Volumes {
         };
         (path.to_string_lossy().into_owned(), driver)
     }
+}
+
+/// Where a volume in the data root is filled: inside, if its content is on another disk, to which nothing can be moved.
+fn filling_of(folder: &Path) -> Filling {
+    if lies_elsewhere(folder) { Filling::inside(&folder.join("_data")) } else { Filling::beside(folder) }
+}
+
+fn lies_elsewhere(folder: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    device(&folder.join("_data")).is_some_and(|data| Some(data) != device(folder))
 }
 
 /// Whole after each statement, whoever panicked.

@@ -49,6 +49,8 @@ struct State {
     notes: Vec<Vec<u8>>,
     /// Bytes that the thread writes at this moment.
     in_hand: usize,
+    /// Lines that these are.
+    lines_in_hand: u64,
     /// Lines that found no room since the thread looked.
     missed: u64,
     /// The disk has taken nothing for a moment.
@@ -124,7 +126,8 @@ impl Aside {
         self.shared.changed.notify_all();
         let ended = self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.ended);
         let (mut state, _) = ended.unwrap_or_else(PoisonError::into_inner);
-        self.shared.lost.fetch_add(mem::take(&mut state.queue).lines(), Ordering::Relaxed);
+        let left = mem::take(&mut state.queue).lines() + state.lines_in_hand;
+        self.shared.lost.fetch_add(left, Ordering::Relaxed);
     }
 
     pub(crate) fn lost(&self) -> u64 {
@@ -145,7 +148,6 @@ impl Shared {
         let mut busy = false;
         while let Some(mut batch) = self.next(busy) {
             let before = sink.lost();
-            sink.miss(batch.missed);
             sink.begin_batch(batch.since);
             batch.notes.iter().for_each(|note| sink.note(note));
             let mut write = |waiting: Waiting<'_>| {
@@ -154,9 +156,15 @@ impl Shared {
             };
             while batch.queue.pop(&mut write).is_some() {}
             sink.flush();
+            if batch.missed > 0 {
+                // They came after those that had found room.
+                sink.miss(batch.missed);
+                sink.begin_batch(Timestamp::now());
+                sink.flush();
+            }
             self.lost.fetch_add(sink.lost() - before, Ordering::Relaxed);
             let mut state = self.lock();
-            (state.in_hand, state.stuck) = (0, false);
+            (state.in_hand, state.lines_in_hand, state.stuck) = (0, 0, false);
             drop(state);
             self.changed.notify_all();
             busy = sink.work();
@@ -174,7 +182,7 @@ impl Shared {
         if state.ends && idle(&state) {
             return None;
         }
-        state.in_hand = state.queue.len();
+        (state.in_hand, state.lines_in_hand) = (state.queue.len(), state.queue.lines());
         Some(Batch {
             since: if state.queue.lines() > 0 { state.since } else { Timestamp::now() },
             queue: mem::take(&mut state.queue),

@@ -114,9 +114,13 @@ fn many_files(world: &World) {
     shell(world, "i=0; while [ $i -lt 20000 ]; do : > /d/$i; i=$((i+1)); done");
 }
 
-/// Whether somebody has begun to fill that folder.
-fn is_begun(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+/// Whether somebody has begun to copy a volume.
+fn is_being_copied(world: &World) -> bool {
+    let folders = fs::read_dir(world.data_root().join("volumes")).expect("it is there").flatten();
+    let mut copies = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(".copy:"));
+    let begun =
+        |copy: fs::DirEntry| fs::read_dir(copy.path().join("_data")).is_ok_and(|mut data| data.next().is_some());
+    copies.any(begun)
 }
 
 #[test]
@@ -128,13 +132,12 @@ fn a_container_that_starts_while_its_volume_is_restored_gets_the_restored_one() 
     world.dhow(&["create", "--name", "late", "-v", "data:/d", "busybox", "sh", "-c", script]).exits(0);
     let mut restore = world.command(&["volume", "restore", "data", "before"]);
     let restore = restore.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let volume = world.data_root().join("volumes/data");
-    eventually("it is being copied", || is_begun(&volume.join("restoring")));
+    eventually("it is being copied", || is_being_copied(&world));
     world.dhow(&["start", "late"]).exits(0);
     let restored = restore.wait_with_output().expect("it ends");
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
-    eventually("what it writes is in the volume", || volume.join("_data/mine").exists());
-    assert!(!volume.join("restoring").exists());
+    let mine = world.data_root().join("volumes/data/_data/mine");
+    eventually("what it writes is in the volume", || mine.exists());
 }
 
 #[test]
@@ -143,16 +146,57 @@ fn a_container_that_starts_while_its_volume_is_copied_is_not_in_the_copy() {
     many_files(&world);
     let mut snapshot = world.command(&["volume", "snapshot", "data", "before"]);
     let mut snapshot = snapshot.stdout(Stdio::null()).spawn().expect("it runs");
-    let scratch = || {
-        let folders = fs::read_dir(world.data_root().join("volumes")).expect("it is there").flatten();
-        let new = |folder: &fs::DirEntry| folder.file_name().to_string_lossy().starts_with(".volume:");
-        folders.map(|folder| (new(&folder), folder.path())).any(|(new, path)| new && is_begun(&path.join("_data")))
-    };
-    eventually("it is being copied", scratch);
+    eventually("it is being copied", || is_being_copied(&world));
     assert_eq!(shell(&world, "echo mine > /d/mine; cat /d/mine"), "mine");
     assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "before\ndata", "the start has not waited");
     assert!(snapshot.wait().expect("it ends").success());
     assert!(!world.data_root().join("volumes/before/_data/mine").exists());
+}
+
+#[test]
+fn a_copy_of_what_somebody_stops_meanwhile_is_none() {
+    let world = busybox();
+    many_files(&world);
+    let deaf = "trap : TERM; while :; do sleep 1; done";
+    world.dhow(&["run", "-d", "--name", "busy", "-v", "data:/d", "busybox", "sh", "-c", deaf]).exits(0);
+    let mut snapshot = world.command(&["volume", "snapshot", "data", "before"]);
+    let snapshot = snapshot.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    eventually("it is being copied", || is_being_copied(&world));
+    world.dhow(&["stop", "-t", "1", "busy"]).exits(0);
+    let ended = snapshot.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("was stopped while its volume was copied"), "{said}");
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "data");
+    assert!(!is_being_copied(&world));
+    world.dhow(&["start", "busy"]).exits(0);
+    world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    assert_eq!(world.inspect("busy", "{{.State.Status}}"), "running");
+}
+
+#[test]
+fn a_copy_into_a_container_and_a_restored_volume_wait_for_each_other() {
+    let world = busybox();
+    many_files(&world);
+    world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
+    world.dhow(&["create", "--name", "box", "-v", "data:/d", "busybox"]).exits(0);
+    let file = world.path().join("mine");
+    fs::write(&file, "mine").expect("written");
+    let mut restore = world.command(&["volume", "restore", "data", "before"]);
+    let mut restore = restore.stdout(Stdio::null()).spawn().expect("it runs");
+    eventually("it is being copied", || is_being_copied(&world));
+    world.dhow(&["cp", &file.display().to_string(), "box:/d/mine"]).exits(0);
+    assert!(restore.wait().expect("it ends").success());
+    assert_eq!(fs::read_to_string(world.data_root().join("volumes/data/_data/mine")).expect("it is there"), "mine");
+}
+
+#[test]
+fn snapshots_that_nobody_names_have_names_of_their_own() {
+    let world = busybox();
+    world.dhow(&["volume", "create", "data"]).exits(0);
+    for _ in 0..3 {
+        assert!(world.dhow(&["volume", "snapshot", "data"]).ok().starts_with("data-20"));
+    }
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok().lines().count(), 4);
 }
 
 #[test]

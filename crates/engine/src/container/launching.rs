@@ -242,8 +242,8 @@ async fn pass(core: &Core, container: &Container) -> Passage {
     core.volumes.doors.pass(volumes()).await
 }
 
-/// One that waits already, or one that starts up while its task is put together.
-/// One that has waited is asked whether it is awake; its answer comes while its task is put together.
+/// One that waits already, or one that starts up. One that has waited is asked whether it is awake; its answer comes while
+/// its task is put together.
 async fn shim(core: &Arc<Core>, container: &Container) -> Result<(Link, Events, Option<Pending>)> {
     let spare = core.shims.take();
     let (shims, refilled) = (Arc::clone(&core.shims), Arc::downgrade(core));

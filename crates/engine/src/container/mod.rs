@@ -91,7 +91,8 @@ pub(crate) enum Command {
     Unpause(Reply<()>),
     /// Freeze it for the moment in which something is copied; the number is for the end of that.
     Freeze(Reply<Option<u64>>),
-    Thaw(u64, Reply<()>),
+    /// Whether it stood still until now, or until its end, is the answer.
+    Thaw(u64, Reply<bool>),
     /// Somebody who ends it has let its processes go on.
     Thawed,
     Attach(Attachment, Reply<()>),

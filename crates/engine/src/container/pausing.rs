@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
-use dhow_errdefs::{Class, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_shim::protocol::Op;
 
 use super::owner::Owner;
@@ -21,6 +21,8 @@ pub(super) struct Frozen {
     /// Those who copy something, by the number each has got.
     copying: BTreeSet<u64>,
     last: u64,
+    /// Those for whom it was to stand still, and has gone on.
+    torn: BTreeSet<u64>,
     /// A person, too.
     by_hand: bool,
     /// People who want it to go on, and wait until what is being copied is.
@@ -44,7 +46,7 @@ impl Owner {
     pub(super) async fn pause(&mut self) -> Result<()> {
         if self.frozen.is_for_a_moment() {
             self.frozen.by_hand = true;
-            answer_all(&mut self.frozen.thawing);
+            answer_all(&mut self.frozen.thawing, &Ok(()));
             return self.mark();
         }
         self.check(Request::Pause)?;
@@ -90,23 +92,28 @@ impl Owner {
         }
     }
 
-    /// Whoever got that number has copied what it wanted.
-    pub(super) async fn thaw(&mut self, number: u64) -> Result<()> {
-        if !self.frozen.copying.remove(&number) || !self.frozen.copying.is_empty() {
-            return Ok(());
+    /// Whoever got that number has copied what it wanted. Says whether it stood still until now, or until its end.
+    pub(super) async fn thaw(&mut self, number: u64) -> Result<bool> {
+        if !self.frozen.copying.remove(&number) {
+            return Ok(!self.frozen.torn.remove(&number));
         }
-        if std::mem::take(&mut self.frozen.by_hand) {
-            return Ok(());
+        if !self.frozen.copying.is_empty() || std::mem::take(&mut self.frozen.by_hand) {
+            return Ok(true);
         }
-        self.let_go_on().await?;
-        answer_all(&mut self.frozen.thawing);
-        self.mark()
+        let gone_on = self.let_go_on().await;
+        answer_all(&mut self.frozen.thawing, &gone_on);
+        gone_on.and_then(|()| self.mark()).map(|()| true)
     }
 
     /// Somebody who ends it has let its processes go on.
     pub(super) fn thawed(&mut self) {
         if self.condition.state == State::Paused {
+            self.frozen.torn.append(&mut self.frozen.copying);
             self.nobody_freezes();
+            // The next engine is to find no mark of a moment that is over.
+            if let Err(error) = self.mark() {
+                tracing::warn!(id = %self.container.id, %error, "a container that was frozen for a copy");
+            }
             self.settle(Fact::Resumed, "unpause");
         }
     }
@@ -116,7 +123,7 @@ impl Owner {
         let Frozen { copying, by_hand, thawing, .. } = &mut self.frozen;
         copying.clear();
         *by_hand = false;
-        answer_all(thawing);
+        answer_all(thawing, &Ok(()));
     }
 
     async fn hold_still(&mut self) -> Result<()> {
@@ -155,7 +162,8 @@ impl Owner {
     }
 }
 
-fn answer_all(replies: &mut Vec<Reply<()>>) {
+fn answer_all(replies: &mut Vec<Reply<()>>, answer: &Result<()>) {
+    let copy = |error: &Error| Error::new(error.class(), error.to_string());
     // Who asked may have gone away.
-    replies.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+    replies.drain(..).for_each(|reply| drop(reply.send(answer.as_ref().copied().map_err(copy))));
 }

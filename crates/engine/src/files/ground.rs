@@ -23,6 +23,7 @@ use crate::core::Core;
 use crate::create::{Source, random_id};
 use crate::rootfs::Root;
 use crate::start::{mount_image_at, prepare_images, unmount_images};
+use crate::volumes::Passage;
 use crate::watch::{Lent, Watch, watched};
 
 /// How often a container may start and end while somebody looks for its files.
@@ -40,7 +41,7 @@ pub(super) enum Access {
 pub(super) enum Ground {
     /// It runs: the root of its first process. Should it end, it must not be started again while something is written into
     /// its old root, nor may two write.
-    Running(Root, Quiet),
+    Running(Root, (Quiet, Passage)),
     Stopped(Parts),
 }
 
@@ -81,6 +82,8 @@ impl Volume {
 /// task when this is dropped, because who drops it may be in another mount namespace.
 #[derive(Debug)]
 struct Borrowed {
+    /// While somebody works here nobody copies the volumes, or puts something else into them.
+    _passage: Passage,
     places: BTreeMap<String, PathBuf>,
     /// By their places in the container.
     images: BTreeMap<String, (PathBuf, Overlay)>,
@@ -89,6 +92,7 @@ struct Borrowed {
 
 impl Borrowed {
     async fn of(core: &Arc<Core>, container: &Container, view: &View) -> Result<Self> {
+        let passage = core.volumes.doors.pass(crate::volumes::names(&view.body.mounts)).await;
         let (until_dropped, dropped) = oneshot::channel();
         let known = |name: &&str| core.volumes.get(name).is_some();
         let names: Vec<String> = crate::volumes::names(&view.body.mounts).filter(known).map(str::to_owned).collect();
@@ -108,14 +112,20 @@ impl Borrowed {
             let (names, user) = attached;
             let volumes = &attaching.volumes;
             let attach = |name: &String| volumes.attach(name, &user, watch).map(|place| (name.clone(), place));
-            let places = names.iter().map(attach).collect::<Result<_>>()?;
-            let images = prepare_images(&attaching, (&container, &user), &view.mounts)?;
-            // Who gave it up has given back what was there by then.
-            watch.take_effect().inspect_err(|_| names.iter().for_each(|name| volumes.detach(name, &user)))?;
-            Ok((places, images))
+            let borrow = || {
+                let places = names.iter().map(attach).collect::<Result<_>>()?;
+                let images = prepare_images(&attaching, (&container, &user), &view.mounts)?;
+                watch.take_effect()?;
+                Ok((places, images))
+            };
+            borrow().inspect_err(|_| {
+                // Who gave it up has given back what was there by then.
+                names.iter().for_each(|name| volumes.detach(name, &user));
+                unmount_images(&attaching, &user);
+            })
         });
         let (places, images) = borrowed.await?;
-        Ok(Self { places, images, _until_dropped: until_dropped })
+        Ok(Self { _passage: passage, places, images, _until_dropped: until_dropped })
     }
 }
 
@@ -132,7 +142,8 @@ impl Ground {
             let root = Process::of(&view).and_then(|process| process.look(Root::of_process));
             // Otherwise it has ended meanwhile, and perhaps been started again.
             if root.is_ok() || container.view().pid == view.pid {
-                return root.map(|root| Self::Running(root, quiet));
+                let passage = core.volumes.doors.pass(crate::volumes::names(&view.body.mounts)).await;
+                return root.map(|root| Self::Running(root, (quiet, passage)));
             }
         }
         Err(Error::unavailable(format!("container {} does not stay in one state", container.id)))

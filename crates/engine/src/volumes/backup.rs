@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use dhow_archive::{Exact, Meaning, Packer, View};
@@ -18,7 +18,7 @@ use dhow_oci::{Digest, Reference};
 use rustix::fs::Stat;
 
 use super::copies::{SNAPSHOT_OF, at_one_moment, without_anonymity};
-use super::{fill, make};
+use super::scratch::Scratch;
 use crate::core::Core;
 use crate::create::random_id;
 use crate::engine::to_the_end;
@@ -92,27 +92,18 @@ struct Backup {
     core: Arc<Core>,
     name: String,
     /// Not there: it is of the volume itself, as it is found.
-    copy: Option<PathBuf>,
+    copy: Option<Scratch>,
 }
 
 impl Backup {
     async fn take(core: Arc<Core>, name: String, live: bool) -> Result<Self> {
         core.volumes.find(&name)?;
-        let mut backup = Self { core: Arc::clone(&core), name: name.clone(), copy: None };
+        let backup = Self { core: Arc::clone(&core), name: name.clone(), copy: None };
         if live {
             return Ok(backup);
         }
-        let step = format!("back up {name}");
-        let copy = move |content: &Path, watch: &Watch| {
-            let folder = backup.core.volumes.scratch("backup")?;
-            let copy = folder.join("_data");
-            backup.copy = Some(folder);
-            make(&copy, 0o700)?;
-            fill::content(content, &copy, &|| watch.step()).context(|| "copy its files")?;
-            watch.take_effect()?;
-            Ok(backup)
-        };
-        at_one_moment(&core, (&name, None), copy).await.context(|| step)
+        let taken = at_one_moment(&core, (&name, None), |copy| Ok(Self { copy: Some(copy), ..backup })).await;
+        taken.context(|| format!("back up {name}"))
     }
 
     /// With the folder of the volume's content, which nobody removes or unmounts meanwhile.
@@ -134,7 +125,7 @@ impl Backup {
             packer.finish().map(drop)
         };
         match &self.copy {
-            Some(copy) => watch.take_effect().and_then(|()| pack(&copy.join("_data"))),
+            Some(copy) => watch.take_effect().and_then(|()| pack(&copy.data())),
             None => self.with_volume(watch, pack).and_then(|()| watch.take_effect()),
         }
     }
@@ -154,30 +145,6 @@ impl Backup {
 
     fn tell(&self) {
         self.core.tell_of_volume("backup", &self.name, &[]);
-    }
-}
-
-impl Drop for Backup {
-    fn drop(&mut self) {
-        if let Some(copy) = self.copy.take()
-            && let Err(error) = self.core.store.discard(&copy)
-        {
-            tracing::warn!(volume = self.name, %error, "the copy for a backup stays until the next start");
-        }
-    }
-}
-
-impl super::Volumes {
-    /// A folder beside the volumes that is no volume, and gone when an engine opens.
-    pub(super) fn scratch(&self, what: &str) -> Result<PathBuf> {
-        let folder = self.scratch_name(what);
-        make(&folder, 0o700)?;
-        Ok(folder)
-    }
-
-    /// A place for one. No volume can have a colon in its name, so nobody who makes one takes it.
-    pub(super) fn scratch_name(&self, what: &str) -> PathBuf {
-        self.dir.join(format!(".{what}:{}", random_id()))
     }
 }
 

@@ -7,14 +7,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_errdefs::{Class, Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::atomic;
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::scratch::Scratch;
 use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make, names_to_disk, to_disk};
 use crate::Engine;
 use crate::container::{Container, State};
@@ -25,9 +27,6 @@ use crate::watch::{Watch, watched};
 
 /// The label of a snapshot: the name of its volume.
 pub(super) const SNAPSHOT_OF: &str = "dhow.snapshot.of";
-
-/// What the content of a volume is to become, until it takes the old one's place.
-pub(super) const RESTORING: &str = "restoring";
 
 /// What is made of a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Engine {
     /// Copies a volume while its containers are frozen. Without a name a snapshot is called after the moment.
     ///
     /// # Errors
-    /// `NotFound`; `AlreadyExists` if the name is taken; `ResourceExhausted` when the disk is full: then nothing is left.
+    /// `NotFound`; `Conflict` if the name is taken, or a container was stopped meanwhile; `ResourceExhausted` when the disk is full: then nothing is left.
     pub async fn volume_copy(&self, from: &str, to: &str, kind: CopyKind) -> Result<Volume> {
         to_the_end(copy(Arc::clone(&self.core), from.to_owned(), to.to_owned(), kind)).await
     }
@@ -59,7 +58,7 @@ impl Engine {
     /// Gives a volume another name.
     ///
     /// # Errors
-    /// `NotFound`; `AlreadyExists` if the name is taken; `Conflict` while containers use it, running or not.
+    /// `NotFound`; `Conflict` if the name is taken, or while containers use it, running or not.
     pub async fn volume_rename(&self, name: &str, new: &str) -> Result<()> {
         let (core, name, new) = (Arc::clone(&self.core), name.to_owned(), new.to_owned());
         blocking(move || {
@@ -86,14 +85,14 @@ impl Engine {
 }
 
 async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Result<Volume> {
-    core.volumes.find(&from)?;
+    let original = core.volumes.find(&from)?;
     if !to.is_empty() {
         // Before anybody is frozen for it.
         check_name(&to).and_then(|()| core.volumes.is_free(&to)).context(|| format!("copy {from}"))?;
     }
-    let (copying, original) = (Arc::clone(&core), from.clone());
-    let copy = move |source: &Path, watch: &Watch| copying.volumes.copy(source, (&original, &to), kind, watch);
-    let copied = at_one_moment(&core, (&from, None), copy).await;
+    let (copying, name) = (Arc::clone(&core), from.clone());
+    let finish = move |copy: Scratch| copying.volumes.keep_copy(&copy, (&original, &name), (&to, kind));
+    let copied = at_one_moment(&core, (&from, None), finish).await;
     let name = copied.context(|| format!("copy {from}"))?;
     core.tell_of_volume("create", &name, &[]);
     let record = core.volumes.find(&name)?;
@@ -106,20 +105,20 @@ async fn restore(core: &Arc<Core>, name: &str, from: &str) -> Result<()> {
     }
     core.volumes.find(from)?;
     // Before anybody is frozen for it.
-    core.can_restore(name)?;
-    let (restoring, names) = (Arc::clone(core), (name.to_owned(), from.to_owned()));
-    let replace = move |source: &Path, watch: &Watch| restoring.replace_content(&names.0, source, watch);
-    at_one_moment(core, (from, Some(name)), replace).await?;
+    core.can_be_replaced(name)?;
+    let (restoring, restored) = (Arc::clone(core), name.to_owned());
+    let finish = move |copy: Scratch| restoring.replace_content(&restored, &copy);
+    at_one_moment(core, (from, Some(name)), finish).await?;
     core.tell_of_volume("restore", name, &[("from", from)]);
     Ok(())
 }
 
-/// Works on the content of a volume while nobody writes to it, and no container starts that has it or `closed`. It is
-/// mounted before anybody is frozen: that may take long.
+/// Copies the content of a volume while nobody writes to it, and does something with the copy; until that is done no
+/// container starts that has the volume or `closed`. It is mounted before anybody is frozen: that may take long.
 pub(super) async fn at_one_moment<T: Send + 'static>(
     core: &Arc<Core>,
     (volume, closed): (&str, Option<&str>),
-    work: impl FnOnce(&Path, &Watch) -> Result<T> + Send + 'static,
+    finish: impl FnOnce(Scratch) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let user = format!("copy-{}", random_id());
     let _hold = core.volumes.hold([volume.to_owned()]);
@@ -130,7 +129,7 @@ pub(super) async fn at_one_moment<T: Send + 'static>(
         Ok(content)
     };
     let content = watched(core.volumes.patience(), attach).await?;
-    let done = frozen(core, (volume, closed), move |watch| work(&content, watch)).await;
+    let done = behind_closed_doors(core, (volume, closed), content, finish).await;
     let (detaching, name) = (Arc::clone(core), volume.to_owned());
     blocking(move || {
         detaching.volumes.detach(&name, &user);
@@ -140,17 +139,37 @@ pub(super) async fn at_one_moment<T: Send + 'static>(
     done
 }
 
-async fn frozen<T: Send + 'static>(
+async fn behind_closed_doors<T: Send + 'static>(
     core: &Arc<Core>,
     (volume, closed): (&str, Option<&str>),
-    work: impl FnOnce(&Watch) -> Result<T> + Send + 'static,
+    content: PathBuf,
+    finish: impl FnOnce(Scratch) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let _closed = core.volumes.doors.close([Some(volume), closed].into_iter().flatten()).await;
+    let _closed = core.volumes.close_doors([Some(volume), closed].into_iter().flatten()).await?;
+    let copy = frozen_copy(core, volume, content).await?;
+    blocking(move || finish(copy)).await
+}
+
+/// The containers that have it go on as soon as everything is read: nobody knows how long the disk takes for the rest.
+async fn frozen_copy(core: &Arc<Core>, volume: &str, content: PathBuf) -> Result<Scratch> {
     let frozen = core.freeze_all(core.running_users(volume)).await;
     let frozen = frozen.map_err(|error| error.with_hint("stop the container, or make a backup with --live"))?;
-    let done = watched(core.volumes.patience(), work).await;
-    core.thaw_all(frozen).await;
-    done
+    let copying = Arc::clone(core);
+    let copied = watched(core.volumes.patience(), move |watch| {
+        let copy = Scratch::new(&copying, "copy")?;
+        fill::content(&content, &copy.data(), &|| watch.step()).context(|| "copy its files")?;
+        Ok(copy)
+    })
+    .await;
+    let torn = core.thaw_all(frozen).await;
+    let copy = copied?;
+    match torn {
+        None => Ok(copy),
+        Some(container) => {
+            Err(Error::conflict(format!("container {container} was stopped while its volume was copied"))
+                .with_hint("try again"))
+        }
+    }
 }
 
 impl Core {
@@ -166,16 +185,18 @@ impl Core {
 
     /// Refuses to put something else into a volume while somebody works with it.
     pub(super) fn is_at_rest(&self, volume: &str) -> Result<()> {
+        // First: whoever holds it until it counts as a user is seen as one of both.
+        let held = self.volumes.is_held(volume);
         let running = self.running_users(volume);
         let running: Vec<String> = running.iter().map(|container| container.id.to_string()).collect();
         // Who copies it at this moment wants it as it is.
-        if running.is_empty() && !self.volumes.is_held(volume) {
+        if running.is_empty() && !held {
             return Ok(());
         }
         Err(in_use(&running).with_hint("stop its containers first"))
     }
 
-    fn can_restore(&self, name: &str) -> Result<()> {
+    fn can_be_replaced(&self, name: &str) -> Result<()> {
         let record = self.volumes.find(name)?;
         if record.protected {
             return Err(to_be_replaced(name));
@@ -183,28 +204,23 @@ impl Core {
         if !record.is_plain() {
             return Err(Error::invalid("only volumes in the data root can be restored"));
         }
+        if !self.volumes.is_at_home(name) {
+            let text = format!("{} is a link or a mount", self.volumes.data(name).display());
+            return Err(
+                Error::invalid(text).with_hint("only what lies in the data root can be replaced: copy the files")
+            );
+        }
         self.is_at_rest(name)
     }
 
-    /// Puts a copy of a folder in the place of what is in a volume, whose door is closed.
-    fn replace_content(&self, name: &str, source: &Path, watch: &Watch) -> Result<()> {
-        let volumes = &self.volumes;
-        let turn = volumes.turns.take_watched(name, watch)?;
+    /// Puts a copy in the place of what is in a volume, whose door is closed.
+    fn replace_content(&self, name: &str, copy: &Scratch) -> Result<()> {
+        // What was there is deleted afterwards: a power cut must find one of the two whole.
+        to_disk(copy.path())?;
+        let _turn = self.volumes.turns.take_watched(name, &self.volumes.watch())?;
         // As it is now: it may have been removed, or protected, since somebody asked.
-        self.can_restore(name)?;
-        let _hold = volumes.hold([name.to_owned()]);
-        let new = volumes.dir.join(name).join(RESTORING);
-        let replaced = (|| {
-            self.store.discard(&new)?;
-            make(&new, 0o755)?;
-            fill::content(source, &new, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
-            // What was there is deleted afterwards: a power cut must find one of the two whole.
-            to_disk(&new)?;
-            watch.take_effect()?;
-            volumes.exchange(name, &new)
-        })();
-        // What was there, or what has not become whole.
-        replaced.and(self.store.discard(&new).map(drop))
+        self.can_be_replaced(name)?;
+        self.volumes.exchange(name, &copy.data())
     }
 
     pub(super) fn tell_of_volume(&self, action: &str, name: &str, more: &[(&str, &str)]) {
@@ -213,13 +229,16 @@ impl Core {
 }
 
 impl Volumes {
-    /// Makes a volume of the content of another one, and of its labels; the new one's name is the answer.
-    fn copy(&self, source: &Path, (from, to): (&str, &str), kind: CopyKind, watch: &Watch) -> Result<String> {
-        let original = self.find(from)?;
-        let to = if to.is_empty() && kind == CopyKind::Snapshot { moment_of(from) } else { to.to_owned() };
-        check_name(&to)?;
-        let _hold = self.hold([to.clone()]);
-        let turn = self.turns.take_watched(&to, watch)?;
+    /// Makes a volume of a copy of another one, and of its labels; the new one's name is the answer.
+    fn keep_copy(
+        &self,
+        copy: &Scratch,
+        (original, from): (&Record, &str),
+        (to, kind): (&str, CopyKind),
+    ) -> Result<String> {
+        to_disk(copy.path())?;
+        let to = if to.is_empty() { self.free_moment_of(from) } else { to.to_owned() };
+        let _turn = self.turns.take_watched(&to, &self.watch())?;
         self.is_free(&to)?;
         let mut labels = original.labels.clone();
         match kind {
@@ -233,14 +252,39 @@ impl Volumes {
         }
         let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
         record.protected = kind == CopyKind::Snapshot;
-        self.write_new(&to, &record, |folder| {
-            let data = &folder.join("_data");
-            fill::content(source, data, &|| (turn.step(), watch.step()).1).context(|| "copy its files")?;
-            to_disk(data)?;
-            watch.take_effect()
-        })?;
-        lock(&self.known).insert(to.clone(), Arc::new(record));
+        self.publish(&to, copy.path(), record)?;
         Ok(to)
+    }
+
+    /// What a snapshot is called that nobody named: `data-20261126T185530Z`, and the next one of that second
+    /// `data-20261126T185530Z-2`.
+    fn free_moment_of(&self, volume: &str) -> String {
+        let moment = format!("{:.0}", Timestamp::now()).replace(['-', ':'], "");
+        let first = format!("{volume}-{moment}");
+        let more = (2..).map(|number| format!("{first}-{number}"));
+        std::iter::once(first.clone()).chain(more).find(|name| self.get(name).is_none()).unwrap_or(first)
+    }
+
+    /// The folder becomes a volume, whole. One that somebody named is on the disk when they hear of it; others are as fast as
+    /// their containers.
+    pub(super) fn publish(&self, name: &str, folder: &Path, record: Record) -> Result<Arc<Record>> {
+        check_name(name)?;
+        let sync = if record.is_anonymous() { atomic::Sync::No } else { atomic::Sync::Yes };
+        record.write(folder, sync)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o701))
+            .context(|| format!("chmod {}", folder.display()))?;
+        let target = self.dir.join(name);
+        if target.exists() {
+            let text = format!("{} is there, but this engine cannot read what volume it is", target.display());
+            return Err(Error::conflict(text).with_hint("the engine's log says why; move the folder away, or mend it"));
+        }
+        fs::rename(folder, &target).context(|| format!("create {}", target.display()))?;
+        let record = Arc::new(record);
+        lock(&self.known).insert(name.to_owned(), Arc::clone(&record));
+        if sync == atomic::Sync::Yes {
+            names_to_disk(&self.dir)?;
+        }
+        Ok(record)
     }
 
     /// Lets a folder change places with the content of a volume.
@@ -271,8 +315,9 @@ impl Volumes {
             return Err(Error::invalid(format!("driver {} cannot rename volumes", record.driver)));
         }
         self.is_free(new)?;
+        let busy = self.is_held(name) || self.mounted_at(name).is_some();
         let users = users();
-        if !users.is_empty() || self.is_held(name) {
+        if !users.is_empty() || busy {
             return Err(in_use(&users).with_hint("containers know their volumes by name: remove them first"));
         }
         let (old, folder) = (self.dir.join(name), self.dir.join(new));
@@ -284,10 +329,12 @@ impl Volumes {
             self.disown(name)?;
         }
         fs::rename(&old, &folder).context(|| format!("rename {}", old.display()))?;
-        let mut known = lock(&self.known);
-        known.remove(name);
-        known.insert(new.to_owned(), Arc::new(record));
-        Ok(())
+        {
+            let mut known = lock(&self.known);
+            known.remove(name);
+            known.insert(new.to_owned(), Arc::new(record));
+        }
+        names_to_disk(&self.dir)
     }
 
     fn protect(&self, name: &str, protected: bool) -> Result<()> {
@@ -301,7 +348,7 @@ impl Volumes {
 
     fn is_free(&self, name: &str) -> Result<()> {
         match self.get(name) {
-            Some(_) => Err(Error::new(Class::Conflict, format!("volume {name} exists already"))),
+            Some(_) => Err(Error::conflict(format!("volume {name} exists already"))),
             None => Ok(()),
         }
     }
@@ -322,10 +369,4 @@ pub(super) fn in_use(users: &[String]) -> Error {
 pub(super) fn without_anonymity(mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
     labels.remove(super::ANONYMOUS);
     labels
-}
-
-/// What a snapshot is called that nobody named: `data-20261126T185530Z`.
-fn moment_of(volume: &str) -> String {
-    let moment = format!("{:.0}", Timestamp::now());
-    format!("{volume}-{}", moment.replace(['-', ':'], ""))
 }

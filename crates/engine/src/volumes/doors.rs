@@ -6,9 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use dhow_errdefs::{Error, Result};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use super::lock;
+use super::{Volumes, lock};
 
 /// By volume. There are only those that somebody goes through, keeps closed or waits at.
 #[derive(Debug, Default)]
@@ -34,17 +35,26 @@ impl Doors {
         passed.map(|passed| Passage { _passed: passed })
     }
 
-    /// The same as soon as they are open.
+    /// The same as soon as they are open. Who waits at one keeps none of the others from being closed.
     pub(crate) async fn pass<'a>(&self, volumes: impl Iterator<Item = &'a str>) -> Passage {
-        let mut passed = Vec::new();
-        for door in self.of(volumes) {
-            passed.push(door.read_owned().await);
+        let doors = self.of(volumes);
+        loop {
+            let mut passed = Vec::new();
+            let closed = doors.iter().find(|&door| match Arc::clone(door).try_read_owned() {
+                Ok(open) => {
+                    passed.push(open);
+                    false
+                }
+                Err(_) => true,
+            });
+            let Some(closed) = closed else { return Passage { _passed: passed } };
+            drop(passed);
+            drop(closed.read().await);
         }
-        Passage { _passed: passed }
     }
 
     /// Closes the doors of some volumes as soon as everybody has come through who is on the way.
-    pub(super) async fn close<'a>(&self, volumes: impl Iterator<Item = &'a str>) -> Closed {
+    async fn close<'a>(&self, volumes: impl Iterator<Item = &'a str>) -> Closed {
         let mut closed = Vec::new();
         for door in self.of(volumes) {
             closed.push(door.write_owned().await);
@@ -61,6 +71,21 @@ impl Doors {
         let mut doors = lock(&self.0);
         doors.retain(|_, door| Arc::strong_count(door) > 1);
         names.into_iter().map(|name| Arc::clone(doors.entry(name.to_owned()).or_default())).collect()
+    }
+}
+
+impl Volumes {
+    /// Closes the doors of some volumes for as long as the answer lives. Whoever goes through them for long, because a client
+    /// does not go on with a `cp`, say, keeps nobody from starting a container for longer than this waits.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded` when somebody does not come through.
+    pub(super) async fn close_doors<'a>(&self, volumes: impl Iterator<Item = &'a str>) -> Result<Closed> {
+        let closed = tokio::time::timeout(self.patience(), self.doors.close(volumes)).await;
+        closed.map_err(|_| {
+            Error::deadline("somebody copies into the volume, or starts a container with it, and does not end")
+                .with_hint("try again when that is done")
+        })
     }
 }
 

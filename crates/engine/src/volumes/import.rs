@@ -14,11 +14,11 @@ use std::sync::Arc;
 use dhow_archive::{Archive, Owner, Rules};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_image::VolumeBackup;
-use dhow_sys::atomic;
 use tokio::runtime::Handle;
 
 use super::copies::to_be_replaced;
-use super::{LOCAL, Record, Volume, VolumeFormat, Volumes, check_name, lock, make, names_to_disk, to_disk};
+use super::scratch::Scratch;
+use super::{LOCAL, Record, Volume, VolumeFormat, check_name, to_disk};
 use crate::Engine;
 use crate::core::Core;
 use crate::engine::blocking;
@@ -66,17 +66,17 @@ impl Engine {
 }
 
 impl Core {
-    fn import_volume(&self, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
+    fn import_volume(self: &Arc<Self>, import: VolumeImport, source: VolumeSource) -> Result<Volume> {
         check_name(&import.name)?;
         {
             let _turn = self.volumes.turns.take_watched(&import.name, &self.volumes.watch())?;
             self.can_import(&import)?;
         }
-        let folder = self.volumes.scratch("import")?;
-        let made = self.unpack_into(&folder, source).and_then(|known| self.settle(&import, &folder, known));
-        // What has not become whole, or what was in the volume before.
-        let discarded = if folder.exists() { self.store.discard(&folder).map(drop) } else { Ok(()) };
-        let new = made.and_then(|new| discarded.map(|()| new))?;
+        let folder = Scratch::new(self, "import")?;
+        let known = self.unpack_into(&folder.data(), source)?;
+        let new = self.settle(&import, &folder, known)?;
+        // What was in the volume before.
+        drop(folder);
         let name = import.name.as_str();
         let record = self.volumes.find(name)?;
         if new {
@@ -93,6 +93,9 @@ impl Core {
         if !record.is_plain() {
             return Err(Error::invalid("only volumes in the data root can be imported into"));
         }
+        if !self.volumes.is_at_home(name) {
+            return Err(Error::invalid(format!("{} is a link or a mount", self.volumes.data(name).display())));
+        }
         let empty = self.volumes.filling(name).is_empty()?;
         if !empty && record.protected {
             return Err(to_be_replaced(name));
@@ -108,13 +111,11 @@ impl Core {
         self.is_at_rest(name)
     }
 
-    /// Fills the data folder in `folder`; the labels that the source knows are the answer.
-    fn unpack_into(&self, folder: &Path, source: VolumeSource) -> Result<BTreeMap<String, String>> {
-        let data = folder.join("_data");
-        make(&data, 0o755)?;
+    /// Fills a folder; the labels that the source knows are the answer.
+    fn unpack_into(&self, data: &Path, source: VolumeSource) -> Result<BTreeMap<String, String>> {
         let of_image = |backup: VolumeBackup, tar: &mut dyn BufRead| {
             // Its end is known by its digest.
-            unpack(Archive::new(tar, true), &data)?;
+            unpack(Archive::new(tar, true), data)?;
             Ok(backup.labels)
         };
         match source {
@@ -123,9 +124,9 @@ impl Core {
                 self.images.load_volume(archive, of_image).map_err(of_the_upload).map_err(no_layout)
             }
             VolumeSource::Archive(archive, format) => {
-                let whole = unpack(Archive::new(dhow_image::inflate(archive)?, false), &data);
+                let whole = unpack(Archive::new(dhow_image::inflate(archive)?, false), data);
                 whole.map_err(of_the_upload)?;
-                if format.is_none() && is_layout(&data) {
+                if format.is_none() && is_layout(data) {
                     return Err(Error::invalid("this is an OCI layout, not what is in a volume")
                         .with_hint("say --as oci, or --as tar if a volume had it in it"));
                 }
@@ -136,34 +137,21 @@ impl Core {
 
     /// Makes the folder the volume, or its content the volume's; says whether the volume is new. `known` are the labels that
     /// came with the content.
-    fn settle(&self, import: &VolumeImport, folder: &Path, known: BTreeMap<String, String>) -> Result<bool> {
-        to_disk(folder)?;
+    fn settle(&self, import: &VolumeImport, folder: &Scratch, known: BTreeMap<String, String>) -> Result<bool> {
+        to_disk(folder.path())?;
         let name = import.name.as_str();
         // Whoever starts with it meanwhile gets the new content.
-        let _closed = Handle::current().block_on(self.volumes.doors.close([name].into_iter()));
+        let _closed = Handle::current().block_on(self.volumes.close_doors([name].into_iter()))?;
         let _turn = self.volumes.turns.take_watched(name, &self.volumes.watch())?;
         // As it is now, not as it was when the archive began to come.
         self.can_import(import)?;
         if self.volumes.get(name).is_some() {
-            return self.volumes.exchange(name, &folder.join("_data")).map(|()| false);
+            return self.volumes.exchange(name, &folder.data()).map(|()| false);
         }
         let mut labels = known;
         labels.extend(import.labels.clone());
         let record = Record::new(LOCAL, (!labels.is_empty()).then_some(labels), None);
-        self.volumes.publish(name, folder, record).map(|()| true)
-    }
-}
-
-impl Volumes {
-    fn publish(&self, name: &str, folder: &Path, record: Record) -> Result<()> {
-        record.write(folder, atomic::Sync::Yes)?;
-        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o701))
-            .context(|| format!("chmod {}", folder.display()))?;
-        let target = self.dir.join(name);
-        fs::rename(folder, &target).context(|| format!("create {}", target.display()))?;
-        names_to_disk(&self.dir)?;
-        lock(&self.known).insert(name.to_owned(), Arc::new(record));
-        Ok(())
+        self.volumes.publish(name, folder.path(), record).map(|_| true)
     }
 }
 

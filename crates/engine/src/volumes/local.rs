@@ -175,6 +175,9 @@ impl FileSystem {
 
     fn fresh(&self, source: &Path) -> Result<OwnedFd> {
         let of_type = |error: Errno| match error {
+            Errno::NODEV if self.kind == "none" && Path::new(&self.device).is_dir() => {
+                Error::invalid("option type=none is no file system").with_hint("for a folder of the host: o=bind")
+            }
             Errno::NODEV => Error::invalid(format!("option type={}: this kernel has no such file system", self.kind)),
             error => failed(error, format!("option type={}", self.kind), None),
         };

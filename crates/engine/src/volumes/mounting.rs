@@ -162,6 +162,12 @@ impl Volumes {
         }
     }
 
+    /// The volume is being removed, and nobody has it any more: who gives it back later finds nothing.
+    pub(super) fn forget_uses(&self, name: &str) {
+        let Some(entry) = lock(&self.uses).remove(name) else { return };
+        entry.users.iter().for_each(|user| self.unmark(name, user));
+    }
+
     /// Where a volume is mounted, if it is one that has to be and is.
     pub(super) fn mounted_at(&self, name: &str) -> Option<PathBuf> {
         lock(&self.uses).get(name).map(|entry| entry.path.clone())

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
-use dhow_sys::atomic;
 use serde::{Deserialize, Serialize};
 
 use super::filling::Filling;
-use super::{ANONYMOUS, LOCAL, Record, Volumes, check_name, fill, local, lock, make, names_to_disk, owner};
+use super::{ANONYMOUS, LOCAL, Record, Volumes, check_name, fill, local, make, owner};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
 use crate::watch::Watch;
@@ -111,25 +110,11 @@ impl Volumes {
 
     fn remember(&self, name: &str, driver: &str, wanted: &Wanted, owner: Option<&str>) -> Result<Arc<Record>> {
         let record = Record::new(driver, wanted.labels.clone(), wanted.options.clone());
-        self.write_new(name, &record, |folder| owner.map_or(Ok(()), |owner| owner::write(folder, owner)))?;
-        let record = Arc::new(record);
-        lock(&self.known).insert(name.to_owned(), Arc::clone(&record));
-        Ok(record)
-    }
-
-    /// The folder appears whole: with its record, and with what `more` puts into it and into its data folder.
-    pub(super) fn write_new(&self, name: &str, record: &Record, more: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let (new, folder) = (self.scratch_name("volume"), self.dir.join(name));
-        let made = (|| {
-            make(&new, 0o701)?;
-            make(&new.join("_data"), 0o755)?;
-            more(&new)?;
-            // A volume that somebody named is on the disk when they hear of it; others are as fast as their containers.
-            let sync = if record.is_anonymous() { atomic::Sync::No } else { atomic::Sync::Yes };
-            record.write(&new, sync)?;
-            fs::rename(&new, &folder).context(|| format!("create {}", folder.display()))?;
-            if sync == atomic::Sync::Yes { names_to_disk(&self.dir) } else { Ok(()) }
-        })();
+        let new = self.scratch_name("volume");
+        let made = make(&new, 0o700)
+            .and_then(|_| make(&new.join("_data"), 0o755))
+            .and_then(|_| owner.map_or(Ok(()), |owner| owner::write(&new, owner)))
+            .and_then(|()| self.publish(name, &new, record));
         if made.is_err()
             && let Ok(folder) = fs::File::open(&new)
         {

@@ -77,6 +77,8 @@ pub(super) fn open(folder: &Path, name: &str) -> Result<Record> {
     let step = || format!("read {}", path.display());
     let text = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return adopt(folder, name),
+        // One that a power cut has left of a volume that nobody had named.
+        Ok(text) if text.is_empty() && is_random(name) => return adopt(folder, name),
         text => text.context(step)?,
     };
     #[derive(Deserialize)]
@@ -92,11 +94,14 @@ pub(super) fn open(folder: &Path, name: &str) -> Result<Record> {
     serde_json::from_slice(&text).map_err(damaged)
 }
 
+fn is_random(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// A folder of before there were records: its name tells whether somebody chose it.
 fn adopt(folder: &Path, name: &str) -> Result<Record> {
     let metadata = fs::metadata(folder).context(|| format!("stat {}", folder.display()))?;
-    let random = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let labels = random.then(|| BTreeMap::from([(ANONYMOUS.to_owned(), String::new())]));
+    let labels = is_random(name).then(|| BTreeMap::from([(ANONYMOUS.to_owned(), String::new())]));
     let created = metadata.mtime().saturating_mul(1_000_000_000);
     let record = Record { created, ..Record::new(LOCAL, labels, None) };
     record.write(folder, atomic::Sync::No)?;
@@ -137,6 +142,8 @@ mod tests {
         fs::remove_file(dir.path().join(FILE)).unwrap();
         let anonymous = open(dir.path(), &"0a".repeat(32)).unwrap();
         assert!(anonymous.is_anonymous());
-        assert_eq!(open(dir.path(), "whatever").unwrap(), anonymous);
+        fs::write(dir.path().join(FILE), "").unwrap();
+        assert!(open(dir.path(), &"0a".repeat(32)).unwrap().is_anonymous());
+        assert!(open(dir.path(), "whatever").unwrap().is_anonymous());
     }
 }

@@ -28,11 +28,13 @@ impl Volumes {
             return Err(Error::conflict(format!("remove {name}: volume is protected"))
                 .with_hint(format!("to let it be removed: dhow volume protect --off {name}")));
         }
+        // First: whoever holds it until it counts as a user is seen as one of both.
+        let held = self.is_held(name);
         let users = users();
         if !users.is_empty() {
             return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
         }
-        if self.is_held(name) {
+        if held {
             return Err(Error::conflict(format!("remove {name}: volume is in use")));
         }
         if record.driver != LOCAL {
@@ -42,16 +44,20 @@ impl Volumes {
             }
         }
         self.discard(name, store)?;
-        lock(&self.known).remove(name);
         Ok(record)
     }
 
     fn discard(&self, name: &str, store: &Store) -> Result<()> {
         // Whatever is mounted there is not the volume's, and must not be deleted with it.
         unmount_all(&self.data(name))?;
+        self.forget_uses(name);
         // It goes at once, also where the volumes are on a disk of their own; what is left then goes when an engine opens.
         let (folder, gone) = (self.dir.join(name), self.scratch_name("removed"));
         fs::rename(&folder, &gone).context(|| format!("remove {}", folder.display()))?;
-        store.discard(&gone).map(drop)
+        lock(&self.known).remove(name);
+        if let Err(error) = store.discard(&gone) {
+            tracing::warn!(volume = name, %error, "the files of a removed volume stay until the next start");
+        }
+        Ok(())
     }
 }

@@ -321,6 +321,25 @@ impl Volumes {
 }
 
 impl VolumePrune {
+    /// Reads the filters of a prune; `all` is what holds where they do not say.
+    ///
+    /// # Errors
+    /// `InvalidArgument` in Docker's words.
+    pub fn from_filters(mut filters: Filters, all: bool) -> Result<Self> {
+        let mut take = |key: &str| filters.remove(key).unwrap_or_default();
+        let values = take("all");
+        let said = match &values[..] {
+            [] => Some(all),
+            [value] => parse_bool(value),
+            _ => None,
+        };
+        let wrong = || Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")));
+        let all = said.ok_or_else(wrong)?;
+        let protected = truth("protected", &take("protected"))?;
+        let options = Self { all, labels: take("label"), not_labels: take("label!"), protected };
+        none_left(&filters).map(|()| options)
+    }
+
     fn fits(&self, volume: &Volume) -> bool {
         let anonymous = || volume.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS));
         volume.users == 0
@@ -344,27 +363,6 @@ pub(crate) fn names(mounts: &[Mount]) -> impl Iterator<Item = &str> {
         Source::Volume { name, .. } => Some(name.as_str()),
         _ => None,
     })
-}
-
-impl VolumePrune {
-    /// Reads the filters of a prune; `all` is what holds where they do not say.
-    ///
-    /// # Errors
-    /// `InvalidArgument` in Docker's words.
-    pub fn from_filters(mut filters: Filters, all: bool) -> Result<Self> {
-        let mut take = |key: &str| filters.remove(key).unwrap_or_default();
-        let values = take("all");
-        let said = match &values[..] {
-            [] => Some(all),
-            [value] => parse_bool(value),
-            _ => None,
-        };
-        let wrong = || Error::invalid(format!("invalid filter 'all=[{}]'", values.join(" ")));
-        let all = said.ok_or_else(wrong)?;
-        let protected = truth("protected", &take("protected"))?;
-        let options = Self { all, labels: take("label"), not_labels: take("label!"), protected };
-        none_left(&filters).map(|()| options)
-    }
 }
 
 #[cfg(test)]

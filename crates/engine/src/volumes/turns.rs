@@ -42,9 +42,10 @@ impl Turns {
     /// `DeadlineExceeded` then.
     pub(super) fn take_watched(&self, name: &str, watch: &Watch) -> Result<Turn<'_>> {
         let mut taken = lock(&self.taken);
-        let (mut seen, mut since) = (0, Instant::now());
+        let (mut seen, mut since) = ((std::ptr::null(), 0), Instant::now());
         while let Some(steps) = taken.get(name) {
-            let now = steps.load(Ordering::Relaxed);
+            // Another one who has it begins to count anew.
+            let now = (Arc::as_ptr(steps), steps.load(Ordering::Relaxed));
             if now != seen {
                 (seen, since) = (now, Instant::now());
                 watch.step();

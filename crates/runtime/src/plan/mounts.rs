@@ -171,7 +171,13 @@ impl Planner<'_> {
         let mut change = self.options.change;
         match self.options.propagation {
             Some((propagation, true)) => recursive.propagation = propagation,
-            Some((propagation, false)) => change.propagation = propagation,
+            Some((propagation, false)) => {
+                change.propagation = propagation;
+                if matches!(kind, Kind::Bind { .. }) && propagation != mount::SHARED {
+                    // What is mounted below is not meant, but must not go on sharing with the host either.
+                    recursive.propagation = mount::SLAVE;
+                }
+            }
             // A detached copy of a shared mount would go on sharing with the host.
             None if matches!(kind, Kind::Bind { .. }) => recursive.propagation = self.default,
             None => {}
@@ -416,6 +422,18 @@ mod tests {
         let error = planned("/m", "bind", "/no/such/file", &["bind"]).unwrap_err();
         assert_eq!(error.class(), Class::NotFound);
         assert!(error.to_string().starts_with("bind source /no/such/file"), "{error}");
+    }
+
+    #[test]
+    fn what_lies_below_a_bind_of_its_own_propagation_does_not_reach_the_host() {
+        for (word, own, below) in [
+            ("private", mount::PRIVATE, mount::SLAVE),
+            ("slave", mount::SLAVE, mount::SLAVE),
+            ("shared", mount::SHARED, 0),
+        ] {
+            let mounts = planned("/m", "bind", "/etc", &["rbind", word]).unwrap();
+            assert_eq!((mounts[0].change.propagation, mounts[0].recursive.propagation), (own, below), "{word}");
+        }
     }
 
     #[test]

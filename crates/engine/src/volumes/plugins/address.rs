@@ -78,7 +78,9 @@ pub(super) fn names(folders: &[PathBuf]) -> Vec<String> {
     for folder in folders {
         for path in entries(folder) {
             if path.is_dir() {
-                names.extend(entries(&path).iter().filter_map(|path| named(path)));
+                // Only the socket of its own name is looked for there.
+                names
+                    .extend(entries(&path).iter().filter_map(|inner| named(inner)).filter(|name| path.ends_with(name)));
             } else {
                 names.extend(named(&path));
             }
