@@ -14,14 +14,20 @@ fn what_is_copied_into_a_container_takes_no_mounts_away() {
     let file = |name: &str| world.path().join(name);
     fs::write(file("mounted"), "mounted").expect("written");
     fs::write(file("new"), "new").expect("written");
-    let bind = format!("{}:/file:ro", file("mounted").display());
-    world.dhow(&["run", "-d", "--name", "box", "-v", &bind, "busybox", "sleep", "1000"]).exits(0);
+    let bind = |place: &str| format!("{}:{place}", file("mounted").display());
+    world
+        .dhow(&["run", "-d", "--name", "box", "-v", &bind("/ro:ro"), "-v", &bind("/rw"), "busybox", "sleep", "1000"])
+        .exits(0);
     let new = file("new").display().to_string();
-    for place in ["box:/file", "box:/etc/hosts"] {
-        world.dhow(&["cp", &new, place]).exits(1).says("busy");
+    world.dhow(&["cp", &new, "box:/ro"]).exits(1).says("read-only");
+    assert_eq!(world.dhow(&["exec", "box", "cat", "/ro"]).ok(), "mounted");
+    for place in ["/rw", "/etc/hosts"] {
+        world.dhow(&["cp", &new, &format!("box:{place}")]).exits(0);
+        assert_eq!(world.dhow(&["exec", "box", "cat", place]).ok(), "new");
+        let mounted = world.dhow(&["exec", "box", "grep", "-c", &format!(" {place} "), "/proc/self/mountinfo"]);
+        assert_eq!(mounted.ok(), "1", "{place} is not mounted any more");
     }
-    assert_eq!(world.dhow(&["exec", "box", "cat", "/file"]).ok(), "mounted");
-    assert_eq!(world.dhow(&["exec", "box", "grep", "-c", " /etc/hosts ", "/proc/self/mountinfo"]).ok(), "1");
+    assert_eq!(fs::read_to_string(file("mounted")).expect("it is there"), "new");
 }
 
 #[test]

@@ -29,17 +29,17 @@ pub(crate) struct Target<'a> {
     last: Option<(Vec<u8>, OwnedFd)>,
 }
 
-/// What is in a folder under that name. A file that something is mounted on is in use, as for programs in the container: to
-/// rename another one over it from outside would unmount it there.
-fn look(folder: BorrowedFd<'_>, name: &CString) -> Result<Option<FileType>, Errno> {
+/// What is in a folder under that name, and whether it is a file that is mounted there. To rename another one over that from
+/// outside of the container would unmount it in the container.
+fn look(folder: BorrowedFd<'_>, name: &CString) -> Result<(Option<FileType>, bool), Errno> {
     let there = match statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
         Ok(there) => there,
-        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOENT) => return Ok((None, false)),
         Err(error) => return Err(error),
     };
     let kind = FileType::from_raw_mode(there.stx_mode.into());
-    let is_mount = there.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
-    if is_mount && kind != FileType::Directory { Err(Errno::BUSY) } else { Ok(Some(kind)) }
+    let mounted = there.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) && kind != FileType::Directory;
+    Ok((Some(kind), mounted))
 }
 
 /// Where an entry is put: an open folder, and a name in it.
@@ -47,6 +47,8 @@ struct Spot<'a> {
     folder: BorrowedFd<'a>,
     name: CString,
     kind: Option<FileType>,
+    /// It is a file that is mounted there.
+    mounted: bool,
     /// The whole of it, for messages.
     shown: String,
 }
@@ -62,12 +64,14 @@ impl<'a> Target<'a> {
         let (parent, last) = split(name);
         let folder = self.folder(parent).map_err(io::Error::from).context(|| format!("open {}", self.shown(parent)))?;
         let last = CString::new(last).map_err(io::Error::from).context(|| format!("open {shown}"))?;
-        let there = look(folder.as_fd(), &last).map_err(io::Error::from).context(|| format!("replace {shown}"))?;
-        let spot = Spot { folder: folder.as_fd(), name: last, kind: there, shown };
+        let (kind, mounted) =
+            look(folder.as_fd(), &last).map_err(io::Error::from).context(|| format!("lstat {shown}"))?;
+        let spot = Spot { folder: folder.as_fd(), name: last, kind, mounted, shown };
         self.check_kinds(&spot, entry)?;
         let put = match &entry.kind {
             Kind::File { size, extents } => return self.file(&spot, entry, (*size, extents.as_deref()), archive),
             Kind::Directory => self.directory(&spot, entry),
+            _ if mounted => Err(Errno::BUSY),
             Kind::Symlink(target) => self.symlink(&spot, entry, target),
             Kind::Hardlink(other) => self.hardlink(&spot, other),
             Kind::Character { major, minor } => self.node(&spot, entry, FileType::CharacterDevice, (*major, *minor)),
@@ -222,7 +226,7 @@ impl<'a> Target<'a> {
         if spot.kind == Some(FileType::Directory) {
             spot.clear().map_err(io::Error::from).context(step)?;
         }
-        temporary.rename(&spot.name).context(step)
+        temporary.take_place(spot).context(step)
     }
 
     /// Owner first: the kernel takes set-user-ID bits and capabilities away when it changes.
@@ -280,11 +284,14 @@ impl<'a> Temporary<'a> {
         }
     }
 
-    fn rename(mut self, name: &CString) -> io::Result<()> {
-        match renameat(self.folder, &self.name, self.folder, name) {
+    fn take_place(mut self, spot: &Spot<'_>) -> io::Result<()> {
+        // A file of the engine's or of the host's is mounted there: its contents can be replaced, not the file.
+        if spot.mounted {
+            return self.overwrite(&spot.name);
+        }
+        match renameat(self.folder, &self.name, self.folder, &spot.name) {
             Ok(()) => self.name.clear(),
-            // A file of the engine's or of the host's is mounted there: its contents can be replaced, not the file.
-            Err(Errno::BUSY) => self.overwrite(name)?,
+            Err(Errno::BUSY) => self.overwrite(&spot.name)?,
             Err(error) => return Err(error.into()),
         }
         Ok(())
