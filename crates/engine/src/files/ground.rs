@@ -119,9 +119,11 @@ impl Borrowed {
                 Ok((places, images))
             };
             borrow().inspect_err(|_| {
-                // Who gave it up has given back what was there by then.
-                names.iter().for_each(|name| volumes.detach(name, &user));
-                unmount_images(&attaching, &user);
+                // Else it is given back with the rest.
+                if watch.go_on().is_err() {
+                    names.iter().for_each(|name| volumes.detach(name, &user));
+                    unmount_images(&attaching, &user);
+                }
             })
         });
         let (places, images) = borrowed.await?;

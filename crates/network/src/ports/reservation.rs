@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Class, Error, Result};
 use rustix::io::Errno;
@@ -13,6 +15,11 @@ use crate::model::{HostPorts, Port, PortBinding, Protocol, Published, Subnet};
 
 /// How often the kernel is asked for a free port that has to be free in two families.
 const ATTEMPTS: usize = 64;
+
+/// How long a port that nobody of ours has is asked for again, and how often: a child of the engine's has copies of its sockets
+/// between fork(2) and execve(2), also of those that the engine has closed.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Who has a port that a container asks for twice.
 const THE_SAME: &str = "the same container";
@@ -60,15 +67,32 @@ pub(crate) fn reserve(
     let everywhere = OnceCell::new();
     for binding in bindings {
         let addresses = addresses(binding, families, || everywhere.get_or_init(|| everywhere_on_this_host(bind)));
-        let more = one(binding, &addresses, bind).map_err(|(published, error)| {
+        let whose = |published: Published| {
             let own = taken.iter().any(|reservation| reservation.published.has_port_of(&published));
-            let whose =
-                || own.then(|| THE_SAME.to_owned()).or_else(|| Some(format!("container {}", owner(published)?)));
-            refusal(published, error, whose)
-        });
-        taken.extend(more?);
+            own.then(|| THE_SAME.to_owned()).or_else(|| Some(format!("container {}", owner(published)?)))
+        };
+        let end = Instant::now() + PATIENCE;
+        let more = loop {
+            match one(binding, &addresses, bind) {
+                Err((published, error)) if is_short_of(&error, binding) && whose(published).is_none() => {
+                    if Instant::now() >= end {
+                        return Err(refusal(published, error, || None));
+                    }
+                    thread::sleep(PAUSE);
+                }
+                Err((published, error)) => return Err(refusal(published, error, || whose(published))),
+                Ok(more) => break more,
+            }
+        };
+        taken.extend(more);
     }
     Ok(taken)
+}
+
+/// One certain port is wanted, and somebody has it.
+fn is_short_of(error: &io::Error, binding: &PortBinding) -> bool {
+    let certain = matches!(&binding.host_ports, HostPorts::Among(range) if range.clone().count() == 1);
+    certain && error.kind() == io::ErrorKind::AddrInUse
 }
 
 fn addresses<'a>(
@@ -198,6 +222,22 @@ mod tests {
     fn local(ports: HostPorts) -> PortBinding {
         let port = "80/tcp".parse().unwrap();
         PortBinding { port, host_address: Some(Ipv4Addr::LOCALHOST.into()), host_ports: ports, from: Vec::new() }
+    }
+
+    #[test]
+    fn a_port_that_is_given_back_at_this_moment_is_waited_for() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let wanted = [local(HostPorts::Among(port..=port))];
+        let refused = reserve(&wanted, IPV4, &bind, |_| None).unwrap_err();
+        assert!(refused.to_string().ends_with("address already in use"), "{refused}");
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                thread::sleep(PATIENCE / 4);
+                drop(taken);
+            });
+            assert_eq!(reserve(&wanted, IPV4, &bind, |_| None).unwrap().len(), 1);
+        });
     }
 
     #[test]
