@@ -151,6 +151,10 @@ const topics = {
     });
     const [result, box] = await docker.run('busybox', ['sh', '-c', 'echo run; exit 2'], sink);
     assert.equal(result.StatusCode, 2);
+    // The end and the output come by two connections, and dockerode waits for the end alone.
+    while (!out.endsWith('\n')) {
+      await new Promise((resume) => setTimeout(resume, 10));
+    }
     assert.match(out, /^run\r?\n$/);
     await box.remove();
     // Without an upgrade, on a connection that was used before.

@@ -74,8 +74,9 @@ fn a_terminal_is_one_stream() {
     client.send_request("POST", &format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1"), UPGRADE, b"");
     assert_eq!(client.head().header("Content-Type"), Some("application/vnd.docker.raw-stream"));
     world.start(&id);
-    client.send(b"x\n");
+    // First: with a line to read it ends.
     assert_eq!(world.post(&format!("/containers/{id}/resize?h=40&w=100")).status, 200);
+    client.send(b"x\n");
     let text = String::from_utf8(client.rest()).unwrap();
     assert!(text.contains("err\r\n") && text.ends_with("got x\r\n"), "{text:?}");
 }
