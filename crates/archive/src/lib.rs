@@ -29,6 +29,7 @@
 //! ```
 
 mod attributes;
+mod names;
 mod pack;
 mod place;
 mod read;
@@ -37,6 +38,7 @@ mod unpack;
 mod write;
 
 pub use attributes::attribute_names;
+pub use names::names;
 pub use pack::{Exact, Meaning, Packer, Plain, View};
 pub use read::{Archive, Entry, Extent, Kind, Time};
 pub use unpack::{Owner, Rules, unpack};

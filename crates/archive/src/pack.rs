@@ -10,10 +10,11 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Stat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, SeekFrom, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::attributes;
+use crate::names;
 use crate::read::{Entry, Extent, Kind, Time};
 use crate::write::Writer;
 
@@ -135,7 +136,7 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
     /// # Errors
     /// As [`thing`](Self::thing).
     pub fn below(&mut self, folder: OwnedFd) -> Result<()> {
-        let names = names(folder.as_fd()).context(|| "read /")?;
+        let names = sorted_names(folder.as_fd()).context(|| "read /")?;
         self.walk(Level { folder, path: Vec::new(), names })
     }
 
@@ -203,7 +204,7 @@ impl<'v, W: Write, V: View + ?Sized> Packer<'v, W, V> {
             self.marker(&[shown.as_slice(), b".wh..wh..opq"].concat(), &stat)?;
         }
         let names = match self.view.enters(folder.as_fd()) {
-            true => names(folder.as_fd()).context(step)?,
+            true => sorted_names(folder.as_fd()).context(step)?,
             false => Vec::new().into_iter(),
         };
         Ok(Level { folder, path: path.to_vec(), names })
@@ -314,14 +315,9 @@ fn open(folder: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<Option
     }
 }
 
-fn names(folder: BorrowedFd<'_>) -> io::Result<std::vec::IntoIter<CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
+/// In an order that does not depend on the file system.
+fn sorted_names(folder: BorrowedFd<'_>) -> io::Result<std::vec::IntoIter<CString>> {
+    let mut names = names(folder)?.collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable();
     Ok(names.into_iter())
 }

@@ -3,8 +3,10 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
+
+use crate::names;
 
 /// A folder that is being emptied.
 struct Level {
@@ -39,13 +41,8 @@ fn entry(folder: BorrowedFd<'_>, name: CString) -> Result<Option<Level>, Errno> 
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = openat(folder, &name, flags, Mode::empty())?;
-    let mut names = Vec::new();
-    for entry in Dir::read_from(&opened)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
+    let inside = names(&opened).and_then(Iterator::collect);
+    let names = inside.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     Ok(Some(Level { folder: opened, name, names }))
 }
 

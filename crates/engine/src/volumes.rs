@@ -124,7 +124,7 @@ impl Volumes {
                 // `lost+found` of a disk of its own, or an administrator's folder.
                 continue;
             }
-            if let Err(error) = filling_of(&entry.path()).resume() {
+            if let Err(error) = filling_of(&entry.path()).and_then(|filling| filling.resume()) {
                 // Whoever mounts it tries again.
                 tracing::warn!(%error, "a volume that was being filled");
             }
@@ -163,7 +163,7 @@ impl Volumes {
     }
 
     /// Where it is filled.
-    fn filling(&self, name: &str) -> Filling {
+    fn filling(&self, name: &str) -> Result<Filling> {
         filling_of(&self.dir.join(name))
     }
 
@@ -216,7 +216,7 @@ impl Volumes {
 }
 
 /// Where a volume in the data root is filled: inside, if its content is on another disk, to which nothing can be moved.
-fn filling_of(folder: &Path) -> Filling {
+fn filling_of(folder: &Path) -> Result<Filling> {
     if lies_elsewhere(folder) { Filling::inside(&folder.join("_data")) } else { Filling::beside(folder) }
 }
 

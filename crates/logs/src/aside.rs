@@ -43,16 +43,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue,
-    /// Of the first line in the queue.
-    since: Timestamp,
-    notes: Vec<Vec<u8>>,
-    /// Bytes that the thread writes at this moment.
-    in_hand: usize,
-    /// Lines that these are.
-    lines_in_hand: u64,
-    /// Lines that found no room since the thread looked.
-    missed: u64,
+    waiting: Batch,
+    /// Bytes that the thread writes at this moment, and how many lines they are.
+    in_hand: (usize, u64),
     /// The disk has taken nothing for a moment.
     stuck: bool,
     /// Nothing more will come.
@@ -62,11 +55,27 @@ struct State {
 }
 
 /// What is written in one go.
+#[derive(Debug, Default)]
 struct Batch {
     queue: Queue,
+    /// When the first of it came.
     since: Timestamp,
     notes: Vec<Vec<u8>>,
+    /// Lines that found no room.
     missed: u64,
+}
+
+impl Batch {
+    /// Something is about to come that was written then.
+    fn begin(&mut self, time: Timestamp) {
+        if self.is_empty() {
+            self.since = time;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.lines() == 0 && self.notes.is_empty() && self.missed == 0
+    }
 }
 
 impl Aside {
@@ -90,7 +99,7 @@ impl Aside {
     pub(crate) fn line(&mut self, stream: Stream, line: &[u8]) {
         let mut state = self.shared.lock();
         let full = |state: &State| {
-            let waits = state.queue.len() + state.in_hand;
+            let waits = state.waiting.queue.len() + state.in_hand.0;
             waits > 0 && waits + Queue::size_of(line) > self.shared.limit
         };
         if full(&state) && !state.stuck {
@@ -99,20 +108,20 @@ impl Aside {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.stuck = full(&state);
         }
+        state.waiting.begin(self.time);
         if full(&state) {
-            state.missed += 1;
+            state.waiting.missed += 1;
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if state.queue.lines() == 0 {
-            state.since = self.time;
-        }
-        state.queue.push(&Waiting { stream, time: self.time, more: false, line });
+        state.waiting.queue.push(&Waiting { stream, time: self.time, more: false, line });
         self.time.0 += 1;
     }
 
     pub(crate) fn note(&self, note: &[u8]) {
-        self.shared.lock().notes.push(note.to_owned());
+        let mut state = self.shared.lock();
+        state.waiting.begin(self.time);
+        state.waiting.notes.push(note.to_owned());
     }
 
     pub(crate) fn flush(&self) {
@@ -126,7 +135,7 @@ impl Aside {
         self.shared.changed.notify_all();
         let ended = self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.ended);
         let (mut state, _) = ended.unwrap_or_else(PoisonError::into_inner);
-        let left = mem::take(&mut state.queue).lines() + state.lines_in_hand;
+        let left = mem::take(&mut state.waiting).queue.lines() + state.in_hand.1;
         self.shared.lost.fetch_add(left, Ordering::Relaxed);
     }
 
@@ -164,7 +173,7 @@ impl Shared {
             }
             self.lost.fetch_add(sink.lost() - before, Ordering::Relaxed);
             let mut state = self.lock();
-            (state.in_hand, state.lines_in_hand, state.stuck) = (0, 0, false);
+            (state.in_hand, state.stuck) = ((0, 0), false);
             drop(state);
             self.changed.notify_all();
             busy = sink.work();
@@ -176,19 +185,14 @@ impl Shared {
 
     /// What is to be written next: nothing, if the thread is `busy` otherwise. `None`: nothing more will come.
     fn next(&self, busy: bool) -> Option<Batch> {
-        let idle = |state: &State| state.queue.lines() == 0 && state.notes.is_empty() && state.missed == 0;
-        let wait = self.changed.wait_while(self.lock(), |state| idle(state) && !state.ends && !busy);
+        let wait = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty() && !state.ends && !busy);
         let mut state = wait.unwrap_or_else(PoisonError::into_inner);
-        if state.ends && idle(&state) {
+        if state.ends && state.waiting.is_empty() {
             return None;
         }
-        (state.in_hand, state.lines_in_hand) = (state.queue.len(), state.queue.lines());
-        Some(Batch {
-            since: if state.queue.lines() > 0 { state.since } else { Timestamp::now() },
-            queue: mem::take(&mut state.queue),
-            notes: mem::take(&mut state.notes),
-            missed: mem::take(&mut state.missed),
-        })
+        let batch = mem::take(&mut state.waiting);
+        state.in_hand = (batch.queue.len(), batch.queue.lines());
+        Some(batch)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -58,4 +58,4 @@ pub use room::Room;
 pub use root::{FORMAT, in_use};
 pub use snapshot::{Overlay, Snapshots, Usage, usage};
 pub use store::Store;
-pub use trash::{delete_tree, empty_folder};
+pub use trash::{delete_in, delete_tree};

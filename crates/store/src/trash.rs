@@ -2,7 +2,7 @@
 
 pub(crate) mod remove;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,7 +15,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dhow_errdefs::{Result, ResultExt};
-use rustix::fs::Dir;
 use rustix::io::Errno;
 
 /// The folder `trash/` and the thread that empties it.
@@ -72,7 +71,7 @@ impl Trash {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
                 // A folder that somebody keeps on another disk. Nobody is spared the work then.
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                    delete_here(path).context(|| format!("remove {}", path.display()))
+                    delete_tree(path).context(|| format!("remove {}", path.display()))
                 }
                 Err(error) => Err(error).context(|| format!("move {} into the trash", path.display())),
             };
@@ -135,46 +134,26 @@ impl Pending {
 }
 
 /// Deletes a tree at once, whatever a container has made of it: a path longer than `PATH_MAX`, more levels than a stack
-/// has room for. What is beside it is used as scratch space.
-///
-/// # Errors
-/// What the file system says; `NotFound` when it is not there.
-pub fn delete_tree(path: &Path) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let parent = File::open(parent)?;
-    remove::tree(parent.as_fd(), &CString::new(name.as_bytes())?)
-}
-
-/// The same without scratch space. Says whether it was there, which rename(2) does not tell of another disk.
-fn delete_here(path: &Path) -> io::Result<bool> {
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        found => found?,
-    };
-    if found.is_dir() {
-        empty_folder(File::open(path)?.as_fd())?;
-        fs::remove_dir(path)?;
-    } else {
-        fs::remove_file(path)?;
-    }
-    Ok(true)
-}
-
-/// Deletes all that is in a folder at once, in which others may be at work; it is its own scratch space.
+/// has room for. Says whether it was there.
 ///
 /// # Errors
 /// What the file system says. What can be deleted is.
-pub fn empty_folder(folder: BorrowedFd<'_>) -> io::Result<()> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
+pub fn delete_tree(path: &Path) -> io::Result<bool> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    match File::open(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        parent => delete_in(parent?.as_fd(), &CString::new(name.as_bytes())?),
     }
-    names.iter().map(|name| remove::tree(folder, name)).fold(Ok(()), Result::and)
+}
+
+/// The same of a tree in an open folder, where others may be at work.
+///
+/// # Errors
+/// As [`delete_tree`].
+pub fn delete_in(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+    remove::in_place(folder, name)
 }
 
 /// How long to wait for descriptors or memory that others have.

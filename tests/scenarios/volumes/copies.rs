@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use dhow_testkit::{World, eventually};
 
@@ -123,6 +123,14 @@ fn is_being_copied(world: &World) -> bool {
     copies.any(begun)
 }
 
+/// A command that copies a volume, as soon as it does.
+fn begun(world: &World, args: &[&str]) -> Child {
+    let mut command = world.command(args);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    eventually("it is being copied", || is_being_copied(world));
+    child
+}
+
 #[test]
 fn a_container_that_starts_while_its_volume_is_restored_gets_the_restored_one() {
     let world = busybox();
@@ -130,9 +138,7 @@ fn a_container_that_starts_while_its_volume_is_restored_gets_the_restored_one() 
     world.dhow(&["volume", "snapshot", "data", "before"]).exits(0);
     let script = "echo mine > /d/mine; sleep 1000";
     world.dhow(&["create", "--name", "late", "-v", "data:/d", "busybox", "sh", "-c", script]).exits(0);
-    let mut restore = world.command(&["volume", "restore", "data", "before"]);
-    let restore = restore.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-    eventually("it is being copied", || is_being_copied(&world));
+    let restore = begun(&world, &["volume", "restore", "data", "before"]);
     world.dhow(&["start", "late"]).exits(0);
     let restored = restore.wait_with_output().expect("it ends");
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
@@ -144,12 +150,10 @@ fn a_container_that_starts_while_its_volume_is_restored_gets_the_restored_one() 
 fn a_container_that_starts_while_its_volume_is_copied_is_not_in_the_copy() {
     let world = busybox();
     many_files(&world);
-    let mut snapshot = world.command(&["volume", "snapshot", "data", "before"]);
-    let mut snapshot = snapshot.stdout(Stdio::null()).spawn().expect("it runs");
-    eventually("it is being copied", || is_being_copied(&world));
+    let snapshot = begun(&world, &["volume", "snapshot", "data", "before"]);
     assert_eq!(shell(&world, "echo mine > /d/mine; cat /d/mine"), "mine");
     assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "before\ndata", "the start has not waited");
-    assert!(snapshot.wait().expect("it ends").success());
+    assert!(snapshot.wait_with_output().expect("it ends").status.success());
     assert!(!world.data_root().join("volumes/before/_data/mine").exists());
 }
 
@@ -159,9 +163,7 @@ fn a_copy_of_what_somebody_stops_meanwhile_is_none() {
     many_files(&world);
     let deaf = "trap : TERM; while :; do sleep 1; done";
     world.dhow(&["run", "-d", "--name", "busy", "-v", "data:/d", "busybox", "sh", "-c", deaf]).exits(0);
-    let mut snapshot = world.command(&["volume", "snapshot", "data", "before"]);
-    let snapshot = snapshot.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-    eventually("it is being copied", || is_being_copied(&world));
+    let snapshot = begun(&world, &["volume", "snapshot", "data", "before"]);
     world.dhow(&["stop", "-t", "1", "busy"]).exits(0);
     let ended = snapshot.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&ended.stderr);
@@ -181,11 +183,9 @@ fn a_copy_into_a_container_and_a_restored_volume_wait_for_each_other() {
     world.dhow(&["create", "--name", "box", "-v", "data:/d", "busybox"]).exits(0);
     let file = world.path().join("mine");
     fs::write(&file, "mine").expect("written");
-    let mut restore = world.command(&["volume", "restore", "data", "before"]);
-    let mut restore = restore.stdout(Stdio::null()).spawn().expect("it runs");
-    eventually("it is being copied", || is_being_copied(&world));
+    let restore = begun(&world, &["volume", "restore", "data", "before"]);
     world.dhow(&["cp", &file.display().to_string(), "box:/d/mine"]).exits(0);
-    assert!(restore.wait().expect("it ends").success());
+    assert!(restore.wait_with_output().expect("it ends").status.success());
     assert_eq!(fs::read_to_string(world.data_root().join("volumes/data/_data/mine")).expect("it is there"), "mine");
 }
 

@@ -5,7 +5,6 @@
 //! too, but the host's `/run`, so that `--shm-size` does not bound it.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -43,10 +42,5 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
 /// Removes the folder of a container that has one.
 pub(crate) fn remove(core: &Core, id: &str) -> Result<()> {
     let dir = core.shm_dir(id);
-    match dhow_store::delete_tree(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).context(|| format!("remove {}", dir.display()))
-        }
-        _ => Ok(()),
-    }
+    dhow_store::delete_tree(&dir).map(drop).context(|| format!("remove {}", dir.display()))
 }

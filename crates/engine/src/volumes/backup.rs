@@ -111,7 +111,8 @@ impl Backup {
         let volumes = &self.core.volumes;
         let _hold = volumes.hold([self.name.clone()]);
         let user = format!("backup-{}", random_id());
-        let attached = volumes.borrow_held(&self.name, &user, watch)?;
+        volumes.outlast_turn(&self.name, watch)?;
+        let attached = volumes.borrow(&self.name, &user, watch)?;
         work(&attached.content)
     }
 

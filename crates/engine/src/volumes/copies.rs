@@ -6,18 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::atomic;
 use jiff::Timestamp;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::scratch::Scratch;
-use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, make, names_to_disk, to_disk};
+use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, names_to_disk, to_disk};
 use crate::Engine;
 use crate::container::{Container, State};
 use crate::core::Core;
@@ -93,9 +90,8 @@ async fn copy(core: Arc<Core>, from: String, to: String, kind: CopyKind) -> Resu
     let (copying, name) = (Arc::clone(&core), from.clone());
     let finish = move |copy: Scratch| copying.volumes.keep_copy(&copy, (&original, &name), (&to, kind));
     let copied = at_one_moment(&core, (&from, None), finish).await;
-    let name = copied.context(|| format!("copy {from}"))?;
+    let (name, record) = copied.context(|| format!("copy {from}"))?;
     core.tell_of_volume("create", &name, &[]);
-    let record = core.volumes.find(&name)?;
     Ok(core.volume(&name, &record, 0))
 }
 
@@ -124,7 +120,8 @@ pub(super) async fn at_one_moment<T: Send + 'static>(
     let _hold = core.volumes.hold([volume.to_owned()]);
     let (attaching, name, as_user) = (Arc::clone(core), volume.to_owned(), user.clone());
     let attach = move |watch: &Watch| {
-        let content = attaching.volumes.attach_held(&name, &as_user, watch)?;
+        attaching.volumes.outlast_turn(&name, watch)?;
+        let content = attaching.volumes.attach(&name, &as_user, watch)?;
         watch.take_effect().inspect_err(|_| attaching.volumes.detach(&name, &as_user))?;
         Ok(content)
     };
@@ -229,13 +226,13 @@ impl Core {
 }
 
 impl Volumes {
-    /// Makes a volume of a copy of another one, and of its labels; the new one's name is the answer.
+    /// Makes a volume of a copy of another one, and of its labels; the new one is the answer.
     fn keep_copy(
         &self,
         copy: &Scratch,
         (original, from): (&Record, &str),
         (to, kind): (&str, CopyKind),
-    ) -> Result<String> {
+    ) -> Result<(String, Arc<Record>)> {
         to_disk(copy.path())?;
         let to = if to.is_empty() { self.free_moment_of(from) } else { to.to_owned() };
         let _turn = self.turns.take_watched(&to, &self.watch())?;
@@ -252,8 +249,8 @@ impl Volumes {
         }
         let mut record = Record::new(LOCAL, labels.map(without_anonymity), None);
         record.protected = kind == CopyKind::Snapshot;
-        self.publish(&to, copy.path(), record)?;
-        Ok(to)
+        let record = self.publish(&to, copy.path(), record)?;
+        Ok((to, record))
     }
 
     /// What a snapshot is called that nobody named: `data-20261126T185530Z`, and the next one of that second
@@ -263,39 +260,6 @@ impl Volumes {
         let first = format!("{volume}-{moment}");
         let more = (2..).map(|number| format!("{first}-{number}"));
         std::iter::once(first.clone()).chain(more).find(|name| self.get(name).is_none()).unwrap_or(first)
-    }
-
-    /// The folder becomes a volume, whole. One that somebody named is on the disk when they hear of it; others are as fast as
-    /// their containers.
-    pub(super) fn publish(&self, name: &str, folder: &Path, record: Record) -> Result<Arc<Record>> {
-        check_name(name)?;
-        let sync = if record.is_anonymous() { atomic::Sync::No } else { atomic::Sync::Yes };
-        record.write(folder, sync)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o701))
-            .context(|| format!("chmod {}", folder.display()))?;
-        let target = self.dir.join(name);
-        if target.exists() {
-            let text = format!("{} is there, but this engine cannot read what volume it is", target.display());
-            return Err(Error::conflict(text).with_hint("the engine's log says why; move the folder away, or mend it"));
-        }
-        fs::rename(folder, &target).context(|| format!("create {}", target.display()))?;
-        let record = Arc::new(record);
-        lock(&self.known).insert(name.to_owned(), Arc::clone(&record));
-        if sync == atomic::Sync::Yes {
-            names_to_disk(&self.dir)?;
-        }
-        Ok(record)
-    }
-
-    /// Lets a folder change places with the content of a volume.
-    pub(super) fn exchange(&self, name: &str, new: &Path) -> Result<()> {
-        let data = self.data(name);
-        // Else what was about to come from an image would come into the new content.
-        self.filling(name).resume()?;
-        make(&data, 0o755)?;
-        let swapped = renameat_with(CWD, new, CWD, &data, RenameFlags::EXCHANGE).map_err(io::Error::from);
-        swapped.context(|| format!("rename {}", new.display()))?;
-        names_to_disk(&self.dir.join(name))
     }
 
     fn rename(&self, name: &str, new: &str, users: impl Fn() -> Vec<String>) -> Result<()> {

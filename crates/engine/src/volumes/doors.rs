@@ -30,26 +30,19 @@ pub(super) struct Closed {
 impl Doors {
     /// Goes through the doors of some volumes, if none is closed.
     pub(crate) fn try_pass<'a>(&self, volumes: impl Iterator<Item = &'a str>) -> Option<Passage> {
-        let doors = self.of(volumes);
-        let passed = doors.into_iter().map(|door| door.try_read_owned().ok()).collect::<Option<_>>();
-        passed.map(|passed| Passage { _passed: passed })
+        through(&self.of(volumes))
     }
 
     /// The same as soon as they are open. Who waits at one keeps none of the others from being closed.
     pub(crate) async fn pass<'a>(&self, volumes: impl Iterator<Item = &'a str>) -> Passage {
         let doors = self.of(volumes);
         loop {
-            let mut passed = Vec::new();
-            let closed = doors.iter().find(|&door| match Arc::clone(door).try_read_owned() {
-                Ok(open) => {
-                    passed.push(open);
-                    false
-                }
-                Err(_) => true,
-            });
-            let Some(closed) = closed else { return Passage { _passed: passed } };
-            drop(passed);
-            drop(closed.read().await);
+            if let Some(passage) = through(&doors) {
+                return passage;
+            }
+            for door in &doors {
+                drop(door.read().await);
+            }
         }
     }
 
@@ -72,6 +65,11 @@ impl Doors {
         doors.retain(|_, door| Arc::strong_count(door) > 1);
         names.into_iter().map(|name| Arc::clone(doors.entry(name.to_owned()).or_default())).collect()
     }
+}
+
+fn through(doors: &[Arc<RwLock<()>>]) -> Option<Passage> {
+    let passed = doors.iter().map(|door| Arc::clone(door).try_read_owned().ok()).collect::<Option<_>>();
+    passed.map(|passed| Passage { _passed: passed })
 }
 
 impl Volumes {

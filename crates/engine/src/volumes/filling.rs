@@ -14,10 +14,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use dhow_archive::names;
 use dhow_errdefs::{Result, ResultExt};
-use rustix::fs::{
-    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
-};
+use dhow_store::delete_in;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, statat};
 use rustix::io::Errno;
 
 use super::fill;
@@ -26,7 +26,9 @@ use super::fill;
 #[derive(Debug)]
 pub(super) struct Filling {
     /// The folder in which the others are.
-    place: PathBuf,
+    place: OwnedFd,
+    /// Where that is, for messages.
+    path: PathBuf,
     /// A copy that is being made, and is worth nothing yet.
     filling: &'static CStr,
     /// A copy that is whole, and whose rest has to be moved.
@@ -36,22 +38,32 @@ pub(super) struct Filling {
 
 impl Filling {
     /// Of a volume in the data root, by its folder.
-    pub(super) fn beside(volume: &Path) -> Self {
-        Self { place: volume.to_owned(), filling: c"filling", filled: c"filled", data: c"_data" }
+    pub(super) fn beside(volume: &Path) -> Result<Self> {
+        Self::at(volume, [c"filling", c"filled", c"_data"])
     }
 
     /// Of a volume that is mounted there.
-    pub(super) fn inside(data: &Path) -> Self {
-        Self { place: data.to_owned(), filling: c".dhow-filling", filled: c".dhow-filled", data: c"." }
+    pub(super) fn inside(data: &Path) -> Result<Self> {
+        Self::at(data, [c".dhow-filling", c".dhow-filled", c"."])
+    }
+
+    fn at(path: &Path, [filling, filled, data]: [&'static CStr; 3]) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let place = openat(CWD, path, flags, Mode::empty()).map_err(io::Error::from);
+        let place = place.context(|| format!("open {}", path.display()))?;
+        Ok(Self { place, path: path.to_owned(), filling, filled, data })
     }
 
     /// Whether there is nothing in the volume.
     pub(super) fn is_empty(&self) -> Result<bool> {
         let step = || format!("read {}", self.shown(self.data));
-        let place = self.open().context(step)?;
         let ours = |name: &CStr| self.data == c"." && (name == self.filling || name == self.filled);
-        let names = self.data(place.as_fd()).and_then(|data| names(data.as_fd())).context(step)?;
-        Ok(names.iter().all(|name| ours(name)))
+        for name in self.data().and_then(names).context(step)? {
+            if !ours(&name.context(step)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Fills it, if it is empty, with what is in the folder that `source` opens, if there is one, and makes it like that
@@ -62,88 +74,61 @@ impl Filling {
             return Ok(());
         }
         let Some(source) = source()? else { return Ok(()) };
-        let place = self.open().context(|| format!("open {}", self.place.display()))?;
-        match mkdirat(&place, self.filling, Mode::RWXU) {
+        match mkdirat(&self.place, self.filling, Mode::RWXU) {
             Err(Errno::ROFS) => return Ok(()),
             made => made.map_err(io::Error::from).context(|| format!("create {}", self.shown(self.filling)))?,
         }
-        let copied = folder(place.as_fd(), self.filling)
+        let copied = self
+            .folder(self.filling)
             .and_then(|target| fill::tree(source.as_fd(), target.as_fd(), stepped))
-            .and_then(|()| Ok(renameat(&place, self.filling, &place, self.filled)?))
+            .and_then(|()| Ok(renameat(&self.place, self.filling, &self.place, self.filled)?))
             .context(|| "copy what the image has there");
         if copied.is_err() {
             // What is left after a failure goes with the next attempt.
-            let _ = remove(place.as_fd(), self.filling);
+            let _ = delete_in(self.place.as_fd(), self.filling);
         }
         copied.and_then(|()| self.resume())
     }
 
     /// Ends what an engine that was killed had begun.
     pub(super) fn resume(&self) -> Result<()> {
-        let place = self.open().context(|| format!("open {}", self.place.display()))?;
-        remove(place.as_fd(), self.filling).context(|| format!("remove {}", self.shown(self.filling)))?;
+        let removed = delete_in(self.place.as_fd(), self.filling);
+        removed.context(|| format!("remove {}", self.shown(self.filling)))?;
         let step = || format!("move {} into the volume", self.shown(self.filled));
-        match folder(place.as_fd(), self.filled) {
+        match self.folder(self.filled) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             // Somebody who has the volume mounted has put something in its place.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
             filled => {
                 let filled = filled.context(step)?;
-                let moved = self.data(place.as_fd()).and_then(|data| move_all(filled.as_fd(), data.as_fd()));
+                let moved = self.data().and_then(|data| move_all(filled.as_fd(), data.as_fd()));
                 moved.context(step)?;
             }
         }
-        remove(place.as_fd(), self.filled).context(step)
-    }
-
-    fn open(&self) -> io::Result<OwnedFd> {
-        Ok(openat(CWD, &self.place, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+        delete_in(self.place.as_fd(), self.filled).map(drop).context(step)
     }
 
     /// Beside it nobody but the engine and its owner writes, who may have put a link to another disk there.
-    fn data(&self, place: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fn data(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(openat(place, self.data, flags, Mode::empty())?)
+        Ok(openat(&self.place, self.data, flags, Mode::empty())?)
+    }
+
+    /// Opens a folder of ours; a link in its place is none.
+    fn folder(&self, name: &CStr) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.place, name, flags, Mode::empty())?)
     }
 
     fn shown(&self, name: &CStr) -> String {
-        self.place.join(name.to_string_lossy().as_ref()).display().to_string()
+        self.path.join(name.to_string_lossy().as_ref()).display().to_string()
     }
-}
-
-/// Opens a folder; a link in its place is none.
-fn folder(place: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(openat(place, name, flags, Mode::empty())?)
-}
-
-fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// Removes a folder, or whatever is in its place, if anything is.
-fn remove(place: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let removed = match folder(place, name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => unlinkat(place, name, AtFlags::empty()),
-        folder => {
-            dhow_store::empty_folder(folder?.as_fd())?;
-            unlinkat(place, name, AtFlags::REMOVEDIR)
-        }
-    };
-    Ok(removed?)
 }
 
 /// Moves what is in a folder. What a container has made meanwhile under the same name is newer and stays.
 fn move_all(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-    for name in names(from)? {
+    // Read to its end first: what is taken away while a folder is read may hide the rest.
+    for name in names(from)?.collect::<io::Result<Vec<_>>>()? {
         move_one(from, to, &name)?;
     }
     // After the entries: it may take the right to make more.
@@ -199,7 +184,7 @@ mod tests {
         filling.fill(|| opened(source), &|| {})
     }
 
-    fn names(folder: &Path) -> Vec<String> {
+    fn listed(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> =
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -220,14 +205,14 @@ mod tests {
     #[test]
     fn a_copy_that_fails_half_way_leaves_an_empty_volume() {
         let (volume, deep) = (volume(), too_deep());
-        let filling = Filling::beside(volume.path());
+        let filling = Filling::beside(volume.path()).unwrap();
         assert!(fill(&filling, &deep).is_err());
-        assert_eq!(names(volume.path()), ["_data"]);
+        assert_eq!(listed(volume.path()), ["_data"]);
         assert!(filling.is_empty().unwrap());
         fill(&filling, &two_files()).unwrap();
-        assert_eq!(names(&data(volume.path())), ["a", "b"]);
-        assert_eq!(names(volume.path()), ["_data"]);
-        dhow_store::empty_folder(File::open(deep.path()).unwrap().as_fd()).unwrap();
+        assert_eq!(listed(&data(volume.path())), ["a", "b"]);
+        assert_eq!(listed(volume.path()), ["_data"]);
+        assert!(dhow_store::delete_tree(deep.path()).unwrap());
     }
 
     #[test]
@@ -236,14 +221,17 @@ mod tests {
         let path = |name: &str| volume.path().join(name);
         fs::create_dir(path("filling")).unwrap();
         fs::write(path("filling/a"), "half").unwrap();
-        Filling::beside(volume.path()).resume().unwrap();
-        assert_eq!(names(volume.path()), ["_data"]);
+        Filling::beside(volume.path()).unwrap().resume().unwrap();
+        assert_eq!(listed(volume.path()), ["_data"]);
 
         fs::create_dir(path("filled")).unwrap();
         write_two_files(&path("filled"));
         fs::write(path("_data/a"), "moved, and changed by a container").unwrap();
-        Filling::beside(volume.path()).resume().unwrap();
-        assert_eq!((names(volume.path()), names(&path("_data"))), (vec!["_data".into()], vec!["a".into(), "b".into()]));
+        Filling::beside(volume.path()).unwrap().resume().unwrap();
+        assert_eq!(
+            (listed(volume.path()), listed(&path("_data"))),
+            (vec!["_data".into()], vec!["a".into(), "b".into()])
+        );
         assert!(fs::read_to_string(path("_data/a")).unwrap().starts_with("moved"));
     }
 
@@ -251,31 +239,31 @@ mod tests {
     fn what_is_there_is_not_filled_over() {
         let volume = volume();
         fs::write(volume.path().join("_data/mine"), "").unwrap();
-        fill(&Filling::beside(volume.path()), &two_files()).unwrap();
-        assert_eq!(names(&data(volume.path())), ["mine"]);
+        fill(&Filling::beside(volume.path()).unwrap(), &two_files()).unwrap();
+        assert_eq!(listed(&data(volume.path())), ["mine"]);
     }
 
     #[test]
     fn a_folder_that_the_image_lacks_leaves_nothing_behind() {
         let volume = volume();
-        Filling::beside(volume.path()).fill(|| Ok(None), &|| {}).unwrap();
-        assert_eq!(names(volume.path()), ["_data"]);
+        Filling::beside(volume.path()).unwrap().fill(|| Ok(None), &|| {}).unwrap();
+        assert_eq!(listed(volume.path()), ["_data"]);
     }
 
     #[test]
     fn what_is_mounted_is_filled_inside_and_what_was_cut_off_is_done_again() {
         let mounted = tempfile::tempdir().unwrap();
-        let inside = Filling::inside(mounted.path());
+        let inside = Filling::inside(mounted.path()).unwrap();
         fs::create_dir(mounted.path().join(".dhow-filling")).unwrap();
         fs::write(mounted.path().join(".dhow-filling/a"), "half").unwrap();
         assert!(inside.is_empty().unwrap());
         fill(&inside, &two_files()).unwrap();
-        assert_eq!(names(mounted.path()), ["a", "b"]);
+        assert_eq!(listed(mounted.path()), ["a", "b"]);
         assert_eq!(fs::read_to_string(mounted.path().join("a")).unwrap(), "a");
         fs::create_dir(mounted.path().join(".dhow-filled")).unwrap();
         fs::write(mounted.path().join(".dhow-filled/c"), "c").unwrap();
         inside.fill(|| panic!("there is something in it"), &|| {}).unwrap();
-        assert_eq!(names(mounted.path()), ["a", "b", "c"]);
+        assert_eq!(listed(mounted.path()), ["a", "b", "c"]);
     }
 
     /// A container that has the volume mounted puts links to the host where the engine is about to work.
@@ -284,12 +272,12 @@ mod tests {
         let (mounted, host) = (tempfile::tempdir().unwrap(), two_files());
         let mode = || fs::metadata(host.path()).unwrap().permissions().mode();
         let before = mode();
-        let inside = Filling::inside(mounted.path());
+        let inside = Filling::inside(mounted.path()).unwrap();
         for name in [".dhow-filling", ".dhow-filled"] {
             symlink(host.path(), mounted.path().join(name)).unwrap();
         }
         inside.resume().unwrap();
-        assert_eq!(names(mounted.path()), [""; 0]);
+        assert_eq!(listed(mounted.path()), [""; 0]);
 
         for name in [".dhow-filling", ".dhow-filled"] {
             symlink(host.path(), mounted.path().join(name)).unwrap();
@@ -302,7 +290,7 @@ mod tests {
         };
         let _ = inside.fill(|| opened(&source), &swap);
         let _ = inside.resume();
-        assert_eq!((names(host.path()), mode()), (vec!["a".into(), "b".into()], before));
+        assert_eq!((listed(host.path()), mode()), (vec!["a".into(), "b".into()], before));
         assert_eq!(fs::read_to_string(host.path().join("a")).unwrap(), "a");
     }
 
@@ -324,7 +312,7 @@ mod tests {
                 }
             }
         };
-        let _ = Filling::inside(mounted.path()).fill(|| opened(&source), &swap);
+        let _ = Filling::inside(mounted.path()).unwrap().fill(|| opened(&source), &swap);
         let linked = ["a", "b"]
             .map(|name| std::os::unix::fs::MetadataExt::nlink(&fs::metadata(host.path().join(name)).unwrap()));
         assert_eq!(linked, [1, 1]);

@@ -96,7 +96,7 @@ impl Core {
         if !self.volumes.is_at_home(name) {
             return Err(Error::invalid(format!("{} is a link or a mount", self.volumes.data(name).display())));
         }
-        let empty = self.volumes.filling(name).is_empty()?;
+        let empty = self.volumes.filling(name)?.is_empty()?;
         if !empty && record.protected {
             return Err(to_be_replaced(name));
         }

@@ -84,23 +84,13 @@ impl Volumes {
         Ok(Attached { volumes: self, name: name.to_owned(), user: user.to_owned(), content })
     }
 
-    /// The same of a volume that the caller holds, and whose files it reads: after a turn nobody removes it who had looked
-    /// before it was held.
+    /// For who holds a volume, and is about to read its files: after this nobody removes it who had looked before it was
+    /// held.
     ///
     /// # Errors
-    /// As [`attach`](Self::attach).
-    pub(super) fn attach_held(&self, name: &str, user: &str, watch: &Watch) -> Result<PathBuf> {
-        drop(self.turns.take_watched(name, watch)?);
-        self.attach(name, user, watch)
-    }
-
-    /// [`borrow`](Self::borrow) of a volume that the caller holds.
-    ///
-    /// # Errors
-    /// As [`attach`](Self::attach).
-    pub(super) fn borrow_held(&self, name: &str, user: &str, watch: &Watch) -> Result<Attached<'_>> {
-        drop(self.turns.take_watched(name, watch)?);
-        self.borrow(name, user, watch)
+    /// `DeadlineExceeded` when somebody's turn does not end.
+    pub(super) fn outlast_turn(&self, name: &str, watch: &Watch) -> Result<()> {
+        self.turns.take_watched(name, watch).map(drop)
     }
 
     /// The user has gone. Blocks.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use dhow_errdefs::{Class, Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
 use super::filling::Filling;
+use super::scratch::make_folders;
 use super::{ANONYMOUS, LOCAL, Record, Volumes, check_name, fill, local, make, owner};
 use crate::create::{Mount, Source};
 use crate::rootfs::Root;
@@ -40,17 +41,7 @@ impl Volumes {
     ///
     /// # Errors
     /// Docker's words for a name that is none, a driver that nobody knows, options that contradict each other.
-    pub(crate) fn create(
-        &self,
-        name: &str,
-        wanted: &Wanted,
-        owner: Option<&str>,
-        watch: &Watch,
-    ) -> Result<(Arc<Record>, bool)> {
-        self.find_or_make(name, wanted, owner, watch).context(|| format!("create {name}"))
-    }
-
-    fn find_or_make(
+    pub(crate) fn find_or_make(
         &self,
         name: &str,
         wanted: &Wanted,
@@ -111,15 +102,12 @@ impl Volumes {
     fn remember(&self, name: &str, driver: &str, wanted: &Wanted, owner: Option<&str>) -> Result<Arc<Record>> {
         let record = Record::new(driver, wanted.labels.clone(), wanted.options.clone());
         let new = self.scratch_name("volume");
-        let made = make(&new, 0o700)
-            .and_then(|_| make(&new.join("_data"), 0o755))
-            .and_then(|_| owner.map_or(Ok(()), |owner| owner::write(&new, owner)))
+        let made = make_folders(&new)
+            .and_then(|()| owner.map_or(Ok(()), |owner| owner::write(&new, owner)))
             .and_then(|()| self.publish(name, &new, record));
-        if made.is_err()
-            && let Ok(folder) = fs::File::open(&new)
-        {
+        if made.is_err() {
             // What cannot be deleted now is when an engine opens.
-            let _ = dhow_store::empty_folder(folder.as_fd()).and_then(|()| fs::remove_dir(&new));
+            let _ = dhow_store::delete_tree(&new);
         }
         made
     }
@@ -135,7 +123,8 @@ impl Volumes {
     ) -> Result<()> {
         for mount in mounts {
             let Source::Volume { name, anonymous, copy, subpath, wanted } = &mount.source else { continue };
-            let (record, new) = self.create(name, wanted, anonymous.then_some(user), watch)?;
+            let found = self.find_or_make(name, wanted, anonymous.then_some(user), watch);
+            let (record, new) = found.context(|| format!("create {name}"))?;
             if new {
                 made(name, &record.driver);
             }
@@ -157,7 +146,7 @@ impl Volumes {
         // Two containers may be made with one new volume at the same time.
         let turn = self.fills.take_watched(name, watch)?;
         make(&self.data(name), 0o755)?;
-        self.filling(name).fill(source, &|| (turn.step(), watch.step()).1)
+        self.filling(name)?.fill(source, &|| (turn.step(), watch.step()).1)
     }
 
     /// Into a file system that is mounted for the moment. A mark beside it says that its content may be a half one, until it
@@ -171,7 +160,7 @@ impl Volumes {
     ) -> Result<()> {
         watch.step();
         let turn = self.fills.take_watched(name, watch)?;
-        let filling = Filling::inside(content);
+        let filling = Filling::inside(content)?;
         if !filling.is_empty()? {
             return filling.resume();
         }
@@ -186,7 +175,7 @@ impl Volumes {
         let mark = self.filling_mark(name);
         // Somebody who fills it at this moment has a mark, too.
         let Some(_turn) = self.fills.take_now(name).filter(|_| mark.exists()) else { return Ok(()) };
-        Filling::inside(data).resume()?;
+        Filling::inside(data)?.resume()?;
         fs::remove_file(&mark).context(|| format!("remove {}", mark.display()))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dhow_errdefs::{Class, Error, Result, parse_bool};
+use dhow_errdefs::{Class, Error, Result, ResultExt, parse_bool};
 use jiff::Timestamp;
 
 use super::filter::{Filter, has_label, truth};
@@ -167,8 +167,10 @@ impl Core {
             labels.get_or_insert_default().insert(ANONYMOUS.to_owned(), String::new());
         }
         // Docker keeps an existing volume's driver only if none is named.
-        let (record, made) =
-            self.volumes.create(&name, &Wanted { driver, labels, options }, None, &self.volumes.watch())?;
+        let (record, made) = self
+            .volumes
+            .find_or_make(&name, &Wanted { driver, labels, options }, None, &self.volumes.watch())
+            .context(|| format!("create {name}"))?;
         if made {
             self.events.volume("create", &name, &record.driver, &[]);
         }

@@ -91,7 +91,7 @@ pub(crate) fn reserve(
 
 /// One certain port is wanted, and somebody has it.
 fn is_short_of(error: &io::Error, binding: &PortBinding) -> bool {
-    let certain = matches!(&binding.host_ports, HostPorts::Among(range) if range.clone().count() == 1);
+    let certain = matches!(&binding.host_ports, HostPorts::Among(range) if range.start() == range.end());
     certain && error.kind() == io::ErrorKind::AddrInUse
 }
 

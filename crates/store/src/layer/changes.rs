@@ -252,12 +252,6 @@ fn text(path: &[u8]) -> Result<CString, Errno> {
 }
 
 fn names(folder: BorrowedFd<'_>) -> io::Result<std::vec::IntoIter<CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
+    let names = dhow_archive::names(folder)?.collect::<io::Result<Vec<_>>>()?;
     Ok(names.into_iter())
 }

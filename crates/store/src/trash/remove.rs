@@ -40,6 +40,22 @@ pub(super) fn tree_while(
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// Deletes `name` in a folder, whatever it is, with itself as scratch space. Says whether it was there.
+pub(super) fn in_place(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+    let removed = match open(folder, name) {
+        Err(Errno::NOENT) => return Ok(false),
+        // No folder, or a link to one.
+        Err(Errno::NOTDIR) => unlink(folder, name, AtFlags::empty()),
+        opened => {
+            let opened = opened?;
+            let inside = dhow_archive::names(&opened)?.collect::<io::Result<Vec<_>>>()?;
+            inside.iter().map(|name| tree(opened.as_fd(), name)).fold(Ok(()), Result::and)?;
+            unlink(folder, name, AtFlags::REMOVEDIR)
+        }
+    };
+    Ok(removed.map(|()| true)?)
+}
+
 /// Deletes what is in a folder of the trash, then the folder. Folders inside are moved out and queued.
 fn empty(trash: BorrowedFd<'_>, name: &CStr, folders: &mut Vec<CString>) -> Result<(), Errno> {
     let folder = open(trash, name)?;
@@ -63,13 +79,18 @@ fn empty(trash: BorrowedFd<'_>, name: &CStr, folders: &mut Vec<CString>) -> Resu
 
 /// Deletes a file, or sets a folder aside.
 fn remove(folder: BorrowedFd<'_>, name: &CStr, trash: BorrowedFd<'_>, folders: &mut Vec<CString>) -> Result<(), Errno> {
-    let unlink = || rustix::fs::unlinkat(folder, name, AtFlags::empty());
-    match unlink() {
+    match unlink(folder, name, AtFlags::empty()) {
         // POSIX says EPERM for a folder, Linux EISDIR.
         Err(Errno::ISDIR) => set_aside(folder, name, trash, folders),
+        result => result,
+    }
+}
+
+fn unlink(folder: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(folder, name, flags) {
         Err(Errno::PERM | Errno::ACCESS) => {
             unlock(folder, name);
-            unlink()
+            rustix::fs::unlinkat(folder, name, flags)
         }
         result => result,
     }
@@ -181,6 +202,22 @@ mod tests {
         drop(at);
         delete(trash.path(), "deep").unwrap();
         assert!(is_empty(trash.path()));
+    }
+
+    #[test]
+    fn in_place_nothing_beside_the_tree_is_touched() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let delete = |name: &str| {
+            let folder = File::open(folder.path()).unwrap();
+            in_place(folder.as_fd(), &CString::new(name).unwrap()).unwrap()
+        };
+        fs::create_dir_all(folder.path().join("tree/a/b/c")).unwrap();
+        fs::write(folder.path().join("tree/a/file"), "x").unwrap();
+        fs::write(folder.path().join("file"), "x").unwrap();
+        fs::write(outside.path().join("keep"), "x").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
+        assert_eq!(["tree", "tree", "file", "link"].map(delete), [true, false, true, true]);
+        assert!(is_empty(folder.path()) && outside.path().join("keep").exists());
     }
 
     #[test]
