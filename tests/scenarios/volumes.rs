@@ -315,6 +315,20 @@ fn what_is_mounted_below_a_bind_comes_and_goes_as_its_propagation_says() {
     }
 }
 
+/// What is copied into a container belongs to its root, and on the disk to the caller, whether it runs or not.
+fn copied_files_belong_to_the_caller(world: &World, folder: &Path, mount: &str) {
+    let file = world.path().join("file").display().to_string();
+    fs::write(&file, "text").expect("written");
+    world.dhow(&["create", "--name", "box", "--mount", mount, "busybox", "sleep", "1000"]).exits(0);
+    for name in ["before", "while"] {
+        world.dhow(&["cp", &file, &format!("box:/w/{name}")]).exits(0);
+        let copied = fs::metadata(folder.join(name)).expect("it is there");
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&copied), 1234, "{name}");
+        world.dhow(&["start", "box"]).exits(0);
+    }
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+}
+
 #[test]
 fn files_of_a_bind_belong_to_the_caller_where_ids_are_mapped() {
     let world = busybox();
@@ -342,6 +356,7 @@ fn files_of_a_bind_belong_to_the_caller_where_ids_are_mapped() {
         let made = fs::metadata(folder.join(file)).expect("it is there");
         assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 1234);
     }
+    copied_files_belong_to_the_caller(&world, &folder, &mount);
     refused(&world.dhow(&["create", "-v", "data:/w:idmap", "busybox"])).says("invalid mode: idmap");
     let volume = world.dhow(&["create", "--mount", "type=volume,src=data,dst=/w,idmap", "busybox"]);
     refused(&volume).says("cannot mix 'bind-*' options with mount type 'volume'");
@@ -422,8 +437,8 @@ fn what_is_wrong_with_a_mount_is_named() {
             refused(&client(&world, &[&["run", "--rm"], flags, &["busybox", "true"]].concat())).says(words);
         }
     };
-    refusal(&["--mount", "src=data,dst=/v,volume-subpath=nope"], "mount /v: subpath \"nope\" of ");
-    refusal(&["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"], "mount /i: subpath \"nope\" of ");
+    refusal(&["--mount", "src=data,dst=/v,volume-subpath=nope"], "mount /v: subpath \"nope\": ");
+    refusal(&["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"], "mount /i: subpath \"nope\": ");
     let over = format!("{}:/dev", path("folder"));
     refusal(&["-v", &over], "the container has no null device at /dev/null: something else is mounted on /dev");
     let (below, over) = (path("file/below"), format!("{}:/etc", path("file")));

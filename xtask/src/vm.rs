@@ -6,6 +6,7 @@
 mod cpio;
 mod kernel;
 mod programs;
+mod tools;
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use programs::Program;
 /// What runs inside. Labs, other engines and users without root need programs that only the host has.
 const PROGRAMS: &[Program] = &[
     Program { of: "cgroups", args: &[] },
+    Program { of: "network:kernel", args: &[] },
     Program { of: "runtime:container", args: &[] },
     Program { of: "shim:supervision", args: &[] },
     Program { of: "engine:lifecycle", args: &[] },
@@ -30,8 +32,14 @@ const PROGRAMS: &[Program] = &[
 const SCENARIOS: &[&str] = &[
     "engine_life::",
     "exec::",
+    "faults::networks::",
+    "iptables::",
+    "ipv6::",
     "lifecycle::",
     "limits::",
+    "macvlan::",
+    "names::",
+    "networks::",
     "process::",
     "removal::",
     "security::",
@@ -65,9 +73,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 
 fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
-    for folder in
-        ["bin", "dev", "etc", "modules", "new", "proc", "root", "run", "sys", "tests", "tmp", "usr", "usr/bin"]
-    {
+    for folder in ["dev", "new", "proc", "root", "run", "sys", "tmp", "usr/bin"] {
         archive.folder(folder);
     }
     let busybox = fs::read("/bin/busybox").or_else(|_| fs::read("/usr/bin/busybox"));
@@ -79,6 +85,9 @@ fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) ->
     for (number, module) in kernel.modules.iter().enumerate() {
         archive.file(&format!("modules/{number}.ko"), &read(module)?);
         lines += &format!("insmod /modules/{number}.ko\n");
+    }
+    for tool in tools::files()? {
+        archive.program(&tool.display().to_string(), &read(&tool)?);
     }
     archive.program("init", FIRST.as_bytes());
     for (number, (program, args)) in programs.iter().enumerate() {
@@ -94,13 +103,13 @@ fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) ->
 const FIRST: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t tmpfs -o size=80% tmpfs /new
-cp -a bin dev etc modules proc root run second sys tests tmp usr /new
+cp -a bin dev etc lib lib64 modules proc root run second sys tests tmp usr /new
 mkdir /new/new
 exec switch_root /new /second
 ";
 
 const SECOND: &str = "#!/bin/sh
-export PATH=/bin HOME=/root TMPDIR=/tmp DHOW_BINARY=/bin/dhow
+export PATH=/bin:/usr/local/bin:/usr/bin:/usr/sbin HOME=/root TMPDIR=/tmp DHOW_BINARY=/bin/dhow
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev

@@ -46,6 +46,7 @@ pub use create::{Create, Gate, Rootfs, Stdio, create};
 pub use device_rules::default_device_rules;
 pub use exec::{Exec, ExecChild, exec};
 pub use init::{Init, Started};
+pub use plan::id_map::map_ids;
 pub use plan::label::SecurityModules;
 pub use plan::rootfs::{detached_layers, detached_overlay};
 pub use target::Target;

@@ -117,7 +117,7 @@ pub fn clone_tree(file: impl AsFd, recursive: bool) -> io::Result<OwnedFd> {
 /// Attaches a detached mount on the file that `target` has open. No path is walked, so nothing can be swapped under it.
 ///
 /// # Errors
-/// `ENOTDIR`/`EISDIR`-like `EINVAL` when one is a directory and the other is not; `ELOOP` for a mount onto itself.
+/// `EINVAL` when one is a directory and the other is not; `ELOOP` for a mount onto itself.
 pub fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(rustix::mount::move_mount(mount, c"", target, c"", flags)?)

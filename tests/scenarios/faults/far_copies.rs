@@ -64,6 +64,31 @@ fn who_asked_for_a_copy_and_has_gone_keeps_no_container_from_starting() {
     world.is_in_order();
 }
 
+/// Whoever waits for a dead file server cannot be frozen, so that what it writes cannot be copied as it was at one moment.
+#[test]
+fn a_volume_of_a_container_that_cannot_be_frozen_is_not_copied_and_the_others_go_on() {
+    let (world, hung) = world_with_hung_mount();
+    let folder = format!("{}:/hung", world.path().join("hung").display());
+    let count = "n=0; while :; do echo $n > /d/n; n=$((n+1)); sleep 0.01; done";
+    world.dhow(&["run", "-d", "--name", "counts", "-v", "data:/d", "busybox", "sh", "-c", count]).exits(0);
+    let waits = ["-v", "data:/d", "-v", &folder, "busybox", "cat", "/hung/file"];
+    world.dhow(&[&["run", "-d", "--name", "waits"], &waits[..]].concat()).exits(0);
+    eventually("it waits for the file server", || hung.has_questions());
+    for copy in ["snapshot", "clone"] {
+        world.dhow(&["volume", copy, "data", "copy"]).exits(1).says("a process does not stop");
+    }
+    assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "data");
+    for name in ["counts", "waits"] {
+        assert_eq!(world.inspect(name, "{{.State.Status}}"), "running");
+    }
+    let counted = || fs::read_to_string(world.data_root().join("volumes/data/_data/n")).expect("it is there");
+    let before = counted();
+    eventually("the other one goes on", || counted() != before);
+    drop(hung);
+    world.dhow(&["rm", "-f", "counts", "waits"]).exits(0);
+    world.is_in_order();
+}
+
 #[test]
 fn a_volume_that_is_never_mounted_and_a_live_backup_are_given_up() {
     let (world, hung) = world_with_hung_mount();

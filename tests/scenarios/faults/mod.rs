@@ -15,6 +15,7 @@ mod hung_mount;
 mod malice;
 mod many;
 mod neighbours;
+mod network_storm;
 mod networks;
 mod pulls;
 mod races;

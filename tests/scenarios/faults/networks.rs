@@ -20,7 +20,7 @@ use crate::networks::{address, answers, ask, serve};
 const PLACES: usize = 13;
 
 /// A container in a network that has a port of the host.
-fn body(network: &str, port: usize) -> String {
+pub(super) fn body(network: &str, port: usize) -> String {
     let ports = format!(r#""PortBindings":{{"80/tcp":[{{"HostPort":"{port}"}}]}}"#);
     format!(
         r#"{{"Image":"busybox","Cmd":["sh","-c","exec sleep 1000"],"HostConfig":{{"NetworkMode":"{network}",{ports}}}}}"#
@@ -78,7 +78,7 @@ fn kept() -> Belongings {
 }
 
 /// Engine and kernel say the same, once dead namespaces have gone and what was under way has come to its end.
-fn agrees(world: &World) {
+pub(super) fn agrees(world: &World) {
     eventually_none("the kernel and the engine agree", || {
         let (kept, told) = (kept(), told(world));
         if kept == told { Vec::new() } else { vec![format!("{kept:?}\n{told:?}")] }

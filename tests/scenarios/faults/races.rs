@@ -123,3 +123,25 @@ fn end(world: &World) {
     assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
     world.is_in_order();
 }
+
+/// A volume that is removed while a container is created with it: either it is in use, or it is made anew for the container.
+#[test]
+fn a_volume_is_not_removed_under_a_container_that_is_created_with_it() {
+    let world = busybox();
+    for round in 0..rounds(20) {
+        world.dhow(&["volume", "create", "data"]).exits(0);
+        let name = format!("box{round}");
+        let created = thread::scope(|scope| {
+            let removed = scope.spawn(|| finish(&mut world.command(&["volume", "rm", "data"])));
+            let created = world.dhow(&["create", "--name", &name, "-v", "data:/d", "busybox", "touch", "/d/file"]);
+            let removed = removed.join().expect("no panic");
+            assert!(removed.code() == 0 || removed.stderr().contains("volume is in use"), "{removed:?}");
+            created
+        });
+        created.exits(0);
+        world.dhow(&["start", "-a", &name]).exits(0);
+        assert!(world.data_root().join("volumes/data/_data/file").exists());
+        world.dhow(&["rm", &name]).exits(0);
+    }
+    world.is_in_order();
+}

@@ -49,6 +49,15 @@ fn files_and_folders_are_not_mounted_over_each_other() {
     world.dhow(&["volume", "create", "data"]).exits(0);
     refused(&world.dhow(&["run", "--rm", "-v", "data:/etc/passwd", "busybox", "true"]))
         .says("not a directory: Are you trying to mount a directory onto a file");
+    for target in ["/etc/passwd", "/bin/busybox"] {
+        refused(&world.dhow(&["run", "--rm", "--tmpfs", target, "busybox", "true"])).says(&format!(
+            "mount tmpfs on {target}: not a directory: Are you trying to mount a directory onto a file"
+        ));
+    }
+    for mode in ["", "ro,", ",ro", "ro,,z"] {
+        let bind = format!("{}:/m:{mode}", world.path().display());
+        refused(&world.docker(&["run", "--rm", "-v", &bind, "busybox", "true"])).says("invalid");
+    }
     world.is_in_order();
 }
 

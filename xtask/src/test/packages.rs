@@ -3,19 +3,22 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 24] = [
+const NEEDED: [(&str, &str); 26] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
-    ("docker", "docker.io"),
     ("docker-registry", "docker-registry"),
+    // Its client is on some machines alone.
+    ("dockerd", "docker.io"),
     ("fish", "fish"),
     ("fusermount3", "fuse3"),
     ("ip", "iproute2"),
+    ("iptables", "iptables"),
     ("lighttpd", "lighttpd"),
     ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
     ("newuidmap", "uidmap"),
+    ("nft", "nftables"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),

@@ -7,16 +7,24 @@ use crate::shell::{self, Result};
 
 /// The modules that containers, their networks and volumes on a file server need; cgroups, namespaces and seccomp are built
 /// in.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 20] = [
     "overlay",
+    "8021q",
     "bridge",
+    "macvlan",
     "veth",
     "nf_tables",
+    "nf_conntrack_netlink",
     "nft_chain_nat",
-    "nft_nat",
-    "nft_masq",
+    "nft_compat",
     "nft_ct",
     "nft_fib_inet",
+    "nft_masq",
+    "nft_nat",
+    "nft_redir",
+    "nft_reject_inet",
+    "xt_conntrack",
+    "xt_tcpudp",
     "nfsd",
     "nfsv4",
     "cifs",

@@ -141,20 +141,24 @@ fn finish(mount: Mount) -> Result<Mount, String> {
             return Err(format!("cannot mix '{of}-*' options with mount type '{kind}'"));
         }
     }
-    if let Some(bind) = &mount.bind_options
-        && bind.read_only_force_recursive
-    {
-        if !mount.read_only {
-            return Err("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".into());
-        }
-        if bind.propagation != "rprivate" {
-            return Err(
-                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
-                    .into(),
-            );
-        }
+    if let Some(bind) = &mount.bind_options {
+        check_recursion(bind, mount.read_only)?;
     }
     Ok(mount)
+}
+
+fn check_recursion(bind: &BindOptions, read_only: bool) -> Result<(), String> {
+    let lacks = |value: &str, needed: &str| {
+        Err(format!("option 'bind-recursive={value}' requires '{needed}' to be specified in conjunction"))
+    };
+    match bind {
+        BindOptions { read_only_non_recursive: true, .. } if !read_only => lacks("writable", "readonly"),
+        BindOptions { read_only_force_recursive: true, .. } if !read_only => lacks("readonly", "readonly"),
+        BindOptions { read_only_force_recursive: true, propagation, .. } if propagation != "rprivate" => {
+            lacks("readonly", "bind-propagation=rprivate")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The fields of one line of CSV: quotes around a field keep its commas, two quotes are one.
@@ -213,6 +217,10 @@ mod tests {
     fn errors_in_dockers_words() {
         for (text, error) in [
             ("foo", "invalid field 'foo' must be a key=value pair"),
+            (
+                "type=bind,dst=/x,bind-recursive=writable",
+                "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction",
+            ),
             ("type=bind,foo=x", "unexpected key 'foo' in 'foo=x'"),
             ("type=bind,src=/x", "target is required"),
             ("type=bind,dst=/x,readonly=maybe", "invalid value for readonly: maybe"),

@@ -20,9 +20,10 @@ use super::path;
 use super::stat::resolve;
 use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
-use crate::create::{Source, random_id};
+use crate::create::{Mount, Source, random_id};
+use crate::launch::IdMap;
 use crate::rootfs::Root;
-use crate::start::{mount_image_at, prepare_images, unmount_images};
+use crate::start::{self, mount_image_at, prepare_images, unmount_images};
 use crate::volumes::Passage;
 use crate::watch::{Lent, Watch, watched};
 
@@ -68,6 +69,7 @@ struct Volume {
     target: String,
     recursive: bool,
     read_only: bool,
+    ids: Option<IdMap>,
 }
 
 impl Volume {
@@ -75,6 +77,16 @@ impl Volume {
     fn open(&self) -> Result<OwnedFd, Errno> {
         let source = openat(CWD, &self.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         if self.subpath.is_empty() { Ok(source) } else { dhow_sys::beneath::find(source, self.subpath.as_str()) }
+    }
+
+    /// What is to be mounted, attached nowhere yet.
+    fn tree(&self) -> io::Result<OwnedFd> {
+        let tree = mount::clone_tree(self.open()?, self.recursive)?;
+        if self.read_only {
+            let change = mount::Change { set: mount::RDONLY, ..mount::Change::default() };
+            mount::set_attributes(&tree, change, true)?;
+        }
+        Ok(tree)
     }
 }
 
@@ -170,6 +182,8 @@ impl Ground {
 
 impl Parts {
     fn of(core: &Core, container: &Container, view: &View, (borrowed, quiet): (Borrowed, Quiet)) -> Result<Self> {
+        let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
+        let id_maps = id_maps(core, container, view, &overlay)?;
         let volumes = view.body.mounts.iter().filter_map(|mount| {
             let (source, subpath, recursive) = match &mount.source {
                 Source::Bind { path, recursive, .. } => (PathBuf::from(path), "", *recursive),
@@ -181,10 +195,11 @@ impl Parts {
                 Source::Tmpfs { .. } => return None,
             };
             let (subpath, target) = (subpath.to_owned(), mount.destination.clone());
-            Some(Volume { source, subpath, target, recursive, read_only: mount.read_only })
+            let ids = id_maps.get(&target).cloned();
+            Some(Volume { source, subpath, target, recursive, read_only: mount.read_only, ids })
         });
         Ok(Self {
-            overlay: core.store.snapshots().overlay(&container.id, container.layer.as_ref())?,
+            overlay,
             place: core.store.snapshots().dir(&container.id),
             volumes: volumes.collect(),
             borrowed,
@@ -232,6 +247,17 @@ impl Parts {
     }
 }
 
+/// How the ids of mounts are mapped when the container runs, by their place.
+fn id_maps(core: &Core, container: &Container, view: &View, overlay: &Overlay) -> Result<BTreeMap<String, IdMap>> {
+    let mapped =
+        |mount: &Mount| matches!(&mount.source, Source::Bind { path, id_map: true, .. } if Path::new(path).exists());
+    let mounts: Vec<Mount> = view.body.mounts.iter().filter(|mount| mapped(mount)).cloned().collect();
+    if mounts.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    start::id_maps(&mounts, &start::user_of_image(core, container, &view.body.spec, overlay)?)
+}
+
 /// Gives the root a place in this thread's namespace, so that others can be mounted into it.
 fn mounted(root: &Root, place: &Path) -> Result<()> {
     let step = || "look into the container's file system";
@@ -244,22 +270,27 @@ fn mounted(root: &Root, place: &Path) -> Result<()> {
 fn attach(root: &Root, volumes: &[Volume], watch: &Watch) -> Result<()> {
     for volume in volumes {
         watch.go_on()?;
-        let attached = (|| {
-            let tree = mount::clone_tree(volume.open()?, volume.recursive)?;
-            if volume.read_only {
-                let change = mount::Change { set: mount::RDONLY, ..mount::Change::default() };
-                mount::set_attributes(&tree, change, true)?;
-            }
-            mount::attach(tree, resolve(root, &volume.target, OFlags::empty())?)
-        })();
-        match attached {
-            // The source has been removed, or leads out of its volume: then nothing of it is seen.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::XDEV) => {}
-            result => result.context(|| format!("mount {}", volume.target))?,
+        let shown = || format!("mount {}", volume.target);
+        let tree = match volume.tree() {
+            Err(error) if out_of_sight(&error) => continue,
+            tree => tree.context(shown)?,
+        };
+        if let Some(IdMap { user, group }) = &volume.ids {
+            let (users, groups) = (vec![user.clone()], vec![group.clone()]);
+            dhow_runtime::map_ids(&tree, users, groups, &volume.source.display().to_string())?;
+        }
+        let place = resolve(root, &volume.target, OFlags::empty()).map_err(io::Error::from);
+        match place.and_then(|place| mount::attach(tree, place)) {
+            Err(error) if out_of_sight(&error) => {}
+            attached => attached.context(shown)?,
         }
     }
     watch.go_on()
+}
+
+/// The source of a volume has been removed, or leads out of its volume: then nothing of it is seen.
+fn out_of_sight(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::XDEV)
 }
 
 /// Makes the place of a volume, a file for a file and a folder for everything else.

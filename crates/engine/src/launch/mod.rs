@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::Result;
-use dhow_oci::runtime::{self, Linux, Spec};
+use dhow_oci::runtime::{self, Linux, LinuxIdMapping, Spec};
 use dhow_runtime::SecurityModules;
 
 use crate::create::Mount;
@@ -52,12 +52,27 @@ pub(crate) struct Surroundings<'a> {
     pub shm: Option<&'a Path>,
     /// Where the content of volumes is, by name.
     pub volumes: &'a BTreeMap<String, PathBuf>,
-    /// Who owns the sources of binds whose ids are mapped, by their place in the container.
-    pub owners: &'a BTreeMap<String, (u32, u32)>,
+    /// How the ids of binds are mapped for which that was asked, by their place in the container.
+    pub id_maps: &'a BTreeMap<String, IdMap>,
     /// Where images that are mounted are, by their place in the container.
     pub images: &'a BTreeMap<String, PathBuf>,
     /// The cgroup, as in `/dhow/<id>`.
     pub cgroup: &'a str,
+}
+
+/// The only user and the only group whom files on an id-mapped mount belong to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct IdMap {
+    pub user: LinuxIdMapping,
+    pub group: LinuxIdMapping,
+}
+
+impl IdMap {
+    /// The owner on the disk (user and group) is shown as the container's user (mount_setattr(2), `MOUNT_ATTR_IDMAP`).
+    pub(crate) fn new((uid, gid): (u32, u32), shown: &Identity) -> Self {
+        let map = |on_disk, shown| LinuxIdMapping { container_id: on_disk, host_id: shown, size: 1 };
+        Self { user: map(uid, shown.uid), group: map(gid, shown.gid) }
+    }
 }
 
 /// What the engine and its host can do, as far as configurations depend on it.

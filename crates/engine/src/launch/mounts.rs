@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use dhow_oci::runtime::{LinuxIdMapping, Mount as Entry};
+use dhow_oci::runtime::Mount as Entry;
 
-use super::{Sharing, Surroundings};
+use super::{IdMap, Sharing, Surroundings};
 use crate::create::{Mount, Source};
 use crate::spec::ContainerSpec;
 
@@ -136,11 +136,9 @@ fn user(mount: &Mount, around: &Surroundings<'_>) -> Entry {
             let bind = if *recursive { "rbind" } else { "bind" };
             let mut entry = entry(&mount.destination, "bind", Some(PathBuf::from(path)), &[bind, propagation]);
             entry.options.extend(access(mount.read_only, *recursive && !only_itself));
-            if let Some(&(uid, gid)) = around.owners.get(&mount.destination) {
-                // As the owner on the disk, who is shown as the container's user (mount_setattr(2), MOUNT_ATTR_IDMAP).
+            if let Some(IdMap { user, group }) = around.id_maps.get(&mount.destination) {
                 entry.options.push("idmap".to_owned());
-                entry.uid_mappings = vec![id(uid, around.user.uid)];
-                entry.gid_mappings = vec![id(gid, around.user.gid)];
+                (entry.uid_mappings, entry.gid_mappings) = (vec![user.clone()], vec![group.clone()]);
             }
             entry
         }
@@ -160,10 +158,6 @@ fn user(mount: &Mount, around: &Surroundings<'_>) -> Entry {
         }
         Source::Tmpfs { options } => tmpfs(&mount.destination, options.clone(), mount.read_only),
     }
-}
-
-fn id(on_disk: u32, shown: u32) -> LinuxIdMapping {
-    LinuxIdMapping { container_id: on_disk, host_id: shown, size: 1 }
 }
 
 /// A mount that may be written says nothing: what the host has read-only must not become writable by being bound.

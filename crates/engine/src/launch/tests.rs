@@ -40,7 +40,7 @@ fn text(spec: &ContainerSpec, mounts: &[Mount], platform: &Platform) -> String {
         files: &files,
         shm: None,
         volumes: &BTreeMap::from([("v".to_owned(), PathBuf::from("/volumes/v/_data"))]),
-        owners: &BTreeMap::new(),
+        id_maps: &BTreeMap::new(),
         images: &BTreeMap::new(),
         cgroup: "/dhow/0123",
     };

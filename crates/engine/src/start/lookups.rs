@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, StatxFlags};
 use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
 use crate::create::{Mount, Source};
-use crate::launch::{HostDevice, HostDevices, Identity, Peers, Sharing};
+use crate::launch::{HostDevice, HostDevices, IdMap, Identity, Peers, Sharing};
 use crate::rootfs::Root;
 use crate::spec::{ContainerSpec, DeviceMapping, HostSpec};
 
@@ -42,16 +42,16 @@ pub(crate) fn bind_sources(mounts: &[Mount]) -> Result<()> {
     Ok(())
 }
 
-/// Who owns the sources of binds whose ids are mapped, by their place in the container.
-pub(super) fn owners(mounts: &[Mount]) -> Result<BTreeMap<String, (u32, u32)>> {
-    let mut owners = BTreeMap::new();
+/// How the ids of binds are mapped for which that was asked, by their place in the container.
+pub(crate) fn id_maps(mounts: &[Mount], user: &Identity) -> Result<BTreeMap<String, IdMap>> {
+    let mut maps = BTreeMap::new();
     for mount in mounts {
         if let Source::Bind { path, id_map: true, .. } = &mount.source {
             let metadata = fs::metadata(path).context(|| format!("bind source {path}"))?;
-            owners.insert(mount.destination.clone(), (metadata.uid(), metadata.gid()));
+            maps.insert(mount.destination.clone(), IdMap::new((metadata.uid(), metadata.gid()), user));
         }
     }
-    Ok(owners)
+    Ok(maps)
 }
 
 /// Whether there is something, without asking the file server that it may be on: a dead one would not answer.
@@ -62,7 +62,7 @@ fn exists(path: &str) -> io::Result<()> {
 }
 
 /// Who the first process runs as. Looked up once per image, as long as the container has not changed its own /etc.
-pub(super) fn user(core: &Core, container: &Container, spec: &ContainerSpec, overlay: &Overlay) -> Result<Identity> {
+pub(crate) fn user(core: &Core, container: &Container, spec: &ContainerSpec, overlay: &Overlay) -> Result<Identity> {
     let groups = spec.host.group_add.clone().unwrap_or_default();
     let find = || Root::of_overlay(overlay)?.accounts()?.resolve(&spec.user, &groups);
     match &container.layer {

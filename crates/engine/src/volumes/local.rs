@@ -197,18 +197,32 @@ impl FileSystem {
             set.map_err(|error| failed(error, format!("option o: {}", share::shown(&word)), Some(&context)))?;
         }
         let made = fsconfig_create(&context);
-        made.map_err(|error| failed(error, format!("option {}", self.suspect(error)), Some(&context)))?;
+        made.map_err(|error| self.refused(error, source, &context))?;
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
             .map_err(|error| failed(error, format!("option device={}", self.device), Some(&context)))
     }
 
-    /// The option that is most likely wrong when the whole is refused.
-    fn suspect(&self, error: Errno) -> String {
-        match error {
-            Errno::INVAL if !self.text.is_empty() => format!("o={}", share::shown(&self.text)),
-            _ => format!("device={}", self.device),
-        }
+    /// Names the option that is most likely wrong when the whole is refused.
+    fn refused(&self, error: Errno, source: &Path, context: &OwnedFd) -> Error {
+        let text = share::shown(&self.text);
+        let option = match error {
+            // It says why to the kernel's log only, and does not say which.
+            Errno::INVAL if is_block_device(source) => {
+                let alternative = if text.is_empty() { String::new() } else { format!(", or option o={text}") };
+                format!("option device={}: there is no {} on it{alternative}", self.device, self.kind)
+            }
+            Errno::INVAL if self.kind == "overlay" && !text.contains("lowerdir=") => {
+                "option o: an overlay needs a lowerdir".to_owned()
+            }
+            Errno::INVAL if !text.is_empty() => format!("option o={text}"),
+            _ => format!("option device={}", self.device),
+        };
+        failed(error, option, Some(context))
     }
+}
+
+fn is_block_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device())
 }
 
 /// An error with what the kernel says about it, where it says something (fsopen(2), "Message retrieval").

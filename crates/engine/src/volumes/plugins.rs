@@ -8,9 +8,10 @@
 mod address;
 mod http;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a plugin is waited for where every one of them is asked.
 const EACH_DEADLINE: Duration = Duration::from_secs(5);
 
+/// The same for one that did not answer the last time: nobody waits for it again and again, and it can come back.
+const SILENT_DEADLINE: Duration = Duration::from_millis(500);
+
 /// How long a question may take, and for how much of that somebody who does not listen may come back.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
@@ -52,7 +56,11 @@ struct Wait {
 
 /// The plugins of this host.
 #[derive(Debug, Default)]
-pub(crate) struct Plugins(PluginSettings);
+pub(crate) struct Plugins {
+    settings: PluginSettings,
+    /// Those that did not answer when they were asked last.
+    silent: Mutex<BTreeSet<String>>,
+}
 
 /// A volume as its plugin describes it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -76,27 +84,32 @@ struct Answer {
 
 impl Plugins {
     pub(crate) fn new(settings: PluginSettings) -> Self {
-        Self(settings)
+        Self { settings, silent: Mutex::default() }
     }
 
     /// How long a call may take.
     pub(crate) fn deadline(&self) -> Duration {
-        self.0.deadline
+        self.settings.deadline
     }
 
     /// For a plugin that is needed.
     fn patiently(&self) -> Wait {
-        Wait { deadline: self.0.deadline, patience: PATIENCE }
+        Wait { deadline: self.settings.deadline, patience: PATIENCE }
     }
 
     /// For one that is asked because the others are.
-    fn shortly(&self) -> Wait {
-        Wait { deadline: self.0.deadline.min(EACH_DEADLINE), patience: Duration::ZERO }
+    fn shortly(&self, plugin: &str) -> Wait {
+        let deadline = if self.silent().contains(plugin) { SILENT_DEADLINE } else { EACH_DEADLINE };
+        Wait { deadline: self.settings.deadline.min(deadline), patience: Duration::ZERO }
+    }
+
+    fn silent(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each plugin that there is answers. They are asked at the same time.
     fn each<T: Send>(&self, ask: impl Fn(&str) -> T + Sync) -> Vec<(String, T)> {
-        let (names, ask) = (address::names(&self.0.folders), &ask);
+        let (names, ask) = (address::names(&self.settings.folders), &ask);
         thread::scope(|scope| {
             let asked = names.into_iter().map(|name| scope.spawn(move || (ask(&name), name)));
             let asked: Vec<_> = asked.collect();
@@ -106,13 +119,13 @@ impl Plugins {
 
     /// The plugins that keep volumes, and those that do not say what they do.
     pub(crate) fn drivers(&self) -> Vec<String> {
-        let asked = self.each(|plugin| self.keeps_volumes(plugin, self.shortly()));
+        let asked = self.each(|plugin| self.keeps_volumes(plugin, self.shortly(plugin)));
         asked.into_iter().filter(|(_, keeps)| !matches!(keeps, Ok(false))).map(|(plugin, _)| plugin).collect()
     }
 
     /// The first plugin that has a volume of that name. One that is down has nothing to say.
     pub(crate) fn keeper(&self, volume: &str) -> Option<String> {
-        let asked = self.each(|plugin| self.get_within(plugin, volume, self.shortly()));
+        let asked = self.each(|plugin| self.get_within(plugin, volume, self.shortly(plugin)));
         asked.into_iter().find(|(_, answer)| matches!(answer, Ok(Some(_)))).map(|(plugin, _)| plugin)
     }
 
@@ -188,7 +201,7 @@ impl Plugins {
     /// What every plugin answers when it is asked for its volumes.
     pub(crate) fn lists(&self) -> Vec<(String, Result<Vec<Described>>)> {
         self.each(|plugin| {
-            let answer = self.ask_within(plugin, "List", &json!({}), self.shortly())?;
+            let answer = self.ask_within(plugin, "List", &json!({}), self.shortly(plugin))?;
             Ok(answer.volumes.unwrap_or_default())
         })
     }
@@ -211,7 +224,7 @@ impl Plugins {
         let Wait { deadline, patience } = wait;
         let end = Instant::now() + deadline;
         let patient_until = Instant::now() + patience.min(deadline);
-        let address = Address::find(&self.0.folders, plugin).map_err(|error| looking_up(plugin, error))?;
+        let address = Address::find(&self.settings.folders, plugin).map_err(|error| looking_up(plugin, error))?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut pause = Duration::from_millis(20);
         let answer = loop {
@@ -220,9 +233,14 @@ impl Plugins {
                     thread::sleep(pause);
                     pause *= 2;
                 }
-                answer => break answer.map_err(|error| unreachable(plugin, method, deadline, error))?,
+                answer => break answer.map_err(|error| unreachable(plugin, method, deadline, error)),
             }
         };
+        match &answer {
+            Err(error) if error.class() == Class::DeadlineExceeded => self.silent().insert(plugin.to_owned()),
+            _ => self.silent().remove(plugin),
+        };
+        let answer = answer?;
         if answer.status != 200 {
             return Err(refusal(method, &answer.body));
         }
@@ -316,6 +334,25 @@ mod tests {
         // It takes connections (the kernel does) and says nothing.
         let _listener = UnixListener::bind(folder.path().join("p.sock")).unwrap();
         assert_eq!(plugins.get("p", "v").unwrap_err().class(), Class::DeadlineExceeded);
+    }
+
+    #[test]
+    fn one_that_did_not_answer_is_not_waited_for_again_and_may_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugins = plugins_in(&folder, Duration::from_secs(60));
+        assert_eq!(plugins.shortly("p").deadline, EACH_DEADLINE);
+        let listener = UnixListener::bind(folder.path().join("p.sock")).unwrap();
+        let once = Wait { deadline: Duration::from_millis(50), patience: Duration::ZERO };
+        assert!(plugins.get_within("p", "v", once).is_err());
+        assert_eq!(plugins.shortly("p").deadline, SILENT_DEADLINE);
+        let served = thread::spawn(move || {
+            // The first is the one that was given up.
+            let _given_up = listener.accept().unwrap();
+            answer_one(listener.accept().unwrap().0, &ok(r#"{"Volume":{"Name":"v"}}"#))
+        });
+        assert_eq!(plugins.get("p", "v").unwrap().unwrap().name, "v");
+        assert_eq!(plugins.shortly("p").deadline, EACH_DEADLINE);
+        served.join().unwrap();
     }
 
     #[test]

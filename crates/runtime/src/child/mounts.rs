@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use dhow_sys::mount::{self, Change, attach, set_attributes};
-use rustix::fs::{AtFlags, Mode, chmodat, fstat, symlinkat};
+use dhow_sys::mount::{self, Change, set_attributes};
+use rustix::fs::{AtFlags, FileType, Mode, chmodat, fstat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
@@ -41,7 +41,7 @@ fn attach_one(root: BorrowedFd<'_>, mount: &Mount, index: usize) -> Outcome {
         Kind::Bind { source, .. } => {
             let tree = rootfs::open(source).at_index(Step::Mount, index)?;
             change(&tree, mount).at_index(Step::Mount, index)?;
-            attach(tree, target).at_index(Step::Mount, index)
+            attach(&tree, &target).at_index(Step::Mount, index)
         }
         Kind::New(fs) if fs.classic.is_some() => classic(root, fs, mount, &target).at_index(Step::Mount, index),
         Kind::New(fs) => new(fs, mount, &target, image_mode, index),
@@ -94,7 +94,16 @@ fn new(fs: &FileSystem, mount: &Mount, target: &OwnedFd, mode: Option<Mode>, ind
             set_attributes(&made, extra, recursive).at_index(Step::Mount, index)?;
         }
     }
-    attach(made, target).at_index(Step::Mount, index)
+    attach(&made, target).at_index(Step::Mount, index)
+}
+
+/// Attaches a mount, and says what move_mount(2) means when it refuses a file on a directory or the other way round.
+fn attach(tree: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+    let kind = |file: &OwnedFd| fstat(file).map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+    match mount::attach(tree, target).map_err(errno_of) {
+        Err(Errno::INVAL) if kind(tree)? != kind(target)? => Err(Errno::NOTDIR),
+        attached => attached,
+    }
 }
 
 fn make(fs: &FileSystem, attributes: u64) -> Result<OwnedFd, Errno> {
@@ -118,7 +127,7 @@ fn host_instead(fs: &FileSystem, mount: &Mount, target: &OwnedFd) -> Result<(), 
     }
     // For all below too: the host's /sys has mounts of its own.
     set_attributes(&tree, Change { clear: 0, ..mount.change }, true).map_err(errno_of)?;
-    attach(tree, target).map_err(errno_of)
+    attach(&tree, target)
 }
 
 /// mount(2) on the descriptor's name, for parameters too long for fsconfig(2); the root is opened anew for attributes.

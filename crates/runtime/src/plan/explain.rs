@@ -107,11 +107,9 @@ impl Plan<'_> {
         because(failure, self.name_of(failure))
     }
 
-    /// A file was to be mounted on a folder, or the other way round (move_mount(2) says EINVAL).
+    /// A file was to be mounted on a folder, or the other way round.
     fn mixes_kinds(&self, failure: Failure) -> bool {
-        let mount = self.new_world().and_then(|container| container.mounts.get(usize::from(failure.index)));
-        let is_bind = mount.is_some_and(|mount| matches!(mount.kind, Kind::Bind { .. }));
-        is_bind && matches!(Errno::from_raw_os_error(failure.errno), Errno::INVAL | Errno::NOTDIR | Errno::ISDIR)
+        self.new_world().is_some() && matches!(Errno::from_raw_os_error(failure.errno), Errno::NOTDIR | Errno::ISDIR)
     }
 
     fn name_of(&self, failure: Failure) -> String {
@@ -253,7 +251,6 @@ fn hint(failure: Failure) -> Option<&'static str> {
     match (failure.step, Errno::from_raw_os_error(failure.errno)) {
         (Step::OomScore, Errno::ACCESS) => Some("lowering it takes CAP_SYS_RESOURCE"),
         (Step::Terminal, _) => Some("a terminal needs a devpts mounted at /dev/pts"),
-        (Step::Mount | Step::MountTarget, Errno::NOTDIR) => Some("a file can only be mounted on a file"),
         (Step::CreateContainerHook | Step::StartContainerHook, Errno::TIME) => Some("the hook took too long"),
         (Step::CreateContainerHook | Step::StartContainerHook, Errno::CHILD) => Some("the hook failed"),
         _ => None,

@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{LinuxIdMapping, Spec};
 use dhow_sys::clone::{Fork, Request, fork};
+use dhow_sys::mount;
 use dhow_sys::signal::Blocked;
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, getegid, geteuid, pidfd_send_signal, waitid};
 use rustix::thread::ThreadNameSpaceType as Flags;
 
@@ -64,8 +66,13 @@ impl IdMaps {
         }
     }
 
+    /// Shows the files of a detached mount, `shown` to people, under other ids.
+    pub(crate) fn apply(&self, tree: impl AsFd, recursive: bool, shown: &str) -> Result<()> {
+        mount::set_id_map(tree, self.namespace()?, recursive).map_err(|error| not_mapped(shown, error))
+    }
+
     /// A user namespace with these maps and nobody in it, for id-mapped mounts.
-    pub(crate) fn namespace(&self) -> Result<OwnedFd> {
+    fn namespace(&self) -> Result<OwnedFd> {
         let request = Request { namespaces: Flags::USER, cgroup: None, sibling: false };
         let blocked = Blocked::all();
         let holder = fork(&request).context(|| "make a user namespace for an id-mapped mount")?;
@@ -77,6 +84,25 @@ impl IdMaps {
         let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
         namespace
     }
+}
+
+/// Shows the files of a detached mount under other ids, as the runtime does for a mount with `idmap`: the same maps, for who
+/// looks into a container that does not run. The mount is called `shown` in errors.
+///
+/// # Errors
+/// Invalid where the file system of the mount cannot do that (mount_setattr(2), "ID-mapped mounts"), or denied.
+pub fn map_ids(tree: impl AsFd, users: Vec<LinuxIdMapping>, groups: Vec<LinuxIdMapping>, shown: &str) -> Result<()> {
+    IdMaps::new(users, groups)?.apply(tree, false, shown)
+}
+
+/// Says what it is that cannot be done, because the kernel does not (mount_setattr(2), "ID-mapped mounts").
+fn not_mapped(shown: &str, error: std::io::Error) -> Error {
+    let why = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::INVAL) => ": its file system cannot show files under other ids",
+        Some(Errno::NOSYS) => ": this kernel cannot (5.12 and later can)",
+        _ => "",
+    };
+    Error::new(error.kind().into(), format!("map the ids of {shown}{why}")).with_cause(error)
 }
 
 fn wait_to_be_killed() -> ! {

@@ -243,8 +243,7 @@ impl Planner<'_> {
             Err(error) => return Err(error).context(|| format!("clone the mount at {shown}")),
         };
         if let Some((maps, recursive)) = self.id_map() {
-            let namespace = maps?.namespace()?;
-            mount::set_id_map(&tree, namespace, recursive).map_err(|error| not_mapped(&shown, error))?;
+            maps?.apply(&tree, recursive, &shown)?;
         }
         Ok(Kind::Bind { source: Source::Tree(tree), directory, shown })
     }
@@ -255,11 +254,12 @@ impl Planner<'_> {
         let cause = std::io::Error::from(error);
         let class = Class::from(cause.kind());
         match &self.options.subpath {
+            // Where an image or a volume is kept is nobody's business.
             Some(subpath) if error == Errno::XDEV => {
-                Error::invalid(format!("subpath {subpath:?} leads out of {shown}"))
+                Error::invalid(format!("mount {target}: subpath {subpath:?} leads out of its source"))
             }
             Some(subpath) if Path::new(shown).exists() => {
-                Error::new(class, format!("mount {target}: subpath {subpath:?} of {shown}")).with_cause(cause)
+                Error::new(class, format!("mount {target}: subpath {subpath:?}")).with_cause(cause)
             }
             _ => Error::new(class, format!("bind source {shown}")).with_cause(cause),
         }
@@ -359,16 +359,6 @@ pub(crate) fn lexically_clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
-}
-
-/// Says what it is that cannot be done, because the kernel does not (mount_setattr(2), "ID-mapped mounts").
-fn not_mapped(shown: &str, error: std::io::Error) -> Error {
-    let why = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::INVAL) => ": its file system cannot show files under other ids",
-        Some(Errno::NOSYS) => ": this kernel cannot (5.12 and later can)",
-        _ => "",
-    };
-    Error::new(error.kind().into(), format!("map the ids of {shown}{why}")).with_cause(error)
 }
 
 #[cfg(test)]

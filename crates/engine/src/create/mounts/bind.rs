@@ -102,7 +102,7 @@ impl<'a> Options<'a> {
         }
         let mut options =
             Self { text, read_only: false, copy: true, about_copy: false, propagation: None, id_map: false };
-        for option in text.split(',').filter(|option| !option.is_empty()) {
+        for option in text.split(',').filter(|_| !text.is_empty()) {
             match option {
                 "ro" => options.read_only = true,
                 "rw" => options.read_only = false,

@@ -1,6 +1,6 @@
 //! As much HTTP as one question to a plugin needs: a connection of its own, a deadline for the whole.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use super::address::Address;
 
 /// More than any list of volumes.
-const LONGEST_ANSWER: usize = 16 << 20;
+const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// What was answered.
 #[derive(Debug)]
@@ -41,23 +41,7 @@ pub(super) fn post(address: &Address, method: &str, body: &str, end: Instant) ->
     );
     stream.limit(end)?;
     stream.write_all((head + body).as_bytes())?;
-    let mut received = Vec::new();
-    loop {
-        if let Some(answer) = whole(&received, false)? {
-            return Ok(answer);
-        }
-        stream.limit(end)?;
-        let mut piece = [0_u8; 16 << 10];
-        match stream.read(&mut piece) {
-            Ok(0) => return whole(&received, true)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => received.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        if received.len() > LONGEST_ANSWER {
-            return Err(invalid("the answer is too long"));
-        }
-    }
+    answer(&mut BufReader::new(Timed { stream, end }.take(LONGEST_ANSWER)))
 }
 
 /// Whether a question has not even been heard, so that it may be asked again.
@@ -123,6 +107,19 @@ impl Read for Stream {
     }
 }
 
+/// What is read from a stream until a time, whoever is slow or never ends.
+struct Timed {
+    stream: Stream,
+    end: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.limit(self.end)?;
+        self.stream.read(buffer)
+    }
+}
+
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -143,45 +140,65 @@ fn remaining(end: Instant) -> io::Result<Duration> {
     }
 }
 
-/// The answer, if all of it is there; `ended` where nothing more comes.
-fn whole(received: &[u8], ended: bool) -> io::Result<Option<Answer>> {
-    let Some(at) = received.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
-    let head = String::from_utf8_lossy(&received[..at]).into_owned();
-    let rest = &received[at + 4..];
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+/// Reads an answer as it comes, each byte once: whoever sends them one at a time costs no more for it.
+fn answer(stream: &mut impl BufRead) -> io::Result<Answer> {
+    let status = line(stream)?.split(' ').nth(1).and_then(|word| word.parse().ok());
     let status = status.ok_or_else(|| invalid("this is not HTTP"))?;
-    let header = |name: &str| {
-        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
-        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
-    };
-    let body = match (header("transfer-encoding"), header("content-length")) {
-        (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(rest)?,
-        (_, Some(length)) => {
-            let length = length.parse().map_err(|_| invalid("its length is no number"))?;
-            rest.get(..length).map(<[u8]>::to_vec)
+    let (mut length, mut chunked) = (None, false);
+    loop {
+        let line = line(stream)?;
+        let Some((field, value)) = line.split_once(':') else {
+            if line.is_empty() {
+                break;
+            }
+            continue;
+        };
+        if field.eq_ignore_ascii_case("content-length") {
+            length = Some(value.trim().parse().map_err(|_| invalid("its length is no number"))?);
+        } else if field.eq_ignore_ascii_case("transfer-encoding") {
+            chunked = value.trim().eq_ignore_ascii_case("chunked");
         }
-        _ => ended.then(|| rest.to_vec()),
-    };
-    Ok(body.map(|body| Answer { status, body }))
+    }
+    let mut body = Vec::new();
+    match length {
+        _ if chunked => chunks(stream, &mut body)?,
+        Some(length) => exactly(stream, length, &mut body)?,
+        None => drop(stream.read_to_end(&mut body)?),
+    }
+    Ok(Answer { status, body })
 }
 
-/// The body of chunks, if the last one is there (RFC 9112, 7.1).
-fn chunks(mut rest: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let mut body = Vec::new();
+/// The body of chunks, up to the last one (RFC 9112, 7.1).
+fn chunks(stream: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {
     loop {
-        let Some(end) = rest.windows(2).position(|end| end == b"\r\n") else { return Ok(None) };
-        let size = String::from_utf8_lossy(&rest[..end]);
-        let size = size.split(';').next().unwrap_or_default().trim().to_owned();
-        let size = usize::from_str_radix(&size, 16).map_err(|_| invalid("a chunk has no size"))?;
+        let line_of_size = line(stream)?;
+        let size = line_of_size.split(';').next().unwrap_or_default().trim();
+        let size = u64::from_str_radix(size, 16).map_err(|_| invalid("a chunk has no size"))?;
         if size == 0 {
-            return Ok(Some(body));
+            return Ok(());
         }
-        let start = end + 2;
-        let Some(chunk) = size.checked_add(start).and_then(|end| rest.get(start..end)) else { return Ok(None) };
-        body.extend_from_slice(chunk);
-        let Some(next) = rest.get(start + size + 2..) else { return Ok(None) };
-        rest = next;
+        exactly(stream, size, body)?;
+        if !line(stream)?.is_empty() {
+            return Err(invalid("a chunk is longer than its size"));
+        }
     }
+}
+
+fn exactly(stream: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
+    match stream.take(length).read_to_end(body)? as u64 == length {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// A line without its end.
+fn line(stream: &mut impl BufRead) -> io::Result<String> {
+    let mut line = Vec::new();
+    stream.read_until(b'\n', &mut line)?;
+    if line.pop() != Some(b'\n') {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
 }
 
 fn invalid(text: &'static str) -> io::Error {
@@ -230,16 +247,20 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in "(HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n)?[0-9a-f\r\n;]{0,24}") {
-            drop(whole(&bytes, true));
-            drop(whole(text.as_bytes(), true));
+            drop(answer(&mut bytes.as_slice()));
+            drop(answer(&mut text.as_bytes()));
         }
 
         #[test]
         fn chunks_come_back(pieces in proptest::collection::vec("[a-z]{1,9}", 0..5)) {
             let mut text: String = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
             text += "0\r\n\r\n";
-            prop_assert_eq!(chunks(text.as_bytes()).unwrap(), Some(pieces.concat().into_bytes()));
-            prop_assert_eq!(chunks(&text.as_bytes()[..text.len() - 5]).unwrap(), None);
+            let read = |text: &str| {
+                let mut body = Vec::new();
+                chunks(&mut text.as_bytes(), &mut body).map(|()| body)
+            };
+            prop_assert_eq!(read(&text).unwrap(), pieces.concat().into_bytes());
+            prop_assert_eq!(read(&text[..text.len() - 5]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
     }
 }
