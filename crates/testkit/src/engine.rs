@@ -1,14 +1,13 @@
 //! One engine process with roots of its own.
 
 use std::fs::File;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::eventually;
+use crate::{Door, eventually};
 
 /// Where one engine keeps everything.
 #[derive(Debug)]
@@ -135,13 +134,19 @@ impl Engine {
         let mut ended = false;
         eventually("the engine answers", || {
             ended = child.try_wait().is_ok_and(|status| status.is_some());
-            ended || UnixStream::connect(self.socket()).is_ok()
+            ended || self.answers()
         });
         if ended {
             return Err(self.log().split_off(before));
         }
         self.child = Some(child);
         Ok(())
+    }
+
+    /// Whether this engine answers. That somebody takes connections says nothing: a child that the one before was making
+    /// when it was killed has its socket for a moment.
+    fn answers(&self) -> bool {
+        Door::open(&self.socket()).and_then(|mut door| door.ask("GET", "/_ping", "")).is_ok()
     }
 
     /// Ends the engine that somebody else started in this one's place, told by the pid file, and reaps our own.
