@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Command;
 
-use dhow_testkit::{World, finish};
+use dhow_testkit::{Door, World, finish};
 
 use crate::busybox;
 
@@ -177,6 +177,21 @@ fn what_is_mistyped_for_the_engine_and_the_runtime_is_told_as_everywhere() {
     for absent in ["build", "compose", "swarm"] {
         world.dhow(&[absent, "x"]).exits(1).says(&format!("unknown command: dhow {absent}\nhint: dhow "));
     }
+}
+
+/// As people write it for curl(1); dockerd takes it.
+#[test]
+fn filters_that_nobody_has_escaped_are_understood() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
+    let count = |filters: &str| {
+        let mut door = Door::open(&world.socket()).expect("it listens");
+        let answer = door.ask("GET", &format!("/containers/json?all=1&filters={filters}"), "").expect("answered");
+        assert_eq!(answer.status, 200, "{filters}");
+        answer.body.matches("\"Names\"").count()
+    };
+    assert_eq!(count(r#"{"status":["created"]}"#), 1);
+    assert_eq!(count(r#"{"status":["running"]}"#), 0);
 }
 
 /// Docker's client speaks TLS there, which no engine understands.

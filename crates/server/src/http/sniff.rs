@@ -2,7 +2,9 @@
 //!
 //! A client that attaches without asking for an upgrade gets `200 OK` and then raw bytes from dockerd. No HTTP library
 //! can answer so, therefore such a request is served by hand if it is the first of its connection (as it is for every
-//! client that means to keep the connection for itself). Everything else goes to hyper, byte for byte.
+//! client that means to keep the connection for itself). Everything else goes to hyper, byte for byte, but for JSON in the
+//! query of the first request that nobody has escaped (`curl -g '…/json?filters={"status":["running"]}'`): hyper would
+//! refuse it without a word, and dockerd takes it.
 
 use std::io;
 
@@ -42,7 +44,7 @@ pub(super) async fn first(stream: &mut UnixStream) -> io::Result<First> {
     let mut read = BytesMut::with_capacity(4096);
     loop {
         if stream.read_buf(&mut read).await? == 0 {
-            return Ok(First::Ordinary(read.freeze()));
+            return Ok(First::Ordinary(with_query_escaped(read)));
         }
         match judge(&read) {
             Judgement::Raw { target, content_type, body } => {
@@ -51,9 +53,29 @@ pub(super) async fn first(stream: &mut UnixStream) -> io::Result<First> {
                 return Ok(First::Raw(RawRequest { target, content_type, body, leftover, all }));
             }
             Judgement::Incomplete if read.len() < LIMIT => {}
-            Judgement::Incomplete | Judgement::Ordinary => return Ok(First::Ordinary(read.freeze())),
+            Judgement::Incomplete | Judgement::Ordinary => return Ok(First::Ordinary(with_query_escaped(read))),
         }
     }
+}
+
+/// The same with the characters escaped that no query may have as they are (RFC 3986, 3.4).
+fn with_query_escaped(read: BytesMut) -> Bytes {
+    let line = read.iter().position(|byte| *byte == b'\n').unwrap_or_default();
+    let query = read[..line].iter().position(|byte| *byte == b'?').unwrap_or(line);
+    if !read[query..line].iter().any(|byte| matches!(byte, b'"' | b'<' | b'>')) {
+        return read.freeze();
+    }
+    let mut escaped = BytesMut::from(&read[..query]);
+    for byte in &read[query..line] {
+        match byte {
+            b'"' => escaped.extend_from_slice(b"%22"),
+            b'<' => escaped.extend_from_slice(b"%3C"),
+            b'>' => escaped.extend_from_slice(b"%3E"),
+            byte => escaped.extend_from_slice(&[*byte]),
+        }
+    }
+    escaped.extend_from_slice(&read[line..]);
+    escaped.freeze()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -138,6 +160,15 @@ mod tests {
             b"PO\n",
         ] {
             assert_eq!(judge(request), Judgement::Ordinary, "{}", String::from_utf8_lossy(request));
+        }
+    }
+
+    #[test]
+    fn json_in_a_query_may_stand_as_it_is() {
+        let escaped = |text: &str| with_query_escaped(BytesMut::from(text));
+        assert_eq!(escaped("GET /\"?a=\"<>\" HTTP/1.1\r\nX: \"\r\n"), "GET /\"?a=%22%3C%3E%22 HTTP/1.1\r\nX: \"\r\n");
+        for whole in ["GET /x?a=%22 HTTP/1.1\r\n\r\n\"", "GET /x?\"", "", "\n?\""] {
+            assert_eq!(escaped(whole), whole);
         }
     }
 
