@@ -64,7 +64,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             files: &files,
             shm: shm.as_deref(),
             volumes: &volumes,
-            id_maps: &lookups::id_maps(&view.body.mounts, &user)?,
+            id_maps: &id_maps(&view.body.mounts, &user)?,
             images: &images,
             cgroup: cgroup.as_deref().unwrap_or_default(),
         },
