@@ -133,7 +133,8 @@ fn init_reaps_and_forwards_signals() {
         ])
         .exits(0);
     world.dhow(&["stop", "tiny"]).exits(0);
-    assert!(["9", "143"].contains(&world.inspect("tiny", "{{.State.ExitCode}}").as_str()));
+    let code = world.inspect("tiny", "{{.State.ExitCode}}");
+    assert!(["9", "143"].contains(&code.as_str()), "{code}");
 }
 
 #[test]

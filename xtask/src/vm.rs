@@ -81,6 +81,8 @@ fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) ->
     archive.program("bin/dhow", &read(&test::binary())?);
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
     archive.file("etc/group", b"root:x:0:\n");
+    // nft(8) prints names of protocols, where it finds them.
+    archive.file("etc/protocols", b"tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n");
     let mut lines = String::new();
     for (number, module) in kernel.modules.iter().enumerate() {
         archive.file(&format!("modules/{number}.ko"), &read(module)?);

@@ -86,6 +86,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         container_dir,
         run_dir: core.run_dir(&container.id),
         cgroup,
+        init: spec.host.init == Some(true),
         stdin_open: spec.open_stdin,
         stdin_once: spec.stdin_once,
         tty: spec.tty,

@@ -40,6 +40,9 @@ pub struct Create<'a> {
     pub network: Option<OwnedFd>,
     /// Give it a session keyring of its own (as every container should have), or leave it the caller's.
     pub new_keyring: bool,
+    /// Its program begins with all signals blocked, and takes them from signalfd(2): none is lost that comes before it is
+    /// ready, when process 1 would ignore it (pid_namespaces(7)).
+    pub signals_blocked: bool,
 }
 
 impl<'a> Create<'a> {
@@ -58,6 +61,7 @@ impl<'a> Create<'a> {
             gate: Gate::Private,
             network: None,
             new_keyring: true,
+            signals_blocked: false,
         }
     }
 }

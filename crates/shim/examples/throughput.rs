@@ -93,6 +93,7 @@ fn launch(root: &Path, dir: &Path, script: &str, driver: Driver) -> Outcome<Laun
         cgroup: Some(format!("/dhow-shim-throughput-{}", std::process::id())),
         seccomp: None,
         stdin_open: false,
+        init: false,
         stdin_once: false,
         tty: false,
         log: Config::of(driver),

@@ -40,7 +40,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 fn run(arguments: &[OsString]) -> io::Result<i32> {
     let program = Program::new(arguments)?;
     let signals: Vec<i32> = (1..=64).filter(|number| FAULTS.iter().all(|fault| fault.as_raw() != *number)).collect();
-    // Before the start, so that a signal that comes early is not lost.
+    // Whoever started this has blocked all, so that a signal that comes early is not lost; these stay so.
     signal::block(&signals);
     let received = SignalFd::new(&signals)?;
     // With the host's process namespace this is not process 1, and orphans would go elsewhere.

@@ -95,6 +95,9 @@ pub struct Launch {
     /// Its configuration. `linux.cgroupsPath` is not looked at; see `cgroup`. An init process (`--init`) is part of it:
     /// our own binary bound read-only to `/sbin/docker-init`, and `["/sbin/docker-init", "--", …]` (see [`crate::init`]).
     pub spec: Spec,
+    /// Its program is that init process, which begins with its signals blocked.
+    #[serde(default)]
+    pub init: bool,
     /// Its root file system.
     pub rootfs: Rootfs,
     /// Its directory in the data root: `exit.json` and, below `log/`, its log.

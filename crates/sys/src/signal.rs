@@ -53,11 +53,16 @@ impl Drop for Blocked {
     }
 }
 
-/// Blocks these signals for the calling thread, for good: the way to receive them through [`SignalFd`].
+/// Blocks these signals and no others for the calling thread, for good: the way to receive them through [`SignalFd`].
 pub fn block(signals: &[i32]) {
     let set = set_of(signals);
     // SAFETY: a valid set, and no old mask is asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) };
+}
+
+/// Blocks all signals for the calling thread and for the program that it becomes.
+pub fn block_all() {
+    std::mem::forget(Blocked::all());
 }
 
 /// Gives every signal its default disposition and unblocks all: a new program must not inherit that Rust ignores
@@ -72,9 +77,7 @@ pub fn reset() {
             libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<KernelAction>(), 8usize);
         }
     }
-    let none = set_of(&[]);
-    // SAFETY: as in `block`.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
+    block(&[]);
 }
 
 /// A descriptor that reads pending signals (signalfd(2)). The signals must be [blocked](block).

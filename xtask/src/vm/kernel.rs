@@ -7,10 +7,14 @@ use crate::shell::{self, Result};
 
 /// The modules that containers, their networks and volumes on a file server need; cgroups, namespaces and seccomp are built
 /// in.
-const MODULES: [&str; 20] = [
+const MODULES: [&str; 27] = [
     "overlay",
     "8021q",
     "bridge",
+    "ip6table_filter",
+    "ip6table_nat",
+    "iptable_filter",
+    "iptable_nat",
     "macvlan",
     "veth",
     "nf_tables",
@@ -20,10 +24,13 @@ const MODULES: [&str; 20] = [
     "nft_ct",
     "nft_fib_inet",
     "nft_masq",
+    "nft_meta_bridge",
     "nft_nat",
     "nft_redir",
     "nft_reject_inet",
+    "xt_addrtype",
     "xt_conntrack",
+    "xt_nat",
     "xt_tcpudp",
     "nfsd",
     "nfsv4",

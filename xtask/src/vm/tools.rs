@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::shell::{self, Result};
 
 /// Where one is a link, what it leads to stands under its name.
-const TOOLS: [&str; 5] = ["docker", "ip", "ip6tables", "iptables", "nft"];
+const TOOLS: [&str; 7] =
+    ["docker", "ip", "ip6tables-legacy", "ip6tables-nft", "iptables-legacy", "iptables-nft", "nft"];
 
 /// In this order; the machine has the same in its `PATH`.
-const FOLDERS: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/usr/sbin"];
+const FOLDERS: [&str; 3] = ["/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
 /// What iptables(8) loads when a rule needs it, below the folder of the libraries.
 const EXTENSIONS: &str = "xtables";

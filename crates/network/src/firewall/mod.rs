@@ -188,7 +188,11 @@ impl Firewall {
         if wanted {
             base::fill_bridge_table(&mut transaction, state);
         }
-        state.guards = transaction.commit(state.socket()?).is_ok() && wanted;
+        let guarded = transaction.commit(state.socket()?);
+        if wanted && let Err(error) = &guarded {
+            tracing::warn!(%error, "containers may take each other's addresses (the kernel needs nft_meta_bridge)");
+        }
+        state.guards = guarded.is_ok() && wanted;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 
-use dhow_sys::{cwd, exec};
+use dhow_sys::{cwd, exec, signal};
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
 use rustix::io::Errno;
 use rustix::process::chdir;
@@ -82,6 +82,9 @@ pub(super) fn execute(plan: &mut Plan<'_>, line: &Line) -> Outcome<Infallible> {
         send(line.as_fd(), Message::Listener, Some(listener.as_fd())).at(Step::Seccomp)?;
     }
     privileges::drop_filter_right(plan)?;
+    if plan.process.signals_blocked {
+        signal::block_all();
+    }
     let errno = replace(plan);
     Err(Failure { step: Step::Execute, index: plan.process.chosen as u16, errno: errno.raw_os_error() })
 }

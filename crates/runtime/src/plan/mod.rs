@@ -118,6 +118,7 @@ impl<'a> Plan<'a> {
         let mut process = process::Process::plan(wanted, own_user, &mut warnings)?;
         process.personality = personality(spec)?;
         process.new_keyring = request.new_keyring;
+        process.signals_blocked = request.signals_blocked;
         let plan = Self {
             words: explain::Words::of(wanted, spec.hooks.as_ref())?,
             parent_first: has_maps || !process.limits.raised.is_empty(),

@@ -35,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) no_new_privileges: bool,
     /// A session keyring of its own, instead of the engine's.
     pub(crate) new_keyring: bool,
+    /// The program begins with all signals blocked.
+    pub(crate) signals_blocked: bool,
     pub(crate) personality: Option<u32>,
     pub(crate) scheduler: Option<scheduling::Attributes>,
     pub(crate) io_priority: Option<(u32, u32)>,
@@ -80,6 +82,7 @@ impl Process {
             capabilities: sets(process, own_user_namespace, warnings),
             no_new_privileges: process.no_new_privileges,
             new_keyring: true,
+            signals_blocked: false,
             personality: None,
             scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
             io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,

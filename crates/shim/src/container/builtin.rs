@@ -24,6 +24,7 @@ impl BuiltIn {
         let seccomp = launch.seccomp.as_deref().map(Program::from_bytes).transpose()?;
         let (stdio, ours) = first_streams(launch)?;
         let mut request = Create::new(&launch.id, &launch.spec, &launch.run_dir, rootfs(&launch.rootfs));
+        request.signals_blocked = launch.init;
         request.stdio = stdio;
         request.cgroup = cgroup;
         request.seccomp = seccomp.as_ref();

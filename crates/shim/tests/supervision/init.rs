@@ -8,6 +8,7 @@ use crate::world::{World, interactive, output, read_all, read_until, send};
 pub(crate) const TESTS: &[Test] = &[
     ("init_ends_as_its_program_ends", init_ends_as_its_program_ends),
     ("init_passes_signals_on", init_passes_signals_on),
+    ("init_loses_no_signal_that_comes_early", init_loses_no_signal_that_comes_early),
     ("init_reaps_orphans", init_reaps_orphans),
     ("init_gives_its_program_the_terminal", init_gives_its_program_the_terminal),
     ("init_says_what_it_cannot_run", init_says_what_it_cannot_run),
@@ -22,6 +23,7 @@ fn with_init(script: &str) -> World {
         "options": ["bind", "ro"],
     });
     world.launch.spec.mounts.push(serde_json::from_value(mount).unwrap());
+    world.launch.init = true;
     let process = world.launch.spec.process.as_mut().unwrap();
     process.args.splice(0..0, ["/sbin/docker-init", "--"].map(str::to_owned));
     world
@@ -45,6 +47,16 @@ fn init_passes_signals_on() {
     world.call(Op::Kill(Kill { signal: 15, all: false })).unwrap();
     assert_eq!(read_all(client), "caught\n");
     assert_eq!(world.end().0.code, 3);
+}
+
+/// Process 1 ignores what comes before it has said what it wants.
+fn init_loses_no_signal_that_comes_early() {
+    for _ in 0..20 {
+        let mut world = with_init("sleep 10");
+        world.start().unwrap();
+        world.call(Op::Kill(Kill { signal: 15, all: false })).unwrap();
+        assert_eq!(world.end().0.code, 143);
+    }
 }
 
 fn init_reaps_orphans() {

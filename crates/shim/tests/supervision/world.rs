@@ -203,6 +203,7 @@ fn launch(dir: &TempDir, script: &str) -> Launch {
         cgroup: Some(format!("{CGROUPS}/{id}")),
         id,
         seccomp: None,
+        init: false,
         stdin_open: false,
         stdin_once: false,
         tty: false,
