@@ -170,6 +170,9 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
     ] {
         daemon(&[&["--validate"], flags].concat()).exits(1).says(words);
     }
+    for runtime in ["dhow", "runc", "io.containerd.runc.v2"] {
+        daemon(&["--validate", "--default-runtime", runtime]).exits(0);
+    }
     daemon(&["--validate", "--raw-logs"]).exits(0).says("warning: --raw-logs means nothing to dhow and is left out");
     daemon(&["--validate", "--bip", "nonsense"]).exits(1).says("bip: invalid CIDR address: nonsense");
     let file = world.path().join("daemon.json");

@@ -31,6 +31,9 @@ pub struct NoOutlet {
     pub remedy: String,
 }
 
+/// Names of the built-in runtime: its own, and those of Docker's, by which clients mean the engine's own.
+pub const BUILT_IN_RUNTIMES: [&str; 3] = ["dhow", "runc", "io.containerd.runc.v2"];
+
 /// Everything an engine has to know. It reads no environment variables and no configuration files.
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -14,7 +14,6 @@ use dhow_sys::folder_lock::FolderLock;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::Config;
 use crate::container::Container;
 use crate::create::{Defaults, Facts};
 use crate::events::Events;
@@ -27,6 +26,7 @@ use crate::networks::Networks;
 use crate::shims::Shims;
 use crate::stats::Sampler;
 use crate::volumes::Volumes;
+use crate::{BUILT_IN_RUNTIMES, Config};
 
 /// The engine without its tasks.
 #[derive(Debug)]
@@ -214,9 +214,8 @@ impl Core {
     /// What validation has to know.
     pub(crate) fn facts(&self) -> Facts {
         let mut runtimes: Vec<String> = self.config.runtimes.keys().cloned().collect();
-        runtimes.extend(["dhow".to_owned(), self.config.default_runtime.clone()]);
-        // Clients that name Docker's runtime mean the engine's own.
-        runtimes.extend(["runc", "io.containerd.runc.v2"].map(str::to_owned));
+        runtimes.push(self.config.default_runtime.clone());
+        runtimes.extend(BUILT_IN_RUNTIMES.map(str::to_owned));
         Facts {
             cpus: self.host.cpus,
             limits: self.host.limits,

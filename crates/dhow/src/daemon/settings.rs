@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_engine::spec::{LogSpec, Ulimit};
-use dhow_engine::{Config, FirewallPolicy, NoOutlet, PluginSettings, Policy, RegistrySettings, Usual};
+use dhow_engine::{
+    BUILT_IN_RUNTIMES, Config, FirewallPolicy, NoOutlet, PluginSettings, Policy, RegistrySettings, Usual,
+};
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_server::TlsFiles;
 use dhow_sys::exe::ProtectedExe;
@@ -127,8 +129,8 @@ impl Settings {
     /// Sees to what the engine would refuse when it opens.
     pub(crate) fn check(&self) -> Result<()> {
         self.log.check()?;
-        let known = |name: &String| matches!(name.as_str(), "dhow" | "runc") || self.runtimes.contains_key(name);
-        if !known(&self.default_runtime) {
+        let name = self.default_runtime.as_str();
+        if !BUILT_IN_RUNTIMES.contains(&name) && !self.runtimes.contains_key(name) {
             return Err(invalid(format!("specified default runtime {:?} does not exist", self.default_runtime))
                 .with_hint("name it with --add-runtime NAME=PATH or under runtimes in the configuration file"));
         }
