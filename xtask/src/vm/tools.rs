@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::shell::{self, Result};
 
 /// Where one is a link, what it leads to stands under its name.
-const TOOLS: [&str; 7] =
-    ["docker", "ip", "ip6tables-legacy", "ip6tables-nft", "iptables-legacy", "iptables-nft", "nft"];
+const TOOLS: [&str; 8] =
+    ["docker", "flock", "ip", "ip6tables-legacy", "ip6tables-nft", "iptables-legacy", "iptables-nft", "nft"];
 
 /// In this order; the machine has the same in its `PATH`.
 const FOLDERS: [&str; 3] = ["/usr/local/bin", "/usr/sbin", "/usr/bin"];
@@ -27,7 +27,8 @@ pub(crate) fn files() -> Result<BTreeSet<PathBuf>> {
         files.insert(path);
     }
     let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.join(EXTENSIONS))).collect();
-    for folder in folders {
+    // Where /lib is a link to /usr/lib, iptables looks into the latter.
+    for folder in folders.into_iter().filter_map(|folder| folder.canonicalize().ok()) {
         let extensions = fs::read_dir(folder).into_iter().flatten().flatten();
         files.extend(extensions.map(|extension| extension.path()));
     }

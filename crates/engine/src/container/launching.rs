@@ -129,6 +129,10 @@ impl Owner {
 
     async fn failed(&mut self, error: Error) -> Next {
         let started_before = self.condition.started_at.is_some();
+        let unheard = self.starting.is_empty();
+        if unheard {
+            tracing::warn!(id = %self.container.id, %error, "a container could not be started again");
+        }
         self.condition.exit_code = exit_code(&error);
         self.condition.error = error.to_string();
         self.condition.then = Then::Nothing;
@@ -137,7 +141,7 @@ impl Owner {
         // What could not be swept is told by this, and swept again by whoever removes the container.
         self.dirty = self.core.run_dir(&self.container.id).exists();
         // Nobody waits for it: its policy has started it, and tries again.
-        let again = self.starting.is_empty() && self.again(self.condition.exit_code);
+        let again = unheard && self.again(self.condition.exit_code);
         if again {
             self.restart_later(0);
         }
