@@ -344,7 +344,9 @@ impl Engine {
     /// # Errors
     /// `Conflict` if the container does not run or is paused.
     pub async fn exec_create(&self, reference: &str, spec: ExecSpec) -> Result<String> {
-        self.core.exec_create(&*self.find(reference)?, spec)
+        let container = self.find(reference)?;
+        container.until_copied().await?;
+        self.core.exec_create(&container, spec)
     }
 
     /// Checks that an exec can be started now and tells whether it has a terminal. To be called before the HTTP upgrade
@@ -353,7 +355,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Conflict` if the container does not run.
     pub async fn exec_ready(&self, id: &str) -> Result<bool> {
-        Ok(self.core.exec_target(id)?.spec.tty)
+        Ok(self.core.exec_target(id).await?.spec.tty)
     }
 
     /// Starts it. With a stream the client's socket is handed over, and a failure to start is also written into it as
@@ -370,7 +372,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Conflict` if it does not run.
     pub async fn exec_resize(&self, id: &str, rows: u16, columns: u16) -> Result<()> {
-        let target = self.core.exec_target(id)?;
+        let target = self.core.exec_target(id).await?;
         resize(&target.view, Some(id.to_owned()), rows, columns).await
     }
 

@@ -71,21 +71,24 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     let alive: HashSet<String> = settled.iter().flatten().filter(runs).map(|found| found.record.id.clone()).collect();
     let ended = core.volumes.recover(|container| alive.contains(container));
     crate::start::sweep_images(core, |container| alive.contains(container));
+    let mut owners = Vec::new();
     for found in settled {
         match found {
             Ok(mut found) => {
                 after_the_end(&mut found, rebooted);
-                adopt(core, found)?;
+                owners.push(adopt(core, found)?);
             }
             Err(unreadable) => adopt_unreadable(core, *unreadable)?,
         }
     }
-    core.thaw_left().await;
     {
         let core = Arc::clone(core);
         let settled = tokio::task::spawn_blocking(move || core.settle_networks()).await;
         settled.map_err(|error| Error::internal("settle networks").with_cause(error))?;
     }
+    // Now: links that an owner makes for a container that is started again would be taken for leftovers before.
+    owners.into_iter().for_each(|owner| drop(tokio::spawn(owner.run())));
+    core.thaw_left().await;
     // Only now: an engine that dies before this treats them once more as after the boot.
     boot.map_or(Ok(()), |boot| boot.remember(data_root))?;
     let core = Arc::clone(core);
@@ -266,8 +269,8 @@ fn after_the_end(found: &mut Found, rebooted: bool) {
     }
 }
 
-/// Puts a container into the index and starts its owner.
-fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
+/// Puts a container into the index; its owner has yet to begin.
+fn adopt(core: &Arc<Core>, found: Found) -> Result<Owner> {
     let Found { record, body, condition, shim } = found;
     let id: Arc<str> = record.id.into();
     let created = Timestamp::from_nanosecond(i128::from(record.created)).unwrap_or_default();
@@ -319,7 +322,6 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     }
     let owner = Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events);
     owner.end_orphaned_probes(&orphans);
-    tokio::spawn(owner.run());
     if died {
         // Nobody was there to tell it, and nothing else is left of one that removes itself.
         core.container_event(&container, "die", &end);
@@ -328,7 +330,7 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<()> {
     if half_removed || (auto_remove && state == State::Exited && orphan) {
         container.remove_unheard(auto_remove)?;
     }
-    Ok(())
+    Ok(owner)
 }
 
 /// Shows a container that nobody can read as dead, with what is known of it, so that it can be removed. What is written

@@ -27,7 +27,7 @@ pub(crate) use images::{
     mount_at as mount_image_at, mounts_image, prepare_all as prepare_images, sweep as sweep_images,
     unmount_all as unmount_images,
 };
-pub(crate) use lookups::{Shared, bind_sources, id_maps, of_process as user_of_process, user as user_of_image};
+pub(crate) use lookups::{Shared, bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;
 
 /// Where the engine's init is bound in containers that want one, as Docker has it.
@@ -64,7 +64,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
             files: &files,
             shm: shm.as_deref(),
             volumes: &volumes,
-            id_maps: &id_maps(&view.body.mounts, &user)?,
+            id_maps: &lookups::id_maps(&view.body.mounts, &user)?,
             images: &images,
             cgroup: cgroup.as_deref().unwrap_or_default(),
         },

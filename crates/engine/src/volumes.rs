@@ -30,13 +30,14 @@ mod turns;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_store::Store;
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use crate::Config;
 use crate::watch::Watch;
@@ -124,12 +125,11 @@ impl Volumes {
                 // `lost+found` of a disk of its own, or an administrator's folder.
                 continue;
             }
-            if let Err(error) = filling_of(&entry.path()).and_then(|filling| filling.resume()) {
-                // Whoever mounts it tries again.
-                tracing::warn!(%error, "a volume that was being filled");
-            }
             match record::open(&entry.path(), &name) {
-                Ok(record) => drop(known.insert(name, Arc::new(record))),
+                Ok(record) => {
+                    finish_filling(&entry.path(), &record);
+                    known.insert(name, Arc::new(record));
+                }
                 // What nobody can read is left alone; a newer dhow may have written it.
                 Err(error) => tracing::error!(name, %error, "the record of a volume cannot be read"),
             }
@@ -215,13 +215,29 @@ impl Volumes {
     }
 }
 
+/// Ends what an engine that was killed had begun. What lies on another disk waits for whoever uses it: its file server may be
+/// dead, and an engine has to start all the same.
+fn finish_filling(folder: &Path, record: &Record) {
+    if !record.is_plain() || lies_elsewhere(folder) {
+        return;
+    }
+    if let Err(error) = Filling::beside(folder).and_then(|filling| filling.resume()) {
+        // Whoever fills it tries again.
+        tracing::warn!(%error, "a volume that was being filled");
+    }
+}
+
 /// Where a volume in the data root is filled: inside, if its content is on another disk, to which nothing can be moved.
 fn filling_of(folder: &Path) -> Result<Filling> {
     if lies_elsewhere(folder) { Filling::inside(&folder.join("_data")) } else { Filling::beside(folder) }
 }
 
 fn lies_elsewhere(folder: &Path) -> bool {
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    // Its file server is not asked.
+    let device = |path: &Path| {
+        let stat = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::empty()).ok()?;
+        Some((stat.stx_dev_major, stat.stx_dev_minor))
+    };
     device(&folder.join("_data")).is_some_and(|data| Some(data) != device(folder))
 }
 

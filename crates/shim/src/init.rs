@@ -40,8 +40,8 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 fn run(arguments: &[OsString]) -> io::Result<i32> {
     let program = Program::new(arguments)?;
     let signals: Vec<i32> = (1..=64).filter(|number| FAULTS.iter().all(|fault| fault.as_raw() != *number)).collect();
-    // Whoever started this has blocked all, so that a signal that comes early is not lost; these stay so.
-    signal::block(&signals);
+    // Our own runtime starts this with all blocked, so that a signal that comes early is not lost; these stay so.
+    signal::block_only(&signals);
     let received = SignalFd::new(&signals)?;
     // With the host's process namespace this is not process 1, and orphans would go elsewhere.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;

@@ -54,7 +54,7 @@ impl Drop for Blocked {
 }
 
 /// Blocks these signals and no others for the calling thread, for good: the way to receive them through [`SignalFd`].
-pub fn block(signals: &[i32]) {
+pub fn block_only(signals: &[i32]) {
     let set = set_of(signals);
     // SAFETY: a valid set, and no old mask is asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) };
@@ -77,10 +77,10 @@ pub fn reset() {
             libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<KernelAction>(), 8usize);
         }
     }
-    block(&[]);
+    block_only(&[]);
 }
 
-/// A descriptor that reads pending signals (signalfd(2)). The signals must be [blocked](block).
+/// A descriptor that reads pending signals (signalfd(2)). The signals must be [blocked](block_only).
 #[derive(Debug)]
 pub struct SignalFd(OwnedFd);
 

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 /// A connection to an engine; its requests go one after the other.
 #[derive(Debug)]
@@ -24,6 +25,11 @@ impl Door {
     /// When nobody listens.
     pub fn open(socket: &Path) -> io::Result<Self> {
         UnixStream::connect(socket).map(|stream| Self(BufReader::new(stream)))
+    }
+
+    /// Waits no longer for bytes of an answer.
+    pub(crate) fn patient_for(self, time: Duration) -> io::Result<Self> {
+        self.0.get_ref().set_read_timeout(Some(time)).map(|()| self)
     }
 
     /// Asks with a JSON body (empty: none) and takes the whole answer.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -146,7 +147,8 @@ impl Engine {
     /// Whether this engine answers. That somebody takes connections says nothing: a child that the one before was making
     /// when it was killed has its socket for a moment.
     fn answers(&self) -> bool {
-        Door::open(&self.socket()).and_then(|mut door| door.ask("GET", "/_ping", "")).is_ok()
+        let door = Door::open(&self.socket()).and_then(|door| door.patient_for(Duration::from_secs(1)));
+        door.and_then(|mut door| door.ask("GET", "/_ping", "")).is_ok()
     }
 
     /// Ends the engine that somebody else started in this one's place, told by the pid file, and reaps our own.

@@ -343,7 +343,7 @@ fn a_volume_that_does_not_answer_holds_no_call_up_and_no_other_volume() {
     busy.exits(1).says("volume stuck is busy");
     // Nobody stays frozen for a copy that does not get on.
     for verb in ["snapshot", "backup"] {
-        world.dhow(&["volume", verb, "stuck"]).exits(1).says("given up: nothing has happened for 2 s");
+        world.dhow(&["volume", verb, "stuck"]).exits(1).says("volume stuck is busy");
         assert_eq!(world.inspect("user", "{{.State.Status}}"), "running");
     }
     assert_eq!(world.dhow(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "new\nuser");

@@ -5,7 +5,9 @@ use std::process::Stdio;
 
 use dhow_testkit::{World, eventually};
 
+use super::crash::Clients;
 use super::hung_mount::HungMount;
+use super::{chance, rounds};
 use crate::DHOW;
 
 const GIVEN_UP: &str = "given up: nothing has happened for 2 s";
@@ -86,6 +88,64 @@ fn a_volume_of_a_container_that_cannot_be_frozen_is_not_copied_and_the_others_go
     eventually("the other one goes on", || counted() != before);
     drop(hung);
     world.dhow(&["rm", "-f", "counts", "waits"]).exits(0);
+    world.is_in_order();
+}
+
+#[test]
+fn an_engine_starts_and_answers_whatever_lies_on_a_dead_file_server() {
+    let (mut world, hung) = world_with_hung_mount();
+    let place = world.path().join("hung").display().to_string();
+    let device = format!("device={place}");
+    world.dhow(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "top"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "uses", "-v", "top:/x:nocopy", "busybox", "sleep", "1000"]).exits(0);
+    let names = ["one", "two", "three", "four"];
+    let mount = format!("type=bind,src={place},dst=/w,idmap");
+    for name in names {
+        world.dhow(&["create", "--name", name, "--mount", &mount, "busybox"]).exits(0);
+    }
+    world.crash_engine();
+    hung.die();
+    world.start_engine();
+    assert_eq!(world.inspect("uses", "{{.State.Status}}"), "running");
+    // More of them than the engine has threads for answers.
+    let file = world.path().join("file").display().to_string();
+    let copy = |name: &str| {
+        let mut command = world.command(&["cp", &file, &format!("{name}:/tmp/file")]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs")
+    };
+    let copies = names.map(copy);
+    eventually("they wait for the file server", || hung.has_questions());
+    world.dhow(&["ps", "-a"]).exits(0);
+    for copy in copies {
+        let ended = copy.wait_with_output().expect("it ends");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains(GIVEN_UP), "{ended:?}");
+    }
+    drop(hung);
+    world.dhow(&[&["rm", "-f", "uses"], &names[..]].concat()).exits(0);
+    world.is_in_order();
+}
+
+/// What makes the namespace of an id-mapped mount dies with the engine, and holds nothing of it.
+#[test]
+fn an_engine_killed_while_ids_are_mapped_leaves_nothing() {
+    let mut world = World::with_flags(DHOW, &[]);
+    world.import_busybox("busybox");
+    let mount = format!("type=bind,src={},dst=/w,idmap", world.path().display());
+    for name in ["one", "two"] {
+        world.dhow(&["create", "--name", name, "--mount", &mount, "busybox"]).exits(0);
+    }
+    let mut chance = chance();
+    for _ in 0..rounds(4) {
+        let clients = Clients::new(&world, |door, client, _| {
+            let name = if client % 2 == 0 { "one" } else { "two" };
+            door.ask("GET", &format!("/containers/{name}/archive?path=/w/daemon.toml"), "").map(drop)
+        });
+        clients.work(&mut chance, |chance| {
+            clients.progress(chance);
+            world.crash_engine();
+        });
+        world.start_engine();
+    }
     world.is_in_order();
 }
 

@@ -70,6 +70,8 @@ fn an_engine_killed_among_networks_that_come_and_go_leaves_everything_in_order()
         world.start_engine();
         check(&world);
     }
+    let events = world.dhow(&["events", "--since", "1", "--until", "0s", "--filter", "type=network"]).ok();
+    assert!(events.contains(" network create ") && events.contains(" network connect "), "{events}");
     let ids = world.dhow(&["ps", "--all", "--quiet"]).ok();
     for id in ids.lines() {
         world.dhow(&["rm", "--force", id]).exits(0);

@@ -72,6 +72,15 @@ fn a_volume_that_gets_a_name_is_anonymous_no_more() {
     world.dhow(&["create", "--name", "box", "-v", "/data", "busybox"]).exits(0);
     let anonymous = world.inspect("box", "{{(index .Mounts 0).Name}}");
     world.dhow(&["rm", "box"]).exits(0);
+    let strange = world.data_root().join("volumes/strange");
+    fs::create_dir(&strange).expect("made");
+    world.dhow(&["volume", "rename", &anonymous, "strange"]).exits(1).says("file exists");
+    world.crash_engine();
+    world.start_engine();
+    let label = "{{index .Labels \"com.docker.volume.anonymous\"}}.";
+    assert_eq!(world.dhow(&["volume", "inspect", "-f", label, &anonymous]).ok(), ".", "it has the label");
+    fs::remove_dir_all(&strange).expect("it is there");
+    world.dhow(&["volume", "rm", "strange"]).exits(0);
     world.dhow(&["volume", "rename", &anonymous, "precious"]).exits(0);
     for _ in 0..2 {
         world.dhow(&["volume", "prune", "-f"]).exits(0);
@@ -144,6 +153,22 @@ fn a_container_that_starts_while_its_volume_is_restored_gets_the_restored_one() 
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     let mine = world.data_root().join("volumes/data/_data/mine");
     eventually("what it writes is in the volume", || mine.exists());
+}
+
+#[test]
+fn who_runs_something_in_a_container_that_is_copied_waits_and_its_health_stays() {
+    let world = busybox();
+    many_files(&world);
+    let health = ["--health-cmd", "true", "--health-interval", "2s"];
+    let run = [&["run", "-d", "--name", "busy", "-v", "data:/d"], &health[..], &["busybox", "sleep", "1000"]];
+    world.dhow(&run.concat()).exits(0);
+    let is_healthy = || world.inspect("busy", "{{.State.Health.Status}}") == "healthy";
+    eventually("it is healthy", is_healthy);
+    let snapshot = begun(&world, &["volume", "snapshot", "data", "before"]);
+    world.docker(&["exec", "busy", "touch", "/d/mine"]).exits(0);
+    assert!(is_healthy());
+    assert!(snapshot.wait_with_output().expect("it ends").status.success());
+    assert!(!world.data_root().join("volumes/before/_data/mine").exists());
 }
 
 #[test]

@@ -54,6 +54,13 @@ fn files_and_folders_are_not_mounted_over_each_other() {
             "mount tmpfs on {target}: not a directory: Are you trying to mount a directory onto a file"
         ));
     }
+    let dangling = world.path().join("dangling").display().to_string();
+    std::os::unix::fs::symlink("nowhere", &dangling).expect("a new name");
+    let mount = format!("type=bind,src={dangling},dst=/m");
+    refused(&world.docker(&["run", "--rm", "--mount", &mount, "busybox", "true"]))
+        .says(&format!("bind source path does not exist: {dangling}"));
+    refused(&world.dhow(&["run", "--rm", "-v", &format!("{dangling}:/m"), "busybox", "true"]))
+        .says(&format!("error while creating mount source path '{dangling}': mkdir {dangling}: file exists"));
     for mode in ["", "ro,", ",ro", "ro,,z"] {
         let bind = format!("{}:/m:{mode}", world.path().display());
         refused(&world.docker(&["run", "--rm", "-v", &bind, "busybox", "true"])).says("invalid");
@@ -102,6 +109,41 @@ fn what_is_mounted_is_filled_again_when_the_engine_was_killed_in_the_middle() {
     fs::remove_file(device.join("17")).expect("it is there");
     assert_eq!(world.dhow(&count).ok(), "19999", "what is there is not filled again");
     assert!(!world.data_root().join("volumes/data/filling-inside").exists());
+}
+
+#[test]
+fn a_volume_is_copied_before_it_is_filled_or_when_it_is_whole() {
+    let world = busybox();
+    image_of_many_files(&world, 20_000);
+    world.dhow(&["volume", "create", "plain"]).exits(0);
+    world.dhow(&["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "mounted"]).exits(0);
+    world.dhow(&["run", "-d", "--name", "keeps", "-v", "mounted:/m:nocopy", "busybox", "sleep", "1000"]).exits(0);
+    for volume in ["plain", "mounted"] {
+        let mut create = world.command(&["create", "-v", &format!("{volume}:/big"), "big", "true"]);
+        let mut create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        for number in 0.. {
+            let copy = format!("{volume}{number}");
+            world.dhow(&["volume", "clone", volume, &copy]).exits(0);
+            let data = world.data_root().join("volumes").join(&copy).join("_data");
+            let count = fs::read_dir(&data).expect("it is there").count();
+            assert!(count == 0 || count == 20_000, "{copy}: {count}");
+            if create.try_wait().expect("it is ours").is_some() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_volume_whose_folder_somebody_has_removed_goes_when_it_is_removed() {
+    let world = busybox();
+    for flags in [&["volume", "rm"][..], &["volume", "rm", "-f"]] {
+        world.dhow(&["volume", "create", "gone"]).exits(0);
+        fs::remove_dir_all(world.data_root().join("volumes/gone")).expect("it is there");
+        world.dhow(&[flags, &["gone"]].concat()).exits(0);
+        assert_eq!(world.dhow(&["volume", "ls", "-q"]).ok(), "");
+    }
+    world.dhow(&["run", "--rm", "-v", "gone:/g", "busybox", "true"]).exits(0);
 }
 
 #[test]

@@ -65,7 +65,8 @@ async fn clone(session: &Session, flags: &Parsed, snapshot: bool) -> Outcome {
     let (client, from) = (session.client().await?, flags.args[0].as_str());
     let volume = client.volume_clone(from, new, snapshot).await?;
     output::line(&volume.name)?;
-    if snapshot && !can_be_restored(&client.volume_inspect(from).await?) {
+    // The snapshot is there, whether this can be asked or not.
+    if snapshot && client.volume_inspect(from).await.is_ok_and(|volume| !can_be_restored(&volume)) {
         output::note(&format!(
             "WARNING: {from} cannot be restored from it, because its content is not in the data root: `volume restore` takes the \
              snapshot only into a volume of the driver local without options"

@@ -150,7 +150,7 @@ async fn filters(session: &Session, command: &Command) -> Result<Candidates> {
         "volume ls" => {
             &["dangling=false", "dangling=true", "driver=local", "label=", "name=", "protected=false", "protected=true"]
         }
-        "volume prune" => &["all=false", "all=true", "label!=", "label="],
+        "volume prune" => &["all=false", "all=true", "label!=", "label=", "protected=false", "protected=true"],
         _ => &[],
     };
     let mut found = Candidates::plain(keys.iter().copied());

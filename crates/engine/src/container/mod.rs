@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Unpause(Reply<()>),
     /// Freeze it for the moment in which something is copied; the number is for the end of that.
     Freeze(Reply<Option<u64>>),
+    /// Answer when nothing is being copied that it writes to.
+    AwaitCopies(Reply<()>),
     /// Whether it stood still until now, or until its end, is the answer.
     Thaw(u64, Reply<bool>),
     /// Somebody who ends it has let its processes go on.
@@ -174,6 +176,11 @@ impl Container {
         let (reply, answer) = oneshot::channel();
         self.tell(command(reply))?;
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Waits while it stands still because something is copied, and for nothing else.
+    pub(crate) async fn until_copied(&self) -> Result<()> {
+        if self.view().condition.state == State::Paused { self.ask(Command::AwaitCopies).await } else { Ok(()) }
     }
 
     /// Tells the owner something.

@@ -168,6 +168,7 @@ impl Owner {
             Command::Unpause(reply) => self.unpause(reply).await,
             Command::Freeze(reply) => answer(reply, self.freeze().await),
             Command::Thaw(number, reply) => answer(reply, self.thaw(number).await),
+            Command::AwaitCopies(reply) => self.await_copies(reply),
             Command::Thawed => self.thawed(),
             Command::Attach(attachment, reply) => answer(reply, self.attach(attachment).await),
             Command::Rename(name, reply) => answer(reply, self.rename(name)),
@@ -364,6 +365,7 @@ fn waits_for_the_launch(command: &Command) -> bool {
         | Command::StayEnded
         | Command::ForceEnd
         | Command::Freeze(_)
+        | Command::AwaitCopies(_)
         | Command::Thaw(..)
         | Command::Thawed
         | Command::Attach(..)

@@ -50,7 +50,7 @@ impl Owner {
             return self.mark();
         }
         self.check(Request::Pause)?;
-        self.hold_still().await
+        self.hold_still(Owner::end_care).await
     }
 
     pub(super) async fn unpause(&mut self, reply: Reply<()>) {
@@ -62,6 +62,15 @@ impl Owner {
         self.frozen.thawing.push(reply);
         if let Err(error) = self.mark() {
             tracing::warn!(id = %self.container.id, %error, "a container that is frozen for a copy");
+        }
+    }
+
+    /// Answers when a person may do something with it that takes no frozen one.
+    pub(super) fn await_copies(&mut self, reply: Reply<()>) {
+        if self.frozen.is_for_a_moment() {
+            self.frozen.thawing.push(reply);
+        } else {
+            let _ = reply.send(Ok(()));
         }
     }
 
@@ -77,7 +86,8 @@ impl Owner {
         // First: nobody could tell afterwards who it was.
         let marked = self.mark();
         let frozen = match marked {
-            Ok(()) if !paused => self.hold_still().await,
+            // Its health is what it was: nobody has paused it.
+            Ok(()) if !paused => self.hold_still(|owner| owner.care = None).await,
             marked => marked,
         };
         match frozen {
@@ -126,10 +136,10 @@ impl Owner {
         answer_all(thawing, &Ok(()));
     }
 
-    async fn hold_still(&mut self) -> Result<()> {
+    async fn hold_still(&mut self, end_care: impl FnOnce(&mut Self)) -> Result<()> {
         // A probe is killed first: what is frozen does not die.
         let looked_after = self.care.is_some();
-        self.end_care();
+        end_care(self);
         let paused = self.ask_shim(Op::Pause).await;
         if paused.is_err() && looked_after {
             self.resume_care();

@@ -175,6 +175,9 @@ fn destination(path: &str) -> Result<String> {
     if !path.starts_with('/') {
         return Err(Error::invalid(format!("invalid mount path: '{path}' mount path must be absolute")));
     }
+    if path.contains('\0') {
+        return Err(Error::invalid(format!("invalid mount path: {path:?} has a zero byte")));
+    }
     match clean(path) {
         root if root == "/" => Err(Error::invalid("invalid specification: destination can't be '/'")),
         clean => Ok(clean),

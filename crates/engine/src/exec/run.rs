@@ -37,9 +37,10 @@ impl Core {
     }
 
     /// An exec that can be started now.
-    pub(crate) fn exec_target(&self, id: &str) -> Result<Target> {
+    pub(crate) async fn exec_target(&self, id: &str) -> Result<Target> {
         let (container, spec) = self.execs.find(id)?;
         let container = self.containers().find(&container)?;
+        container.until_copied().await?;
         let view = container.check(Request::Exec)?;
         Ok(Target { container, view, spec })
     }
@@ -51,7 +52,7 @@ impl Core {
         options: ExecStartOptions,
         stream: Option<ClientStream>,
     ) -> Result<()> {
-        let target = self.exec_target(&id)?;
+        let target = self.exec_target(&id).await?;
         self.execs.claim(&id)?;
         let client = stream.as_ref().and_then(|stream| stream.fd.try_clone().ok());
         // Before it runs, as in Docker: it may end at once, and then its end would be told first.

@@ -18,6 +18,7 @@ use super::tree::Inside;
 use crate::Engine;
 use crate::container::{Container, Process, shareable};
 use crate::core::Core;
+use crate::create::clean_path;
 use crate::engine::{blocking, to_the_end};
 use crate::rootfs::Root;
 use crate::watch::{Lent, Watch, watch_over};
@@ -208,7 +209,7 @@ struct Extraction {
 
 impl Extraction {
     fn run(&self, root: &Root, archive: WatchedReader) -> Result<()> {
-        let path = path::clean(&self.path);
+        let path = clean_path(&self.path);
         let step = || format!("open {path}");
         // A link at the end is followed, too.
         let folder = match stat::resolve(root, &path, OFlags::empty()) {

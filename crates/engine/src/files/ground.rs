@@ -20,10 +20,11 @@ use super::path;
 use super::stat::resolve;
 use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
-use crate::create::{Mount, Source, random_id};
+use crate::create::{Source, random_id};
 use crate::launch::IdMap;
 use crate::rootfs::Root;
-use crate::start::{self, mount_image_at, prepare_images, unmount_images};
+use crate::spec::ContainerSpec;
+use crate::start::{mount_image_at, prepare_images, unmount_images};
 use crate::volumes::Passage;
 use crate::watch::{Lent, Watch, watched};
 
@@ -50,6 +51,7 @@ pub(super) enum Ground {
 #[derive(Debug)]
 pub(super) struct Parts {
     overlay: Overlay,
+    spec: Arc<ContainerSpec>,
     /// The container's own folder, over which the root is mounted for the moment.
     place: PathBuf,
     volumes: Vec<Volume>,
@@ -69,7 +71,7 @@ struct Volume {
     target: String,
     recursive: bool,
     read_only: bool,
-    ids: Option<IdMap>,
+    id_map: bool,
 }
 
 impl Volume {
@@ -83,8 +85,7 @@ impl Volume {
     fn tree(&self) -> io::Result<OwnedFd> {
         let tree = mount::clone_tree(self.open()?, self.recursive)?;
         if self.read_only {
-            let change = mount::Change { set: mount::RDONLY, ..mount::Change::default() };
-            mount::set_attributes(&tree, change, true)?;
+            read_only(&tree)?;
         }
         Ok(tree)
     }
@@ -182,8 +183,6 @@ impl Ground {
 
 impl Parts {
     fn of(core: &Core, container: &Container, view: &View, (borrowed, quiet): (Borrowed, Quiet)) -> Result<Self> {
-        let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
-        let id_maps = id_maps(core, container, view, &overlay)?;
         let volumes = view.body.mounts.iter().filter_map(|mount| {
             let (source, subpath, recursive) = match &mount.source {
                 Source::Bind { path, recursive, .. } => (PathBuf::from(path), "", *recursive),
@@ -195,11 +194,12 @@ impl Parts {
                 Source::Tmpfs { .. } => return None,
             };
             let (subpath, target) = (subpath.to_owned(), mount.destination.clone());
-            let ids = id_maps.get(&target).cloned();
-            Some(Volume { source, subpath, target, recursive, read_only: mount.read_only, ids })
+            let id_map = matches!(mount.source, Source::Bind { id_map: true, .. });
+            Some(Volume { source, subpath, target, recursive, read_only: mount.read_only, id_map })
         });
         Ok(Self {
-            overlay,
+            overlay: core.store.snapshots().overlay(&container.id, container.layer.as_ref())?,
+            spec: Arc::clone(&view.body.spec),
             place: core.store.snapshots().dir(&container.id),
             volumes: volumes.collect(),
             borrowed,
@@ -208,7 +208,7 @@ impl Parts {
     }
 
     fn enter<T>(self, access: Access, watch: &Watch, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
-        let Self { overlay, place, volumes, borrowed, quiet } = self;
+        let Self { overlay, spec, place, volumes, borrowed, quiet } = self;
         let quiet = Lent::to(watch, quiet, drop);
         let step = || "look into the container's file system";
         namespace::unshare(ThreadNameSpaceType::MOUNT).context(step)?;
@@ -223,7 +223,7 @@ impl Parts {
             // A volume whose place is not in the image is seen only when the place has been made.
             if volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
                 mounted(&root, &place)?;
-                attach(&root, &volumes, watch)?;
+                attach(&root, &spec, &volumes, watch)?;
                 // Whoever reads slowly keeps nobody from starting it, nor a volume from being unmounted.
                 drop((quiet.take(), borrowed));
                 return work(&root);
@@ -240,22 +240,11 @@ impl Parts {
                 made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
             }
         }
-        attach(&root, &volumes, watch)?;
+        attach(&root, &spec, &volumes, watch)?;
         let done = work(&root);
         drop(quiet.take());
         done
     }
-}
-
-/// How the ids of mounts are mapped when the container runs, by their place.
-fn id_maps(core: &Core, container: &Container, view: &View, overlay: &Overlay) -> Result<BTreeMap<String, IdMap>> {
-    let mapped =
-        |mount: &Mount| matches!(&mount.source, Source::Bind { path, id_map: true, .. } if Path::new(path).exists());
-    let mounts: Vec<Mount> = view.body.mounts.iter().filter(|mount| mapped(mount)).cloned().collect();
-    if mounts.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    start::id_maps(&mounts, &start::user_of_image(core, container, &view.body.spec, overlay)?)
 }
 
 /// Gives the root a place in this thread's namespace, so that others can be mounted into it.
@@ -267,7 +256,7 @@ fn mounted(root: &Root, place: &Path) -> Result<()> {
 }
 
 /// Mounts volumes into the root, in their order, as the runtime does.
-fn attach(root: &Root, volumes: &[Volume], watch: &Watch) -> Result<()> {
+fn attach(root: &Root, spec: &ContainerSpec, volumes: &[Volume], watch: &Watch) -> Result<()> {
     for volume in volumes {
         watch.go_on()?;
         let shown = || format!("mount {}", volume.target);
@@ -275,9 +264,12 @@ fn attach(root: &Root, volumes: &[Volume], watch: &Watch) -> Result<()> {
             Err(error) if out_of_sight(&error) => continue,
             tree => tree.context(shown)?,
         };
-        if let Some(IdMap { user, group }) = &volume.ids {
-            let (users, groups) = (vec![user.clone()], vec![group.clone()]);
-            dhow_runtime::map_ids(&tree, users, groups, &volume.source.display().to_string())?;
+        if volume.id_map
+            && let Err(error) = map_ids(root, spec, volume, &tree)
+        {
+            // The container cannot be started then, and perhaps somebody is here to mend it. Nothing is written as somebody else.
+            tracing::warn!(%error, target = volume.target, "a mount is read-only, because its ids cannot be mapped");
+            read_only(&tree).context(shown)?;
         }
         let place = resolve(root, &volume.target, OFlags::empty()).map_err(io::Error::from);
         match place.and_then(|place| mount::attach(tree, place)) {
@@ -286,6 +278,19 @@ fn attach(root: &Root, volumes: &[Volume], watch: &Watch) -> Result<()> {
         }
     }
     watch.go_on()
+}
+
+fn read_only(tree: &OwnedFd) -> io::Result<()> {
+    mount::set_attributes(tree, mount::Change { set: mount::RDONLY, ..mount::Change::default() }, true)
+}
+
+/// Shows the files of a mount under the ids under which the container sees them when it runs.
+fn map_ids(root: &Root, spec: &ContainerSpec, volume: &Volume, tree: &OwnedFd) -> Result<()> {
+    let shown = volume.source.display().to_string();
+    let owner = fstat(tree).map_err(io::Error::from).context(|| format!("stat {shown}"))?;
+    let user = root.accounts()?.resolve(&spec.user, spec.host.group_add.as_deref().unwrap_or_default())?;
+    let IdMap { user, group } = IdMap::new((owner.st_uid, owner.st_gid), &user);
+    dhow_runtime::map_ids(tree, vec![user], vec![group], &shown)
 }
 
 /// The source of a volume has been removed, or leads out of its volume: then nothing of it is seen.

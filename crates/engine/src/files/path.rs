@@ -1,8 +1,10 @@
 //! Docker's rules for paths in containers, where a slash or a dot at the end means something.
 
+use crate::create::clean_path;
+
 /// The absolute path that is meant: cleaned, but with the `/` or `/.` that it ended with.
 pub(super) fn absolute(path: &str) -> String {
-    let mut clean = clean(path);
+    let mut clean = clean_path(path);
     if base(path) == "." && !clean.ends_with('/') {
         clean.push('/');
     }
@@ -13,19 +15,6 @@ pub(super) fn absolute(path: &str) -> String {
         clean.push('/');
     }
     clean
-}
-
-/// Without dots and double slashes; `..` takes back what is before it, whatever that is.
-pub(super) fn clean(path: &str) -> String {
-    let mut components = Vec::new();
-    for component in path.split('/') {
-        match component {
-            "" | "." => {}
-            ".." => drop(components.pop()),
-            _ => components.push(component),
-        }
-    }
-    format!("/{}", components.join("/"))
 }
 
 /// The last component as Go's `filepath.Base` sees it: slashes at the end do not count.

@@ -43,7 +43,7 @@ pub(crate) fn bind_sources(mounts: &[Mount]) -> Result<()> {
 }
 
 /// How the ids of binds are mapped for which that was asked, by their place in the container.
-pub(crate) fn id_maps(mounts: &[Mount], user: &Identity) -> Result<BTreeMap<String, IdMap>> {
+pub(super) fn id_maps(mounts: &[Mount], user: &Identity) -> Result<BTreeMap<String, IdMap>> {
     let mut maps = BTreeMap::new();
     for mount in mounts {
         if let Source::Bind { path, id_map: true, .. } = &mount.source {
@@ -56,13 +56,12 @@ pub(crate) fn id_maps(mounts: &[Mount], user: &Identity) -> Result<BTreeMap<Stri
 
 /// Whether there is something, without asking the file server that it may be on: a dead one would not answer.
 fn exists(path: &str) -> io::Result<()> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
-    rustix::fs::statx(rustix::fs::CWD, path, flags, StatxFlags::empty())?;
+    rustix::fs::statx(rustix::fs::CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::empty())?;
     Ok(())
 }
 
 /// Who the first process runs as. Looked up once per image, as long as the container has not changed its own /etc.
-pub(crate) fn user(core: &Core, container: &Container, spec: &ContainerSpec, overlay: &Overlay) -> Result<Identity> {
+pub(super) fn user(core: &Core, container: &Container, spec: &ContainerSpec, overlay: &Overlay) -> Result<Identity> {
     let groups = spec.host.group_add.clone().unwrap_or_default();
     let find = || Root::of_overlay(overlay)?.accounts()?.resolve(&spec.user, &groups);
     match &container.layer {

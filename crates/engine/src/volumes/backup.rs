@@ -2,7 +2,7 @@
 //!
 //! A backup is of one moment. Its containers are frozen only while a copy is made beside the volumes; the reader of the
 //! archive, who may be slow or never come back, gets the copy. Copies of engines that were killed go when the next one
-//! opens, as does everything in the folder of volumes whose name begins with a dot.
+//! opens, as do all scratch folders among the volumes.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -113,6 +113,8 @@ impl Backup {
         let user = format!("backup-{}", random_id());
         volumes.outlast_turn(&self.name, watch)?;
         let attached = volumes.borrow(&self.name, &user, watch)?;
+        // What comes from an image comes whole.
+        drop(volumes.fills.take_watched(&self.name, watch)?);
         work(&attached.content)
     }
 

@@ -5,13 +5,14 @@
 //! frozen, and those that start wait.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::atomic;
 use jiff::Timestamp;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::scratch::Scratch;
 use super::{LOCAL, Record, Volume, Volumes, check_name, fill, lock, names_to_disk, to_disk};
@@ -122,7 +123,9 @@ pub(super) async fn at_one_moment<T: Send + 'static>(
     let attach = move |watch: &Watch| {
         attaching.volumes.outlast_turn(&name, watch)?;
         let content = attaching.volumes.attach(&name, &as_user, watch)?;
-        watch.take_effect().inspect_err(|_| attaching.volumes.detach(&name, &as_user))?;
+        // Nobody is frozen while somebody fills it.
+        let filled = attaching.volumes.fills.take_watched(&name, watch).map(drop);
+        filled.and_then(|()| watch.take_effect()).inspect_err(|_| attaching.volumes.detach(&name, &as_user))?;
         Ok(content)
     };
     let content = watched(core.volumes.patience(), attach).await?;
@@ -151,10 +154,12 @@ async fn behind_closed_doors<T: Send + 'static>(
 async fn frozen_copy(core: &Arc<Core>, volume: &str, content: PathBuf) -> Result<Scratch> {
     let frozen = core.freeze_all(core.running_users(volume)).await;
     let frozen = frozen.map_err(|error| error.with_hint("stop the container, or make a backup with --live"))?;
-    let copying = Arc::clone(core);
+    let (copying, name) = (Arc::clone(core), volume.to_owned());
     let copied = watched(core.volumes.patience(), move |watch| {
+        // What comes from an image comes whole.
+        let filling = copying.volumes.fills.take_watched(&name, watch)?;
         let copy = Scratch::new(&copying, "copy")?;
-        fill::content(&content, &copy.data(), &|| watch.step()).context(|| "copy its files")?;
+        fill::content(&content, &copy.data(), &|| (filling.step(), watch.step()).1).context(|| "copy its files")?;
         Ok(copy)
     })
     .await;
@@ -285,14 +290,18 @@ impl Volumes {
             return Err(in_use(&users).with_hint("containers know their volumes by name: remove them first"));
         }
         let (old, folder) = (self.dir.join(name), self.dir.join(new));
-        let mut record = Record::clone(&*record);
-        if record.is_anonymous() {
+        let before = record;
+        let mut record = Record::clone(&*before);
+        if before.is_anonymous() {
             // Somebody has named it now: neither prune nor the end of a container takes it away.
             record.labels = record.labels.map(without_anonymity);
             record.write(&old, atomic::Sync::Yes)?;
-            self.disown(name)?;
         }
-        fs::rename(&old, &folder).context(|| format!("rename {}", old.display()))?;
+        if let Err(error) = renameat_with(CWD, &old, CWD, &folder, RenameFlags::NOREPLACE) {
+            before.write(&old, atomic::Sync::Yes)?;
+            return Err(io::Error::from(error)).context(|| format!("rename {} to {}", old.display(), folder.display()));
+        }
+        self.disown(new)?;
         {
             let mut known = lock(&self.known);
             known.remove(name);

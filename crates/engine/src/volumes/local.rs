@@ -182,7 +182,6 @@ impl FileSystem {
             error => failed(error, format!("option type={}", self.kind), None),
         };
         let context = fsopen(&*self.kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(of_type)?;
-        // Devices that do not exist are named best before the kernel looks for them.
         fsconfig_set_string(&context, "source", source)
             .map_err(|error| failed(error, format!("option device={}", self.device), Some(&context)))?;
         if self.is_read_only() {

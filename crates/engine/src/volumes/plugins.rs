@@ -8,7 +8,7 @@
 mod address;
 mod http;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,8 +44,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a plugin is waited for where every one of them is asked.
 const EACH_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The same for one that did not answer the last time: nobody waits for it again and again, and it can come back.
+/// The same for one that did not answer lately: nobody waits for it again and again.
 const SILENT_DEADLINE: Duration = Duration::from_millis(500);
+
+/// How long that is so. Who is always that slow, and was slower once, is waited for again then.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// How long a question may take, and for how much of that somebody who does not listen may come back.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +61,8 @@ struct Wait {
 #[derive(Debug, Default)]
 pub(crate) struct Plugins {
     settings: PluginSettings,
-    /// Those that did not answer when they were asked last.
-    silent: Mutex<BTreeSet<String>>,
+    /// Those that did not answer, since when.
+    silent: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// A volume as its plugin describes it.
@@ -99,12 +102,24 @@ impl Plugins {
 
     /// For one that is asked because the others are.
     fn shortly(&self, plugin: &str) -> Wait {
-        let deadline = if self.silent().contains(plugin) { SILENT_DEADLINE } else { EACH_DEADLINE };
+        let silent = self.silent().get(plugin).is_some_and(|since| since.elapsed() < SILENCE);
+        let deadline = if silent { SILENT_DEADLINE } else { EACH_DEADLINE };
         Wait { deadline: self.settings.deadline.min(deadline), patience: Duration::ZERO }
     }
 
-    fn silent(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn silent(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether it has answered a question.
+    fn note(&self, plugin: &str, answered: bool) {
+        let mut silent = self.silent();
+        if answered || silent.get(plugin).is_some_and(|since| since.elapsed() >= SILENCE) {
+            silent.remove(plugin);
+        }
+        if !answered {
+            silent.entry(plugin.to_owned()).or_insert_with(Instant::now);
+        }
     }
 
     /// What each plugin that there is answers. They are asked at the same time.
@@ -236,10 +251,7 @@ impl Plugins {
                 answer => break answer.map_err(|error| unreachable(plugin, method, deadline, error)),
             }
         };
-        match &answer {
-            Err(error) if error.class() == Class::DeadlineExceeded => self.silent().insert(plugin.to_owned()),
-            _ => self.silent().remove(plugin),
-        };
+        self.note(plugin, !matches!(&answer, Err(error) if error.class() == Class::DeadlineExceeded));
         let answer = answer?;
         if answer.status != 200 {
             return Err(refusal(method, &answer.body));

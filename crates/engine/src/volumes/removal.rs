@@ -1,6 +1,7 @@
 //! Removing volumes: never one that somebody uses, and never what is mounted in one.
 
 use std::fs;
+use std::io;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -53,7 +54,11 @@ impl Volumes {
         self.forget_uses(name);
         // It goes at once, also where the volumes are on a disk of their own; what is left then goes when an engine opens.
         let (folder, gone) = (self.dir.join(name), self.scratch_name("removed"));
-        fs::rename(&folder, &gone).context(|| format!("remove {}", folder.display()))?;
+        match fs::rename(&folder, &gone) {
+            // Somebody has removed it by hand.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed.context(|| format!("remove {}", folder.display()))?,
+        }
         lock(&self.known).remove(name);
         if let Err(error) = store.discard(&gone) {
             tracing::warn!(volume = name, %error, "the files of a removed volume stay until the next start");

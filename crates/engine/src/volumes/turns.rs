@@ -42,14 +42,15 @@ impl Turns {
     /// `DeadlineExceeded` then.
     pub(super) fn take_watched(&self, name: &str, watch: &Watch) -> Result<Turn<'_>> {
         let mut taken = lock(&self.taken);
-        let (mut seen, mut since) = ((std::ptr::null(), 0), Instant::now());
+        let (mut seen, mut since) = (None, Instant::now());
         while let Some(steps) = taken.get(name) {
+            let now = (Arc::clone(steps), steps.load(Ordering::Relaxed));
             // Another one who has it begins to count anew.
-            let now = (Arc::as_ptr(steps), steps.load(Ordering::Relaxed));
-            if now != seen {
-                (seen, since) = (now, Instant::now());
+            if !seen.is_some_and(|(whose, count)| Arc::ptr_eq(&whose, &now.0) && count == now.1) {
+                since = Instant::now();
                 watch.step();
             }
+            seen = Some(now);
             if since.elapsed() >= watch.patience() {
                 let text = format!("volume {name} is busy: what somebody does with it does not end");
                 return Err(Error::deadline(text)

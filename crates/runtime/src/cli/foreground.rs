@@ -23,7 +23,7 @@ pub(crate) struct Foreground {
 
 impl Foreground {
     pub(crate) fn begin() -> Result<Self> {
-        signal::block(&PASSED);
+        signal::block_only(&PASSED);
         Ok(Self { signals: SignalFd::new(&PASSED).context(|| "receive signals")? })
     }
 

@@ -109,7 +109,9 @@ impl Plan<'_> {
 
     /// A file was to be mounted on a folder, or the other way round.
     fn mixes_kinds(&self, failure: Failure) -> bool {
-        self.new_world().is_some() && matches!(Errno::from_raw_os_error(failure.errno), Errno::NOTDIR | Errno::ISDIR)
+        let mount = self.new_world().and_then(|container| container.mounts.get(usize::from(failure.index)));
+        mount.is_some_and(|mount| !matches!(mount.kind, Kind::Link(_)))
+            && matches!(Errno::from_raw_os_error(failure.errno), Errno::NOTDIR | Errno::ISDIR)
     }
 
     fn name_of(&self, failure: Failure) -> String {

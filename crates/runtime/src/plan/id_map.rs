@@ -8,11 +8,14 @@ use std::process::{Command, Stdio};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::runtime::{LinuxIdMapping, Spec};
 use dhow_sys::clone::{Fork, Request, fork};
-use dhow_sys::mount;
 use dhow_sys::signal::Blocked;
+use dhow_sys::{exec, mount};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, getegid, geteuid, pidfd_send_signal, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getegid, geteuid, getpid, getppid, pidfd_send_signal,
+    set_parent_process_death_signal, waitid,
+};
 use rustix::thread::ThreadNameSpaceType as Flags;
 
 /// The maps of a new user namespace.
@@ -75,8 +78,9 @@ impl IdMaps {
     fn namespace(&self) -> Result<OwnedFd> {
         let request = Request { namespaces: Flags::USER, cgroup: None, sibling: false };
         let blocked = Blocked::all();
+        let parent = getpid();
         let holder = fork(&request).context(|| "make a user namespace for an id-mapped mount")?;
-        let Fork::Parent { pid, pidfd } = holder else { wait_to_be_killed() };
+        let Fork::Parent { pid, pidfd } = holder else { wait_to_be_killed(parent) };
         drop(blocked);
         let namespace = self.write(pid).and_then(|()| open_namespace(pid));
         // It only sleeps; both can fail only if it is gone already.
@@ -105,11 +109,17 @@ fn not_mapped(shown: &str, error: std::io::Error) -> Error {
     Error::new(error.kind().into(), format!("map the ids of {shown}{why}")).with_cause(error)
 }
 
-fn wait_to_be_killed() -> ! {
-    loop {
+/// Sleeps, with nothing in its hands: locks and sockets of a parent that is killed meanwhile are nobody's then, and this goes
+/// with it.
+fn wait_to_be_killed(parent: Pid) -> ! {
+    let _ = exec::close_range(0, u32::MAX);
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // In this namespace of users its number is the same; it may have died before.
+    while getppid() == Some(parent) {
         // All signals but SIGKILL are blocked.
         let _ = rustix::event::poll(&mut [], None);
     }
+    exec::exit(0)
 }
 
 fn open_namespace(pid: i32) -> Result<OwnedFd> {

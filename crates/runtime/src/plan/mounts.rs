@@ -254,7 +254,7 @@ impl Planner<'_> {
         let cause = std::io::Error::from(error);
         let class = Class::from(cause.kind());
         match &self.options.subpath {
-            // Where an image or a volume is kept is nobody's business.
+            // Where an image or a volume is kept is nobody's business who asks for a part of it.
             Some(subpath) if error == Errno::XDEV => {
                 Error::invalid(format!("mount {target}: subpath {subpath:?} leads out of its source"))
             }

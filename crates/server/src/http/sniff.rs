@@ -53,9 +53,15 @@ pub(super) async fn first(stream: &mut UnixStream) -> io::Result<First> {
                 return Ok(First::Raw(RawRequest { target, content_type, body, leftover, all }));
             }
             Judgement::Incomplete if read.len() < LIMIT => {}
+            Judgement::Ordinary if has_half_a_query(&read) && read.len() < LIMIT => {}
             Judgement::Incomplete | Judgement::Ordinary => return Ok(First::Ordinary(with_query_escaped(read))),
         }
     }
+}
+
+/// A request whose first line has come as far as into its query.
+fn has_half_a_query(read: &[u8]) -> bool {
+    read.first().is_some_and(u8::is_ascii_uppercase) && read.contains(&b'?') && !read.contains(&b'\n')
 }
 
 /// The same with the characters escaped that no query may have as they are (RFC 3986, 3.4).
@@ -167,8 +173,12 @@ mod tests {
     fn json_in_a_query_may_stand_as_it_is() {
         let escaped = |text: &str| with_query_escaped(BytesMut::from(text));
         assert_eq!(escaped("GET /\"?a=\"<>\" HTTP/1.1\r\nX: \"\r\n"), "GET /\"?a=%22%3C%3E%22 HTTP/1.1\r\nX: \"\r\n");
-        for whole in ["GET /x?a=%22 HTTP/1.1\r\n\r\n\"", "GET /x?\"", "", "\n?\""] {
+        for whole in ["GET /x?a=%22 HTTP/1.1\r\n\r\n\"", "", "\n?\""] {
             assert_eq!(escaped(whole), whole);
+        }
+        assert!(has_half_a_query(b"GET /x?\""));
+        for other in [&b"GET /x?a HTTP/1.1\r\n"[..], b"GET /x", b"\x16\x03?", b""] {
+            assert!(!has_half_a_query(other));
         }
     }
 

@@ -71,7 +71,7 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Prepares to supervise; nothing is launched yet.
     pub(crate) fn new(control: UnixStream, title: Option<LastArgument>) -> Result<Self> {
-        signal::block(&SIGNALS);
+        signal::block_only(&SIGNALS);
         let signals = SignalFd::new(&SIGNALS).context(|| "receive signals")?;
         let poll = Poll::new()?;
         poll.add(&signals, Token::Signals, Interest::READ)?;

@@ -41,7 +41,9 @@ pub(super) fn post(address: &Address, method: &str, body: &str, end: Instant) ->
     );
     stream.limit(end)?;
     stream.write_all((head + body).as_bytes())?;
-    answer(&mut BufReader::new(Timed { stream, end }.take(LONGEST_ANSWER)))
+    let mut stream = BufReader::new(Timed { stream, end }.take(LONGEST_ANSWER));
+    let answer = answer(&mut stream);
+    if stream.get_ref().limit() == 0 { Err(invalid("the answer is too long")) } else { answer }
 }
 
 /// Whether a question has not even been heard, so that it may be asked again.
