@@ -80,6 +80,37 @@ pub struct Network {
     pub containers: BTreeMap<String, EndpointResource>,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
+    /// Of later versions of the API; in answers about one network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<NetworkStatus>,
+}
+
+/// What is going on in a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkStatus {
+    #[serde(rename = "IPAM")]
+    pub ipam: IpamStatus,
+}
+
+/// What has become of a network's addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct IpamStatus {
+    /// By block.
+    pub subnets: BTreeMap<String, SubnetStatus>,
+}
+
+/// How many addresses of a block there are for whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubnetStatus {
+    /// That nobody can get: in use, or reserved.
+    #[serde(rename = "IPsInUse")]
+    pub in_use: u64,
+    /// That are left for those who name none.
+    #[serde(rename = "DynamicIPsAvailable")]
+    pub available: u64,
 }
 
 /// Where a network takes its configuration from.

@@ -55,6 +55,7 @@ pub use config::{BUILT_IN_RUNTIMES, Config, FirewallPolicy, NoOutlet};
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
 pub use dhow_image::{Policy, PolicyRule, PublicKey, RegistrySettings};
+pub use dhow_network::ipam::AddressUsage;
 pub use dhow_network::model as network;
 pub use dhow_store::{Change, ChangeKind};
 pub use engine::{Engine, WaitHandle};

@@ -18,7 +18,7 @@ use crate::dns::Directory;
 use crate::driver::{Bridges, raise_macvlan};
 use crate::firewall::{Changes, Delivery, Firewall, Passage, Redirect};
 use crate::home::{Home, HomeSettings, LazyHome, host_side};
-use crate::ipam::{BlockPool, free_block};
+use crate::ipam::{AddressUsage, BlockPool, free_block};
 use crate::link::Links;
 use crate::model::{Driver, IpamPool, Network, Protocol, Published, Subnet};
 use crate::ports::{Reservation, bind, bind_to_listen};
@@ -176,6 +176,13 @@ impl Networks {
     }
 
     /// What is known about a network that is in use.
+    /// How many addresses of each pool of a network there are for whom.
+    #[must_use]
+    pub fn usage(&self, network: &Network) -> Vec<(Subnet, AddressUsage)> {
+        let live = lock(&self.live).get(&network.id).cloned();
+        live.map_or_else(|| Live::new(network).usage(), |live| lock(&live).usage())
+    }
+
     fn live(&self, network: &Network) -> Arc<Mutex<Live>> {
         let new = || Arc::new(Mutex::new(Live::new(network)));
         let live = Arc::clone(lock(&self.live).entry(network.id.clone()).or_insert_with(new));

@@ -29,7 +29,7 @@ impl Engine {
         let filter = Filter::new(filters)?;
         let networks = self.core.networks.all().into_iter();
         let fits = |network: &Arc<_>| filter.matches(network, !self.core.networks.users(&network.id).is_empty());
-        Ok(networks.filter(fits).map(|network| NetworkView { network, members: Vec::new() }).collect())
+        Ok(networks.filter(fits).map(|network| NetworkView { network, members: Vec::new(), usage: None }).collect())
     }
 
     /// A network by full id, full name or unambiguous prefix of an id, with its members.
@@ -39,7 +39,8 @@ impl Engine {
     pub fn network(&self, reference: &str) -> Result<NetworkView> {
         let network = self.core.networks.find(reference)?;
         let members = self.core.members(&network);
-        Ok(NetworkView { network, members })
+        let usage = network.spec.driver.has_addresses().then(|| self.core.kernel.usage(&network));
+        Ok(NetworkView { network, members, usage })
     }
 
     /// Removes a network.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use dhow_network::model::{Endpoint, Network};
+use dhow_network::ipam::AddressUsage;
+use dhow_network::model::{Endpoint, Network, Subnet};
 use jiff::Timestamp;
 
 use crate::core::Core;
@@ -14,6 +15,8 @@ pub struct NetworkView {
     pub network: Arc<Network>,
     /// The containers that run in it; empty in lists.
     pub members: Vec<Member>,
+    /// How many addresses of its blocks there are for whom; `None` in lists.
+    pub usage: Option<Vec<(Subnet, AddressUsage)>>,
 }
 
 /// A container that runs in a network.

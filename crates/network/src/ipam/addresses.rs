@@ -7,6 +7,15 @@ use dhow_errdefs::{Error, Result};
 
 use crate::model::IpamPool;
 
+/// How many addresses of a pool there are for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressUsage {
+    /// That nobody can get any more, because somebody has them or they are reserved; no more than a `u64` holds.
+    pub in_use: u64,
+    /// That are left for those who name none; no more than a `u64` holds.
+    pub available: u64,
+}
+
 /// The addresses of a pool that somebody has.
 ///
 /// The next one given out is behind the last one, so that an address that was given back rests as long as possible: who
@@ -64,6 +73,14 @@ impl Addresses {
         }
     }
 
+    /// How many there are for whom.
+    pub(crate) fn usage(&self) -> AddressUsage {
+        let (first, last) = (Self::first(&self.pool), self.last());
+        let taken = self.used.range(first..=last).count() as u128;
+        let available = (last - first).saturating_add(1).saturating_sub(taken);
+        AddressUsage { in_use: self.used.len() as u64, available: u64::try_from(available).unwrap_or(u64::MAX) }
+    }
+
     fn first(pool: &IpamPool) -> u128 {
         pool.range.and_then(|range| pool.subnet.place(range.at(0))).unwrap_or_default()
     }
@@ -102,6 +119,25 @@ mod tests {
         }
         let error = pool.take_any().unwrap_err();
         assert_eq!(error.to_string(), "no available IPv4 addresses on this network's address pools");
+    }
+
+    #[test]
+    fn what_is_used_and_what_is_left_is_counted() {
+        let mut pool = addresses("10.0.0.0/28", "10.0.0.1");
+        assert_eq!(pool.usage(), AddressUsage { in_use: 3, available: 13 });
+        pool.take_any().unwrap();
+        assert_eq!(pool.usage(), AddressUsage { in_use: 4, available: 12 });
+        let range = Some("fd00::10/126".parse().unwrap());
+        let mut pool = Addresses::new(IpamPool { range, ..IpamPool::of("fd00::/64".parse().unwrap()) });
+        let before = pool.usage();
+        assert_eq!(before.available, 4);
+        pool.take("fd00::99".parse().unwrap()).unwrap();
+        assert_eq!(
+            pool.usage(),
+            AddressUsage { in_use: before.in_use + 1, available: 4 },
+            "it is outside of the range"
+        );
+        assert_eq!(Addresses::new(IpamPool::of("fd00::/32".parse().unwrap())).usage().available, u64::MAX);
     }
 
     #[test]

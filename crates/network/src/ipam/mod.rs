@@ -3,5 +3,6 @@
 mod addresses;
 mod blocks;
 
+pub use addresses::AddressUsage;
 pub(crate) use addresses::Addresses;
 pub use blocks::{BlockPool, DEFAULT_POOLS, default_pools, free_block, private_ipv6};

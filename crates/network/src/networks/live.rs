@@ -7,8 +7,8 @@ use dhow_errdefs::Result;
 use crate::connection::{Attachment, Connection};
 use crate::dns::{Directory, Resolver, Sockets};
 use crate::driver::Raised;
-use crate::ipam::Addresses;
-use crate::model::{EndpointSpec, Network};
+use crate::ipam::{AddressUsage, Addresses};
+use crate::model::{EndpointSpec, Network, Subnet};
 use crate::ports::Reservation;
 use crate::sandbox::Sandbox;
 
@@ -78,6 +78,12 @@ impl Live {
         }
         let ipv4 = ipv4.and_then(|address| if let IpAddr::V4(address) = address { Some(address) } else { None });
         Ok((ipv4, ipv6?.and_then(|address| if let IpAddr::V6(address) = address { Some(address) } else { None })))
+    }
+
+    /// How many addresses of each pool there are for whom.
+    pub(super) fn usage(&self) -> Vec<(Subnet, AddressUsage)> {
+        let both = [self.network.pool(false).zip(self.ipv4.as_ref()), self.network.pool(true).zip(self.ipv6.as_ref())];
+        both.into_iter().flatten().map(|(pool, addresses)| (pool.subnet, addresses.usage())).collect()
     }
 
     /// Takes what a container is known to have.

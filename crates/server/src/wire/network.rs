@@ -1,8 +1,11 @@
 //! Networks: wire ↔ engine.
 
-use dhow_api::network::{ConfigReference, CreateRequest, EndpointResource, Exposure, Ipam, IpamConfig, Network};
-use dhow_engine::network::{Driver, Endpoint, IpamPool, IpamSpec, NetworkSpec, PoolTexts, parse_pools};
-use dhow_engine::{Member, NetworkView};
+use dhow_api::network::{
+    ConfigReference, CreateRequest, EndpointResource, Exposure, Ipam, IpamConfig, IpamStatus, Network, NetworkStatus,
+    SubnetStatus,
+};
+use dhow_engine::network::{Driver, Endpoint, IpamPool, IpamSpec, NetworkSpec, PoolTexts, Subnet, parse_pools};
+use dhow_engine::{AddressUsage, Member, NetworkView};
 use dhow_errdefs::{Error, Result, message};
 
 use super::time;
@@ -74,7 +77,15 @@ pub(crate) fn network(view: &NetworkView) -> Network {
         containers: view.members.iter().map(|member| (member.container.to_string(), resource(member))).collect(),
         options: spec.options.clone(),
         labels: spec.labels.clone(),
+        status: view.usage.as_deref().map(status),
     }
+}
+
+fn status(usage: &[(Subnet, AddressUsage)]) -> NetworkStatus {
+    let subnet = |(subnet, usage): &(Subnet, AddressUsage)| {
+        (subnet.to_string(), SubnetStatus { in_use: usage.in_use, available: usage.available })
+    };
+    NetworkStatus { ipam: IpamStatus { subnets: usage.iter().map(subnet).collect() } }
 }
 
 fn pool(pool: &IpamPool) -> IpamConfig {
@@ -138,9 +149,12 @@ mod tests {
         };
         let network = dhow_engine::network::Network { id: "i".into(), spec, pools, created: 0 };
         let member = Member { container: "c".into(), name: "web".into(), endpoint };
-        let shown = super::network(&NetworkView { network: Arc::new(network), members: vec![member] });
+        let usage = Some(vec![("10.0.0.0/24".parse().expect("a block"), AddressUsage { in_use: 5, available: 126 })]);
+        let shown = super::network(&NetworkView { network: Arc::new(network), members: vec![member], usage });
         let shown = serde_json::to_value(shown).expect("plain data");
         assert_eq!(shown["Driver"], "bridge");
+        let subnets = serde_json::json!({"10.0.0.0/24": {"IPsInUse": 5, "DynamicIPsAvailable": 126}});
+        assert_eq!(shown["Status"]["IPAM"]["Subnets"], subnets);
         assert_eq!(shown["IPAM"]["Options"], serde_json::Value::Null, "none were given");
         assert_eq!((&shown["EnableIPv4"], &shown["EnableIPv6"]), (&true.into(), &true.into()));
         let pool = serde_json::json!({"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.128/25", "Gateway": "10.0.0.1",
