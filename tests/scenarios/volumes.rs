@@ -229,9 +229,16 @@ fn parts_of_volumes_and_what_the_image_has_there() {
     assert!(world.data_root().join("volumes/bin/_data/busybox").exists());
     run(&["--mount", "src=empty,dst=/etc,volume-nocopy", "busybox", "ls", "-A", "/etc"]).exits(0);
     assert!(!world.data_root().join("volumes/empty/_data/passwd").exists());
-    run(&["-v", "parts:/p", "busybox", "sh", "-c", "mkdir -p /p/a/b; echo deep > /p/a/b/file; ln -s /etc /p/out"])
-        .exits(0);
-    let mount = "src=parts,dst=/x,volume-subpath=a/b";
+    run(&[
+        "-v",
+        "parts:/p",
+        "busybox",
+        "sh",
+        "-c",
+        "mkdir -p /p/a/b /p/a/c; echo deep > /p/a/b/file; ln -s /etc /p/out",
+    ])
+    .exits(0);
+    let mount = "src=parts,dst=/x,volume-subpath=a/./c/../b";
     assert_eq!(run(&["--mount", mount, "busybox", "cat", "/x/file"]).ok(), "deep");
     let stock = world.docker(&["run", "--rm", "--mount", mount, "busybox", "cat", "/x/file"]);
     assert_eq!(stock.ok(), "deep");

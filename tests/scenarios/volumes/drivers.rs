@@ -113,6 +113,11 @@ fn what_is_wrong_with_an_option_is_named() {
         ("kind", &["type=nosuchfs", "device=x"][..], "option type=nosuchfs: this kernel has no such file system"),
         ("word", &["type=tmpfs", "device=tmpfs", "o=nonsense=1"], "option o: nonsense=1: "),
         ("value", &["type=tmpfs", "device=tmpfs", "o=size=many"], "option o: size=many: "),
+        (
+            "relative",
+            &["type=none", "device=folder", "o=bind"],
+            "option device=folder: a folder of the host is named by",
+        ),
         ("layers", &["type=overlay", "device=overlay", "o=upperdir=/tmp"], "option o: an overlay needs a lowerdir: "),
         ("device", &["type=ext4", "device=/no/such/device"], "option device=/no/such/device"),
         (

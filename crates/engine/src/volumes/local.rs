@@ -155,6 +155,9 @@ impl FileSystem {
 
     fn folder(&self, recursive: bool) -> Result<OwnedFd> {
         let step = || format!("option device={}", self.device);
+        if !self.device.starts_with('/') {
+            return Err(Error::invalid(format!("{}: a folder of the host is named by an absolute path", step())));
+        }
         let folder = openat(CWD, &*self.device, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let folder = folder.map_err(io::Error::from).context(step)?;
         mount::clone_tree(folder, recursive).context(step)

@@ -107,8 +107,14 @@ fn image(mount: &MountSpec) -> Result<Source> {
     Ok(Source::Image { name: mount.source.clone(), id: String::new(), subpath })
 }
 
+/// By its text alone; where it leads is seen when it is opened.
 fn check_subpath(subpath: &str) -> Result<()> {
-    if subpath.split('/').any(|part| part == "..") || subpath.starts_with('/') {
+    let descend = |depth: usize, part: &str| match part {
+        "" | "." => Some(depth),
+        ".." => depth.checked_sub(1),
+        _ => Some(depth + 1),
+    };
+    if subpath.starts_with('/') || subpath.split('/').try_fold(0, descend).is_none() {
         return Err(Error::invalid("subpath must be a relative path within the volume"));
     }
     Ok(())
