@@ -95,6 +95,12 @@ fn folders_files_and_layers_as_volumes() {
     finish(Command::new("mkfs.ext4").args(["-q", "-F", &disk])).exits(0);
     world.dhow(&["run", "--rm", "-v", "disk:/v", "busybox", "sh", "-c", "echo kept > /v/file"]).exits(0);
     assert_eq!(cat("disk"), "kept");
+    // Who stops a container may want its disk.
+    world.dhow(&["run", "-d", "--name", "user", "-v", "disk:/v", "busybox", "sleep", "1000"]).exits(0);
+    assert!(is_mounted(&world, "disk"));
+    world.docker(&["stop", "-t", "0", "user"]).exits(0);
+    assert!(!is_mounted(&world, "disk"));
+    world.dhow(&["rm", "user"]).exits(0);
     assert!(!is_mounted(&world, "disk"));
 }
 

@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::health::HealthResult;
-use crate::link::Link;
+use crate::link::{Link, PATIENCE};
 use crate::spec::{ContainerSpec, Resources, RestartPolicy};
 use crate::{ExitStatus, MountPoint, PublishChange, RemoveOptions, StateView, WaitCondition};
 
@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Unpause(Reply<()>),
     /// Freeze it for the moment in which something is copied; the number is for the end of that.
     Freeze(Reply<Option<u64>>),
+    /// Answer when what was mounted for its last run is given back.
+    AwaitLeft(Reply<()>),
     /// Answer when nothing is being copied that it writes to.
     AwaitCopies(Reply<()>),
     /// Whether it stood still until now, or until its end, is the answer.
@@ -176,6 +178,13 @@ impl Container {
         let (reply, answer) = oneshot::channel();
         self.tell(command(reply))?;
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Waits until what was mounted for its last run is given back: whoever has stopped it may want the disk.
+    pub(crate) async fn until_left(&self) {
+        let left = self.ask(Command::AwaitLeft);
+        // A file server that is dead keeps nobody, nor one who removes it.
+        let _ = tokio::time::timeout(PATIENCE, left).await;
     }
 
     /// Waits while it stands still because something is copied, and for nothing else.

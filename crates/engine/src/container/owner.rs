@@ -56,6 +56,8 @@ pub(crate) struct Owner {
     forced: bool,
     /// What goes on of the last run: volumes are being unmounted, or a launch that was given up.
     pub(super) leaving: Option<JoinHandle<()>>,
+    /// Those who wait until what was mounted for it is given back.
+    pub(super) left: Vec<Reply<()>>,
 }
 
 /// Whether the owner goes on.
@@ -110,6 +112,7 @@ impl Owner {
             overdue_at: None,
             forced: false,
             leaving: None,
+            left: Vec::new(),
         }
     }
 
@@ -169,6 +172,7 @@ impl Owner {
             Command::Freeze(reply) => answer(reply, self.freeze().await),
             Command::Thaw(number, reply) => answer(reply, self.thaw(number).await),
             Command::AwaitCopies(reply) => self.await_copies(reply),
+            Command::AwaitLeft(reply) => self.await_left(reply),
             Command::Thawed => self.thawed(),
             Command::Attach(attachment, reply) => answer(reply, self.attach(attachment).await),
             Command::Rename(name, reply) => answer(reply, self.rename(name)),
@@ -366,6 +370,7 @@ fn waits_for_the_launch(command: &Command) -> bool {
         | Command::ForceEnd
         | Command::Freeze(_)
         | Command::AwaitCopies(_)
+        | Command::AwaitLeft(_)
         | Command::Thaw(..)
         | Command::Thawed
         | Command::Attach(..)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
+use super::Reply;
 use super::owner::Owner;
 use crate::create::Source;
 
@@ -41,8 +42,9 @@ impl Owner {
         let mounted = |name: &&str| volumes.get(name).is_some_and(|record| !record.is_plain());
         let names: Vec<String> = crate::volumes::names(&self.body.mounts).filter(mounted).map(str::to_owned).collect();
         let images = self.body.mounts.iter().any(|mount| matches!(mount.source, Source::Image { .. }));
+        let left = std::mem::take(&mut self.left);
         if names.is_empty() && !images {
-            return;
+            return left.into_iter().for_each(answer);
         }
         let (core, container, mut before) = (Arc::clone(&self.core), Arc::clone(&self.container), self.leaving.take());
         self.leaving = Some(tokio::spawn(async move {
@@ -53,6 +55,20 @@ impl Owner {
             };
             // Interrupted only when the process ends; the next engine finds the marks.
             let _ = tokio::task::spawn_blocking(detach).await;
+            left.into_iter().for_each(answer);
+        }));
+    }
+
+    /// Answers when that is done for its last run.
+    pub(super) fn await_left(&mut self, reply: Reply<()>) {
+        if self.link.is_some() {
+            self.left.push(reply);
+            return;
+        }
+        let mut before = self.leaving.take();
+        self.leaving = Some(tokio::spawn(async move {
+            settled(&mut before).await;
+            answer(reply);
         }));
     }
 
@@ -67,6 +83,11 @@ impl Owner {
             }
         }
     }
+}
+
+/// Who asked may have gone away.
+fn answer(reply: Reply<()>) {
+    let _ = reply.send(Ok(()));
 }
 
 /// Waits until what is under way of the last run has come to its end: volumes are given back, or a launch that was given up
