@@ -64,7 +64,7 @@ fn an_engine_killed_among_networks_that_come_and_go_leaves_everything_in_order()
     for _ in 0..rounds(6) {
         let clients = Clients::new(&world, step);
         clients.work(&mut chance, |chance| {
-            clients.progress(chance);
+            (0..5).for_each(|_| clients.progress(chance));
             world.crash_engine();
         });
         world.start_engine();

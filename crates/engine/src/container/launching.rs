@@ -66,7 +66,7 @@ impl Owner {
     /// Starts in a task of its own, so that the owner can answer meanwhile.
     pub(super) fn launch(&mut self) {
         self.apply(Fact::Launched);
-        self.dirty = true;
+        let dirty = std::mem::replace(&mut self.dirty, true);
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let attachments = std::mem::take(&mut self.attachments);
         // What this launch waits for; one that is given up leaves it to the next one.
@@ -76,7 +76,7 @@ impl Owner {
         self.set_overdue(LONG_PATIENCE);
         tokio::spawn(async move {
             let outcome = tokio::select! {
-                outcome = launch(&core, &container, attachments, &mut under_way) => match outcome {
+                outcome = launch(&core, &container, (dirty, attachments), &mut under_way) => match outcome {
                     Err(error) => Err(blame_the_image(&core, &container, error).await),
                     launched => launched,
                 },
@@ -183,10 +183,15 @@ fn exit_code(error: &Error) -> i32 {
 async fn launch(
     core: &Arc<Core>,
     container: &Arc<Container>,
-    attachments: Vec<Attachment>,
+    (dirty, attachments): (bool, Vec<Attachment>),
     under_way: &mut Option<JoinHandle<()>>,
 ) -> Result<Launched> {
     settled(under_way).await;
+    // A new shim would write down its own things where it is written what is left of the last run.
+    if dirty && !sweep(core, container).await? {
+        let text = format!("what is left of the last run of container {} could not be removed", container.id);
+        return Err(Error::unavailable(text).with_hint("the engine's log says what holds it"));
+    }
     // Two overlays must not write to the same folder: whoever copies something into it is waited for, however long that takes.
     let _quiet = match container.files.try_lock() {
         Ok(quiet) => quiet,
@@ -228,7 +233,7 @@ async fn launch(
             if !ended || error.class() == Class::Unavailable {
                 // Stuck, or killed before it could undo anything.
                 link.kill_shim();
-                sweep(core, container).await?;
+                let _ = sweep(core, container).await?;
             }
             Err(crate::start::failure(error))
         }
@@ -317,7 +322,7 @@ async fn gave_up(core: &Arc<Core>, container: &Arc<Container>) -> Error {
     let swept = sweep(core, container).await;
     let error = Error::deadline("the start took too long and was given up");
     crate::start::failure(match swept {
-        Ok(()) => error,
+        Ok(_) => error,
         Err(cause) => error.with_cause(cause),
     })
 }
@@ -336,14 +341,11 @@ async fn blame_the_image(core: &Arc<Core>, container: &Arc<Container>, error: Er
     Error::new(error.class(), text)
 }
 
-async fn sweep(core: &Arc<Core>, container: &Arc<Container>) -> Result<()> {
+/// Whether nothing is left.
+async fn sweep(core: &Arc<Core>, container: &Arc<Container>) -> Result<bool> {
     let (core, container) = (Arc::clone(core), Arc::clone(container));
     let cgroup = core.cgroup_of(&container);
-    blocking(move || {
-        crate::leftovers::sweep(&core, &container.id, cgroup.as_deref());
-        Ok(())
-    })
-    .await
+    blocking(move || Ok(crate::leftovers::sweep(&core, &container.id, cgroup.as_deref()))).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
