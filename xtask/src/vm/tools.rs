@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::shell::{self, Result};
 
 /// Where one is a link, what it leads to stands under its name.
-const TOOLS: [&str; 8] =
-    ["docker", "flock", "ip", "ip6tables-legacy", "ip6tables-nft", "iptables-legacy", "iptables-nft", "nft"];
+const TOOLS: [&str; 4] = ["docker", "flock", "ip", "nft"];
+
+/// Those of both kinds of iptables; the engine uses the second of each.
+const IPTABLES: [&str; 4] = ["ip6tables-legacy", "ip6tables-nft", "iptables-legacy", "iptables-nft"];
+const ENDINGS: [&str; 2] = ["", "-restore"];
 
 /// In this order; the machine has the same in its `PATH`.
 const FOLDERS: [&str; 3] = ["/usr/local/bin", "/usr/sbin", "/usr/bin"];
@@ -19,8 +22,9 @@ const EXTENSIONS: &str = "xtables";
 /// All files, under the paths at which they are needed. Libraries that are linked against nothing come once.
 pub(crate) fn files() -> Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
-    for tool in TOOLS {
-        let paths = FOLDERS.map(|folder| Path::new(folder).join(tool));
+    let iptables = IPTABLES.iter().flat_map(|program| ENDINGS.map(|ending| format!("{program}{ending}")));
+    for tool in TOOLS.map(str::to_owned).into_iter().chain(iptables) {
+        let paths = FOLDERS.map(|folder| Path::new(folder).join(&tool));
         let path =
             paths.into_iter().find(|path| path.exists()).ok_or_else(|| format!("{tool}: it is not installed"))?;
         files.extend(libraries(&path)?);
