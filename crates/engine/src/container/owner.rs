@@ -145,7 +145,18 @@ impl Owner {
                 }
             };
             if next == Next::End {
+                self.answer_late();
                 break;
+            }
+        }
+    }
+
+    /// Who began to wait while the container was being removed hears how it has ended, too.
+    fn answer_late(&mut self) {
+        self.mailbox.close();
+        while let Ok(command) = self.mailbox.try_recv() {
+            if let Command::Wait(_, waiter) = command {
+                let _ = waiter.send(self.exit_status());
             }
         }
     }
