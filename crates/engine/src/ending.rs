@@ -30,17 +30,11 @@ impl Core {
         let stopping = container.ask(|reply| Command::BeginStop(then, reply)).await?;
         self.end(&container, stopping, number, timeout.or(spec.stop_timeout)).await?;
         // Who starts it again waits for that anyway.
-        if then == Then::Nothing && self.mounts_volumes(&container) {
+        if then == Then::Nothing && self.volumes.mounted_among(&container.view().body.mounts).next().is_some() {
             container.until_left().await;
         }
         self.container_event(&container, "stop", &[]);
         Ok(())
-    }
-
-    /// Whether something has to be mounted for its volumes.
-    fn mounts_volumes(&self, container: &Container) -> bool {
-        let mounted = |name: &str| self.volumes.get(name).is_some_and(|record| !record.is_plain());
-        crate::volumes::names(&container.view().body.mounts).any(mounted)
     }
 
     /// Ends a container because it is unhealthy; it is started again by its policy.

@@ -40,6 +40,7 @@ use dhow_store::Store;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use crate::Config;
+use crate::create::Mount;
 use crate::watch::Watch;
 use doors::Doors;
 use filling::Filling;
@@ -174,6 +175,11 @@ impl Volumes {
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Record>> {
         lock(&self.known).get(name).cloned()
+    }
+
+    /// Those among the volumes of a container that have to be mounted for it.
+    pub(crate) fn mounted_among<'a>(&'a self, mounts: &'a [Mount]) -> impl Iterator<Item = &'a str> {
+        names(mounts).filter(|name| self.get(name).is_some_and(|record| !record.is_plain()))
     }
 
     /// The record of a volume that has to be there.

@@ -66,6 +66,16 @@ impl Clients {
     }
 }
 
+/// Clients work, and after so many times of progress the engine is killed; then the next one is started.
+pub(super) fn kill_at_work(world: &mut World, chance: &mut Rng, (step, times): (Step, usize)) {
+    let clients = Clients::new(world, step);
+    clients.work(chance, |chance| {
+        (0..times).for_each(|_| clients.progress(chance));
+        world.crash_engine();
+    });
+    world.start_engine();
+}
+
 /// One thing that a client may do with one of its containers.
 fn step(door: &mut Door, client: usize, chance: &mut Rng) -> std::io::Result<()> {
     let name = format!("c{client}n{}", chance.usize(..NAMES));
@@ -122,12 +132,7 @@ fn an_engine_killed_at_random_moments_leaves_everything_in_order() {
     let mut world = busybox();
     let mut chance = chance();
     for round in 0..rounds(6) {
-        let clients = Clients::new(&world, step);
-        clients.work(&mut chance, |chance| {
-            clients.progress(chance);
-            world.crash_engine();
-        });
-        world.start_engine();
+        kill_at_work(&mut world, &mut chance, (step, 1));
         check(&world, round % 2 == 1);
     }
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use dhow_testkit::{World, eventually};
 
-use super::crash::Clients;
+use super::crash::{Step, kill_at_work};
 use super::hung_mount::HungMount;
 use super::{chance, rounds};
 use crate::DHOW;
@@ -135,16 +135,12 @@ fn an_engine_killed_while_ids_are_mapped_leaves_nothing() {
         world.dhow(&["create", "--name", name, "--mount", &mount, "busybox"]).exits(0);
     }
     let mut chance = chance();
+    let copy: Step = |door, client, _| {
+        let name = if client % 2 == 0 { "one" } else { "two" };
+        door.ask("GET", &format!("/containers/{name}/archive?path=/w/daemon.toml"), "").map(drop)
+    };
     for _ in 0..rounds(4) {
-        let clients = Clients::new(&world, |door, client, _| {
-            let name = if client % 2 == 0 { "one" } else { "two" };
-            door.ask("GET", &format!("/containers/{name}/archive?path=/w/daemon.toml"), "").map(drop)
-        });
-        clients.work(&mut chance, |chance| {
-            clients.progress(chance);
-            world.crash_engine();
-        });
-        world.start_engine();
+        kill_at_work(&mut world, &mut chance, (copy, 1));
     }
     world.is_in_order();
 }

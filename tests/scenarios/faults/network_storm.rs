@@ -6,7 +6,7 @@ use dhow_testkit::{Door, World};
 use fastrand::Rng;
 
 use super::containers::{create, post, remove};
-use super::crash::Clients;
+use super::crash::kill_at_work;
 use super::networks::{agrees, body};
 use super::{chance, rounds};
 use crate::busybox;
@@ -62,12 +62,7 @@ fn an_engine_killed_among_networks_that_come_and_go_leaves_everything_in_order()
     let mut world = busybox();
     let mut chance = chance();
     for _ in 0..rounds(6) {
-        let clients = Clients::new(&world, step);
-        clients.work(&mut chance, |chance| {
-            (0..5).for_each(|_| clients.progress(chance));
-            world.crash_engine();
-        });
-        world.start_engine();
+        kill_at_work(&mut world, &mut chance, (step, 5));
         check(&world);
     }
     let events = world.dhow(&["events", "--since", "1", "--until", "0s", "--filter", "type=network"]).ok();

@@ -11,7 +11,7 @@ use dhow_testkit::{Answer, Door, World, eventually, eventually_none, finish};
 use fastrand::Rng;
 
 use super::containers::{create, door, post, remove};
-use super::crash::{CLIENTS, Clients};
+use super::crash::{CLIENTS, kill_at_work};
 use super::{chance, rounds};
 use crate::busybox;
 use crate::networks::{address, answers, ask, serve};
@@ -155,12 +155,7 @@ fn crashes_on_a_small_network_leave_every_address_and_port_free() {
     let mut chance = chance();
     world.dhow(&["network", "create", "--subnet", "10.28.0.0/28", "small"]).exits(0);
     for _ in 0..rounds(12) {
-        let clients = Clients::new(&world, step);
-        clients.work(&mut chance, |chance| {
-            clients.progress(chance);
-            world.crash_engine();
-        });
-        world.start_engine();
+        kill_at_work(&mut world, &mut chance, (step, 1));
     }
     (0..CLIENTS).for_each(|client| drop(world.dhow(&["rm", "-f", &format!("c{client}")])));
     every_address_is_free(&world, "small");

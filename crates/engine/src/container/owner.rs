@@ -400,7 +400,7 @@ fn wants_the_end(command: &Command) -> bool {
     }
 }
 
-fn answer<T>(reply: Reply<T>, result: Result<T>) {
+pub(super) fn answer<T>(reply: Reply<T>, result: Result<T>) {
     // Who asked may have gone away.
     let _ = reply.send(result);
 }

@@ -12,7 +12,7 @@ use std::io;
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_shim::protocol::Op;
 
-use super::owner::Owner;
+use super::owner::{Owner, answer};
 use super::{Fact, Reply, Request, State};
 
 /// Who keeps a container frozen.
@@ -70,7 +70,7 @@ impl Owner {
         if self.frozen.is_for_a_moment() {
             self.frozen.thawing.push(reply);
         } else {
-            let _ = reply.send(Ok(()));
+            answer(reply, Ok(()));
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::Reply;
-use super::owner::Owner;
+use super::owner::{Owner, answer};
 use crate::create::Source;
 
 impl Owner {
@@ -38,13 +38,11 @@ impl Owner {
 
     /// Nothing of it runs any more that could use its volumes: those that have to be mounted are given back.
     pub(super) fn leave_volumes(&mut self) {
-        let volumes = &self.core.volumes;
-        let mounted = |name: &&str| volumes.get(name).is_some_and(|record| !record.is_plain());
-        let names: Vec<String> = crate::volumes::names(&self.body.mounts).filter(mounted).map(str::to_owned).collect();
+        let names: Vec<String> = self.core.volumes.mounted_among(&self.body.mounts).map(str::to_owned).collect();
         let images = self.body.mounts.iter().any(|mount| matches!(mount.source, Source::Image { .. }));
         let left = std::mem::take(&mut self.left);
         if names.is_empty() && !images {
-            return left.into_iter().for_each(answer);
+            return left.into_iter().for_each(|reply| answer(reply, Ok(())));
         }
         let (core, container, mut before) = (Arc::clone(&self.core), Arc::clone(&self.container), self.leaving.take());
         self.leaving = Some(tokio::spawn(async move {
@@ -55,7 +53,7 @@ impl Owner {
             };
             // Interrupted only when the process ends; the next engine finds the marks.
             let _ = tokio::task::spawn_blocking(detach).await;
-            left.into_iter().for_each(answer);
+            left.into_iter().for_each(|reply| answer(reply, Ok(())));
         }));
     }
 
@@ -68,7 +66,7 @@ impl Owner {
         let mut before = self.leaving.take();
         self.leaving = Some(tokio::spawn(async move {
             settled(&mut before).await;
-            answer(reply);
+            answer(reply, Ok(()));
         }));
     }
 
@@ -83,11 +81,6 @@ impl Owner {
             }
         }
     }
-}
-
-/// Who asked may have gone away.
-fn answer(reply: Reply<()>) {
-    let _ = reply.send(Ok(()));
 }
 
 /// Waits until what is under way of the last run has come to its end: volumes are given back, or a launch that was given up
