@@ -227,6 +227,58 @@ fn ports_of_a_container_that_runs_are_published_and_taken_back() {
     world.dhow(&["update", "web"]).exits(1).says("you must provide one or more flags when using this command");
 }
 
+#[test]
+fn a_container_that_has_left_its_networks_has_no_port_until_it_comes_back() {
+    let mut world = busybox();
+    world.dhow(&["network", "create", "front"]).exits(0);
+    serve(&world, "web", &["--network", "front", "-p", "8080:80", "-p", "80"]);
+    answers("127.0.0.1:8080", "web");
+    let ports = |world: &World| world.dhow(&["port", "web"]).ok().lines().count();
+    assert_eq!(ports(&world), 4);
+    world.docker(&["network", "disconnect", "front", "web"]).exits(0);
+    assert_eq!((ask("127.0.0.1:8080"), ports(&world)), (None, 0));
+    let other = TcpListener::bind("0.0.0.0:8080").expect("given back");
+    let come_back = |world: &World| world.docker(&["network", "connect", "front", "web"]);
+    come_back(&world).exits(1).says("failed to bind host port 0.0.0.0:8080/tcp: address already in use");
+    assert_eq!(world.inspect("web", "{{json .NetworkSettings.Networks}}"), "{}");
+    drop(other);
+    world.crash_engine();
+    world.start_engine();
+    assert_eq!((ask("127.0.0.1:8080"), ports(&world)), (None, 0));
+    come_back(&world).exits(0);
+    answers("127.0.0.1:8080", "web");
+    answers("[::1]:8080", "web");
+    assert_eq!(ports(&world), 4);
+    // As long as one way is left, the ports lead there.
+    world.dhow(&["network", "connect", "bridge", "web"]).exits(0);
+    world.dhow(&["network", "disconnect", "front", "web"]).exits(0);
+    answers("127.0.0.1:8080", "web");
+    assert_eq!(ports(&world), 4);
+}
+
+#[test]
+fn a_link_has_the_kernels_settings_that_were_asked_for() {
+    let world = busybox();
+    world.dhow(&["network", "create", "front"]).exits(0);
+    let set = "driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1";
+    let name = "driver-opt=com.docker.network.endpoint.ifname=wan0";
+    let network = format!("name=front,\"{set},net.ipv4.neigh.IFNAME.ucast_solicit=7\",{name}");
+    let read = ["cat", "/proc/sys/net/ipv4/conf/wan0/log_martians", "/proc/sys/net/ipv4/neigh/wan0/ucast_solicit"];
+    for client in ["docker", "dhow"] {
+        let run = [&["run", "--rm", "--network", &network, "busybox"], &read[..]].concat();
+        let outcome = if client == "docker" { world.docker(&run) } else { world.dhow(&run) };
+        assert_eq!(outcome.ok(), "1\n7");
+    }
+    let refused = |value: &str| {
+        let network = format!("name=front,driver-opt=com.docker.network.endpoint.sysctls={value}");
+        let outcome = world.dhow(&["run", "--rm", "--network", &network, "busybox", "true"]);
+        outcome.exits(125);
+        outcome
+    };
+    refused("net.ipv4.ip_forward=1").says("invalid sysctl of an interface: \"net.ipv4.ip_forward=1\"");
+    refused("net.ipv4.conf.IFNAME.nothing=1").says("/proc/sys/net/ipv4/conf/eth0/nothing");
+}
+
 /// Does something in a container's network namespace.
 pub(crate) fn inside<T: Send + 'static>(
     world: &World,
@@ -407,6 +459,37 @@ fn a_holder_that_is_killed_is_replaced_and_no_port_stays_dead() {
         world.dhow(&["rm", "-f", "web"]).exits(0);
         assert_eq!(ask(at), None, "given back");
     }
+}
+
+/// A socket of SCTP, where the kernel has such.
+fn sctp() -> Option<std::os::fd::OwnedFd> {
+    let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+    rustix::net::socket(family, kind, Some(rustix::net::ipproto::SCTP)).ok()
+}
+
+#[test]
+fn sctp_is_published_where_the_kernel_has_it_and_is_no_hindrance_elsewhere() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "web", "-p", "8080:80/sctp", "busybox", "sleep", "1000"]).exits(0);
+    assert_eq!(world.dhow(&["port", "web"]).ok(), "80/sctp -> 0.0.0.0:8080");
+    let Some(client) = sctp() else { return };
+    let server = inside(&world, "web", || {
+        let server = sctp().expect("the kernel has them");
+        rustix::net::bind(&server, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80))).expect("free");
+        rustix::net::listen(&server, 1).expect("bound");
+        server
+    });
+    let answering = thread::spawn(move || {
+        let stream = rustix::net::accept(&server).expect("somebody comes");
+        rustix::net::send(&stream, b"web", rustix::net::SendFlags::empty()).expect("sent");
+    });
+    rustix::net::connect(&client, &SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))).expect("it is published");
+    let mut answer = [0; 3];
+    rustix::net::recv(&client, &mut answer, rustix::net::RecvFlags::empty()).expect("an answer");
+    assert_eq!(&answer, b"web");
+    answering.join().expect("it ended");
+    let taken = world.dhow(&["run", "--rm", "-p", "8080:80/sctp", "busybox", "true"]);
+    taken.exits(125).says("Bind for 0.0.0.0:8080 failed: port is already allocated");
 }
 
 #[test]

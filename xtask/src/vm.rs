@@ -40,6 +40,7 @@ const SCENARIOS: &[&str] = &[
     "macvlan::",
     "names::",
     "networks::",
+    "outside::",
     "process::",
     "removal::",
     "security::",

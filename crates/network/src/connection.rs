@@ -168,6 +168,12 @@ impl Connection {
         self.published.iter().filter_map(redirect).collect()
     }
 
+    /// Whether it has published ports, and none of them leads to the container.
+    #[must_use]
+    pub fn leads_nowhere(&self) -> bool {
+        !self.published.is_empty() && self.redirects().is_empty()
+    }
+
     /// The container's address that a published port leads to: of the family of the host's address where it has one
     /// there, else its IPv4 address, which a process of ours passes on to.
     #[must_use]

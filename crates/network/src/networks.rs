@@ -175,7 +175,6 @@ impl Networks {
         }
     }
 
-    /// What is known about a network that is in use.
     /// How many addresses of each pool of a network there are for whom.
     #[must_use]
     pub fn usage(&self, network: &Network) -> Vec<(Subnet, AddressUsage)> {
@@ -183,6 +182,7 @@ impl Networks {
         live.map_or_else(|| Live::new(network).usage(), |live| lock(&live).usage())
     }
 
+    /// What is known about a network that is in use.
     fn live(&self, network: &Network) -> Arc<Mutex<Live>> {
         let new = || Arc::new(Mutex::new(Live::new(network)));
         let live = Arc::clone(lock(&self.live).entry(network.id.clone()).or_insert_with(new));

@@ -3,13 +3,15 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 26] = [
+const NEEDED: [(&str, &str); 28] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("docker-registry", "docker-registry"),
     // Its client is on some machines alone.
     ("dockerd", "docker.io"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("firewall-cmd", "firewalld"),
     ("fish", "fish"),
     ("fusermount3", "fuse3"),
     ("ip", "iproute2"),

@@ -7,7 +7,7 @@ use crate::shell::{self, Result};
 
 /// The modules that containers, their networks and volumes on a file server need; cgroups, namespaces and seccomp are built
 /// in.
-const MODULES: [&str; 27] = [
+const MODULES: [&str; 28] = [
     "overlay",
     "8021q",
     "bridge",
@@ -28,6 +28,7 @@ const MODULES: [&str; 27] = [
     "nft_nat",
     "nft_redir",
     "nft_reject_inet",
+    "sctp",
     "xt_addrtype",
     "xt_conntrack",
     "xt_nat",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, message};
-use dhow_network::model::{Attached, Endpoint, EndpointSpec, Network, Published};
+use dhow_network::model::{Attached, EndpointSpec, Network, Published};
 
 use super::owner::Owner;
 use super::{Body, Request, record};
@@ -23,16 +23,19 @@ impl Owner {
             return if alive { Err(Error::denied(text)) } else { Ok(()) };
         }
         let spec = with_own_address(&self.body.spec, &name, spec);
-        let endpoint = if alive { Some(self.enter(&name, &spec).await?) } else { None };
+        let entered = if alive { Some(self.enter(&name, &spec).await?) } else { None };
         let written = self.rewrite(|body| drop(body.networking.insert(name.clone(), spec)));
         if let Err(error) = written {
-            if endpoint.is_some() {
+            if entered.is_some() {
                 self.leave(&name).await;
             }
             return Err(error);
         }
-        if let Some(endpoint) = endpoint {
-            self.attached(|attached| drop(attached.endpoints.insert(name, endpoint)));
+        if let Some(Attached { mut endpoints, published }) = entered {
+            self.attached(|attached| {
+                attached.published = published;
+                attached.endpoints.extend(endpoints.remove_entry(&name));
+            });
             self.core.network_event("connect", &network, Some(&self.container.id));
         }
         self.publish();
@@ -48,7 +51,8 @@ impl Owner {
         let mut was_there = false;
         self.attached(|attached| was_there = attached.endpoints.remove(&name).is_some());
         if was_there {
-            self.leave(&name).await;
+            let Attached { published, .. } = self.leave(&name).await;
+            self.attached(|attached| attached.published = published);
             if let Some(network) = network {
                 self.core.network_event("disconnect", &network, Some(&self.container.id));
             }
@@ -97,15 +101,15 @@ impl Owner {
         crate::engine::blocking(move || renew_names(&core, &container, &container.view().spec)).await
     }
 
-    async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Endpoint> {
+    async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Attached> {
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
         let (wanted, spec) = (name.to_owned(), spec.clone());
-        let endpoint = crate::engine::blocking(move || core.enter_network(&container, &wanted, &spec)).await?;
+        let attached = crate::engine::blocking(move || core.enter_network(&container, &wanted, &spec)).await?;
         if let Err(error) = self.keep().await {
             self.leave(name).await;
             return Err(error);
         }
-        Ok(endpoint)
+        Ok(attached)
     }
 
     /// Has the shim keep what the next engine will want of the networks.
@@ -117,15 +121,11 @@ impl Owner {
         Ok(())
     }
 
-    async fn leave(&self, name: &str) {
+    async fn leave(&self, name: &str) -> Attached {
         let (core, id) = (Arc::clone(&self.core), Arc::clone(&self.container.id));
         let name = name.to_owned();
-        let left = move || {
-            core.leave_network(&id, &name);
-            Ok(())
-        };
         // It tells itself what goes wrong.
-        let _ = crate::engine::blocking(left).await;
+        crate::engine::blocking(move || Ok(core.leave_network(&id, &name))).await.unwrap_or_default()
     }
 
     /// Takes a change of the specification back, because it could not be carried out.

@@ -145,34 +145,55 @@ impl Core {
         Ok(attached)
     }
 
-    /// Gives a container that runs a place in one network. Blocks.
+    /// Gives a container that runs a place in one network, and publishes its ports if they led nowhere before. Blocks.
     pub(crate) fn enter_network(
         &self,
         container: &Arc<Container>,
         name: &str,
         spec: &EndpointSpec,
-    ) -> Result<Endpoint> {
+    ) -> Result<Attached> {
         let network = self.networks.enter(name, &container.id)?;
         let view = container.view();
         let place = Place { network: Network::clone(&network), spec: spec.clone() };
         let joined = Process::of(&view)
             .and_then(|process| process.namespace("net"))
             .and_then(|namespace| self.kernel.join(&container.id, namespace, &place, &called(&container.id, &view)))
-            .and_then(|connection| self.connection_changed(container, &view, &connection).map(|()| connection));
-        let connection = joined.inspect_err(|_| self.networks.leave(name, &container.id)).context(|| SETUP)?;
-        let attachment = connection.attachments.into_iter().find(|it| it.network_name == name);
-        Ok(attachment.map(|attachment| attachment.endpoint).unwrap_or_default())
+            .inspect_err(|_| self.networks.leave(name, &container.id))
+            .context(|| SETUP)?;
+        self.connection_changed(container, &view, &joined)
+            .and_then(|()| self.finish_publishing(&container.id, &view.spec))
+            .inspect_err(|_| drop(self.leave_network(&container.id, name)))
+            .context(|| SETUP)?;
+        Ok(self.attached(&container.id))
     }
 
-    /// Takes a container's place in one network away. Blocks.
-    pub(crate) fn leave_network(&self, container: &str, name: &str) {
-        if let Some(network) = self.networks.named(name) {
-            let left = self.kernel.leave(container, &network);
-            if let Err(error) = left.and_then(|connection| facts::remember(&self.run_dir(container), &connection)) {
-                tracing::warn!(container, network = name, %error, "a place is not given up altogether");
-            }
+    /// Takes a container's place in one network away; and its ports, if they lead nowhere then. Blocks. Returns what it
+    /// still has.
+    pub(crate) fn leave_network(&self, container: &str, name: &str) -> Attached {
+        if let Some(network) = self.networks.named(name)
+            && let Err(error) = self.leave_in_kernel(container, &network)
+        {
+            tracing::warn!(container, network = name, %error, "a place is not given up altogether");
         }
         self.networks.leave(name, container);
+        self.attached(container)
+    }
+
+    fn leave_in_kernel(&self, container: &str, network: &Network) -> Result<()> {
+        let mut connection = self.kernel.leave(container, network)?;
+        if connection.leads_nowhere() {
+            connection = self.kernel.publish_less(container, &connection.published)?;
+        }
+        facts::remember(&self.run_dir(container), &connection)
+    }
+
+    /// What a container that runs has of networks with addresses.
+    fn attached(&self, container: &str) -> Attached {
+        let mut attached = Attached::default();
+        if let Some(connection) = self.kernel.connection(container) {
+            add(&mut attached, &connection);
+        }
+        attached
     }
 
     fn connection_changed(&self, container: &Container, view: &View, connection: &Connection) -> Result<()> {
@@ -225,16 +246,14 @@ impl Core {
         let before = connection.clone();
         self.kernel.adopt((container, namespace), connection, &networks, kept);
         self.finish_changes(container, &view.spec, &before);
-        let mut attached = Attached::default();
-        add(&mut attached, &self.kernel.connection(container)?);
-        Some(attached)
+        Some(self.attached(container))
     }
 
     /// An engine may end between what it writes down and what it does to a container's networks. What is written down counts.
     fn finish_changes(&self, container: &str, spec: &ContainerSpec, before: &Connection) {
         for attachment in &before.attachments {
             if !spec.networking.contains_key(&attachment.network_name) {
-                self.leave_network(container, &attachment.network_name);
+                drop(self.leave_network(container, &attachment.network_name));
             }
         }
         if let Err(error) = self.finish_publishing(container, spec) {

@@ -2,7 +2,7 @@
 
 mod bridge;
 mod macvlan;
-mod sysctl;
+pub(crate) mod sysctl;
 
 pub(crate) use bridge::{Bridges, Raised, port_name, random_mac};
 pub(crate) use macvlan::{attach as attach_macvlan, raise as raise_macvlan};

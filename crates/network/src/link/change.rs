@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 
 use super::{
-    BRIDGE, DELETE_LINK, DELETE_RULE, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE, SET_LINK, family,
-    ifla, link_header,
+    BRIDGE, DELETE_LINK, DELETE_RULE, DISABLED, INET, INET6, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, NEW_RULE,
+    SET_LINK, family, ifla, link_header,
 };
 use crate::model::{Mac, MacvlanMode, Subnet};
 use crate::netlink::{Batch, Message, flags};
@@ -130,7 +130,7 @@ impl Links {
         };
         let mut batch = Batch::default();
         let mut message = batch.message("disable the port", SET_LINK, 0, &link_header(BRIDGE, index, false));
-        message.put(ifla::PORT_STATE, &[0]);
+        message.put(ifla::PROTOCOL_INFO, &[DISABLED]);
         drop(message);
         match self.0.send(&batch) {
             Err(error) if is_gone(&error) => Ok(()),

@@ -36,6 +36,9 @@ pub(crate) const NEWS: u32 = 1;
 /// `IFF_UP`.
 const UP: u32 = 1;
 
+/// `BR_STATE_DISABLED`: a bridge lets nothing through that port.
+const DISABLED: u8 = 0;
+
 /// Numbers of a link's attributes (linux/if_link.h).
 mod ifla {
     pub(super) const ADDRESS: u16 = 1;
@@ -45,7 +48,7 @@ mod ifla {
     pub(super) const MASTER: u16 = 10;
     pub(super) const OPERATION: u16 = 16;
     /// `IFLA_PROTINFO`, for a port of a bridge.
-    pub(super) const PORT_STATE: u16 = 12;
+    pub(super) const PROTOCOL_INFO: u16 = 12;
     pub(super) const INFO: u16 = 18;
     pub(super) const ALIAS: u16 = 20;
     pub(super) const FAMILIES: u16 = 26;
@@ -55,6 +58,7 @@ mod ifla {
     pub(super) const INFO_PORT_KIND: u16 = 4;
     pub(super) const INFO_PORT: u16 = 5;
     pub(super) const VETH_PEER: u16 = 1;
+    pub(super) const PORT_STATE: u16 = 1;
     pub(super) const PORT_HAIRPIN: u16 = 4;
     pub(super) const PORT_ISOLATED: u16 = 33;
     pub(super) const MACVLAN_MODE: u16 = 1;
@@ -72,7 +76,7 @@ pub(crate) struct Link {
     /// The bridge that it is a port of.
     pub master: Option<u32>,
     pub up: bool,
-    /// Packets pass: it is up, and so is what it is connected to.
+    /// Packets pass: it is up, so is what it is connected to, and a bridge that it is a port of has taken note of that.
     pub operational: bool,
     /// It is a bridge.
     pub bridge: bool,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use dhow_errdefs::{Class, Error, Result};
 
 use super::{
-    GET_ADDRESS, GET_LINK, GET_ROUTE, Link, LinkAddress, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, UP, ifla, link_header,
+    DISABLED, GET_ADDRESS, GET_LINK, GET_ROUTE, Link, LinkAddress, Links, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, UP, ifla,
+    link_header,
 };
 use crate::model::{Mac, Subnet};
 use crate::netlink::{Attributes, Batch, address, flags, string, u32_of};
@@ -81,6 +82,8 @@ fn link(payload: &[u8]) -> Option<Link> {
     let head = payload.get(..16)?;
     let attributes = Attributes(payload.get(16..)?);
     let number = |kind| attributes.get(kind).and_then(u32_of);
+    let info = Attributes(attributes.get(ifla::INFO).unwrap_or_default());
+    let port = Attributes(info.get(ifla::INFO_PORT).unwrap_or_default());
     Some(Link {
         index: u32_of(&head[4..8])?,
         name: attributes.get(ifla::NAME).map(string)?,
@@ -88,13 +91,9 @@ fn link(payload: &[u8]) -> Option<Link> {
         mac: attributes.get(ifla::ADDRESS).and_then(|bytes| Some(Mac(bytes.try_into().ok()?))),
         master: number(ifla::MASTER),
         up: u32_of(&head[8..12])? & UP != 0,
-        bridge: attributes
-            .get(ifla::INFO)
-            .and_then(|info| Attributes(info).get(ifla::INFO_KIND))
-            .map(string)
-            .as_deref()
-            == Some("bridge"),
-        operational: attributes.get(ifla::OPERATION) == Some(&[OPERATIONAL]),
+        bridge: info.get(ifla::INFO_KIND).map(string).as_deref() == Some("bridge"),
+        operational: attributes.get(ifla::OPERATION) == Some(&[OPERATIONAL])
+            && port.get(ifla::PORT_STATE) != Some(&[DISABLED]),
         mtu: number(ifla::MTU).unwrap_or_default(),
     })
 }

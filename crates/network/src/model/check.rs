@@ -155,9 +155,9 @@ pub fn check_endpoint(spec: &EndpointSpec, network: &str) -> Result<()> {
     if let Some(mac) = spec.mac.filter(|mac| !mac.is_of_one_link()) {
         faults.push(format!("invalid MAC address {mac}: it is none of a single link"));
     }
-    let options = spec.driver_options.iter().flatten();
-    let names = options.filter(|(key, name)| *key == option_name::INTERFACE_NAME && !name.is_empty());
-    faults.extend(names.filter_map(|(_, name)| Some(own_interface(name).err()?.to_string())));
+    let name = spec.option(option_name::INTERFACE_NAME).map(own_interface);
+    faults.extend(name.and_then(Result::err).map(|error| error.to_string()));
+    faults.extend(spec.sysctls().err().map(|error| error.to_string()));
     let unspecified = spec.link_local.iter().filter(|address| address.is_unspecified());
     faults.extend(unspecified.map(|address| format!("invalid link-local IP address: {address}")));
     if super::PREDEFINED.iter().any(|(name, _)| *name == network) {

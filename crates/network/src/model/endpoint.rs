@@ -8,7 +8,8 @@ use dhow_errdefs::Result;
 use serde::{Deserialize, Serialize};
 
 use super::check::all;
-use super::{Mac, Published};
+use super::sysctl::LinkSysctl;
+use super::{Mac, Published, option_name};
 
 /// What an endpoint is asked to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,16 @@ impl EndpointSpec {
         self.mac = parsed(texts.mac, "MAC address", &mut faults);
         all("invalid endpoint settings", &faults)?;
         Ok(self)
+    }
+
+    /// An option of the driver that says something.
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
+        self.driver_options.as_ref()?.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Settings of the kernel for its link.
+    pub(crate) fn sysctls(&self) -> Result<Vec<LinkSysctl>> {
+        LinkSysctl::list(self.option(option_name::INTERFACE_SYSCTLS).unwrap_or_default())
     }
 
     /// Whether an address was asked for.

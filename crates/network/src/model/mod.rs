@@ -11,6 +11,7 @@ mod network;
 mod options;
 mod port;
 mod subnet;
+mod sysctl;
 
 pub use check::{PoolTexts, check_endpoint, check_static, parse_pools};
 pub use dns::{DnsConfig, ExtraHost, HostAddress};
@@ -20,3 +21,4 @@ pub use network::{DEFAULT, Driver, IpamPool, IpamSpec, Network, NetworkSpec, PRE
 pub use options::{BridgeOptions, MacvlanMode, MacvlanOptions, name as option_name};
 pub use port::{HostPorts, Port, PortBinding, Protocol, Published};
 pub use subnet::Subnet;
+pub(crate) use sysctl::LinkSysctl;

@@ -19,6 +19,7 @@ pub mod name {
     pub const MTU: &str = "com.docker.network.driver.mtu";
     pub const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
     pub const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
+    pub const INTERFACE_SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
     pub const PARENT: &str = "parent";
 }
 

@@ -11,10 +11,12 @@ use super::live::Held;
 use super::{Networks, lock};
 use crate::connection::{Attachment, Connection, Place, Request};
 use crate::dns::Sockets;
-use crate::driver::{Bridges, Raised, attach_macvlan, port_name, random_mac};
+use crate::driver::{Bridges, Raised, attach_macvlan, port_name, random_mac, sysctl};
 use crate::firewall::Changes;
 use crate::link::{Links, Settings};
-use crate::model::{BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Protocol, Published, Subnet};
+use crate::model::{
+    BridgeOptions, Driver, Endpoint, EndpointSpec, Mac, Network, PortBinding, Protocol, Published, Subnet, option_name,
+};
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
@@ -109,6 +111,7 @@ impl Networks {
             }
             driver => return Err(Error::not_implemented(format!("networks of the driver {driver} cannot be joined"))),
         }
+        set_sysctls(sandbox, &attachment.endpoint.interface, &place.spec)?;
         furnish(sandbox, attachment)
     }
 
@@ -285,6 +288,20 @@ impl Networks {
     }
 }
 
+/// Settings of the kernel count from a link's first packet on.
+fn set_sysctls(sandbox: &Sandbox, link: &str, spec: &EndpointSpec) -> Result<()> {
+    let sysctls = spec.sysctls()?;
+    if sysctls.is_empty() {
+        return Ok(());
+    }
+    sandbox.inside(|| {
+        sysctls.iter().try_for_each(|it| {
+            let failed = |error: Error| error.with_hint("the host's kernel decides which settings there are");
+            sysctl::set(&it.path(link), &it.value).map(drop).map_err(failed)
+        })
+    })
+}
+
 /// Gives the link of a place in a sandbox its addresses, and takes it up.
 pub(super) fn furnish(sandbox: &Sandbox, attachment: &Attachment) -> Result<()> {
     let endpoint = &attachment.endpoint;
@@ -345,10 +362,8 @@ fn refused_port(error: Error, held: &Held) -> Error {
 
 /// As Docker does: the prefix of the network, and the first number that is free.
 fn interface_name(held: &Held, network: &Network, place: &Place, raised: Option<&Raised>) -> String {
-    let asked = place.spec.driver_options.as_ref();
-    let asked = asked.and_then(|options| options.get(crate::model::option_name::INTERFACE_NAME));
-    if let Some(name) = asked.filter(|name| !name.is_empty()) {
-        return name.clone();
+    if let Some(name) = place.spec.option(option_name::INTERFACE_NAME) {
+        return name.to_owned();
     }
     let prefix = raised.map(|raised| raised.options.interface_prefix.clone());
     let prefix =
