@@ -276,7 +276,7 @@ fn a_link_has_the_kernels_settings_that_were_asked_for() {
         outcome
     };
     refused("net.ipv4.ip_forward=1").says("invalid sysctl of an interface: \"net.ipv4.ip_forward=1\"");
-    refused("net.ipv4.conf.IFNAME.nothing=1").says("/proc/sys/net/ipv4/conf/eth0/nothing");
+    refused("net.ipv4.conf.IFNAME.nothing=1").says("the kernel has no setting /proc/sys/net/ipv4/conf/eth0/nothing");
 }
 
 /// Does something in a container's network namespace.

@@ -21,4 +21,3 @@ pub use network::{DEFAULT, Driver, IpamPool, IpamSpec, Network, NetworkSpec, PRE
 pub use options::{BridgeOptions, MacvlanMode, MacvlanOptions, name as option_name};
 pub use port::{HostPorts, Port, PortBinding, Protocol, Published};
 pub use subnet::Subnet;
-pub(crate) use sysctl::LinkSysctl;

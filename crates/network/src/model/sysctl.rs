@@ -2,7 +2,7 @@
 
 use dhow_errdefs::{Error, Result};
 
-/// Stands for the link's name, which is not known before it is made.
+/// Stands for the link's name, which is not known before it is made. Docker's client makes small letters of it.
 const LINK: &str = "IFNAME";
 
 /// A setting of the kernel for one link (Documentation/networking/ip-sysctl.rst).
@@ -31,7 +31,9 @@ impl LinkSysctl {
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
         let plain = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
         match key.trim().split('.').collect::<Vec<_>>()[..] {
-            ["net", family, folder, LINK, name] if [family, folder, name].into_iter().all(plain) => {
+            ["net", family, folder, link, name]
+                if link.eq_ignore_ascii_case(LINK) && [family, folder, name].into_iter().all(plain) =>
+            {
                 Ok(Self { folder: format!("{family}/{folder}"), name: name.to_owned(), value: value.trim().to_owned() })
             }
             _ => Err(wrong()),
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn settings_are_those_of_the_link_and_no_others() {
-        let list = LinkSysctl::list("net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2").unwrap();
+        let list = LinkSysctl::list("net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.ifname.accept_ra=2").unwrap();
         let shown: Vec<_> = list.iter().map(|sysctl| (sysctl.path("eth0"), sysctl.value.as_str())).collect();
         let expected = [("ipv4/conf/eth0/log_martians".to_owned(), "1"), ("ipv6/conf/eth0/accept_ra".to_owned(), "2")];
         assert_eq!(shown, expected);

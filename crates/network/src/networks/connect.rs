@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use rustix::io::Errno;
 
 use super::live::Held;
 use super::{Networks, lock};
@@ -296,8 +297,14 @@ fn set_sysctls(sandbox: &Sandbox, link: &str, spec: &EndpointSpec) -> Result<()>
     }
     sandbox.inside(|| {
         sysctls.iter().try_for_each(|it| {
-            let failed = |error: Error| error.with_hint("the host's kernel decides which settings there are");
-            sysctl::set(&it.path(link), &it.value).map(drop).map_err(failed)
+            let path = it.path(link);
+            sysctl::set(&path, &it.value).map(drop).map_err(|error| match error.os_error() {
+                // Clients take the kernel's own words for a program that is not there.
+                Some(number) if number == Errno::NOENT.raw_os_error() => {
+                    Error::invalid(format!("the kernel has no setting /proc/sys/net/{path}"))
+                }
+                _ => error,
+            })
         })
     })
 }
