@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use dhow_testkit::{Outcome, World, eventually, finish, isolate};
 
 use crate::DHOW;
-use crate::outside::{NEIGHBOUR, neighbour};
+use crate::outside::{HOST, NEIGHBOUR, neighbour};
 
 /// Who may send what to whom on the bus: everybody everything.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -107,11 +107,38 @@ fn firewalld_lets_containers_out_and_knows_their_bridges_as_long_as_they_are_the
     world.dhow(&["network", "create", "-o", "com.docker.network.bridge.name=mine0", "mine"]).exits(0);
     eventually("it is known", || firewalld.trusted().contains("mine0"));
     firewalld.ask("--zone=dmz --change-interface=mine0").exits(0);
+    world.dhow(&["network", "create", "idle"]).exits(0);
+    eventually("it is known", || firewalld.trusted().split_whitespace().count() == 2);
     world.crash_engine();
     world.start_engine();
-    world.dhow(&["run", "--rm", "--network", "front", "busybox", "true"]).exits(0);
-    assert_eq!(firewalld.trusted(), bridges);
+    for network in ["front", "mine"] {
+        world.dhow(&["run", "--rm", "--network", network, "busybox", "true"]).exits(0);
+    }
+    // Whoever puts that one back has looked at the other one, too.
+    firewalld.ask(&format!("--zone=trusted --remove-interface={bridges}")).exits(0);
+    eventually("it is put back", || firewalld.trusted().contains(&bridges));
     assert_eq!(firewalld.ask("--zone=dmz --list-interfaces").ok(), "mine0");
+    // One that nobody has used since.
+    world.dhow(&["network", "rm", "idle"]).exits(0);
+    eventually("it is taken out", || firewalld.trusted() == bridges);
     world.dhow(&["network", "rm", "front", "mine"]).exits(0);
-    eventually("nothing of them is left", || !firewalld.trusted().contains("br-"));
+    eventually("nothing of them is left", || firewalld.trusted().is_empty());
+}
+
+#[test]
+fn no_bridge_is_trusted_where_the_hosts_policy_decides() {
+    let firewalld = Firewalld::start();
+    let world = World::with_flags(firewalld.program(), &["--firewall", "respect-host"]);
+    world.import_busybox("busybox");
+    neighbour(&world);
+    world
+        .dhow(&["run", "-d", "--name", "web", "-p", "8080:80", "busybox", "busybox", "httpd", "-f", "-h", "/"])
+        .exits(0);
+    let url = format!("http://{HOST}:8080/etc/hosts");
+    let ask = ["exec", "neighbour", "timeout", "5", "busybox", "wget", "-q", "-O", "/dev/null", &url];
+    let comes = || world.dhow(&ask).code() == 0;
+    assert!(!comes(), "firewalld does not let it in");
+    firewalld.ask("--add-port=8080/tcp").exits(0);
+    eventually("it lets it in", comes);
+    assert_eq!(firewalld.trusted(), "");
 }

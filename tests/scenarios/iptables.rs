@@ -94,7 +94,7 @@ fn a_host_that_does_not_use_iptables_gets_no_tables_of_theirs() {
 
 #[test]
 fn rules_that_are_flushed_come_back() {
-    let world = busybox();
+    let mut world = busybox();
     run("iptables-nft", "-P FORWARD DROP").exits(0);
     world.dhow(&["network", "create", "other"]).exits(0);
     serve(&world, "web", &["-p", "8080:80"]);
@@ -110,6 +110,24 @@ fn rules_that_are_flushed_come_back() {
     let link = links.split_whitespace().nth(1).and_then(|name| name.split('@').next()).expect("web's link").to_owned();
     run("ip", &format!("link del {link}")).exits(0);
     eventually("it passes again", || passes(&world));
+    // Also where the engine has made nothing of it.
+    world.crash_engine();
+    world.start_engine();
+    run("nft", "flush ruleset").exits(0);
+    eventually("the ports are led there again", || crate::networks::ask("127.0.0.1:8080").as_deref() == Some("web"));
+}
+
+#[test]
+fn what_an_engine_before_has_put_into_iptables_is_taken_back() {
+    let mut world = busybox();
+    run("iptables-nft", "-P FORWARD DROP").exits(0);
+    world.dhow(&["network", "create", "idle"]).exits(0);
+    let is_there = || run("iptables-nft", "-S").ok().contains("DHOW-");
+    eventually("its rules are there", is_there);
+    world.crash_engine();
+    world.start_engine();
+    world.dhow(&["network", "rm", "idle"]).exits(0);
+    eventually("its rules are gone", || !is_there());
 }
 
 /// Somebody who does not let go of the lock of iptables, until it is killed.

@@ -26,6 +26,7 @@ mod macvlan;
 mod mistakes;
 mod mounts;
 mod names;
+mod neighbours;
 mod network_commands;
 mod networks;
 mod on_demand;

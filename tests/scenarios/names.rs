@@ -191,3 +191,43 @@ fn the_next_server_is_asked_where_one_fails_or_says_nothing() {
     let said = ask_at(&pid(&world, "asks"), question(7, b'q')).recv_timeout(PATIENCE).expect("answered");
     assert!(said.ends_with(&[10, 1, 2, 3]), "{said:?}");
 }
+
+/// A name server that knows every name, as long as somebody asks.
+fn know_everything(address: &str) {
+    let server = UdpSocket::bind(address).expect("the test's own namespace");
+    server.set_read_timeout(Some(PATIENCE)).expect("set");
+    thread::spawn(move || {
+        let mut buffer = [0; 600];
+        while let Ok((length, client)) = server.recv_from(&mut buffer) {
+            drop(server.send_to(&answer(&buffer[..length]), client));
+        }
+    });
+}
+
+#[test]
+fn other_servers_are_asked_as_long_as_there_is_a_way_out() {
+    let world = busybox();
+    know_everything("127.0.0.9:53");
+    world.dhow(&["network", "create", "--internal", "inner"]).exits(0);
+    world.dhow(&["network", "create", "front"]).exits(0);
+    let run = ["run", "-d", "--dns", "127.0.0.9", "--name"];
+    world.dhow(&[&run[..], &["closed", "--network", "inner", "busybox", "sleep", "1000"]].concat()).exits(0);
+    world.dhow(&[&run[..], &["alone", "--network", "front", "busybox", "sleep", "1000"]].concat()).exits(0);
+    let mut number = 0;
+    let mut is_answered = |container: &str| {
+        number += 1;
+        let told = ask_at(&pid(&world, container), question(number, b'a' + number)).recv().expect("an answer");
+        // The code of what went wrong, if anything did (RFC 1035, 4.1.1).
+        told[3] & 0x0f == 0
+    };
+    assert!(!is_answered("closed"), "an internal network has no way out");
+    world.dhow(&["network", "connect", "front", "closed"]).exits(0);
+    assert!(is_answered("closed"));
+    world.dhow(&["network", "disconnect", "front", "closed"]).exits(0);
+    assert!(!is_answered("closed"), "it has been taken away");
+    // One that was started without any network.
+    world.dhow(&["network", "disconnect", "front", "alone"]).exits(0);
+    world.dhow(&["restart", "-t", "0", "alone"]).exits(0);
+    world.dhow(&["network", "connect", "front", "alone"]).exits(0);
+    assert!(is_answered("alone"));
+}

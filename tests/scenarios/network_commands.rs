@@ -190,7 +190,10 @@ fn a_running_container_comes_into_a_network_and_leaves_it() {
         .exits(1)
         .says("endpoint with name box already exists in network two");
     assert_eq!(world.dhow(&["ps", "-q", "--no-trunc", "--filter", "network=two", "--filter", "name=box"]).ok(), id);
+    let hosts = || world.dhow(&["exec", "box", "cat", "/etc/hosts"]).ok();
+    assert!(hosts().contains("10.78.0.77"), "{}", hosts());
     world.dhow(&["network", "disconnect", "two", "box"]).exits(0);
+    assert!(!hosts().contains("10.78.0.77"), "{}", hosts());
     assert_ne!(ping().code(), 0);
     world.docker(&["network", "disconnect", "two", "box"]).exits(1).says("is not connected to network two");
     // What it was connected to while it ran, or did not, it has after a restart.
@@ -336,4 +339,44 @@ fn what_is_asked_of_each_place_is_had_there() {
     sleeper(&world, "other", &flags);
     let routes = world.dhow(&["exec", "other", "busybox", "ip", "route"]).ok();
     assert!(routes.contains("default via 10.82.0.1 "), "{routes}");
+}
+
+#[test]
+fn a_container_that_runs_without_networks_is_known_to_the_next_engine() {
+    let mut world = busybox();
+    world.dhow(&["network", "create", "one"]).exits(0);
+    sleeper(&world, "box", &["--network", "one"]);
+    world.dhow(&["network", "disconnect", "one", "box"]).exits(0);
+    world.dhow(&["restart", "-t", "0", "box"]).exits(0);
+    world.crash_engine();
+    world.start_engine();
+    let has_link = || world.dhow(&["exec", "box", "busybox", "ip", "link", "show", "eth0"]).code() == 0;
+    for _ in 0..2 {
+        world.dhow(&["network", "connect", "one", "box"]).exits(0);
+        assert!(!crate::networks::address(&world, "box", "one").is_empty() && has_link());
+        world.dhow(&["network", "disconnect", "one", "box"]).exits(0);
+        assert!(!has_link());
+    }
+}
+
+#[test]
+fn a_name_may_have_a_slash_and_an_address_is_had_by_one() {
+    let world = busybox();
+    for client in ["docker", "dhow"] {
+        let run = |args: &[&str]| if client == "docker" { world.docker(args) } else { world.dhow(args) };
+        run(&["network", "create", "a/b"]).exits(0);
+        sleeper(&world, client, &[]);
+        run(&["network", "connect", "a/b", client]).exits(0);
+        assert_eq!(run(&["network", "inspect", "-f", "{{.Name}} {{len .Containers}}", "a/b"]).ok(), "a/b 1");
+        run(&["network", "disconnect", "a/b", client]).exits(0);
+        run(&["network", "rm", "a/b"]).exits(0);
+    }
+    let create = ["network", "create", "--subnet", "10.2.3.0/24", "--aux-address", "foo=10.2.3.1", "n"];
+    let text = "failed to allocate secondary ip address (foo:10.2.3.1): Address already in use";
+    world.docker(&create).exits(1).says(text);
+    let named = "name=n,driver-opt=com.docker.network.endpoint.ifname=eth0";
+    world.dhow(&["network", "create", "n"]).exits(0);
+    world.dhow(&["network", "create", "m"]).exits(0);
+    let twice = world.dhow(&["run", "--rm", "--network", "m", "--network", named, "busybox", "true"]);
+    twice.exits(125).says("the container has a network link eth0 already");
 }

@@ -257,6 +257,45 @@ fn a_container_that_has_left_its_networks_has_no_port_until_it_comes_back() {
 }
 
 #[test]
+fn a_port_that_could_not_be_passed_on_is_free_for_the_next_one() {
+    let world = busybox();
+    serve(&world, "web", &["-p", "8080:80"]);
+    for _ in 0..8 {
+        kill_holder(&world);
+        // Nobody may be there to pass it on.
+        world.dhow(&["update", "--publish-add", "9999:80", "web"]);
+        world.dhow(&["update", "--publish-rm", "9999:80", "web"]);
+        eventually("it can be published", || {
+            world.dhow(&["run", "--rm", "-p", "9999:80", "busybox", "true"]).code() == 0
+        });
+        answers("[::1]:8080", "web");
+    }
+}
+
+#[test]
+fn a_link_that_is_made_again_has_its_settings() {
+    let world = busybox();
+    let network = "name=bridge,driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1";
+    world.dhow(&["run", "-d", "--name", "box", "--network", network, "busybox", "sleep", "1000"]).exits(0);
+    let shown = || {
+        let read = world.dhow(&["exec", "box", "cat", "/proc/sys/net/ipv4/conf/eth0/log_martians"]);
+        (read.code() == 0).then(|| read.stdout().trim().to_owned())
+    };
+    assert_eq!(shown().as_deref(), Some("1"));
+    let before = inside(&world, "box", || std::fs::read_to_string("/sys/class/net/eth0/ifindex").ok());
+    inside(&world, "box", || {
+        let gone = Command::new("busybox").args(["ip", "link", "del", "eth0"]).status();
+        assert!(gone.expect("busybox is there").success());
+    });
+    let index = || world.dhow(&["exec", "box", "cat", "/sys/class/net/eth0/ifindex"]).stdout().trim().to_owned();
+    eventually("it is made again", || {
+        let now = index();
+        !now.is_empty() && Some(now.as_str()) != before.as_deref().map(str::trim)
+    });
+    eventually("it has its settings", || shown().as_deref() == Some("1"));
+}
+
+#[test]
 fn a_link_has_the_kernels_settings_that_were_asked_for() {
     let world = busybox();
     world.dhow(&["network", "create", "front"]).exits(0);

@@ -39,6 +39,7 @@ const SCENARIOS: &[&str] = &[
     "limits::",
     "macvlan::",
     "names::",
+    "neighbours::",
     "networks::",
     "outside::",
     "process::",

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dns::{Named, Scope};
+use crate::dns::{Named, Scope, Whom};
 use crate::firewall::{Member, Redirect};
-use crate::model::{Endpoint, EndpointSpec, Network, PortBinding, Published, Subnet};
+use crate::model::{Endpoint, EndpointSpec, LinkSysctl, Network, PortBinding, Published, Subnet};
 use crate::ports::Reservation;
 
 /// What a container asks for when it starts.
@@ -52,6 +52,8 @@ pub struct Attachment {
     pub links: BTreeMap<String, String>,
     /// Further addresses of its link.
     pub link_local: Vec<IpAddr>,
+    /// Settings of the kernel for its link.
+    pub sysctls: Vec<LinkSysctl>,
 }
 
 /// All of a container's places, and its published ports. Kept beside the container while it runs, so that an engine that
@@ -122,19 +124,19 @@ impl Connection {
         self.attachments.iter().any(|attachment| !attachment.names.is_empty())
     }
 
-    /// The networks in which it has names, in order.
-    pub(crate) fn naming(&self) -> Vec<Scope> {
+    /// Who is to be asked for a name: the networks in which it has names, in order, and then other servers; none of these
+    /// where there is no way out.
+    pub(crate) fn whom_to_ask(&self) -> Whom {
         let with_names = self.attachments.iter().filter(|attachment| !attachment.names.is_empty());
         let scope = |attachment: &Attachment| Scope {
             network: attachment.endpoint.network.clone(),
             links: attachment.links.clone(),
         };
-        with_names.map(scope).collect()
-    }
-
-    /// Whom to ask for other names: nobody, where there is no way out.
-    pub(crate) fn usable_servers(&self) -> Vec<IpAddr> {
-        if self.way_out(false).or(self.way_out(true)).is_some() { self.servers.clone() } else { Vec::new() }
+        let leads_out = self.way_out(false).or(self.way_out(true)).is_some();
+        Whom {
+            networks: with_names.map(scope).collect(),
+            servers: if leads_out { self.servers.clone() } else { Vec::new() },
+        }
     }
 
     /// Who may come to a published port; empty: everybody.

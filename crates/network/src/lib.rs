@@ -20,5 +20,5 @@ mod sandbox;
 pub use connection::{Attachment, Connection, Limited, Place, Request};
 pub use home::holder::main as holder_main;
 pub use home::{HomeSettings, ROLE as HOLDER_ROLE, connect as connect_holder};
-pub use networks::{Networks, Settings, usual_gateway};
+pub use networks::{Networks, Settings, Survivor, usual_gateway};
 pub use sandbox::Sandbox;

@@ -2,6 +2,7 @@
 
 mod change;
 mod connect;
+mod containers;
 mod live;
 mod restore;
 mod watch;
@@ -13,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dhow_errdefs::Result;
+use dhow_sys::frame::FrameSocket;
 
 use crate::dns::Directory;
 use crate::driver::{Bridges, raise_macvlan};
@@ -22,7 +24,9 @@ use crate::ipam::{AddressUsage, BlockPool, free_block};
 use crate::link::Links;
 use crate::model::{Driver, IpamPool, Network, Protocol, Published, Subnet};
 use crate::ports::{Reservation, bind, bind_to_listen};
-use live::{Held, Live};
+use containers::Containers;
+use live::Live;
+pub use restore::Survivor;
 use tokio::runtime::Handle;
 use watch::Watch;
 
@@ -58,8 +62,10 @@ pub struct Networks {
     passage: Option<Passage>,
     directory: Arc<Directory>,
     live: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
-    containers: Mutex<HashMap<String, Held>>,
+    containers: Containers,
     watch: OnceLock<Option<Watch>>,
+    /// For addresses that somebody has from now on.
+    frames: OnceLock<Option<FrameSocket>>,
     /// There are containers of which nobody knows what they have.
     has_strangers: AtomicBool,
 }
@@ -72,12 +78,15 @@ impl Networks {
             bridges: Bridges::new(settings.engine.clone(), settings.default_bridge.clone(), settings.forwarding),
             firewall: Firewall::new(format!("dhow-{}", settings.engine), delivery(&settings)),
             home: LazyHome::new(settings.home.clone()),
-            passage: (settings.rules && settings.home.outlet.is_none()).then(|| Passage::new(&settings.engine)),
+            // A zone decides about what comes in, too: where the host's policy is to decide about that, no bridge is put into one.
+            passage: (settings.rules && settings.home.outlet.is_none())
+                .then(|| Passage::new(&settings.engine, !settings.passed_on)),
             directory: Arc::default(),
             settings,
             live: Mutex::default(),
-            containers: Mutex::default(),
+            containers: Containers::default(),
             watch: OnceLock::new(),
+            frames: OnceLock::new(),
             has_strangers: AtomicBool::new(false),
         }
     }
@@ -117,8 +126,11 @@ impl Networks {
         lock(&self.live).remove(&network.id);
         self.at_home(|| match network.spec.driver {
             Driver::Bridge => {
-                let removed = self.bridges.remove(network, &self.firewall);
+                let (bridge, removed) = self.bridges.remove(network, &self.firewall);
                 self.let_bridges_through();
+                if let (Some(passage), Some(bridge)) = (&self.passage, bridge) {
+                    passage.shut_for(bridge);
+                }
                 removed
             }
             Driver::Macvlan => self.bridges.remove_parent(network),
@@ -167,7 +179,8 @@ impl Networks {
 
     /// Takes a port of the host.
     fn bind(&self, protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
-        match self.home.opened().filter(|_| self.settings.passed_on) {
+        let home = if self.settings.passed_on { self.home.opened() } else { None };
+        match home {
             Some(home) => home.bind(protocol, address),
             // It may be passed on by a process of ours; then connections are accepted there.
             None if address.is_ipv6() => bind_to_listen(protocol, address),

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dhow_network::model::{EndpointSpec, HostPorts, IpamPool, Network, NetworkSpec, PortBinding, option_name};
-use dhow_network::{Connection, HomeSettings, Networks, Place, Request, Settings, ipam};
+use dhow_network::{Connection, HomeSettings, Networks, Place, Request, Settings, Survivor, ipam};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 
 fn main() {
@@ -299,7 +299,7 @@ fn changes(networks: &Arc<Networks>) {
     let _server = serve(&web, 80);
     let to = SocketAddr::new([127, 0, 0, 1].into(), 8080);
     let place = Place { network: two.clone(), spec: EndpointSpec { gateway_priority: 9, ..EndpointSpec::default() } };
-    let joined = networks.join("web", own_namespace(), &place, &["web".to_owned()]).unwrap();
+    let joined = networks.join(own_namespace(), &joining(&place)).unwrap();
     let second = &joined.attachments[1].endpoint;
     assert_eq!((second.interface.as_str(), second.ipv4.unwrap().1), ("eth1", 24));
     let name = inside(&client, || resolve("web"));
@@ -415,10 +415,22 @@ fn tiny(number: u8) -> Network {
     tiny
 }
 
-/// A link that cannot be made: the loopback is called so.
+/// A link that is made and cannot be set up: the kernel has no such setting.
 fn impossible(network: &Network) -> Place {
-    let driver_options = Some([(option_name::INTERFACE_NAME.to_owned(), "lo".to_owned())].into());
+    let setting = "net.ipv4.conf.IFNAME.nothing=1".to_owned();
+    let driver_options = Some([(option_name::INTERFACE_SYSCTLS.to_owned(), setting)].into());
     Place { network: network.clone(), spec: EndpointSpec { driver_options, ..EndpointSpec::default() } }
+}
+
+/// A container that runs comes into a network.
+fn joining(place: &Place) -> Request<'static> {
+    Request {
+        container: "web",
+        places: vec![place.clone()],
+        bindings: Vec::new(),
+        names: vec!["web".to_owned()],
+        servers: vec![[127, 0, 0, 1].into()],
+    }
 }
 
 fn veths() -> usize {
@@ -469,14 +481,14 @@ fn join_undone(networks: &Arc<Networks>) {
     let _server = serve(&web, 80);
     let before = veths();
     for _ in 0..3 {
-        let error = networks.join("web", own_namespace(), &impossible(&two), &["web".to_owned()]).unwrap_err();
-        assert!(error.to_string().starts_with("join the bridge"), "{error}");
+        let error = networks.join(own_namespace(), &joining(&impossible(&two))).unwrap_err();
+        assert!(error.to_string().starts_with("the kernel has no setting"), "{error}");
     }
     assert_eq!((networks.connection("web"), veths()), (Some(at), before));
     assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some(), "its port still leads to it");
     assert_eq!(inside(&client, || resolve("web")), Some(vec!["10.77.1.2".to_owned()]));
     let place = Place { network: two.clone(), spec: EndpointSpec::default() };
-    let joined = networks.join("web", own_namespace(), &place, &["web".to_owned()]).unwrap();
+    let joined = networks.join(own_namespace(), &joining(&place)).unwrap();
     assert_eq!(joined.attachments[1].endpoint.ipv4.unwrap().0.to_string(), "10.77.2.2", "the only address is free");
     ["web", "client"].iter().for_each(|name| networks.disconnect(name));
     networks.remove(&one).unwrap();
@@ -512,7 +524,9 @@ fn take_over(networks: &Arc<Networks>) {
     connect(networks, "b", &[&two], &[("80/tcp", "0.0.0.0", 8081)]);
     let _server = serve(&a, 80);
     let after = self::networks();
-    after.adopt(("a", Some(own_namespace())), at_a.clone(), from_ref(&one), Vec::new());
+    let survivor =
+        Survivor { name: "a".to_owned(), namespace: Some(own_namespace()), connection: at_a.clone(), kept: Vec::new() };
+    after.adopt("a", survivor, from_ref(&one));
     after.settle(from_ref(&one)).unwrap();
     assert!(ask(SocketAddr::new([127, 0, 0, 1].into(), 8080)).is_some());
     assert_eq!(after.connection("a"), Some(at_a));

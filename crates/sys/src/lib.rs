@@ -18,6 +18,7 @@ pub mod exe;
 pub mod exec;
 pub mod fdpass;
 pub mod folder_lock;
+pub mod frame;
 pub mod heap;
 pub mod inherited;
 pub mod keyring;

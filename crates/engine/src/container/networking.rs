@@ -51,8 +51,9 @@ impl Owner {
         let mut was_there = false;
         self.attached(|attached| was_there = attached.endpoints.remove(&name).is_some());
         if was_there {
-            let Attached { published, .. } = self.leave(&name).await;
-            self.attached(|attached| attached.published = published);
+            if let Some(Attached { published, .. }) = self.leave(&name).await {
+                self.attached(|attached| attached.published = published);
+            }
             if let Some(network) = network {
                 self.core.network_event("disconnect", &network, Some(&self.container.id));
             }
@@ -98,7 +99,7 @@ impl Owner {
             return Ok(());
         }
         let (core, container) = (Arc::clone(&self.core), Arc::clone(&self.container));
-        crate::engine::blocking(move || renew_names(&core, &container, &container.view().spec)).await
+        crate::engine::blocking(move || renew_names(&core, &container.id, &container.view().spec)).await
     }
 
     async fn enter(&self, name: &str, spec: &EndpointSpec) -> Result<Attached> {
@@ -121,11 +122,12 @@ impl Owner {
         Ok(())
     }
 
-    async fn leave(&self, name: &str) -> Attached {
-        let (core, id) = (Arc::clone(&self.core), Arc::clone(&self.container.id));
+    /// Returns what it still has.
+    async fn leave(&self, name: &str) -> Option<Attached> {
+        let (core, id, spec) = (Arc::clone(&self.core), Arc::clone(&self.container.id), Arc::clone(&self.body.spec));
         let name = name.to_owned();
         // It tells itself what goes wrong.
-        crate::engine::blocking(move || Ok(core.leave_network(&id, &name))).await.unwrap_or_default()
+        crate::engine::blocking(move || Ok(core.leave_network(&id, &spec, &name))).await.ok()
     }
 
     /// Takes a change of the specification back, because it could not be carried out.
@@ -146,10 +148,10 @@ impl Owner {
         Ok(())
     }
 
-    /// Changes what it has of its networks, on disk and here.
+    /// Changes what it has of its networks while it runs, on disk and here.
     fn attached(&mut self, change: impl FnOnce(&mut Attached)) {
-        if let Some(attached) = &mut self.condition.attached {
-            change(Arc::make_mut(attached));
+        if self.condition.state.is_alive() {
+            change(Arc::make_mut(self.condition.attached.get_or_insert_default()));
             self.persist();
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_network::model::{Attached, DEFAULT, Driver, Endpoint, EndpointSpec, IpamPool, Network, NetworkSpec, Subnet};
-use dhow_network::{Connection, HomeSettings, Place, Request, Settings};
+use dhow_network::{Connection, HomeSettings, Place, Request, Settings, Survivor};
 use dhow_oci::Digest;
 
 use super::{facts, main_network, ports};
@@ -77,6 +77,7 @@ impl Core {
         }
         for pool in &mut pools {
             pool.gateway = Some(pool.gateway.unwrap_or_else(|| dhow_network::usual_gateway(pool)));
+            auxiliary_are_free(pool)?;
         }
         Ok(pools)
     }
@@ -154,37 +155,45 @@ impl Core {
     ) -> Result<Attached> {
         let network = self.networks.enter(name, &container.id)?;
         let view = container.view();
-        let place = Place { network: Network::clone(&network), spec: spec.clone() };
-        let joined = Process::of(&view)
-            .and_then(|process| process.namespace("net"))
-            .and_then(|namespace| self.kernel.join(&container.id, namespace, &place, &called(&container.id, &view)))
+        self.join(container, &view, &network, spec)
             .inspect_err(|_| self.networks.leave(name, &container.id))
             .context(|| SETUP)?;
-        self.connection_changed(container, &view, &joined)
-            .and_then(|()| self.finish_publishing(&container.id, &view.spec))
-            .inspect_err(|_| drop(self.leave_network(&container.id, name)))
+        self.publish_missing(&container.id, &view.spec)
+            .and_then(|()| self.connection_changed(&container.id, &view.spec))
+            .inspect_err(|_| drop(self.leave_network(&container.id, &view.spec, name)))
             .context(|| SETUP)?;
         Ok(self.attached(&container.id))
     }
 
+    fn join(&self, container: &Container, view: &View, network: &Network, spec: &EndpointSpec) -> Result<Connection> {
+        let request = Request {
+            container: &container.id,
+            places: vec![Place { network: network.clone(), spec: spec.clone() }],
+            bindings: Vec::new(),
+            names: called(&container.id, view),
+            servers: name_servers(&view.spec.host)?,
+        };
+        self.kernel.join(Process::of(view)?.namespace("net")?, &request)
+    }
+
     /// Takes a container's place in one network away; and its ports, if they lead nowhere then. Blocks. Returns what it
     /// still has.
-    pub(crate) fn leave_network(&self, container: &str, name: &str) -> Attached {
-        if let Some(network) = self.networks.named(name)
-            && let Err(error) = self.leave_in_kernel(container, &network)
-        {
-            tracing::warn!(container, network = name, %error, "a place is not given up altogether");
+    pub(crate) fn leave_network(&self, container: &str, spec: &ContainerSpec, name: &str) -> Attached {
+        if let Some(network) = self.networks.named(name) {
+            let left = self.leave_in_kernel(container, &network);
+            if let Err(error) = self.connection_changed(container, spec).and(left) {
+                tracing::warn!(container, network = name, %error, "a place is not given up altogether");
+            }
         }
         self.networks.leave(name, container);
         self.attached(container)
     }
 
     fn leave_in_kernel(&self, container: &str, network: &Network) -> Result<()> {
-        let mut connection = self.kernel.leave(container, network)?;
-        if connection.leads_nowhere() {
-            connection = self.kernel.publish_less(container, &connection.published)?;
-        }
-        facts::remember(&self.run_dir(container), &connection)
+        let left = self.kernel.leave(container, network);
+        let nowhere = self.kernel.connection(container).filter(Connection::leads_nowhere);
+        let given_back = nowhere.map(|connection| self.kernel.publish_less(container, &connection.published));
+        left.and(given_back.transpose()).map(drop)
     }
 
     /// What a container that runs has of networks with addresses.
@@ -196,9 +205,11 @@ impl Core {
         attached
     }
 
-    fn connection_changed(&self, container: &Container, view: &View, connection: &Connection) -> Result<()> {
-        facts::remember(&self.run_dir(&container.id), connection)?;
-        crate::start::renew_names(self, container, &view.spec)
+    /// Writes down what a container that runs has now, for the next engine and for the container itself.
+    fn connection_changed(&self, container: &str, spec: &ContainerSpec) -> Result<()> {
+        let connection = self.kernel.connection(container).unwrap_or_default();
+        let remembered = facts::remember(&self.run_dir(container), &connection);
+        crate::start::renew_names(self, container, spec).and(remembered)
     }
 
     /// Others find a container that runs by its new name. Blocks.
@@ -221,14 +232,9 @@ impl Core {
     }
 
     /// A container that runs since before this engine was started keeps what it has, and what its shim has kept for it.
-    pub(crate) fn adopt_networks(
-        &self,
-        container: &str,
-        view: &View,
-        kept: Vec<(String, OwnedFd)>,
-    ) -> Option<Attached> {
-        let recalled = facts::recall(&self.run_dir(container)).inspect_err(|error| {
-            tracing::warn!(container, %error, "what a container has of networks cannot be read");
+    pub(crate) fn adopt_networks(&self, id: &str, view: &View, kept: Vec<(String, OwnedFd)>) -> Option<Attached> {
+        let recalled = facts::recall(&self.run_dir(id)).inspect_err(|error| {
+            tracing::warn!(container = id, %error, "what a container has of networks cannot be read");
             self.kernel.spare_strangers();
         });
         let mut connection = recalled.ok().flatten()?;
@@ -239,21 +245,22 @@ impl Core {
         let networks: Vec<Network> = self.networks.all().iter().map(|network| Network::clone(network)).collect();
         let find = || {
             let found = Process::of(view).and_then(|process| process.namespace("net"));
-            found.inspect_err(|error| tracing::warn!(container, %error, "find a network namespace")).ok()
+            found.inspect_err(|error| tracing::warn!(container = id, %error, "find a network namespace")).ok()
         };
         // Whose shim cannot be asked, of that nobody knows the first process.
         let namespace = view.link.as_ref().and_then(|_| find());
         let before = connection.clone();
-        self.kernel.adopt((container, namespace), connection, &networks, kept);
-        self.finish_changes(container, &view.spec, &before);
-        Some(self.attached(container))
+        let name = view.name.clone();
+        self.kernel.adopt(id, Survivor { name, namespace, connection, kept }, &networks);
+        self.finish_changes(id, &view.spec, &before);
+        Some(self.attached(id))
     }
 
     /// An engine may end between what it writes down and what it does to a container's networks. What is written down counts.
     fn finish_changes(&self, container: &str, spec: &ContainerSpec, before: &Connection) {
         for attachment in &before.attachments {
             if !spec.networking.contains_key(&attachment.network_name) {
-                drop(self.leave_network(container, &attachment.network_name));
+                drop(self.leave_network(container, spec, &attachment.network_name));
             }
         }
         if let Err(error) = self.finish_publishing(container, spec) {
@@ -276,6 +283,19 @@ impl Core {
             tracing::warn!(%error, "what an engine before this one has left of networks is not gone altogether");
         }
     }
+}
+
+/// Every address is somebody's alone.
+fn auxiliary_are_free(pool: &IpamPool) -> Result<()> {
+    let mut taken: Vec<_> = pool.gateway.into_iter().collect();
+    for (name, address) in &pool.auxiliary {
+        if taken.contains(address) {
+            let text = format!("failed to allocate secondary ip address ({name}:{address}): Address already in use");
+            return Err(Error::denied(text));
+        }
+        taken.push(*address);
+    }
+    Ok(())
 }
 
 /// A macvlan that names no parent has no way out, as in Docker.

@@ -121,10 +121,10 @@ impl Core {
         Ok(published)
     }
 
-    /// An engine may end between what it writes down about ports and what it does. What is written down counts. Blocks.
+    /// An engine may end between what it writes down about ports and what it does. What is written down counts. Blocks. For
+    /// the time before anybody else publishes ports: what the holder has for nobody is taken for what is missing here.
     pub(super) fn finish_publishing(&self, container: &str, spec: &ContainerSpec) -> Result<()> {
-        let published = self.kernel.connection(container).map(|connection| connection.published).unwrap_or_default();
-        let (surplus, missing) = differences(&published, ports(spec)?);
+        let (surplus, missing) = self.unlike(container, spec)?;
         if surplus.is_empty() && missing.is_empty() {
             return Ok(());
         }
@@ -132,6 +132,17 @@ impl Core {
         self.kernel.take_back(&missing)?;
         let connection = self.kernel.publish_more(container, &missing)?;
         facts::remember(&self.run_dir(container), &connection)
+    }
+
+    /// Publishes ports that led nowhere until now. Blocks.
+    pub(super) fn publish_missing(&self, container: &str, spec: &ContainerSpec) -> Result<()> {
+        let (_, missing) = self.unlike(container, spec)?;
+        if missing.is_empty() { Ok(()) } else { self.kernel.publish_more(container, &missing).map(drop) }
+    }
+
+    fn unlike(&self, container: &str, spec: &ContainerSpec) -> Result<(Vec<Published>, Vec<Wanted>)> {
+        let published = self.kernel.connection(container).map(|connection| connection.published).unwrap_or_default();
+        Ok(differences(&published, ports(spec)?))
     }
 
     fn take_back(&self, container: &str, again: &[Wanted]) {

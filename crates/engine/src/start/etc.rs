@@ -34,10 +34,10 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec, 
 }
 
 /// Writes those again that depend on the networks of a container that runs. In place: the container has them mounted.
-pub(crate) fn renew(core: &Core, container: &Container, spec: &ContainerSpec) -> Result<()> {
-    let files = files(&core.store.snapshots().dir(&container.id));
-    let connection = core.kernel.connection(&container.id).unwrap_or_default();
-    write(&files.hosts, &hosts::text(core, spec, &container.id, &connection)?)?;
+pub(crate) fn renew(core: &Core, container: &str, spec: &ContainerSpec) -> Result<()> {
+    let files = files(&core.store.snapshots().dir(container));
+    let connection = core.kernel.connection(container).unwrap_or_default();
+    write(&files.hosts, &hosts::text(core, spec, container, &connection)?)?;
     write(&files.resolv_conf, &resolv::text(&spec.host, &connection))
 }
 

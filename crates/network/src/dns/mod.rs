@@ -15,7 +15,7 @@ mod socket;
 use std::net::Ipv4Addr;
 
 pub(crate) use names::{Directory, Named, Scope};
-pub(crate) use resolver::{Resolver, start};
+pub(crate) use resolver::{Resolver, Whom, start};
 pub(crate) use socket::Sockets;
 
 /// Where containers ask.

@@ -22,6 +22,9 @@ use crate::sandbox::Sandbox;
 /// Questions of one container that wait for other servers at the same time.
 const AT_ONCE: usize = 512;
 
+/// Clients of one container that are connected at the same time; others wait.
+const STREAMS: usize = 64;
+
 /// Larger than any question by datagram.
 const DATAGRAM: usize = 4096;
 
@@ -36,14 +39,20 @@ pub(crate) struct Resolver {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Who is asked for a name.
+#[derive(Debug)]
+pub(crate) struct Whom {
+    /// The networks whose names are answered, the first one first.
+    pub networks: Vec<Scope>,
+    /// Servers for everything else; none in a container without a way out.
+    pub servers: Vec<IpAddr>,
+}
+
 /// What it knows.
 #[derive(Debug)]
 struct Mind {
     directory: Arc<Directory>,
-    /// The networks whose names it answers, the first one first.
-    networks: RwLock<Vec<Scope>>,
-    /// Servers for everything else; none in a container without a way out.
-    servers: Vec<IpAddr>,
+    whom: RwLock<Arc<Whom>>,
     room: Semaphore,
     ledger: Ledger,
 }
@@ -54,8 +63,7 @@ pub(crate) fn start(
     sandbox: &Sandbox,
     kept: Option<Sockets>,
     directory: Arc<Directory>,
-    networks: Vec<Scope>,
-    servers: Vec<IpAddr>,
+    whom: Whom,
 ) -> Result<Resolver> {
     let runtime = Handle::try_current().map_err(|error| {
         dhow_errdefs::Error::internal("answer questions for names without a runtime").with_cause(error)
@@ -63,7 +71,7 @@ pub(crate) fn start(
     let sockets = kept.map_or_else(|| Sockets::open(sandbox), Ok)?;
     let what = || "answer a container's questions for names";
     let (ledger, left) = Ledger::take_over(sockets.memory.try_clone().context(what)?);
-    let mind = Mind { directory, networks: RwLock::new(networks), servers, room: Semaphore::new(AT_ONCE), ledger };
+    let mind = Mind { directory, whom: RwLock::new(Arc::new(whom)), room: Semaphore::new(AT_ONCE), ledger };
     let mind = Arc::new(mind);
     let tasks = begin(&runtime, &mind, &sockets, left).context(what)?;
     Ok(Resolver { mind, sockets, tasks })
@@ -93,9 +101,9 @@ impl Resolver {
         self.sockets.keepsakes()
     }
 
-    /// It is in these networks from now on.
-    pub(crate) fn set_networks(&self, networks: Vec<Scope>) {
-        *self.mind.networks.write().unwrap_or_else(PoisonError::into_inner) = networks;
+    /// These are asked from now on.
+    pub(crate) fn ask(&self, whom: Whom) {
+        *self.mind.whom.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(whom);
     }
 }
 
@@ -143,8 +151,15 @@ async fn answer_later(mind: Arc<Mind>, socket: Arc<UdpSocket>, client: SocketAdd
 }
 
 async fn answer_streams(mind: Arc<Mind>, listener: TcpListener) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(converse(Arc::clone(&mind), stream));
+    let room = Arc::new(Semaphore::new(STREAMS));
+    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let mind = Arc::clone(&mind);
+        tokio::spawn(async move {
+            let told = converse(mind, stream).await;
+            drop(place);
+            told
+        });
     }
 }
 
@@ -165,14 +180,18 @@ async fn converse(mind: Arc<Mind>, mut stream: TcpStream) -> io::Result<()> {
 }
 
 impl Mind {
+    fn whom(&self) -> Arc<Whom> {
+        Arc::clone(&self.whom.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The answer, if it is known here.
     fn answer(&self, question: &Question<'_>) -> Option<Vec<u8>> {
-        let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
+        let networks = &self.whom().networks;
         if question.kind == PTR {
-            let name = self.directory.find_address(&networks, message::reverse(&question.name)?)?;
+            let name = self.directory.find_address(networks, message::reverse(&question.name)?)?;
             return Some(question.answer(Outcome::Found, &[Record::Name(name)]));
         }
-        let addresses = self.directory.find(&networks, &question.name)?;
+        let addresses = self.directory.find(networks, &question.name)?;
         let wanted = |address: &IpAddr| match question.kind {
             A => address.is_ipv4(),
             AAAA => address.is_ipv6(),
@@ -184,7 +203,7 @@ impl Mind {
 
     /// What other servers have answered before.
     fn remembered(&self, query: &[u8]) -> Option<Vec<u8>> {
-        self.directory.cache.find(&self.servers, query, Instant::now())
+        self.directory.cache.find(&self.whom().servers, query, Instant::now())
     }
 
     /// The answer of other servers, or that there is none.
@@ -195,9 +214,10 @@ impl Mind {
             return Some(answer);
         }
         let Ok(_place) = self.room.try_acquire() else { return Some(question.answer(Outcome::Failed, &[])) };
-        let answer = forward(&self.servers, query, stream).await;
+        let whom = self.whom();
+        let answer = forward(&whom.servers, query, stream).await;
         if let Some(answer) = &answer {
-            cache.keep(&self.servers, query, answer, Instant::now());
+            cache.keep(&whom.servers, query, answer, Instant::now());
         }
         Some(answer.unwrap_or_else(|| question.answer(Outcome::Failed, &[])))
     }

@@ -64,6 +64,7 @@ impl Bridges {
             gateways: addresses.iter().map(|subnet| subnet.address()).collect(),
             internal: network.spec.internal,
             masquerade: options.masquerade,
+            icc: options.icc,
         })?;
         Ok(Raised { name, index: link.index, options })
     }
@@ -117,15 +118,21 @@ impl Bridges {
         self.find(&links, network)?.map_or(Ok(()), |link| links.remove(link.index))
     }
 
-    /// Removes the bridge of a network, unless somebody else has made it.
-    pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> Result<()> {
-        let options = BridgeOptions::parse(&network.spec.options)?;
-        let links = Links::open()?;
-        let ours = self.find(&links, network)?;
-        let named = names(network, &options, &self.default_name);
-        let name = ours.as_ref().map(|link| &link.name).or(named.first());
-        let removed = ours.as_ref().map_or(Ok(()), |link| links.remove(link.index));
-        name.map_or(Ok(()), |name| firewall.remove_zone(name)).and(removed)
+    /// Removes the bridge of a network, unless somebody else has made it. Tells its name, also where it was not there.
+    pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> (Option<String>, Result<()>) {
+        let options = BridgeOptions::parse(&network.spec.options);
+        let found = Links::open().and_then(|links| Ok((self.find(&links, network)?, links)));
+        let named = options.ok().and_then(|options| names(network, &options, &self.default_name).into_iter().next());
+        let (ours, removed) = match found {
+            Ok((ours, links)) => {
+                let removed = ours.as_ref().map_or(Ok(()), |link| links.remove(link.index));
+                (ours, removed)
+            }
+            Err(error) => (None, Err(error)),
+        };
+        let name = ours.map(|link| link.name).or(named);
+        let forgotten = name.as_ref().map_or(Ok(()), |name| firewall.remove_zone(name));
+        (name, removed.and(forgotten))
     }
 
     /// Removes links of this engine that belong to none of these networks.

@@ -7,11 +7,21 @@ use dhow_errdefs::{Result, ResultExt};
 
 /// Writes a setting, if it is not that already. Tells whether it was changed.
 pub(crate) fn set(name: &str, value: &str) -> Result<bool> {
-    let path = PathBuf::from("/proc/sys/net").join(name);
+    let path = path(name);
     let present = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
     if present.trim_end() == value {
         return Ok(false);
     }
-    fs::write(&path, value).context(|| format!("write {value} to {}", path.display()))?;
+    write(name, value)?;
     Ok(true)
+}
+
+/// Writes a setting, whatever it is: some cannot be read.
+pub(crate) fn write(name: &str, value: &str) -> Result<()> {
+    let path = path(name);
+    fs::write(&path, value).context(|| format!("write {value} to {}", path.display()))
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from("/proc/sys/net").join(name)
 }

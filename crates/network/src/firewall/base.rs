@@ -3,7 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::elements::{
-    self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, MACS, TO, bare, from, limits, link_name, octets, ports, range,
+    self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, LINKS, MACS, TO, bare, from, limits, link_name, octets, ports,
+    range,
 };
 use super::nft::{self, Data, Element, Expressions, Field, Hook, Key, SetKind, Transaction, Verdict};
 use super::state::{State, Zone};
@@ -18,6 +19,7 @@ const LOCAL: [u8; 4] = 2_u32.to_ne_bytes();
 
 /// `NF_INET_*`.
 const BEFORE_ROUTING: u32 = 0;
+const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const AFTER_ROUTING: u32 = 4;
@@ -36,10 +38,16 @@ const OWNED_MAC: Key = Key { kind: 41 << 6 | 9, length: 24 };
 const OWNED4: Key = Key { kind: 41 << 6 | 7, length: 20 };
 const OWNED6: Key = Key { kind: 41 << 6 | 8, length: 32 };
 
+/// What comes to a link and is not from a container: router advertisements and redirects (RFC 4861, 4.2 and 4.5).
+const OF_ROUTERS: [u8; 2] = [134, 137];
+const ICMP_ADVERTISEMENT: u8 = 136;
+const ICMPV6: u8 = 58;
+
 /// Numbers of protocols in an Ethernet frame.
 const ETHER_IPV4: [u8; 2] = [0x08, 0x00];
 const ETHER_ARP: [u8; 2] = [0x08, 0x06];
 const ETHER_IPV6: [u8; 2] = [0x86, 0xdd];
+const ETHER_TAGGED: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 
 /// Removes the table, be it there or not.
 pub(super) fn clear(transaction: &mut Transaction<'_>) {
@@ -100,6 +108,15 @@ fn incoming(transaction: &mut Transaction<'_>, direct: bool) {
         rule.load(Field::INPUT, 0).in_set(BRIDGES).is(Field::FAMILY, &[nft::IPV4]);
         rule.is_within(Field::DESTINATION4, &[255, 0, 0, 0], &[127, 0, 0, 0]).verdict(Verdict::Drop);
     });
+    // Those that have no way out have none by a process of ours that passes ports on, either.
+    transaction.chain("inward", Some(Hook { kind: "filter", number: INPUT, priority: 0 }));
+    for (ipv6, exact) in [(false, true), (false, false), (true, true), (true, false)] {
+        transaction.rule("inward", |rule| {
+            rule.load(Field::INPUT, 0).in_set(INTERNAL);
+            load_port(rule, ipv6, exact);
+            rule.map(ports(ipv6), 8).verdict(Verdict::Drop);
+        });
+    }
     if !direct {
         return;
     }
@@ -110,8 +127,13 @@ fn incoming(transaction: &mut Transaction<'_>, direct: bool) {
             rule.is(Field::FAMILY, &[nft::IPV6]).is(Field::DESTINATION6, &Ipv6Addr::LOCALHOST.octets());
             rule.verdict(Verdict::Return);
         });
-        // The host itself may always come.
         if number == BEFORE_ROUTING {
+            // What is published on the host's loopback is so for the host, whatever links lead there.
+            transaction.rule(chain, |rule| {
+                rule.is(Field::FAMILY, &[nft::IPV4]);
+                rule.is_within(Field::DESTINATION4, &[255, 0, 0, 0], &[127, 0, 0, 0]).verdict(Verdict::Return);
+            });
+            // The host itself may always come.
             transaction.rule(chain, |rule| {
                 rule.is(Field::DestinationKind, &LOCAL).verdict(Verdict::Jump("limit"));
             });
@@ -175,8 +197,13 @@ fn outgoing(transaction: &mut Transaction<'_>) {
 pub(super) fn add_zone(transaction: &mut Transaction<'_>, zone: &Zone) {
     let (to, nat, name) = (chain_to(zone), chain_nat(zone), link_name(&zone.bridge));
     transaction.chain(&to, None);
+    if zone.icc {
+        transaction.rule(&to, |rule| {
+            rule.is(Field::INPUT, &name).verdict(Verdict::Accept);
+        });
+    }
     transaction.rule(&to, |rule| {
-        rule.is(Field::INPUT, &name).verdict(Verdict::Accept);
+        rule.load(Field::INPUT, 0).in_set(INTERNAL).verdict(Verdict::Drop);
     });
     if !zone.internal {
         transaction.rule(&to, |rule| {
@@ -190,6 +217,9 @@ pub(super) fn add_zone(transaction: &mut Transaction<'_>, zone: &Zone) {
     // To a neighbour by a port of the host: its answer has to come back by the host.
     transaction.rule(&nat, |rule| {
         rule.is(Field::OUTPUT, &name).has(Field::CT_STATUS, REDIRECTED).masquerade();
+    });
+    transaction.rule(&nat, |rule| {
+        rule.is(Field::OUTPUT, &name).is(Field::MARK, &OUTWARD.to_ne_bytes()).masquerade();
     });
     transaction.rule(&nat, |rule| {
         rule.load(Field::OUTPUT, 0).in_set(BRIDGES).verdict(Verdict::Return);
@@ -239,7 +269,25 @@ pub(super) fn fill_bridge_table(transaction: &mut Transaction<'_>, state: &State
     {
         transaction.set(all, key, SetKind::Plain).set(owned, owned_key, SetKind::Plain);
     }
+    transaction.set(LINKS, NAME, SetKind::Plain);
     transaction.chain("guard", Some(Hook { kind: "filter", number: BEFORE_ROUTING, priority: -300 }));
+    // The kernel has taken one tag off; behind a second one nobody looks but the receiver.
+    for tagged in ETHER_TAGGED {
+        transaction.rule("guard", |rule| {
+            rule.load(Field::INPUT, 0).in_set(LINKS).is(Field::ETHER_TYPE, &tagged).verdict(Verdict::Drop);
+        });
+    }
+    // Containers are no routers.
+    for kind in OF_ROUTERS {
+        transaction.rule("guard", |rule| {
+            rule.load(Field::INPUT, 0).in_set(LINKS).is(Field::ETHER_TYPE, &ETHER_IPV6);
+            rule.is(Field::PROTOCOL, &[ICMPV6]).is(Field::ICMP_TYPE, &[kind]).verdict(Verdict::Drop);
+        });
+    }
+    transaction.rule("guard", |rule| {
+        rule.is(Field::ETHER_TYPE, &ETHER_IPV6).is(Field::PROTOCOL, &[ICMPV6]);
+        owned(rule.is(Field::ICMP_TYPE, &[ICMP_ADVERTISEMENT]), ADDRESSES6, Field::ADVERTISED6);
+    });
     transaction.rule("guard", |rule| owned(rule, MACS, Field::ETHER_SOURCE));
     for (ether, sets, field) in [
         (ETHER_ARP, ADDRESSES4, Field::ARP_SENDER),

@@ -1,5 +1,6 @@
 //! Elements of the tables' sets and maps.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::nft::{Data, Element, Field, Transaction, Verdict};
@@ -129,7 +130,9 @@ fn padded(port: u16) -> [u8; 4] {
     [high, low, 0, 0]
 }
 
-/// In the table of the bridges' own traffic: what belongs to somebody, and (with the link's name before it) to whom.
+/// In the table of the bridges' own traffic: the links of containers.
+pub(super) const LINKS: &str = "links";
+/// And what belongs to somebody, and (with the link's name before it) to whom.
 pub(super) const MACS: [&str; 2] = ["macs", "owners-mac"];
 pub(super) const ADDRESSES4: [&str; 2] = ["addresses4", "owners4"];
 pub(super) const ADDRESSES6: [&str; 2] = ["addresses6", "owners6"];
@@ -145,14 +148,19 @@ pub(super) fn addresses(address: IpAddr) -> [&'static str; 2] {
 }
 
 pub(super) fn add_member(transaction: &mut Transaction<'_>, member: &Member) {
+    transaction.add(LINKS, &[bare(link_name(&member.link))]);
     for ([all, owned], key) in belongings(member) {
         transaction.add(owned, &[bare(owned_key(member, &key))]).add(all, &[bare(key)]);
     }
 }
 
-pub(super) fn remove_member(transaction: &mut Transaction<'_>, member: &Member) {
+pub(super) fn remove_member(transaction: &mut Transaction<'_>, member: &Member, shared: &BTreeSet<Vec<u8>>) {
+    transaction.remove(LINKS, &[bare(link_name(&member.link))]);
     for ([all, owned], key) in belongings(member) {
-        transaction.remove(owned, &[bare(owned_key(member, &key))]).remove(all, &[bare(key)]);
+        transaction.remove(owned, &[bare(owned_key(member, &key))]);
+        if !shared.contains(&key) {
+            transaction.remove(all, &[bare(key)]);
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The host's firewall, as far as it is about our networks: two tables of our own, never a rule in anybody else's.
+//! The host's firewall, as far as it is about our networks: two tables of our own. In anybody else's is nothing but a
+//! [`passage`] through it, where one is needed.
 //!
 //! What the tables are to hold is kept here in full. A change is one transaction that adds or removes elements, whose cost
 //! does not depend on how many there are. Where the kernel's state is not what a change expects (somebody flushed the
@@ -105,12 +106,13 @@ impl Firewall {
         }
         let mut state = self.lock();
         state.apply(&changes);
+        let gone: Vec<_> = changes.gone.iter().map(|member| (member, state.shared(member))).collect();
         let done = self.change(&mut state, |transaction, guards| {
             elements::remove_redirects(transaction, &changes.closed);
             elements::add_redirects(transaction, &changes.opened);
             if guards {
                 transaction.turn_to(nft::BRIDGE);
-                changes.gone.iter().for_each(|member| elements::remove_member(transaction, member));
+                gone.iter().for_each(|(member, shared)| elements::remove_member(transaction, member, shared));
                 changes.come.iter().for_each(|member| elements::add_member(transaction, member));
             }
         });
@@ -190,7 +192,7 @@ impl Firewall {
         }
         let guarded = transaction.commit(state.socket()?);
         if wanted && let Err(error) = &guarded {
-            tracing::warn!(%error, "containers may take each other's addresses (the kernel needs nft_meta_bridge)");
+            tracing::warn!(%error, "containers may take each other's addresses (the kernel needs nftables for bridges)");
         }
         state.guards = guarded.is_ok() && wanted;
         Ok(())

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use dhow_errdefs::{Error, Result};
 
+use super::elements::octets;
 use crate::model::{Mac, Protocol, Published, Subnet};
 use crate::netlink::{Family, Socket};
 
@@ -19,6 +20,8 @@ pub(crate) struct Zone {
     pub internal: bool,
     /// What goes out gets the host's address.
     pub masquerade: bool,
+    /// Its containers reach each other.
+    pub icc: bool,
 }
 
 /// A container's link in such a network.
@@ -92,6 +95,14 @@ impl State {
             self.socket = Some(Socket::open(Family::Netfilter)?);
         }
         self.socket.as_ref().ok_or_else(|| Error::internal("no netlink socket"))
+    }
+
+    /// What of a member's belongings somebody else has, too: two containers may have asked for the same.
+    pub(super) fn shared(&self, member: &Member) -> BTreeSet<Vec<u8>> {
+        let others = || self.members.values().filter(|other| other.link != member.link);
+        let mac = others().any(|other| other.mac == member.mac).then(|| member.mac.0.to_vec());
+        let has = |address: &&IpAddr| others().any(|other| other.addresses.contains(address));
+        mac.into_iter().chain(member.addresses.iter().filter(has).map(|&address| octets(address))).collect()
     }
 
     pub(super) fn apply(&mut self, changes: &Changes) {

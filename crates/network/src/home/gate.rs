@@ -68,20 +68,16 @@ impl Gate {
         command.arg0("dhow").arg(ROLE).arg(folder).args(outlet);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut holder = command.spawn().context(|| "start the holder of the networks")?;
-        let begin = Instant::now();
-        let connection = loop {
-            if let Ok(connection) = connect(folder) {
-                break connection;
-            }
-            let ended = holder.try_wait().map_err(broken)?;
-            if ended.is_some() || begin.elapsed() > PATIENCE {
-                return Err(Error::unavailable("the holder of the networks has not started")
-                    .with_hint("the kernel must let this user make network namespaces (user.max_net_namespaces)"));
-            }
-            thread::sleep(BEAT);
-        };
-        let mut gate = Self { connection, holder: Some(holder), in_clients_name: *in_clients_name };
-        gate.list()?;
+        let begun = connect_patiently(folder, &mut holder).and_then(|connection| {
+            let mut gate = Self { connection, holder: None, in_clients_name: *in_clients_name };
+            gate.list().map(|_| gate)
+        });
+        let mut gate = begun.inspect_err(|_| {
+            // Nobody would ever ask it.
+            drop(holder.kill());
+            drop(holder.wait());
+        })?;
+        gate.holder = Some(holder);
         let shut = gate.ask("outlet")? != "open";
         if let Some(outlet) = outlet.as_ref().filter(|_| shut) {
             let log = folder.join(OUTLET_LOG);
@@ -165,6 +161,22 @@ impl Drop for Gate {
             // If it has ended it is reaped; if not, it belongs to process 1 when we have ended.
             drop(holder.try_wait());
         }
+    }
+}
+
+/// As soon as it lets anybody in.
+fn connect_patiently(folder: &Path, holder: &mut Child) -> Result<UnixStream> {
+    let begin = Instant::now();
+    loop {
+        if let Ok(connection) = connect(folder) {
+            return Ok(connection);
+        }
+        let ended = holder.try_wait().map_err(broken)?;
+        if ended.is_some() || begin.elapsed() > PATIENCE {
+            return Err(Error::unavailable("the holder of the networks has not started")
+                .with_hint("the kernel must let this user make network namespaces (user.max_net_namespaces)"));
+        }
+        thread::sleep(BEAT);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Links, addresses and routes of one network namespace (rtnetlink(7)).
 
+mod announce;
 mod change;
 mod parent;
 mod read;
@@ -11,6 +12,7 @@ use dhow_errdefs::Result;
 use crate::model::{Mac, Subnet};
 use crate::netlink::{Attributes, Family, Socket, string};
 
+pub(crate) use announce::announce;
 pub(crate) use change::{Bridge, Macvlan, Settings, Veth};
 
 /// Message types.
@@ -22,6 +24,7 @@ const NEW_ADDRESS: u16 = 20;
 const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
 const GET_ROUTE: u16 = 26;
+const DELETE_NEIGHBOUR: u16 = 29;
 const NEW_RULE: u16 = 32;
 const DELETE_RULE: u16 = 33;
 

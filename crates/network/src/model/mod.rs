@@ -21,3 +21,4 @@ pub use network::{DEFAULT, Driver, IpamPool, IpamSpec, Network, NetworkSpec, PRE
 pub use options::{BridgeOptions, MacvlanMode, MacvlanOptions, name as option_name};
 pub use port::{HostPorts, Port, PortBinding, Protocol, Published};
 pub use subnet::Subnet;
+pub use sysctl::LinkSysctl;

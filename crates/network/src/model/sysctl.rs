@@ -1,17 +1,18 @@
 //! Settings of the kernel for one link of a container.
 
 use dhow_errdefs::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Stands for the link's name, which is not known before it is made. Docker's client makes small letters of it.
 const LINK: &str = "IFNAME";
 
 /// A setting of the kernel for one link (Documentation/networking/ip-sysctl.rst).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LinkSysctl {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkSysctl {
     /// The family, and the folder of its settings.
     folder: String,
     name: String,
-    pub value: String,
+    pub(crate) value: String,
 }
 
 impl LinkSysctl {

@@ -2,49 +2,39 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Class, Error, Result};
 
 use super::connect::names;
 use super::live::Held;
 use super::{Networks, lock};
-use crate::connection::{Attachment, Connection, Place};
+use crate::connection::{Attachment, Connection, Request};
 use crate::link::Links;
 use crate::model::{Network, PortBinding, Published};
 use crate::ports::Reservation;
 use crate::sandbox::Sandbox;
 
 impl Networks {
-    /// Gives a container that runs, in that network namespace, a place in a further network. What it is called there are
-    /// these names and the aliases of the place.
+    /// Gives a container that runs, in that network namespace, a place in one further network, which is all that is asked for.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect). Nothing stays of it.
-    pub fn join(
-        self: &Arc<Self>,
-        container: &str,
-        namespace: OwnedFd,
-        place: &Place,
-        called: &[String],
-    ) -> Result<Connection> {
-        self.at_home(|| self.join_here(container, namespace, place, called))
-    }
-
-    fn join_here(
-        self: &Arc<Self>,
-        container: &str,
-        namespace: OwnedFd,
-        place: &Place,
-        called: &[String],
-    ) -> Result<Connection> {
+    /// As [`connect`](Self::connect). No place stays of it.
+    pub fn join(self: &Arc<Self>, namespace: OwnedFd, request: &Request<'_>) -> Result<Connection> {
         self.watch();
+        let Request { container, places, names: called, servers, .. } = request;
+        let place = places.first().ok_or_else(|| Error::internal("no network to join"))?;
         if self.connection(container).is_none() {
             // It was started without any network.
             let sandbox = Some(Sandbox::of_namespace(namespace)?);
-            lock(&self.containers).insert(container.to_owned(), Held { sandbox, ..Held::default() });
+            let name = called.first().cloned().unwrap_or_default();
+            self.containers.insert(container, Arc::new(Mutex::new(Held { sandbox, name, ..Held::default() })));
         }
         self.change(container, |held| {
+            if held.connection.attachments.iter().any(|attachment| attachment.endpoint.network == place.network.id) {
+                return Err(Error::conflict(format!("it is in network {} already", place.network.name())));
+            }
+            held.connection.servers.clone_from(servers);
             let before = held.connection.clone();
             let mut attachment = self.attach(held, place)?;
             attachment.names = names(place, called);
@@ -52,6 +42,7 @@ impl Networks {
                 self.set_routes(held)?;
                 self.take_lost(held);
                 self.redirect(&before, &held.connection, &held.reservations)?;
+                held.connection.attachments.last().into_iter().for_each(|attachment| self.announce(attachment));
                 self.answer(held, container, None)?;
                 self.wait_for_links(held)
             });
@@ -85,6 +76,10 @@ impl Networks {
             match self.redirect(&before, &held.connection, &reservations) {
                 Ok(()) => held.reservations.extend(reservations),
                 Err(error) => {
+                    // The rules may have changed before whoever passes ports on refused.
+                    if let Err(error) = self.redirect(&held.connection, &before, &[]) {
+                        tracing::debug!(%error, container, "take back ports that could not be published");
+                    }
                     held.connection = before;
                     return Err(error);
                 }
@@ -129,13 +124,13 @@ impl Networks {
 
     /// Works on what a container has. One container is worked on by one at a time.
     fn change(&self, container: &str, work: impl FnOnce(&mut Held) -> Result<()> + Send) -> Result<Connection> {
-        let held = lock(&self.containers).remove(container);
-        let mut held =
-            held.ok_or_else(|| Error::conflict(format!("container {container} has no network of its own")))?;
-        let done = self.at_home(|| work(&mut held));
-        let connection = held.connection.clone();
-        lock(&self.containers).insert(container.to_owned(), held);
-        done.map(|()| connection)
+        let held = self.containers.get(container);
+        let held = held.ok_or_else(|| Error::conflict(format!("container {container} has no network of its own")))?;
+        let mut held = lock(&held);
+        let held = &mut *held;
+        let done = self.at_home(|| work(held));
+        self.containers.tell(container, &held.connection);
+        done.map(|()| held.connection.clone())
     }
 
     /// Goes on through errors: the place is gone in any case.
@@ -150,13 +145,15 @@ impl Networks {
         }
         for attachment in &gone {
             self.directory.remove(&network.id, container, &attachment.addresses());
-            if let Err(error) = remove_link(held, attachment) {
+            if let Err(error) = remove_link(held, attachment)
+                && error.class() != Class::NotFound
+            {
                 tracing::warn!(%error, container, "remove a link");
             }
             lock(&self.live(network)).give_back(attachment);
         }
         if let Some(resolver) = &held.resolver {
-            resolver.set_networks(held.connection.naming());
+            resolver.ask(held.connection.whom_to_ask());
         }
     }
 

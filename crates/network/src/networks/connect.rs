@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_sys::frame::FrameSocket;
 use rustix::io::Errno;
 
 use super::live::Held;
@@ -14,9 +15,9 @@ use crate::connection::{Attachment, Connection, Place, Request};
 use crate::dns::Sockets;
 use crate::driver::{Bridges, Raised, attach_macvlan, port_name, random_mac, sysctl};
 use crate::firewall::Changes;
-use crate::link::{Links, Settings};
+use crate::link::{Links, Settings, announce};
 use crate::model::{
-    BridgeOptions, Driver, Endpoint, EndpointSpec, Mac, Network, PortBinding, Protocol, Published, Subnet, option_name,
+    BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Protocol, Published, Subnet, option_name,
 };
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
@@ -38,22 +39,25 @@ impl Networks {
     fn connect_here(self: &Arc<Self>, request: &Request<'_>) -> Result<Connection> {
         self.watch();
         self.expect_to_pass_on(&request.bindings);
-        let mut held = Held {
+        let held = Arc::new(Mutex::new(Held {
             sandbox: Some(Sandbox::create()?),
             connection: Connection { servers: request.servers.clone(), ..Connection::default() },
+            name: request.names.first().cloned().unwrap_or_default(),
             ..Held::default()
-        };
-        match self.build(&mut held, request) {
-            Ok(()) => {
-                let connection = held.connection.clone();
-                lock(&self.containers).insert(request.container.to_owned(), held);
-                Ok(connection)
-            }
-            Err(error) => {
-                self.release(request.container, held);
-                Err(error)
+        }));
+        let mut working = lock(&held);
+        // Whoever restores links waits for this one.
+        self.containers.insert(request.container, Arc::clone(&held));
+        let built = self.build(&mut working, request);
+        let connection = working.connection.clone();
+        match built {
+            Ok(()) => self.containers.tell(request.container, &connection),
+            Err(_) => {
+                drop(self.containers.remove(request.container));
+                self.release(request.container, std::mem::take(&mut *working));
             }
         }
+        built.map(|()| connection)
     }
 
     fn build(&self, held: &mut Held, request: &Request<'_>) -> Result<()> {
@@ -63,9 +67,9 @@ impl Networks {
             self.place_attached(held, attachment, place)?;
         }
         self.set_routes(held)?;
-        held.name = request.names.first().cloned().unwrap_or_default();
         self.publish(held, &request.bindings)?;
         self.apply(opened(&held.connection), &held.reservations)?;
+        held.connection.attachments.iter().for_each(|attachment| self.announce(attachment));
         self.answer(held, request.container, None)?;
         self.wait_for_links(held)
     }
@@ -97,6 +101,7 @@ impl Networks {
             names: Vec::new(),
             links: place.spec.own_names(),
             link_local: place.spec.link_local.clone(),
+            sysctls: place.spec.sysctls()?,
         })
     }
 
@@ -105,6 +110,11 @@ impl Networks {
         held.connection.attachments.push(attachment);
         let attachment = held.connection.attachments.last().ok_or_else(|| Error::internal("no place"))?;
         let sandbox = held.sandbox.as_ref().ok_or_else(|| Error::internal("no network namespace"))?;
+        let name = &attachment.endpoint.interface;
+        if sandbox.links().named(name).is_ok() {
+            return Err(Error::conflict(format!("the container has a network link {name} already"))
+                .with_hint(format!("another name can be asked for with the option {}", option_name::INTERFACE_NAME)));
+        }
         match place.network.spec.driver {
             Driver::Bridge => self.attach_to_bridge(attachment, &place.network, sandbox)?,
             Driver::Macvlan => {
@@ -112,7 +122,6 @@ impl Networks {
             }
             driver => return Err(Error::not_implemented(format!("networks of the driver {driver} cannot be joined"))),
         }
-        set_sysctls(sandbox, &attachment.endpoint.interface, &place.spec)?;
         furnish(sandbox, attachment)
     }
 
@@ -191,26 +200,40 @@ impl Networks {
 
     /// Which container has a port of the host.
     fn owner(&self, wanted: Published) -> Option<String> {
-        let containers = lock(&self.containers);
-        let has_it = |held: &Held| held.connection.published.iter().any(|published| published.has_port_of(&wanted));
-        let (id, _) = containers.iter().find(|(_, held)| has_it(held))?;
-        Some(id.get(..12).unwrap_or(id).to_owned())
+        self.containers.find(|id, connection| {
+            let has_it = connection.published.iter().any(|published| published.has_port_of(&wanted));
+            has_it.then(|| id.get(..12).unwrap_or(id).to_owned())
+        })
     }
 
     /// Lets others find it by its names, and it others by theirs.
     pub(super) fn answer(&self, held: &mut Held, container: &str, kept: Option<Sockets>) -> Result<()> {
-        let networks = held.connection.naming();
-        let Some(sandbox) = held.sandbox.as_ref().filter(|_| !networks.is_empty()) else { return Ok(()) };
+        let whom = held.connection.whom_to_ask();
+        let Some(sandbox) = held.sandbox.as_ref().filter(|_| !whom.networks.is_empty()) else { return Ok(()) };
         match &held.resolver {
-            Some(resolver) => resolver.set_networks(networks),
-            None => {
-                let servers = held.connection.usable_servers();
-                let directory = Arc::clone(&self.directory);
-                held.resolver = Some(crate::dns::start(sandbox, kept, directory, networks, servers)?);
-            }
+            Some(resolver) => resolver.ask(whom),
+            None => held.resolver = Some(crate::dns::start(sandbox, kept, Arc::clone(&self.directory), whom)?),
         }
         held.make_known(container, &self.directory);
         Ok(())
+    }
+
+    /// Its neighbours may remember somebody else. From here on nobody can say that it is another one.
+    pub(super) fn announce(&self, attachment: &Attachment) {
+        let live = lock(&self.live).get(&attachment.endpoint.network).cloned();
+        let bridge = live.and_then(|live| lock(&live).raised.clone());
+        let frames = self.frames.get_or_init(|| {
+            let opened = FrameSocket::open();
+            opened.inspect_err(|error| tracing::warn!(%error, "addresses of containers cannot be announced")).ok()
+        });
+        let (Some(bridge), Some(frames), Some(mac)) = (bridge, frames, attachment.endpoint.mac) else { return };
+        let told = Links::open().and_then(|links| {
+            let mut addresses = attachment.addresses().into_iter();
+            addresses.try_for_each(|address| announce(frames, &links, bridge.index, mac, address))
+        });
+        if let Err(error) = told {
+            tracing::debug!(%error, network = attachment.network_name, "tell a network of a new address");
+        }
     }
 
     /// What a container sends first is not to get lost.
@@ -230,10 +253,9 @@ impl Networks {
 
     /// Takes everything back that a container has. Its namespace goes with its last process.
     pub fn disconnect(&self, container: &str) {
-        let held = lock(&self.containers).remove(container);
-        let Some(held) = held else { return };
+        let Some(held) = self.containers.remove(container) else { return };
         let released = self.at_home(|| {
-            self.release(container, held);
+            self.release(container, std::mem::take(&mut *lock(&held)));
             Ok(())
         });
         if let Err(error) = released {
@@ -244,16 +266,16 @@ impl Networks {
     /// Where a runtime finds the namespace of a container.
     #[must_use]
     pub fn path(&self, container: &str) -> Option<PathBuf> {
-        lock(&self.containers).get(container).and_then(|held| Some(held.sandbox.as_ref()?.path()))
+        let held = self.containers.get(container)?;
+        lock(&held).sandbox.as_ref().map(Sandbox::path)
     }
 
     /// What is to be kept for a container by somebody who outlives this engine, for [`adopt`](Self::adopt): descriptors
     /// by name.
     #[must_use]
     pub fn keepsakes(&self, container: &str) -> Vec<(&'static str, OwnedFd)> {
-        let containers = lock(&self.containers);
-        let resolver = containers.get(container).and_then(|held| held.resolver.as_ref());
-        let kept = resolver.map(crate::dns::Resolver::keepsakes).transpose();
+        let Some(held) = self.containers.get(container) else { return Vec::new() };
+        let kept = lock(&held).resolver.as_ref().map(crate::dns::Resolver::keepsakes).transpose();
         kept.inspect_err(|error| tracing::warn!(%error, container, "questions for names are lost with this engine"))
             .unwrap_or_default()
             .unwrap_or_default()
@@ -262,7 +284,7 @@ impl Networks {
     /// What a container has.
     #[must_use]
     pub fn connection(&self, container: &str) -> Option<Connection> {
-        lock(&self.containers).get(container).map(|held| held.connection.clone())
+        self.containers.connection(container)
     }
 
     pub(super) fn release(&self, container: &str, held: Held) {
@@ -289,29 +311,35 @@ impl Networks {
     }
 }
 
-/// Settings of the kernel count from a link's first packet on.
-fn set_sysctls(sandbox: &Sandbox, link: &str, spec: &EndpointSpec) -> Result<()> {
-    let sysctls = spec.sysctls()?;
-    if sysctls.is_empty() {
+/// Settings of the kernel for a link, which count from its first packet on.
+fn set_sysctls(sandbox: &Sandbox, attachment: &Attachment) -> Result<()> {
+    let Attachment { endpoint: Endpoint { interface, ipv6, .. }, link_local, sysctls, .. } = attachment;
+    let with_ipv6 = ipv6.is_some() || link_local.iter().any(IpAddr::is_ipv6);
+    if sysctls.is_empty() && !with_ipv6 {
         return Ok(());
     }
     sandbox.inside(|| {
-        sysctls.iter().try_for_each(|it| {
-            let path = it.path(link);
-            sysctl::set(&path, &it.value).map(drop).map_err(|error| match error.os_error() {
-                // Clients take the kernel's own words for a program that is not there.
-                Some(number) if number == Errno::NOENT.raw_os_error() => {
-                    Error::invalid(format!("the kernel has no setting /proc/sys/net/{path}"))
-                }
-                _ => error,
-            })
-        })
+        if with_ipv6 {
+            sysctl::write(&format!("ipv6/conf/{interface}/disable_ipv6"), "0")?;
+        }
+        sysctls.iter().try_for_each(|it| set_sysctl(&it.path(interface), &it.value))
     })
 }
 
-/// Gives the link of a place in a sandbox its addresses, and takes it up.
+/// The kernel's own words for what is not there are those of a program that is not there, to clients.
+fn set_sysctl(path: &str, value: &str) -> Result<()> {
+    sysctl::write(path, value).map_err(|error| match error.os_error() {
+        Some(number) if number == Errno::NOENT.raw_os_error() => {
+            Error::invalid(format!("the kernel has no setting /proc/sys/net/{path}"))
+        }
+        _ => error,
+    })
+}
+
+/// Gives the link of a place in a sandbox its settings and its addresses, and takes it up.
 pub(super) fn furnish(sandbox: &Sandbox, attachment: &Attachment) -> Result<()> {
     let endpoint = &attachment.endpoint;
+    set_sysctls(sandbox, attachment)?;
     let index = sandbox.links().named(&endpoint.interface)?.index;
     let ipv4 = endpoint.ipv4.map(|(address, prefix)| (IpAddr::V4(address), prefix));
     let ipv6 = endpoint.ipv6.map(|(address, prefix)| (IpAddr::V6(address), prefix));

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use dhow_errdefs::{Class, Result};
 
@@ -21,19 +21,25 @@ use crate::model::{HostPorts, Network, PortBinding, Protocol, Published};
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
+/// What a container has that runs since before this engine was started.
+#[derive(Debug)]
+pub struct Survivor {
+    /// The container's name.
+    pub name: String,
+    /// Its network namespace; `None`: it cannot be found any more.
+    pub namespace: Option<OwnedFd>,
+    /// What it had.
+    pub connection: Connection,
+    /// What was kept of its [`keepsakes`](Networks::keepsakes).
+    pub kept: Vec<(String, OwnedFd)>,
+}
+
 impl Networks {
-    /// Takes over what a container has that runs, in that network namespace, since before this engine was started; and what
-    /// was kept of its [`keepsakes`](Self::keepsakes). To be followed by [`settle`](Self::settle). `None`: the namespace
-    /// cannot be found any more.
-    pub fn adopt(
-        &self,
-        (container, namespace): (&str, Option<OwnedFd>),
-        connection: Connection,
-        networks: &[Network],
-        kept: Vec<(String, OwnedFd)>,
-    ) {
+    /// Takes over what a container has that runs since before this engine was started. To be followed by
+    /// [`settle`](Self::settle).
+    pub fn adopt(&self, container: &str, survivor: Survivor, networks: &[Network]) {
         let adopted = self.at_home(|| {
-            self.adopt_here((container, namespace), connection, networks, Sockets::of_keepsakes(kept).ok());
+            self.adopt_here(container, survivor, networks);
             Ok(())
         });
         if let Err(error) = adopted {
@@ -41,13 +47,8 @@ impl Networks {
         }
     }
 
-    fn adopt_here(
-        &self,
-        (container, namespace): (&str, Option<OwnedFd>),
-        connection: Connection,
-        networks: &[Network],
-        kept: Option<Sockets>,
-    ) {
+    fn adopt_here(&self, container: &str, survivor: Survivor, networks: &[Network]) {
+        let Survivor { name, namespace, connection, kept } = survivor;
         for attachment in &connection.attachments {
             if let Some(network) = networks.iter().find(|network| network.id == attachment.endpoint.network) {
                 lock(&self.live(network)).adopt(attachment);
@@ -62,9 +63,12 @@ impl Networks {
         }
         let sandbox = namespace.map(Sandbox::of_namespace).transpose();
         let sandbox = sandbox.inspect_err(|error| tracing::warn!(%error, "visit a network namespace"));
-        let held = Held { sandbox: sandbox.ok().flatten(), connection, reservations, kept, ..Held::default() };
+        let kept = Sockets::of_keepsakes(kept).ok();
+        let held = Held { sandbox: sandbox.ok().flatten(), connection, reservations, name, resolver: None, kept };
         held.make_known(container, &self.directory);
-        lock(&self.containers).insert(container.to_owned(), held);
+        let connection = held.connection.clone();
+        self.containers.insert(container, Arc::new(Mutex::new(held)));
+        self.containers.tell(container, &connection);
     }
 
     /// Takes the ports of a container again that nobody holds for it. Somebody may have taken one meanwhile; the kernel
@@ -128,9 +132,10 @@ impl Networks {
 
     /// The published ports of all containers.
     fn known_ports(&self) -> HashSet<(Protocol, SocketAddr)> {
-        let containers = lock(&self.containers);
-        let published = containers.values().flat_map(|held| &held.connection.published);
-        published.map(|published| (published.port.protocol, host_side(published))).collect()
+        let mut known = HashSet::new();
+        let port = |published: &Published| (published.port.protocol, host_side(published));
+        self.containers.each(|connection| known.extend(connection.published.iter().map(port)));
+        known
     }
 
     /// Shuts ports that are passed on for a container that is gone.
@@ -151,8 +156,9 @@ impl Networks {
 
     fn pass_on_again(&self, home: &Home) -> Result<()> {
         let mut done = Ok(());
-        for held in lock(&self.containers).values_mut() {
-            self.take_lost(held);
+        for (_, held) in self.containers.all() {
+            let mut held = lock(&held);
+            self.take_lost(&mut held);
             let redirects = self.relayed(&held.connection);
             done = done.and(pass_on(home, &[], &redirects, &held.reservations));
         }
@@ -185,10 +191,10 @@ impl Networks {
                 }
             }
         }
-        let containers = lock(&self.containers);
-        for held in containers.values() {
+        for (_, held) in self.containers.all() {
+            let held = lock(&held);
             for attachment in held.connection.attachments.iter().filter(|attachment| !attachment.port.is_empty()) {
-                done = done.and(self.restore_link(held, attachment));
+                done = done.and(self.restore_link(&held, attachment));
             }
         }
         done
@@ -233,9 +239,10 @@ impl Networks {
 
     /// Begins to answer the questions of the containers that were adopted: all names are known by now.
     fn answer_adopted(&self) {
-        for (container, held) in &mut *lock(&self.containers) {
+        for (container, held) in self.containers.all() {
+            let mut held = lock(&held);
             let kept = held.kept.take();
-            if let Err(error) = self.answer(held, container, kept) {
+            if let Err(error) = self.answer(&mut held, &container, kept) {
                 tracing::warn!(%error, container, "answer questions for names again");
             }
         }
@@ -248,6 +255,12 @@ impl Networks {
     /// What the kernel refuses.
     pub fn settle(self: &Arc<Self>, networks: &[Network]) -> Result<()> {
         self.home.watch(Arc::downgrade(self));
+        if !lock(&self.live).is_empty() {
+            self.at_home(|| {
+                self.watch();
+                Ok(())
+            })?;
+        }
         self.answer_adopted();
         let home = match self.home.opened() {
             Some(home) => Some(home),
@@ -270,15 +283,18 @@ impl Networks {
 
     /// The host's ends of all links of containers.
     fn ports(&self) -> HashSet<String> {
-        let containers = lock(&self.containers);
-        let attachments = containers.values().flat_map(|held| &held.connection.attachments);
-        attachments.map(|attachment| attachment.port.clone()).collect()
+        let mut ports = HashSet::new();
+        self.containers.each(|connection| ports.extend(connection.attachments.iter().map(|it| it.port.clone())));
+        ports
     }
 
     fn settle_here(&self, networks: &[Network]) -> Result<()> {
         self.bridges.sweep(&networks.iter().collect::<Vec<_>>())?;
         if !self.has_strangers.load(Ordering::Relaxed) {
             self.bridges.sweep_ports(&self.ports())?;
+        }
+        if let Some(passage) = &self.passage {
+            passage.begin(self.firewall.bridges());
         }
         if lock(&self.live).is_empty() { self.firewall.remove_leftovers() } else { self.firewall.restore() }
     }

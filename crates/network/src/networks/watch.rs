@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
 
 use super::{Networks, lock};
+use crate::connection::Connection;
 use crate::firewall;
 use crate::link;
 use crate::netlink::{Family, Socket};
@@ -65,10 +66,8 @@ impl Networks {
     fn is_ours(&self, link: &str) -> bool {
         let live: Vec<_> = lock(&self.live).values().cloned().collect();
         let bridge = live.iter().any(|live| lock(live).raised.as_ref().is_some_and(|raised| raised.name == link));
-        bridge
-            || lock(&self.containers)
-                .values()
-                .any(|held| held.connection.attachments.iter().any(|attachment| attachment.port == link))
+        let has_it = |connection: &Connection| connection.attachments.iter().any(|it| it.port == link);
+        bridge || self.containers.find(|_, connection| has_it(connection).then_some(())).is_some()
     }
 }
 

@@ -206,6 +206,13 @@ fn refusal(published: Published, error: io::Error, owner: impl FnOnce() -> Optio
         return Error::new(Class::Internal, format!("Bind for {place} failed: port is already allocated"))
             .with_hint(format!("{owner} has it"));
     }
+    if taken && host_port == 0 {
+        return Error::new(
+            Class::ResourceExhausted,
+            format!("failed to bind host port for {host_address}:{port}: all ports are allocated"),
+        )
+        .with_hint("net.ipv4.ip_local_port_range says which ones there are");
+    }
     let refusal = Error::new(Class::Internal, format!("failed to bind host port {place}/{}", port.protocol));
     let refusal = refusal.with_cause(error);
     if taken { refusal.with_hint("a program of the host has it") } else { refusal }

@@ -12,6 +12,7 @@ use std::thread;
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::thread::ThreadNameSpaceType;
 
+use crate::driver::sysctl;
 use crate::link::Links;
 
 /// The loopback link of every namespace.
@@ -32,6 +33,7 @@ impl Sandbox {
     pub fn create() -> Result<Self> {
         let sandbox = visit(|| {
             dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).context(|| "create a network namespace")?;
+            without_ipv6()?;
             Ok(Self { namespace: current()?, links: Links::open()? })
         })?;
         sandbox
@@ -49,7 +51,10 @@ impl Sandbox {
     /// # Errors
     /// When the thread that visits it may not.
     pub fn of_namespace(namespace: OwnedFd) -> Result<Self> {
-        let links = inside(namespace.as_fd(), Links::open)?;
+        let links = inside(namespace.as_fd(), || {
+            without_ipv6()?;
+            Links::open()
+        })?;
         Ok(Self { namespace, links })
     }
 
@@ -73,6 +78,16 @@ impl Sandbox {
 impl AsFd for Sandbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.namespace.as_fd()
+    }
+}
+
+/// New links of the calling thread's namespace have no IPv6 unless they are told to: a neighbour that plays the router must not
+/// give a container an address and a way out that its network does not have. dockerd does the same.
+fn without_ipv6() -> Result<()> {
+    match sysctl::write("ipv6/conf/default/disable_ipv6", "1") {
+        // A kernel without IPv6.
+        Err(error) if error.os_error() == Some(rustix::io::Errno::NOENT.raw_os_error()) => Ok(()),
+        written => written,
     }
 }
 

@@ -14,10 +14,10 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/networks/create" => create),
     route!(POST "/networks/prune" => prune),
     route!(GET "/system/exposure" => exposure),
-    route!(GET "/networks/{id}" => inspect),
-    route!(DELETE "/networks/{id}" => remove),
-    route!(POST "/networks/{id}/connect" => connect),
-    route!(POST "/networks/{id}/disconnect" => disconnect),
+    route!(GET "/networks/{id..}" => inspect),
+    route!(DELETE "/networks/{id..}" => remove),
+    route!(POST "/networks/{id..}/connect" => connect),
+    route!(POST "/networks/{id..}/disconnect" => disconnect),
 ];
 
 async fn list(call: Call) -> Result<Response> {

@@ -36,6 +36,9 @@ impl Field {
     pub(crate) const SOURCE6: Self = Self::Payload(1, 8, 16);
     pub(crate) const DESTINATION6: Self = Self::Payload(1, 24, 16);
     pub(crate) const DESTINATION_PORT: Self = Self::Payload(2, 2, 2);
+    /// The type of a message of ICMPv6, and the address that a neighbour advertisement is about (RFC 4861, 4.4).
+    pub(crate) const ICMP_TYPE: Self = Self::Payload(2, 0, 1);
+    pub(crate) const ADVERTISED6: Self = Self::Payload(2, 8, 16);
     /// The sender's address in an ARP packet for IPv4 over Ethernet (RFC 826).
     pub(crate) const ARP_SENDER: Self = Self::Payload(1, 14, 4);
 }

@@ -3,6 +3,8 @@
 mod expression;
 mod transaction;
 
+use dhow_errdefs::{Class, Result};
+
 use crate::netlink::{Batch, Family, Socket};
 
 pub(crate) use expression::{Expressions, Field};
@@ -21,13 +23,17 @@ const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 
 /// Whether there is a chain of that name, which may be somebody else's.
-pub(crate) fn has_chain(family: u8, table: &str, chain: &str) -> bool {
+pub(crate) fn has_chain(family: u8, table: &str, chain: &str) -> Result<bool> {
     const GET_CHAIN: u16 = SUBSYSTEM << 8 | 4;
     let mut batch = Batch::default();
     let mut message = batch.message("look for a chain", GET_CHAIN, 0, &[family, 0, 0, 0]);
     message.put_str(1, table).put_str(3, chain);
     drop(message);
-    Socket::open(Family::Netfilter).is_ok_and(|socket| socket.get(&batch, |_| Some(())).is_ok())
+    match Socket::open(Family::Netfilter)?.get(&batch, |_| Some(())) {
+        Ok(()) => Ok(true),
+        Err(error) if error.class() == Class::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// What becomes of a packet.

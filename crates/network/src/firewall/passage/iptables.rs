@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -49,7 +50,7 @@ impl Table {
         match self.kind {
             Kind::Legacy(_) => self.is_watched(),
             // Without asking iptables, because they would make it.
-            Kind::Nftables(family) => nft::has_chain(family, "filter", "FORWARD"),
+            Kind::Nftables(family) => nft::has_chain(family, "filter", "FORWARD").unwrap_or(false),
         }
     }
 
@@ -98,8 +99,17 @@ impl Table {
     }
 
     fn command(&self, ending: &str) -> Result<Command> {
-        let names = self.programs.map(|program| format!("{program}{ending}"));
-        program(&names).ok_or_else(|| Error::not_found(format!("{} is not installed", names[0])))
+        let [sure, other] = self.programs.map(|program| format!("{program}{ending}"));
+        let other = || program(&other).filter(|path| self.is_written_by(path));
+        let program = program(&sure).or_else(other).map(Command::new);
+        program.ok_or_else(|| Error::not_found(format!("{sure} is not installed")))
+    }
+
+    /// Whether a program is of this kind: later ones of the newer kind say so.
+    fn is_written_by(&self, program: &Path) -> bool {
+        let told = Command::new(program).arg("-V").stderr(Stdio::null()).output();
+        let newer = told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains("(nf_tables)"));
+        newer == matches!(self.kind, Kind::Nftables(_))
     }
 }
 

@@ -4,14 +4,13 @@
 //! Kubernetes set that policy), or whose firewalld knows nothing of our bridges, would cut containers off. There it is told to
 //! let pass what comes from our bridges and goes to them; who may really come is decided by our own table, whose word to drop
 //! is the last one. Both are told by programs of theirs, by a thread of its own, because whoever holds a lock of theirs must
-//! hold up no container; and only where they are in use.
+//! hold up no container; and only where they are in use. What an engine before this one has told them is taken back, too.
 
 mod firewalld;
 mod iptables;
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,6 +24,9 @@ use iptables::{TABLES, Table};
 /// How often is looked whether our rules are still there, where the kernel tells nobody (the older kind of iptables).
 const BEAT: Duration = Duration::from_millis(500);
 
+/// How long is waited at most before what failed is tried again.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// Where the programs are.
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"];
 
@@ -32,6 +34,7 @@ const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"]
 #[derive(Debug)]
 pub(crate) struct Passage {
     chain: String,
+    zones: bool,
     shared: Arc<Shared>,
 }
 
@@ -44,6 +47,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Wish {
     bridges: BTreeSet<String>,
+    /// Bridges that are no more, also those of an engine before this one.
+    gone: BTreeSet<String>,
     /// Somebody is to look.
     due: bool,
     begun: bool,
@@ -51,27 +56,44 @@ struct Wish {
 }
 
 impl Passage {
-    /// For the engine of that name. Nothing is done yet.
-    pub(crate) fn new(engine: &str) -> Self {
-        Self { chain: format!("DHOW-{engine}"), shared: Arc::default() }
+    /// For the engine of that name; bridges may be put into zones of firewalld. Nothing is done yet.
+    pub(crate) fn new(engine: &str, zones: bool) -> Self {
+        Self { chain: format!("DHOW-{engine}"), zones, shared: Arc::default() }
+    }
+
+    /// Lets these bridges through and no others, whatever is there; happens soon.
+    pub(crate) fn begin(&self, bridges: BTreeSet<String>) {
+        self.wish(|wish| wish.bridges = bridges);
     }
 
     /// Lets these bridges through from now on; happens soon.
     pub(crate) fn open_for(&self, bridges: BTreeSet<String>) {
-        let mut wish = lock(&self.shared.wish);
-        if wish.bridges == bridges {
-            return;
+        if lock(&self.shared.wish).bridges != bridges {
+            self.wish(|wish| wish.bridges = bridges);
         }
-        (wish.bridges, wish.due) = (bridges, true);
+    }
+
+    /// A bridge is no more, be it of this engine or of one before.
+    pub(crate) fn shut_for(&self, bridge: String) {
+        self.wish(|wish| wish.gone.extend([bridge]));
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wish)) {
+        let mut wish = lock(&self.shared.wish);
+        change(&mut wish);
+        wish.due = true;
         if !wish.begun {
-            let (chain, shared) = (self.chain.clone(), Arc::clone(&self.shared));
+            let (chain, zones, shared) = (self.chain.clone(), self.zones, Arc::clone(&self.shared));
             let work = thread::Builder::new().name("passage".to_owned()).stack_size(256 << 10);
-            wish.begun = work.spawn(move || keep_open(&chain, &shared)).is_ok();
+            let begun = work.spawn(move || keep_open(&chain, zones, &shared));
+            wish.begun = begun
+                .inspect_err(|error| tracing::warn!(%error, "the host's firewall may keep what is for containers"))
+                .is_ok();
         }
         self.shared.news.notify_all();
     }
 
-    /// Whether news about nftables are that somebody has been at the tables of iptables or firewalld; then they are looked at.
+    /// Looks at the tables of iptables and firewalld again where news about nftables are that somebody has been at them.
     pub(crate) fn look_after(&self, kind: u16, payload: &[u8]) {
         let table = Attributes(payload.get(4..).unwrap_or_default()).get(1).map(string);
         let of_others = match payload.first() {
@@ -94,26 +116,39 @@ impl Drop for Passage {
 }
 
 /// Works until the end.
-fn keep_open(chain: &str, shared: &Shared) {
-    let mut told = String::new();
-    let mut firewalld = Firewalld::default();
-    while let Some(bridges) = next(shared) {
-        let done = TABLES.iter().filter(|table| table.is_used()).try_for_each(|table| table.repair(chain, &bridges));
-        let done = done.and(firewalld.repair(&bridges));
-        let text = done.err().map(|error| error.to_string()).unwrap_or_default();
-        if !text.is_empty() && text != told {
-            tracing::warn!(error = text, "the host's firewall may keep what is for containers");
+fn keep_open(chain: &str, zones: bool, shared: &Shared) {
+    let (mut told, mut pause) = (String::new(), None);
+    let (mut firewalld, mut gone) = (Firewalld::default(), BTreeSet::new());
+    while let Some((bridges, more)) = next(shared, pause) {
+        gone.extend(more);
+        gone.retain(|bridge| !bridges.contains(bridge));
+        let mut done = Ok(());
+        for table in TABLES.iter().filter(|table| table.is_used()) {
+            done = done.and(table.repair(chain, &bridges));
         }
-        if !text.is_empty() {
-            thread::sleep(BEAT);
-            lock(&shared.wish).due = true;
+        if zones {
+            done = done.and(firewalld.repair(&bridges, &gone));
         }
-        told = text;
+        match done {
+            Ok(()) => {
+                gone.clear();
+                told.clear();
+                pause = None;
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if text != told {
+                    tracing::warn!(error = text, "the host's firewall may keep what is for containers");
+                }
+                told = text;
+                pause = Some(pause.map_or(BEAT, |pause: Duration| LONGEST.min(pause * 2)));
+            }
+        }
     }
 }
 
-/// Waits until there is something to be looked at; `None` at the end.
-fn next(shared: &Shared) -> Option<BTreeSet<String>> {
+/// Waits until there is something to be looked at, or for so long where something failed; `None` at the end.
+fn next(shared: &Shared, pause: Option<Duration>) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     let mut wish = lock(&shared.wish);
     loop {
         if wish.over {
@@ -121,22 +156,21 @@ fn next(shared: &Shared) -> Option<BTreeSet<String>> {
         }
         if wish.due {
             wish.due = false;
-            return Some(wish.bridges.clone());
+            return Some((wish.bridges.clone(), std::mem::take(&mut wish.gone)));
         }
         let polls = !wish.bridges.is_empty() && TABLES.iter().any(Table::is_watched);
-        if polls {
-            let (again, waited) = shared.news.wait_timeout(wish, BEAT).unwrap_or_else(PoisonError::into_inner);
-            wish = again;
-            wish.due |= waited.timed_out();
-        } else {
-            wish = shared.news.wait(wish).unwrap_or_else(PoisonError::into_inner);
+        match pause.or(polls.then_some(BEAT)) {
+            Some(pause) => {
+                let waited = shared.news.wait_timeout(wish, pause).unwrap_or_else(PoisonError::into_inner);
+                wish = waited.0;
+                wish.due |= waited.1.timed_out();
+            }
+            None => wish = shared.news.wait(wish).unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
 
-/// A program of that or another name, the first one that is installed.
-fn program(names: &[impl AsRef<str>]) -> Option<Command> {
-    let mut paths =
-        names.iter().flat_map(|name| FOLDERS.iter().map(move |folder| Path::new(folder).join(name.as_ref())));
-    paths.find(|path| path.exists()).map(Command::new)
+/// Where a program is.
+fn program(name: &str) -> Option<PathBuf> {
+    FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
 }
