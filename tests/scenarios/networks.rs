@@ -218,6 +218,7 @@ fn ports_of_a_container_that_runs_are_published_and_taken_back() {
     let taken = TcpListener::bind("0.0.0.0:8083").expect("free");
     let refused = world.dhow(&["update", "--publish-rm", "80", "--publish-add", "8083:80", "web"]);
     refused.exits(1).says("failed to bind host port 0.0.0.0:8083/tcp: address already in use");
+    refused.says("hint: a program of the host has it");
     drop(taken);
     answers("127.0.0.1:8081", "web");
     world.dhow(&["update", "--publish-rm", "81", "web"]).exits(1).says("port 81/tcp is not published like that");

@@ -70,7 +70,8 @@ impl Failure {
     }
 }
 
-fn with_hint(error: &Error) -> String {
+/// Its text, and behind it what can be done.
+pub(crate) fn with_hint(error: &Error) -> String {
     match error.hint() {
         Some(hint) => format!("{error}\nhint: {hint}"),
         None => error.to_string(),

@@ -3,7 +3,7 @@
 use dhow_errdefs::Error;
 
 use crate::command::{Arguments, Command};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, with_hint};
 use crate::flags::Parsed;
 use crate::output;
 use crate::session::Session;
@@ -24,7 +24,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         return Err(Error::invalid("Error: Neither old nor new names may be empty").into());
     }
     if let Err(error) = session.client().await?.container_rename(old, new).await {
-        output::note(&error.to_string());
+        output::note(&with_hint(&error));
         return Err(Failure::text(format!("Error: failed to rename container named {old}")));
     }
     Ok(0)

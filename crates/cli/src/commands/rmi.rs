@@ -3,7 +3,7 @@
 use dhow_errdefs::{Class, Error};
 
 use crate::command::{Arguments, Command};
-use crate::failure::Outcome;
+use crate::failure::{Outcome, with_hint};
 use crate::flags::{Flag, Parsed};
 use crate::output;
 use crate::platform;
@@ -40,7 +40,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
                 }
             }
             Err(error) => {
-                output::note(&error.to_string());
+                output::note(&with_hint(&error));
                 // What is not there is what was wanted.
                 if !(force && error.class() == Class::NotFound) {
                     code = 1;

@@ -5,7 +5,7 @@ use dhow_errdefs::Error;
 
 use super::interact::{Live, Since, Target, exit_code, with_signals};
 use crate::command::{Arguments, Command};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, with_hint};
 use crate::flags::{Elsewhere, Flag, Parsed};
 use crate::output;
 use crate::session::Session;
@@ -43,7 +43,7 @@ async fn detached(client: &Client, names: &[String]) -> Outcome {
         match client.container_start(name).await {
             Ok(()) => output::line(name)?,
             Err(error) => {
-                output::note(&error.to_string());
+                output::note(&with_hint(&error));
                 failed.push(name.as_str());
             }
         }

@@ -5,7 +5,7 @@ use dhow_client::Client;
 use dhow_errdefs::{Error, Result};
 
 use crate::command::{Arguments, Command};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, with_hint};
 use crate::flags::{Flag, Parsed};
 use crate::options::{check_published, check_weight, limits, published, restart_policy};
 use crate::output;
@@ -68,7 +68,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
                 output::line(name)?;
                 warnings.extend(answer.warnings.unwrap_or_default());
             }
-            Err(error) => failures.push(error.to_string()),
+            Err(error) => failures.push(with_hint(&error)),
         }
     }
     if !warnings.is_empty() {

@@ -39,7 +39,13 @@ pub(super) fn open_plain(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, E
 /// Opens a path inside the root, and makes what is missing of it.
 pub(super) fn open(root: BorrowedFd<'_>, path: &CStr, want: Want) -> Result<OwnedFd, Errno> {
     match find(root, path) {
-        Err(Errno::NOENT) => Walk::new(path.to_bytes())?.make(root, want),
+        Err(Errno::NOENT) => {
+            let mut walk = Walk::new(path.to_bytes())?;
+            match walk.make_last(root, want)? {
+                Some(made) => Ok(made),
+                None => walk.make(root, want),
+            }
+        }
         result => result,
     }
 }
@@ -85,6 +91,23 @@ impl Walk {
         }
         (self.path, self.length) = (fresh, length);
         Ok(())
+    }
+
+    /// Makes the last name where the rest is there, as it mostly is. `None`: more is to be made, or a link is in the way.
+    fn make_last(&mut self, root: BorrowedFd<'_>, want: Want) -> Result<Option<OwnedFd>, Errno> {
+        let slash = self.path[..self.length].iter().rposition(|byte| *byte == b'/');
+        let Some(slash) = slash.filter(|slash| *slash > 0) else { return Ok(None) };
+        if matches!(&self.path[slash + 1..self.length], b"" | b"." | b"..") {
+            return Ok(None);
+        }
+        let directory = match self.with_end(slash, |walk| find(root, walk.string(0))) {
+            Err(Errno::NOENT) => return Ok(None),
+            result => result?,
+        };
+        match make_one(directory.as_fd(), self.string(slash + 1), want) {
+            Err(Errno::EXIST) => Ok(None),
+            made => made.and_then(|()| find(root, self.string(0))).map(Some),
+        }
     }
 
     fn make(mut self, root: BorrowedFd<'_>, want: Want) -> Result<OwnedFd, Errno> {

@@ -64,8 +64,9 @@ impl Planner<'_> {
         Ok(Mount {
             target: cstring(target)?,
             kind,
-            change: Change { set: self.attributes, ..Change::default() },
-            recursive: Change { propagation, ..Change::default() },
+            // There is nothing below.
+            change: Change { set: self.attributes, propagation, ..Change::default() },
+            recursive: Change::default(),
             plain_target: false,
             may_be_on_proc: false,
         })
