@@ -40,7 +40,7 @@ fn every_way_to_a_container_is_told_with_its_reason() {
         "web|network|10.77.0.9||containers in front, this host",
         "safe|closed||90/tcp|nowhere",
         "safe|network|10.78.0.9||containers in vault, this host",
-        "guest|network|||nowhere",
+        "guest|network|||whoever reaches web",
     ] {
         assert!(all.lines().any(|found| found == line), "{line} is missing in\n{all}");
     }

@@ -380,3 +380,21 @@ fn a_name_may_have_a_slash_and_an_address_is_had_by_one() {
     let twice = world.dhow(&["run", "--rm", "--network", "m", "--network", named, "busybox", "true"]);
     twice.exits(125).says("the container has a network link eth0 already");
 }
+
+#[test]
+fn what_an_image_exposes_keeps_nobody_out_of_anothers_network() {
+    let world = busybox();
+    let import = ["import", "--change", "EXPOSE 80", "-", "web"];
+    let tar = dhow_testkit::busybox_tar();
+    dhow_testkit::finish_with_input(&mut world.command(&import), tar).exits(0);
+    sleeper(&world, "one", &[]);
+    let run = ["run", "--rm", "--network", "container:one"];
+    for client in ["docker", "dhow"] {
+        let start = |more: &[&str]| {
+            let args = [&run[..], more].concat();
+            if client == "docker" { world.docker(&args) } else { world.dhow(&args) }
+        };
+        start(&["web", "true"]).exits(0);
+        start(&["--expose", "81", "web", "true"]).exits(125).says("conflicting options: port exposing");
+    }
+}

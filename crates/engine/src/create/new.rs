@@ -8,7 +8,8 @@ use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
 use super::{
-    Mount, Source, container_name, parse_inherited, plan_mounts, random_id, validate, with_defaults, with_image,
+    Mount, Source, check_exposed, container_name, parse_inherited, plan_mounts, random_id, validate, with_defaults,
+    with_image,
 };
 use crate::container::{Body, Condition, Container, Owner, View, record};
 use crate::core::Core;
@@ -84,6 +85,7 @@ impl Core {
         config: &RunConfig,
     ) -> Result<Draft> {
         let id: Arc<str> = random_id().into();
+        check_exposed(&spec)?;
         with_image(&mut spec, config);
         self.resolve_references(&mut spec)?;
         with_defaults(&mut spec, &id, &self.defaults());

@@ -131,6 +131,17 @@ fn modes(spec: &ContainerSpec) -> Result<()> {
     network(spec)
 }
 
+/// Refuses ports to expose where there is no network of one's own. That an image exposes some is no wish of the person's.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(crate) fn check_exposed(spec: &ContainerSpec) -> Result<()> {
+    if spec.host.network_mode.starts_with("container:") && !spec.exposed_ports.is_empty() {
+        return Err(Error::invalid("conflicting options: port exposing and the container type network mode"));
+    }
+    Ok(())
+}
+
 fn network(spec: &ContainerSpec) -> Result<()> {
     let host = &spec.host;
     let shared = host.network_mode.starts_with("container:");
@@ -148,9 +159,6 @@ fn network(spec: &ContainerSpec) -> Result<()> {
     }
     if shared && (!host.port_bindings.is_empty() || host.publish_all_ports) {
         return Err(Error::invalid("conflicting options: port publishing and the container type network mode"));
-    }
-    if shared && !spec.exposed_ports.is_empty() {
-        return Err(Error::invalid("conflicting options: port exposing and the container type network mode"));
     }
     let links = host.links.as_ref().is_some_and(|links| !links.is_empty());
     for (kind, conflict) in [("container", shared), ("host", host.network_mode == "host")] {

@@ -179,7 +179,7 @@ impl Core {
     /// Takes a container's place in one network away; and its ports, if they lead nowhere then. Blocks. Returns what it
     /// still has.
     pub(crate) fn leave_network(&self, container: &str, spec: &ContainerSpec, name: &str) -> Attached {
-        if let Some(network) = self.networks.named(name) {
+        if let Some(network) = self.networks.named(name).filter(|network| network.spec.driver.has_addresses()) {
             let left = self.leave_in_kernel(container, &network);
             if let Err(error) = self.connection_changed(container, spec).and(left) {
                 tracing::warn!(container, network = name, %error, "a place is not given up altogether");

@@ -88,8 +88,11 @@ impl Core {
         match Sharing::of(&view.spec.host.network_mode) {
             Sharing::Host => return self.host_sockets(container, view),
             Sharing::Container(other) => {
-                let why = format!("it has the network of container {other}: whoever reaches that one");
-                return vec![Exposure { why, ..blank(container, view, Way::Network) }];
+                let other =
+                    self.containers().find(other).map_or_else(|_| other.to_owned(), |it| it.view().name.clone());
+                let from = vec![format!("whoever reaches {other}")];
+                let why = format!("it has the network of container {other}");
+                return vec![Exposure { from, why, ..blank(container, view, Way::Network) }];
             }
             Sharing::Own => {}
         }
@@ -122,7 +125,7 @@ impl Core {
         let place = |attachment: &dhow_network::Attachment| {
             let network = self.networks.named(&attachment.network_name)?;
             let addresses: Vec<String> = attachment.addresses().iter().map(IpAddr::to_string).collect();
-            let (from, why) = neighbours(&network);
+            let (from, why) = neighbours(&network, self.config.firewall);
             Some(Exposure {
                 at: addresses.join(", "),
                 network: attachment.network_name.clone(),
@@ -194,7 +197,7 @@ fn who_may_come(published: &Published, allowed: &[Subnet], firewall: FirewallPol
 }
 
 /// Who reaches all ports of a container in a network, and why.
-fn neighbours(network: &Network) -> (Vec<String>, String) {
+fn neighbours(network: &Network, firewall: FirewallPolicy) -> (Vec<String>, String) {
     let name = network.name();
     if network.spec.driver != Driver::Bridge {
         let parent = network.spec.options.get(dhow_network::model::option_name::PARENT).cloned().unwrap_or_default();
@@ -204,6 +207,10 @@ fn neighbours(network: &Network) -> (Vec<String>, String) {
             let why = format!("driver {}: it has an address of its own beyond {parent}", network.spec.driver);
             (vec![format!("whoever reaches it by {parent}")], why)
         };
+    }
+    if firewall == FirewallPolicy::None {
+        let why = "its address in a bridge; no rule keeps anybody away (firewall = none)".to_owned();
+        return (vec!["whoever has a way to this host".to_owned()], why);
     }
     let mut from = vec![THIS_HOST.to_owned()];
     let mut why = "its address in a bridge".to_owned();
@@ -248,7 +255,9 @@ mod tests {
                 internal,
                 ..dhow_network::model::NetworkSpec::default()
             };
-            neighbours(&Network { id: "i".into(), spec, pools: Vec::new(), created: 0 })
+            let network = Network { id: "i".into(), spec, pools: Vec::new(), created: 0 };
+            assert_eq!(neighbours(&network, FirewallPolicy::None).0.len(), 1);
+            neighbours(&network, FirewallPolicy::Own)
         };
         assert_eq!(network(Driver::Bridge, &[], false).0, ["containers in n", "this host"]);
         let icc = dhow_network::model::option_name::ICC;

@@ -30,7 +30,8 @@ pub struct PublishChange {
 pub(crate) fn changed(spec: &ContainerSpec, change: &PublishChange) -> Result<ContainerSpec> {
     let shares = !matches!(Sharing::of(&spec.host.network_mode), Sharing::Own) || spec.network_disabled;
     if shares && !change.add.is_empty() {
-        return Err(Error::invalid("conflicting options: port publishing and the container type network mode")
+        let kind = if spec.host.network_mode == "host" { "host" } else { "container" };
+        return Err(Error::invalid(format!("conflicting options: port publishing and the {kind} type network mode"))
             .with_hint("the container has no network of its own"));
     }
     let mut spec = spec.clone();
@@ -65,13 +66,13 @@ fn normal(bindings: &Bindings) -> Result<Bindings> {
 }
 
 fn stands_for(patterns: &[PortBinding], binding: &PortBinding) -> bool {
-    // An address of IPv6 may be in brackets.
-    let bare = |text: &str| text.trim_matches(['[', ']']).to_owned();
+    // An address of IPv6 may be in brackets; behind a port may be who may come.
+    let bare = |text: &str| text.split(',').next().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let fits = |pattern: &str, value: &str| pattern.is_empty() || bare(pattern) == bare(value);
-    // Behind the port may be who may come.
-    let port = binding.host_port.split(',').next().unwrap_or_default();
-    patterns.is_empty()
-        || patterns.iter().any(|pattern| fits(&pattern.host_ip, &binding.host_ip) && fits(&pattern.host_port, port))
+    let is = |pattern: &PortBinding| {
+        fits(&pattern.host_ip, &binding.host_ip) && fits(&pattern.host_port, &binding.host_port)
+    };
+    patterns.is_empty() || patterns.iter().any(is)
 }
 
 /// What is published now and was asked for by bindings that are gone.
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(left(&[("80/tcp", "", "")]).unwrap(), bindings(&[("53/udp", "", "53")]));
         let one = [("80/tcp", "127.0.0.1", "8081"), ("53/udp", "", "53")];
         assert_eq!(left(&[("80", "", "8080")]).unwrap(), bindings(&one));
+        assert_eq!(left(&[("80", "", "8080,from=10.0.0.0/8")]).unwrap(), bindings(&one));
         assert_eq!(left(&[("81/tcp", "", "")]).unwrap_err(), "port 81/tcp is not published like that");
     }
 

@@ -85,6 +85,10 @@ impl Bridges {
             }
         }
         let taken = taken.ok_or_else(|| Error::internal("a bridge without a name"))?;
+        if let Some(other) = taken.alias.strip_prefix(&format!("dhow {} ", self.engine)) {
+            return Err(Error::conflict(format!("the bridge {} is that of network {other}", taken.name))
+                .with_hint("give this one another name"));
+        }
         let owner = if taken.alias.is_empty() { "somebody else" } else { taken.alias.as_str() };
         Err(Error::conflict(format!("the host's link {} belongs to {owner}", taken.name))
             .with_hint("remove that link, or give the bridge another name"))

@@ -56,6 +56,8 @@ struct Holder {
 #[must_use]
 pub fn main(args: &[OsString]) -> ExitCode {
     let [folder, outlet @ ..] = args else { return ExitCode::FAILURE };
+    // It was started from a descriptor, and would be called by its number.
+    let _ = rustix::thread::set_name(c"dhow-network");
     match run(Path::new(folder), outlet.first().map(Path::new)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -49,7 +49,21 @@ impl Addresses {
         if self.used.insert(place) {
             return Ok(());
         }
-        Err(Error::conflict("Address already in use").with_hint(format!("another endpoint has {address}")))
+        Err(Error::conflict("Address already in use").with_hint(self.who_has(address)))
+    }
+
+    fn who_has(&self, address: IpAddr) -> String {
+        let IpamPool { subnet, gateway, auxiliary, .. } = &self.pool;
+        if *gateway == Some(address) {
+            return format!("{address} is the gateway's");
+        }
+        if let Some((name, _)) = auxiliary.iter().find(|(_, kept)| **kept == address) {
+            return format!("{address} is kept for {name}");
+        }
+        if [subnet.at(0), subnet.last()].contains(&address) {
+            return format!("{address} stands for all of {subnet}");
+        }
+        format!("another endpoint has {address}")
     }
 
     /// Takes one that is free.

@@ -140,6 +140,8 @@ impl Networks {
             .into_iter()
             .partition::<Vec<Attachment>, _>(|attachment| attachment.endpoint.network == network.id);
         held.connection.attachments = rest;
+        // Its link is not taken for one that somebody else removes.
+        self.containers.tell(container, &held.connection);
         if let Err(error) = self.redirect(&before, &held.connection, &held.reservations) {
             tracing::warn!(%error, container, "lead published ports another way");
         }

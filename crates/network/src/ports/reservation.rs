@@ -162,8 +162,11 @@ fn at(
 /// Takes a port in the calling thread's namespace.
 pub(crate) fn bind(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let socket = open(protocol, address)?;
-    net::bind(&socket, &address)?;
-    Ok(socket)
+    match net::bind(&socket, &address) {
+        // Maybe it is only had by connections that have ended, of a program that was there before: who listens may have it.
+        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => bind_to_listen(protocol, address),
+        bound => bound.map(|()| socket),
+    }
 }
 
 fn open(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
@@ -286,6 +289,26 @@ mod tests {
         let sctp = PortBinding { port: "80/sctp".parse().unwrap(), host_address: None, ..local(HostPorts::Any) };
         let all = vec![four, six];
         assert_eq!(addresses(&sctp, IPV4, || &all), [four], "nobody passes it on");
+    }
+
+    #[test]
+    fn a_port_is_free_where_its_connections_have_ended() {
+        let (server, port) = {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            // Who closes first remembers it for a minute (TIME-WAIT).
+            drop(server);
+            (client, port)
+        };
+        drop(server);
+        let at = SocketAddr::from(([127, 0, 0, 1], port));
+        let plain = open(Protocol::Tcp, at).unwrap();
+        assert_eq!(net::bind(&plain, &at), Err(Errno::ADDRINUSE));
+        let kept = bind(Protocol::Tcp, at).unwrap();
+        assert_eq!(bind(Protocol::Tcp, at).unwrap_err(), Errno::ADDRINUSE);
+        drop(kept);
     }
 
     #[test]
