@@ -118,6 +118,23 @@ fn rules_that_are_flushed_come_back() {
 }
 
 #[test]
+fn what_was_broken_while_there_was_no_engine_is_mended_by_the_next_one() {
+    let mut world = busybox();
+    world.dhow(&["network", "create", "other"]).exits(0);
+    serve(&world, "web", &["-p", "8080:80"]);
+    let gateway = world.inspect("web", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}");
+    let reached =
+        |world: &World| world.dhow(&["exec", "web", "busybox", "ping", "-c", "1", "-W", "2", &gateway]).code();
+    assert_eq!(reached(&world), 0);
+    world.crash_engine();
+    run("ip", "link del dhow0").exits(0);
+    run("nft", "flush ruleset").exits(0);
+    world.start_engine();
+    answers("127.0.0.1:8080", "web");
+    assert_eq!(reached(&world), 0, "the bridge is where it was, also to those who remember it");
+}
+
+#[test]
 fn what_an_engine_before_has_put_into_iptables_is_taken_back() {
     let mut world = busybox();
     run("iptables-nft", "-P FORWARD DROP").exits(0);

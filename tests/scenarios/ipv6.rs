@@ -260,3 +260,15 @@ fn datagrams_and_streams_cross_from_one_family_to_the_other_whole() {
     stream.read_to_end(&mut came).expect("it ends");
     assert!(came == bytes && send.join().expect("it ended") && echo.join().expect("it ended"), "{} bytes", came.len());
 }
+
+#[test]
+fn a_container_may_do_without_ipv6_in_a_network_that_has_it() {
+    let world = busybox();
+    world.dhow(&["network", "create", "--ipv6", "both"]).exits(0);
+    world.dhow(&["network", "create", "four"]).exits(0);
+    let off = ["run", "-d", "--name", "box", "--network", "both", "--sysctl", "net.ipv6.conf.all.disable_ipv6=1"];
+    world.dhow(&[&off[..], &["busybox", "sleep", "1000"]].concat()).exits(0);
+    world.dhow(&["network", "connect", "four", "box"]).exits(0);
+    let gateway = world.inspect("box", "{{(index .NetworkSettings.Networks \"four\").Gateway}}");
+    world.dhow(&["exec", "box", "busybox", "ping", "-c", "1", "-W", "5", &gateway]).exits(0);
+}

@@ -52,6 +52,20 @@ fn advertisement(from: Ipv6Addr, claimed: Ipv6Addr, at: Mac) -> Vec<u8> {
     icmp6(from, [&[136, 0, 0, 0, 0x20, 0, 0, 0][..], &claimed.octets(), &[2, 1], &at].concat())
 }
 
+/// The same in two fragments (RFC 8200, 4.5), the first one with eight bytes of the message.
+fn fragments(frame: &[u8]) -> [Vec<u8>; 2] {
+    let (head, message) = frame.split_at(54);
+    let part = |from: u16, more: u8, bytes: &[u8]| {
+        let mut head = head.to_vec();
+        let length = u16::try_from(bytes.len() + 8).expect("short");
+        head[18..20].copy_from_slice(&length.to_be_bytes());
+        head[20] = 44;
+        let [high, low] = from.to_be_bytes();
+        [&head[..], &[58, 0, high, low | more, 0, 0, 0, 7], bytes].concat()
+    };
+    [part(0, 1, &message[..8]), part(8, 0, &message[8..])]
+}
+
 /// "Addresses here begin with fd66::, and I am the way out."
 fn router(from: Ipv6Addr) -> Vec<u8> {
     let prefix = [&[3, 4, 64, 0xc0][..], &[0xff; 8], &[0; 4], &"fd66::".parse::<Ipv6Addr>().unwrap().octets()].concat();
@@ -101,6 +115,12 @@ fn nobody_takes_over_the_address_of_a_neighbour_or_of_the_gateway() {
                 send(&world, "evil", arp(&twice_tagged, claimed, EVIL));
             }
             IpAddr::V6(claimed) => send(&world, "evil", advertisement(own, claimed, EVIL)),
+        }
+    }
+    // The part that names the address is in a second frame.
+    for claimed in ["fd77::6", "fd77::1"] {
+        for frame in fragments(&advertisement(own, claimed.parse().expect("an address"), EVIL)) {
+            send(&world, "evil", frame);
         }
     }
     // What it says of its own addresses arrives, and behind all that.
@@ -153,14 +173,18 @@ fn an_address_is_found_at_once_where_it_is_now() {
 fn decide_about_published_ports(flags: &[&str]) {
     let world = World::with_flags(DHOW, flags);
     world.import_busybox("busybox");
-    world.dhow(&["network", "create", "--internal", "--subnet", "10.7.0.0/24", "inner"]).exits(0);
+    let inner =
+        ["network", "create", "--internal", "--ipv6", "--subnet", "10.7.0.0/24", "--subnet", "fd07::/64", "inner"];
+    world.dhow(&inner).exits(0);
     world.dhow(&["network", "create", "--subnet", "10.8.0.0/24", "front"]).exits(0);
-    world.dhow(&["network", "create", "other"]).exits(0);
+    world.dhow(&["network", "create", "--ipv6", "--subnet", "fd09::/64", "other"]).exits(0);
     serve(&world, "web", &["--network", "front", "-p", "8080:80"]);
     crate::networks::answers("127.0.0.1:8080", "web");
     assert_eq!(fetch(&world, "other", "http://10.8.0.1:8080/name").as_deref(), Some("web"));
     assert_eq!(fetch(&world, "front", "http://10.8.0.1:8080/name").as_deref(), Some("web"), "a neighbour");
     assert_eq!(fetch(&world, "inner", "http://10.7.0.1:8080/name"), None);
+    assert_eq!(fetch(&world, "other", "http://[fd09::1]:8080/name").as_deref(), Some("web"), "passed on");
+    assert_eq!(fetch(&world, "inner", "http://[fd07::1]:8080/name"), None);
     let own = ["exec", "web", "timeout", "9", "busybox", "wget", "-q", "-O-", "http://10.8.0.1:8080/name"];
     assert_eq!(world.dhow(&own).ok(), "web", "and itself");
 }

@@ -97,7 +97,10 @@ impl Attachment {
 
     pub(crate) fn member(&self) -> Option<Member> {
         let mac = self.endpoint.mac.filter(|_| !self.port.is_empty())?;
-        Some(Member { link: self.port.clone(), mac, addresses: self.addresses() })
+        let mut addresses = self.addresses();
+        // The kernel makes that one up.
+        addresses.extend(self.endpoint.ipv6.map(|_| IpAddr::V6(mac.link_local())));
+        Some(Member { link: self.port.clone(), mac, addresses })
     }
 
     /// The number at the end of its link's name.

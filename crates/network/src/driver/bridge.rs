@@ -1,6 +1,7 @@
 //! Networks that are bridges of the host.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
@@ -58,10 +59,12 @@ impl Bridges {
             }
         })?;
         routing(network, &name, self.forwarding && !network.spec.internal)?;
+        let link_local = link.mac.filter(|_| network.spec.ipv6).map(|mac| IpAddr::V6(mac.link_local()));
+        let own = addresses.iter().map(|subnet| subnet.address()).chain(link_local);
         firewall.add_zone(Zone {
             bridge: name.clone(),
             subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
-            gateways: addresses.iter().map(|subnet| subnet.address()).collect(),
+            gateways: own.collect(),
             internal: network.spec.internal,
             masquerade: options.masquerade,
             icc: options.icc,
@@ -98,7 +101,7 @@ impl Bridges {
         links.make_bridge(&Bridge {
             name,
             alias: &self.alias(network),
-            mac: random_mac(),
+            mac: bridge_mac(network),
             mtu: options.mtu,
             ipv6: network.spec.ipv6,
         })?;
@@ -238,6 +241,17 @@ fn routing(network: &Network, bridge: &str, forwarding: bool) -> Result<()> {
 }
 
 /// An address that nobody was given by a manufacturer.
+/// The same whenever the bridge is made again: its neighbours remember it.
+fn bridge_mac(network: &Network) -> Mac {
+    let byte =
+        |number: usize| network.id.get(2 * number..2 * number + 2).and_then(|it| u8::from_str_radix(it, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..5).map(byte).collect();
+    match bytes.as_deref() {
+        Some(&[a, b, c, d, e]) => Mac([0x02, a, b, c, d, e]),
+        _ => random_mac(),
+    }
+}
+
 pub(crate) fn random_mac() -> Mac {
     let mut bytes: [u8; 6] = std::array::from_fn(|_| fastrand::u8(..));
     bytes[0] = bytes[0] & 0xfc | 0x02;

@@ -3,8 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::elements::{
-    self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, LINKS, MACS, TO, bare, from, limits, link_name, octets, ports,
-    range,
+    self, ADDRESSES4, ADDRESSES6, BRIDGES, INTERNAL, LINKS, MACS, RELAYED, TO, bare, from, limits, link_name, octets,
+    ports, range,
 };
 use super::nft::{self, Data, Element, Expressions, Field, Hook, Key, SetKind, Transaction, Verdict};
 use super::state::{State, Zone};
@@ -85,6 +85,7 @@ fn sets(transaction: &mut Transaction<'_>) {
     transaction.set(BRIDGES, NAME, SetKind::Plain).set(INTERNAL, NAME, SetKind::Plain).set(TO, NAME, SetKind::Verdicts);
     transaction.set(from(false), ADDRESS4, SetKind::Ranges).set(from(true), ADDRESS6, SetKind::Ranges);
     transaction.set(ports(false), PORT4, TARGET4).set(ports(true), PORT6, TARGET6);
+    transaction.set(RELAYED, PORT6, SetKind::Plain);
     transaction.set(limits(false), PORT4, SetKind::Verdicts).set(limits(true), PORT6, SetKind::Verdicts);
 }
 
@@ -115,6 +116,13 @@ fn incoming(transaction: &mut Transaction<'_>, direct: bool) {
             rule.load(Field::INPUT, 0).in_set(INTERNAL);
             load_port(rule, ipv6, exact);
             rule.map(ports(ipv6), 8).verdict(Verdict::Drop);
+        });
+    }
+    for exact in [true, false] {
+        transaction.rule("inward", |rule| {
+            rule.load(Field::INPUT, 0).in_set(INTERNAL);
+            load_port(rule, true, exact);
+            rule.in_set(RELAYED).verdict(Verdict::Drop);
         });
     }
     if !direct {
@@ -284,9 +292,22 @@ pub(super) fn fill_bridge_table(transaction: &mut Transaction<'_>, state: &State
             rule.is(Field::PROTOCOL, &[ICMPV6]).is(Field::ICMP_TYPE, &[kind]).verdict(Verdict::Drop);
         });
     }
+    // What cannot be seen, because it is in a second fragment, is not let through.
+    transaction.chain("advertised", None);
+    let [all, owners] = ADDRESSES6;
+    transaction.rule("advertised", |rule| {
+        rule.load(Field::ADVERTISED6, 0).not_in_set(all).verdict(Verdict::Return);
+    });
+    transaction.rule("advertised", |rule| {
+        rule.load(Field::INPUT, 0).load(Field::ADVERTISED6, 4).in_set(owners).verdict(Verdict::Return);
+    });
+    transaction.rule("advertised", |rule| {
+        rule.verdict(Verdict::Drop);
+    });
     transaction.rule("guard", |rule| {
-        rule.is(Field::ETHER_TYPE, &ETHER_IPV6).is(Field::PROTOCOL, &[ICMPV6]);
-        owned(rule.is(Field::ICMP_TYPE, &[ICMP_ADVERTISEMENT]), ADDRESSES6, Field::ADVERTISED6);
+        rule.load(Field::INPUT, 0).in_set(LINKS).is(Field::ETHER_TYPE, &ETHER_IPV6);
+        rule.is(Field::PROTOCOL, &[ICMPV6]).is(Field::ICMP_TYPE, &[ICMP_ADVERTISEMENT]);
+        rule.verdict(Verdict::Jump("advertised"));
     });
     transaction.rule("guard", |rule| owned(rule, MACS, Field::ETHER_SOURCE));
     for (ether, sets, field) in [

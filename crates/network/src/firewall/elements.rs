@@ -14,6 +14,9 @@ pub(super) const INTERNAL: &str = "internal";
 /// Bridge by which a packet leaves → chain.
 pub(super) const TO: &str = "to";
 
+/// Addresses, protocols and ports of the host for which there is no such map.
+pub(super) const RELAYED: &str = "relayed";
+
 /// Address, protocol and port of the host → address and port of a container.
 pub(super) fn ports(ipv6: bool) -> &'static str {
     if ipv6 { "ports6" } else { "ports4" }
@@ -64,6 +67,14 @@ pub(super) fn add_redirects(transaction: &mut Transaction<'_>, redirects: &[Redi
         transaction.add(ports(ipv6), &elements);
     }
     of_kernel(redirects).filter(|it| !it.from.is_empty()).for_each(|redirect| add_limit(transaction, redirect));
+    transaction.add(RELAYED, &relayed(redirects));
+}
+
+/// Those of IPv6 that only a process of ours can pass on.
+fn relayed(redirects: &[Redirect]) -> Vec<Element<'static>> {
+    let others = redirects.iter().filter(|redirect| !redirect.is_of_kernel());
+    let of_ipv6 = others.filter(|redirect| redirect.published.host_address.is_ipv6());
+    of_ipv6.map(|redirect| bare(port(redirect).key)).collect()
 }
 
 /// Those that the kernel sends on itself.
@@ -112,6 +123,7 @@ pub(super) fn remove_redirects(transaction: &mut Transaction<'_>, redirects: &[R
             .collect();
         transaction.remove(ports(ipv6), &elements);
     }
+    transaction.remove(RELAYED, &relayed(redirects));
 }
 
 /// Every part of a key and of its data fills registers of four bytes.

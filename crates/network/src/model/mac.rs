@@ -1,6 +1,7 @@
 //! Hardware addresses.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use dhow_errdefs::{Error, Result};
@@ -16,6 +17,12 @@ impl Mac {
     #[must_use]
     pub fn is_of_one_link(self) -> bool {
         self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
+
+    /// The link-local address of IPv6 that the kernel makes of it (RFC 4291, appendix A).
+    pub(crate) fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
     }
 }
 
@@ -61,6 +68,12 @@ impl From<Mac> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_link_local_address_is_made_of_the_links() {
+        let mac: Mac = "02:42:0a:4d:00:06".parse().unwrap();
+        assert_eq!(mac.link_local().to_string(), "fe80::42:aff:fe4d:6");
+    }
 
     #[test]
     fn both_notations_are_one_address() {

@@ -13,7 +13,7 @@ use crate::connection::{Attachment, Connection, Request};
 use crate::link::Links;
 use crate::model::{Network, PortBinding, Published};
 use crate::ports::Reservation;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, without_ipv6};
 
 impl Networks {
     /// Gives a container that runs, in that network namespace, a place in one further network, which is all that is asked for.
@@ -26,7 +26,9 @@ impl Networks {
         let place = places.first().ok_or_else(|| Error::internal("no network to join"))?;
         if self.connection(container).is_none() {
             // It was started without any network.
-            let sandbox = Some(Sandbox::of_namespace(namespace)?);
+            let sandbox = Sandbox::of_namespace(namespace)?;
+            sandbox.inside(without_ipv6)?;
+            let sandbox = Some(sandbox);
             let name = called.first().cloned().unwrap_or_default();
             self.containers.insert(container, Arc::new(Mutex::new(Held { sandbox, name, ..Held::default() })));
         }

@@ -142,19 +142,22 @@ impl Networks {
     /// Sends what goes nowhere else to the gateway of the one place that is for that.
     pub(super) fn set_routes(&self, held: &Held) -> Result<()> {
         let Some(sandbox) = &held.sandbox else { return Ok(()) };
-        let mut routes = Vec::new();
         for ipv6 in [false, true] {
             let Some(out) = held.connection.way_out(ipv6) else { continue };
             let gateway4 = out.endpoint.gateway4.map(IpAddr::V4).filter(|_| !ipv6);
             let gateway = gateway4.or(out.endpoint.gateway6.map(IpAddr::V6).filter(|_| ipv6));
+            let Some(gateway) = gateway else { continue };
             let index = sandbox.links().named(&out.endpoint.interface)?.index;
-            routes.extend(gateway.map(|gateway| (index, gateway)));
-        }
-        sandbox.links().set(|settings| {
-            routes.iter().for_each(|&(index, gateway)| {
+            let set = sandbox.links().set(|settings| {
                 settings.default_route(index, gateway);
             });
-        })
+            match set {
+                // A container may do without IPv6 by its own wish (`disable_ipv6`); its links have no address of it then.
+                Err(error) if ipv6 && error.os_error() == Some(Errno::HOSTUNREACH.raw_os_error()) => {}
+                set => set?,
+            }
+        }
+        Ok(())
     }
 
     fn publish(&self, held: &mut Held, bindings: &[PortBinding]) -> Result<()> {

@@ -270,7 +270,8 @@ impl Networks {
             None => None,
         };
         home.map_or(Ok(()), |home| self.shut_leftovers(&home))?;
-        if self.settings.passed_on {
+        // Somebody may have been at them while there was no engine.
+        if !lock(&self.live).is_empty() {
             self.at_home(|| self.restore_links())?;
         }
         self.at_home(|| self.settle_here(networks))

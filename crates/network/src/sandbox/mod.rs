@@ -51,10 +51,7 @@ impl Sandbox {
     /// # Errors
     /// When the thread that visits it may not.
     pub fn of_namespace(namespace: OwnedFd) -> Result<Self> {
-        let links = inside(namespace.as_fd(), || {
-            without_ipv6()?;
-            Links::open()
-        })?;
+        let links = inside(namespace.as_fd(), Links::open)?;
         Ok(Self { namespace, links })
     }
 
@@ -83,7 +80,7 @@ impl AsFd for Sandbox {
 
 /// New links of the calling thread's namespace have no IPv6 unless they are told to: a neighbour that plays the router must not
 /// give a container an address and a way out that its network does not have. dockerd does the same.
-fn without_ipv6() -> Result<()> {
+pub(crate) fn without_ipv6() -> Result<()> {
     match sysctl::write("ipv6/conf/default/disable_ipv6", "1") {
         // A kernel without IPv6.
         Err(error) if error.os_error() == Some(rustix::io::Errno::NOENT.raw_os_error()) => Ok(()),
