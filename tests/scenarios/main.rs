@@ -26,7 +26,7 @@ mod macvlan;
 mod mistakes;
 mod mounts;
 mod names;
-mod neighbours;
+
 mod network_commands;
 mod networks;
 mod on_demand;
@@ -41,6 +41,7 @@ mod registries;
 mod removal;
 mod restart;
 mod security;
+mod spoofing;
 mod stats;
 mod stock;
 mod streams;

@@ -39,12 +39,12 @@ const SCENARIOS: &[&str] = &[
     "limits::",
     "macvlan::",
     "names::",
-    "neighbours::",
     "networks::",
     "outside::",
     "process::",
     "removal::",
     "security::",
+    "spoofing::",
     "volumes::shares::",
     // It is about addresses only, and takes minutes here.
     "--skip=a_thousand_rounds",
