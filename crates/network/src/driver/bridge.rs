@@ -240,7 +240,6 @@ fn routing(network: &Network, bridge: &str, forwarding: bool) -> Result<()> {
     Ok(())
 }
 
-/// An address that nobody was given by a manufacturer.
 /// The same whenever the bridge is made again: its neighbours remember it.
 fn bridge_mac(network: &Network) -> Mac {
     let byte =
@@ -252,6 +251,7 @@ fn bridge_mac(network: &Network) -> Mac {
     }
 }
 
+/// An address that nobody was given by a manufacturer.
 pub(crate) fn random_mac() -> Mac {
     let mut bytes: [u8; 6] = std::array::from_fn(|_| fastrand::u8(..));
     bytes[0] = bytes[0] & 0xfc | 0x02;

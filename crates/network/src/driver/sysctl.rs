@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use dhow_errdefs::{Result, ResultExt};
 
 /// Writes a setting, if it is not that already. Tells whether it was changed.
-pub(crate) fn set(name: &str, value: &str) -> Result<bool> {
+pub(super) fn set(name: &str, value: &str) -> Result<bool> {
     let path = path(name);
     let present = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
     if present.trim_end() == value {

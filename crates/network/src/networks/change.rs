@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
 
@@ -30,7 +30,7 @@ impl Networks {
             sandbox.inside(without_ipv6)?;
             let sandbox = Some(sandbox);
             let name = called.first().cloned().unwrap_or_default();
-            self.containers.insert(container, Arc::new(Mutex::new(Held { sandbox, name, ..Held::default() })));
+            self.containers.insert(container, Held { sandbox, name, ..Held::default() });
         }
         self.change(container, |held| {
             if held.connection.attachments.iter().any(|attachment| attachment.endpoint.network == place.network.id) {

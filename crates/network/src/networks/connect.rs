@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_sys::frame::FrameSocket;
@@ -39,15 +39,15 @@ impl Networks {
     fn connect_here(self: &Arc<Self>, request: &Request<'_>) -> Result<Connection> {
         self.watch();
         self.expect_to_pass_on(&request.bindings);
-        let held = Arc::new(Mutex::new(Held {
+        let held = Held {
             sandbox: Some(Sandbox::create()?),
             connection: Connection { servers: request.servers.clone(), ..Connection::default() },
             name: request.names.first().cloned().unwrap_or_default(),
             ..Held::default()
-        }));
+        };
+        // Before it has anything: whoever restores links waits for this one.
+        let held = self.containers.insert(request.container, held);
         let mut working = lock(&held);
-        // Whoever restores links waits for this one.
-        self.containers.insert(request.container, Arc::clone(&held));
         let built = self.build(&mut working, request);
         let connection = working.connection.clone();
         match built {

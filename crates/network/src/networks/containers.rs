@@ -12,7 +12,7 @@ use crate::connection::Connection;
 #[derive(Debug, Default)]
 pub(super) struct Containers(Mutex<HashMap<String, Entry>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
     held: Arc<Mutex<Held>>,
     /// What it had when somebody was last done with it.
@@ -20,9 +20,11 @@ struct Entry {
 }
 
 impl Containers {
-    pub(super) fn insert(&self, container: &str, held: Arc<Mutex<Held>>) {
-        let entry = Entry { held, connection: Connection::default() };
-        lock(&self.0).insert(container.to_owned(), entry);
+    pub(super) fn insert(&self, container: &str, held: Held) -> Arc<Mutex<Held>> {
+        let connection = held.connection.clone();
+        let held = Arc::new(Mutex::new(held));
+        lock(&self.0).insert(container.to_owned(), Entry { held: Arc::clone(&held), connection });
+        held
     }
 
     pub(super) fn get(&self, container: &str) -> Option<Arc<Mutex<Held>>> {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use dhow_errdefs::{Class, Result};
 
@@ -66,9 +66,7 @@ impl Networks {
         let kept = Sockets::of_keepsakes(kept).ok();
         let held = Held { sandbox: sandbox.ok().flatten(), connection, reservations, name, resolver: None, kept };
         held.make_known(container, &self.directory);
-        let connection = held.connection.clone();
-        self.containers.insert(container, Arc::new(Mutex::new(held)));
-        self.containers.tell(container, &connection);
+        self.containers.insert(container, held);
     }
 
     /// Takes the ports of a container again that nobody holds for it. Somebody may have taken one meanwhile; the kernel
