@@ -134,7 +134,7 @@ fn of_context(name: &str, config: &Config) -> Result<Endpoint> {
     if !skip && material.is_empty() {
         return Ok(Endpoint { client, on_demand });
     }
-    let tls = Tls::new(TlsMaterial { authority: file("ca.pem"), identity, any_engine: skip })?;
+    let tls = Tls::new(TlsMaterial { authority: file("ca.pem"), identity, any_server: skip })?;
     Ok(Endpoint { client: client.with_tls(tls), on_demand })
 }
 
@@ -166,7 +166,7 @@ impl TlsWish {
         };
         let (certificate, key) = (optional("tlscert", "cert.pem")?, optional("tlskey", "key.pem")?);
         let identity = certificate.as_deref().zip(key.as_deref());
-        Tls::new(TlsMaterial { authority: authority.as_deref(), identity, any_engine: !self.verify })
+        Tls::new(TlsMaterial { authority: authority.as_deref(), identity, any_server: !self.verify })
     }
 }
 

@@ -1,16 +1,12 @@
-//! TLS to the engine: who we trust, who we are.
+//! TLS to the engine.
 
 use std::io;
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use dhow_errdefs::Result;
+use dhow_tls::TlsMaterial;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -19,25 +15,6 @@ use crate::helper::Trouble;
 
 /// Bytes on their way in each direction: one record of TLS.
 const RELAYED: usize = 16 * 1024;
-
-/// Where distributions keep the authorities that everybody trusts, as one file.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// Certificates and keys as PEM text.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TlsMaterial<'a> {
-    /// Authorities that the engine's certificate has to come from; the host's own without it.
-    pub authority: Option<&'a [u8]>,
-    /// Our certificate and its key.
-    pub identity: Option<(&'a [u8], &'a [u8])>,
-    /// Take any certificate: protects from listeners, not from somebody in the middle.
-    pub any_engine: bool,
-}
 
 /// How to speak TLS to one engine.
 #[derive(Debug, Clone)]
@@ -49,25 +26,7 @@ impl Tls {
     /// # Errors
     /// A certificate or key cannot be used; the text says which.
     pub fn new(material: TlsMaterial<'_>) -> Result<Self> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|cause| Error::internal("choose versions of TLS").with_cause(cause))?;
-        let builder = match material.any_engine {
-            true => builder.dangerous().with_custom_certificate_verifier(AnyEngine::new(&provider)),
-            false => builder.with_root_certificates(roots(material.authority)?),
-        };
-        let mut config = match material.identity {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let wrong = |cause: rustls::pki_types::pem::Error| unusable("key", &cause.to_string());
-                let key = PrivateKeyDer::from_pem_slice(key).map_err(wrong)?;
-                let chain = certificates(certificate, "certificate")?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|cause| unusable("certificate", &cause.to_string()))?
-            }
-        };
+        let mut config = dhow_tls::client(material)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }
@@ -84,92 +43,5 @@ impl Tls {
             }
         });
         Ok(ours)
-    }
-}
-
-fn roots(authority: Option<&[u8]>) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    let Some(authority) = authority else {
-        let bundle = BUNDLES.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
-        // Old authorities that cannot be read are no reason to trust none.
-        roots.add_parsable_certificates(certificates(&bundle, "authorities").unwrap_or_default());
-        return Ok(roots);
-    };
-    for certificate in certificates(authority, "certificate of the authority")? {
-        roots.add(certificate).map_err(|cause| unusable("certificate of the authority", &cause.to_string()))?;
-    }
-    Ok(roots)
-}
-
-fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(some) if !some.is_empty() => Ok(some),
-        Ok(_) => Err(unusable(what, "no certificate in it")),
-        Err(cause) => Err(unusable(what, &cause.to_string())),
-    }
-}
-
-fn unusable(what: &str, why: &str) -> Error {
-    Error::invalid(format!("could not use the {what} for TLS: {why}"))
-}
-
-/// Believes whoever answers, but checks that they own the certificate they show.
-#[derive(Debug)]
-struct AnyEngine(WebPkiSupportedAlgorithms);
-
-impl AnyEngine {
-    fn new(provider: &CryptoProvider) -> Arc<Self> {
-        Arc::new(Self(provider.signature_verification_algorithms))
-    }
-}
-
-impl ServerCertVerifier for AnyEngine {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_certificate_is_named() {
-        let of = |material| Tls::new(material).expect_err("useless").to_string();
-        let wrong = of(TlsMaterial { authority: Some(b"x"), ..TlsMaterial::default() });
-        assert_eq!(wrong, "could not use the certificate of the authority for TLS: no certificate in it");
-        let wrong = of(TlsMaterial { identity: Some((b"x", b"y")), any_engine: true, ..TlsMaterial::default() });
-        assert!(wrong.starts_with("could not use the key for TLS: "), "{wrong}");
-        assert!(Tls::new(TlsMaterial { any_engine: true, ..TlsMaterial::default() }).is_ok());
     }
 }

@@ -50,6 +50,6 @@ mod writer;
 pub use config::{Config, Driver, Subject};
 pub use entry::{Entry, Stream};
 pub use reader::{Query, Reader, Step};
-pub use remote::{Address, Layout, Syslog, Target};
+pub use remote::{Address, Layout, Secrecy, Syslog, Target};
 pub use timestamp::Timestamp;
 pub use writer::{Losses, Writer};

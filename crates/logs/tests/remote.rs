@@ -22,7 +22,7 @@ impl World {
     }
 
     fn syslog(address: Address, format: Layout) -> Self {
-        let layout = Syslog { facility: 3, format };
+        let layout = Syslog { facility: 3, format, counted: false };
         Self::new(Target::Syslog { address, layout, tag: "box".into(), hostname: "host".into() })
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::shell::{self, Result};
 
 /// Rooms that must not link an async runtime (wall 3).
-const SYNCHRONOUS: [&str; 5] = ["dhow-sys", "dhow-cgroups", "dhow-runtime", "dhow-shim", "dhow-logs"];
+const SYNCHRONOUS: [&str; 6] = ["dhow-sys", "dhow-tls", "dhow-cgroups", "dhow-runtime", "dhow-shim", "dhow-logs"];
 
 #[derive(Deserialize)]
 pub(super) struct Metadata {

@@ -4,15 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
+use super::session::{Secrecy, Session};
 use super::target::{Address, Target};
 
-/// How long the first connection may take.
+/// How long the first connection may take, and each later handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a host's own syslog may listen (as Docker looks for it).
@@ -35,6 +36,10 @@ pub(super) struct Link {
     pub(super) datagrams: bool,
     /// The connection is not made yet.
     pub(super) connecting: bool,
+    /// What keeps it secret.
+    session: Option<Box<Session>>,
+    /// When it has to be ready.
+    deadline: Instant,
 }
 
 impl Link {
@@ -48,6 +53,7 @@ impl Link {
                 Address::Unix(path) => Self::unix(path, SocketType::STREAM),
                 Address::Unixgram(path) => Self::unix(path, SocketType::DGRAM),
                 Address::Tcp(found) => Self::any(found, SocketType::STREAM, attempt),
+                Address::Tls(found, secrecy) => Self::secret(found, secrecy, attempt),
                 Address::Udp(found) => Self::any(found, SocketType::DGRAM, attempt),
             },
         }
@@ -66,7 +72,23 @@ impl Link {
         connected.map_err(|errno| {
             named(if kind == SocketType::DGRAM { "unixgram" } else { "unix" }, path.display(), errno)
         })?;
-        Ok(Self { socket, datagrams: kind == SocketType::DGRAM, connecting: false })
+        Ok(Self::new(socket, kind, false))
+    }
+
+    fn new(socket: OwnedFd, kind: SocketType, connecting: bool) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        Self { socket, datagrams: kind == SocketType::DGRAM, connecting, session: None, deadline }
+    }
+
+    /// With TLS; hands are shaken at once the first time only.
+    fn secret(addresses: &[SocketAddr], secrecy: &Secrecy, attempt: Attempt) -> io::Result<Self> {
+        let mut session = Session::new(secrecy)?;
+        let mut link = Self::any(addresses, SocketType::STREAM, attempt)?;
+        if attempt == Attempt::First {
+            session.establish(&link.socket, Instant::now() + PATIENCE)?;
+        }
+        link.session = Some(Box::new(session));
+        Ok(link)
     }
 
     fn any(addresses: &[SocketAddr], kind: SocketType, attempt: Attempt) -> io::Result<Self> {
@@ -103,7 +125,7 @@ impl Link {
             Err(Errno::INPROGRESS) => true,
             Err(errno) => return Err(named(network, address, errno)),
         };
-        Ok(Self { socket, datagrams: kind == SocketType::DGRAM, connecting })
+        Ok(Self::new(socket, kind, connecting))
     }
 
     /// Waits until the connection is made, for some seconds.
@@ -129,13 +151,40 @@ impl Link {
     }
 
     /// Sends what goes at once.
-    pub(super) fn send(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> rustix::io::Result<usize> {
+        if let Some(session) = &mut self.session {
+            return session.send(&self.socket, bytes);
+        }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, bytes, flags))
     }
 
+    /// Whether there is something of its own that the socket did not take yet; tries it once more.
+    pub(super) fn has_more(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        // Why it does not go is told by the next look at the link.
+        let _ = session.flush(&self.socket);
+        session.wants_room()
+    }
+
+    /// Whether it is worth waiting until the socket has room: for what waits to be sent, or for something of its own.
+    pub(super) fn wants_room(&self, waits: bool) -> bool {
+        match &self.session {
+            Some(session) => session.wants_room() || (waits && !session.is_shaking_hands()),
+            None => waits,
+        }
+    }
+
+    /// Until when it has to be ready; none: it is.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.session.as_ref().filter(|session| session.is_shaking_hands()).map(|_| self.deadline)
+    }
+
     /// Whether the other end is still there. What it says is not for us.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn is_open(&mut self) -> bool {
+        if let Some(session) = &mut self.session {
+            return session.receive(&self.socket).is_ok();
+        }
         let buffer = &mut [0; 512];
         loop {
             match rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
@@ -146,6 +195,13 @@ impl Link {
                 Err(Errno::CONNREFUSED) if self.datagrams => return true,
                 Err(_) => return false,
             }
+        }
+    }
+
+    /// The last word, where there is one.
+    pub(super) fn close(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.close(&self.socket);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod journald;
 mod link;
+mod session;
 mod syslog;
 mod target;
 
@@ -25,6 +26,7 @@ use rustix::time::{
 use crate::queue::{Queue, Waiting};
 use crate::{Stream, Timestamp};
 use link::{Attempt, Link};
+pub use session::Secrecy;
 pub use syslog::{Layout, Syslog};
 pub use target::{Address, Target};
 
@@ -162,7 +164,7 @@ impl Remote {
     /// Sends what goes at once, and sees to the rest.
     pub(crate) fn send(&mut self) {
         let before = (self.queue.lines(), self.sent);
-        while let Some(link) = self.link.as_ref().filter(|link| !link.connecting) {
+        while let Some(link) = self.link.as_mut().filter(|link| !link.connecting) {
             if self.outgoing.is_empty()
                 && !lay_out(&mut self.queue, &mut self.encoder, link, &mut self.outgoing, &mut self.messages)
             {
@@ -230,11 +232,13 @@ impl Remote {
     /// Waits for what there is to wait for.
     fn settle(&mut self, progress: bool) {
         let waits = self.queue.lines() > 0 || !self.outgoing.is_empty();
-        if let Some(link) = self.link.as_ref().filter(|link| !link.connecting) {
+        if let Some(link) = self.link.as_mut().filter(|link| !link.connecting) {
             self.retry = self.retry.filter(|_| !progress);
-            if waits != self.watching_room {
-                self.watching_room = waits;
-                let flags = if waits { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+            link.has_more();
+            let wants_room = link.wants_room(waits);
+            if wants_room != self.watching_room {
+                self.watching_room = wants_room;
+                let flags = if wants_room { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
                 // It fails only for what is not watched, and that is.
                 let _ = epoll::modify(&self.waiter, link, EventData::new_u64(1), flags);
             }
@@ -261,7 +265,8 @@ impl Remote {
 
     fn arm(&self) {
         let retry = self.retry.filter(|_| self.link.is_none()).map(|(at, _)| at);
-        let next = [retry, self.deadline].into_iter().flatten().min();
+        let ready = self.link.as_ref().and_then(Link::deadline);
+        let next = [retry, self.deadline, ready].into_iter().flatten().min();
         // Zero would disarm it.
         let rest =
             next.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1)));
@@ -306,7 +311,7 @@ impl Remote {
         } else {
             ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && !link.is_open()
         };
-        if lost {
+        if lost || link.deadline().is_some_and(|at| at <= Instant::now()) {
             self.disconnect();
         }
     }
@@ -331,7 +336,7 @@ impl Remote {
         let begin = Instant::now();
         let mut progress = begin;
         self.send();
-        while self.queue.lines() > 0 || !self.outgoing.is_empty() {
+        while self.queue.lines() > 0 || !self.outgoing.is_empty() || self.link.as_mut().is_some_and(Link::has_more) {
             let end = (progress + FAREWELL).min(begin + LONG_FAREWELL);
             let rest = end.saturating_duration_since(Instant::now());
             if rest.is_zero() {
@@ -346,6 +351,7 @@ impl Remote {
                 progress = Instant::now();
             }
         }
+        self.link.as_mut().map(Link::close);
         let left = self.queue.lines() + self.messages;
         if left > 0 {
             self.lose(left);

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt, parse_bool};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::session::Secrecy;
 use super::target::Address;
 use crate::config::{DEFAULT_TAG, Subject};
 use crate::{Stream, Timestamp};
@@ -20,6 +21,9 @@ pub struct Syslog {
     pub facility: u8,
     /// The layout.
     pub format: Layout,
+    /// Each message begins with its length in bytes (RFC 5425, section 4.3).
+    #[serde(default)]
+    pub counted: bool,
 }
 
 /// Layouts of a message.
@@ -49,14 +53,16 @@ const INFO: u8 = 6;
 type Options = BTreeMap<String, String>;
 
 impl Syslog {
-    /// Reads `syslog-facility`, `syslog-format` and `syslog-address`.
+    /// Reads `syslog-facility`, `syslog-format`, `syslog-address` and what is said of TLS.
     ///
     /// # Errors
     /// `InvalidArgument` in Docker's words.
     pub(crate) fn from_options(options: &Options) -> Result<(Self, Named)> {
         let get = |name: &str| options.get(name).map_or("", String::as_str);
-        let address = Named::parse(get("syslog-address"))?;
-        Ok((Self { facility: facility(get("syslog-facility"))?, format: layout(get("syslog-format"))? }, address))
+        let address = Named::parse(get("syslog-address"), options)?;
+        let (facility, format) = (facility(get("syslog-facility"))?, layout(get("syslog-format"))?);
+        let counted = matches!(address, Named::Tls(..)) && matches!(format, Layout::Rfc5424 | Layout::Rfc5424Micro);
+        Ok((Self { facility, format, counted }, address))
     }
 }
 
@@ -90,11 +96,12 @@ pub(crate) enum Named {
     Unix(PathBuf),
     Unixgram(PathBuf),
     Tcp(String),
+    Tls(String, Secrecy),
     Udp(String),
 }
 
 impl Named {
-    fn parse(text: &str) -> Result<Self> {
+    fn parse(text: &str, options: &Options) -> Result<Self> {
         if text.is_empty() {
             return Ok(Self::Host);
         }
@@ -106,9 +113,11 @@ impl Named {
             "unixgram" => existing(rest).map(Self::Unixgram),
             "tcp" => with_port(rest).map(Self::Tcp),
             "udp" => with_port(rest).map(Self::Udp),
-            "tcp+tls" => Err(Error::not_implemented(
-                "syslog-address: dhow has no tcp+tls yet, but tcp, udp, unix and unixgram; a relay on this host can do the TLS",
-            )),
+            "tcp+tls" => {
+                let place = with_port(rest)?;
+                let secrecy = secrecy(&place, options)?;
+                Ok(Self::Tls(place, secrecy))
+            }
             other => Err(Error::invalid(format!("unsupported scheme: '{other}'"))),
         }
     }
@@ -120,9 +129,27 @@ impl Named {
             Self::Unix(path) => Address::Unix(path),
             Self::Unixgram(path) => Address::Unixgram(path),
             Self::Tcp(name) => Address::Tcp(look_up("tcp", &name)?),
+            Self::Tls(name, secrecy) => Address::Tls(look_up("tcp", &name)?, secrecy),
             Self::Udp(name) => Address::Udp(look_up("udp", &name)?),
         })
     }
+}
+
+fn secrecy(place: &str, options: &Options) -> Result<Secrecy> {
+    let path = |name: &str| options.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let any = options.get("syslog-tls-skip-verify").map_or("", String::as_str);
+    let wrong = || Error::invalid(format!("invalid boolean value for syslog-tls-skip-verify: {any:?}"));
+    let (host, _) = place.rsplit_once(':').unwrap_or((place, ""));
+    Ok(Secrecy {
+        name: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        authority: path("syslog-tls-ca-cert"),
+        identity: match (path("syslog-tls-cert"), path("syslog-tls-key")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(Error::invalid("syslog-tls-cert and syslog-tls-key belong together")),
+        },
+        any: options.contains_key("syslog-tls-skip-verify") && (any.is_empty() || parse_bool(any).ok_or_else(wrong)?),
+    })
 }
 
 fn existing(path: &str) -> Result<PathBuf> {
@@ -172,6 +199,15 @@ impl Encoder {
 
     /// Appends a message. The line comes without its newline; the message ends with one, as Docker's do.
     pub(super) fn encode(&self, out: &mut Vec<u8>, stream: Stream, time: Timestamp, line: &[u8]) {
+        let begin = out.len();
+        self.lay_out(out, stream, time, line);
+        if self.layout.counted {
+            let length = format!("{} ", out.len() - begin);
+            out.splice(begin..begin, length.into_bytes());
+        }
+    }
+
+    fn lay_out(&self, out: &mut Vec<u8>, stream: Stream, time: Timestamp, line: &[u8]) {
         let severity = if stream == Stream::Stderr { ERROR } else { INFO };
         let priority = self.layout.facility << 3 | severity;
         let Self { hostname, tag, pid, .. } = self;
@@ -208,7 +244,12 @@ mod tests {
     use super::*;
 
     fn encoded(format: Layout) -> String {
-        let mut encoder = Encoder::new(Syslog { facility: DAEMON, format }, "box".to_owned(), "host".to_owned());
+        encoded_as(format, false)
+    }
+
+    fn encoded_as(format: Layout, counted: bool) -> String {
+        let layout = Syslog { facility: DAEMON, format, counted };
+        let mut encoder = Encoder::new(layout, "box".to_owned(), "host".to_owned());
         encoder.pid = 7;
         encoder.zone = TimeZone::fixed(jiff::tz::offset(2));
         let mut out = Vec::new();
@@ -226,19 +267,50 @@ mod tests {
             encoded(Layout::Rfc5424Micro).lines().last().unwrap(),
             "<27>1 2024-02-28T23:59:59.100000Z host box 7 box - oh"
         );
+        let counted = encoded_as(Layout::Rfc5424, true);
+        let (length, message) = counted.split_once(' ').unwrap();
+        assert_eq!(&message[length.parse().unwrap()..], "47 <27>1 2024-02-28T23:59:59Z host box 7 box - oh\n");
     }
 
     #[test]
     fn addresses_are_read_as_docker_reads_them() {
-        assert_eq!(Named::parse("").unwrap(), Named::Host);
-        assert_eq!(Named::parse("tcp://h").unwrap(), Named::Tcp("h:514".to_owned()));
-        assert_eq!(Named::parse("udp://[::1]:6514").unwrap(), Named::Udp("[::1]:6514".to_owned()));
-        assert_eq!(Named::parse("udp://[::1]").unwrap(), Named::Udp("[::1]:514".to_owned()));
-        let refused = |text| Named::parse(text).unwrap_err().to_string();
+        let parse = |text| Named::parse(text, &Options::new());
+        assert_eq!(parse("").unwrap(), Named::Host);
+        assert_eq!(parse("tcp://h").unwrap(), Named::Tcp("h:514".to_owned()));
+        assert_eq!(parse("udp://[::1]:6514").unwrap(), Named::Udp("[::1]:6514".to_owned()));
+        assert_eq!(parse("udp://[::1]").unwrap(), Named::Udp("[::1]:514".to_owned()));
+        let refused = |text| parse(text).unwrap_err().to_string();
         assert_eq!(refused("host:514"), "syslog-address should be in form proto://address, got host:514");
         assert_eq!(refused("http://h"), "unsupported scheme: 'http'");
         assert!(refused("unix:///nowhere").starts_with("stat /nowhere: "));
-        assert!(refused("tcp+tls://h").contains("no tcp+tls yet, but tcp, udp, unix"));
+    }
+
+    #[test]
+    fn secrecy_is_as_the_options_say() {
+        let parse = |text: &str, pairs: &[(&str, &str)]| {
+            let options =
+                pairs.iter().map(|(name, value)| (format!("syslog-tls-{name}"), (*value).to_owned())).collect();
+            match Named::parse(text, &options) {
+                Ok(Named::Tls(place, secrecy)) => Ok((place, secrecy)),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let plain = parse("tcp+tls://logs.example", &[]).unwrap();
+        assert_eq!(
+            plain,
+            ("logs.example:514".to_owned(), Secrecy { name: "logs.example".to_owned(), ..Secrecy::default() })
+        );
+        let (_, all) = parse(
+            "tcp+tls://[::1]:6514",
+            &[("ca-cert", "/ca"), ("cert", "/cert"), ("key", "/key"), ("skip-verify", "true")],
+        )
+        .unwrap();
+        assert_eq!((all.name.as_str(), all.authority, all.any), ("::1", Some(PathBuf::from("/ca")), true));
+        assert_eq!(all.identity, Some((PathBuf::from("/cert"), PathBuf::from("/key"))));
+        assert!(!parse("tcp+tls://h", &[("skip-verify", "false")]).unwrap().1.any);
+        assert!(parse("tcp+tls://h", &[("cert", "/cert")]).unwrap_err().contains("belong together"));
+        assert!(parse("tcp+tls://h", &[("skip-verify", "so")]).unwrap_err().contains("invalid boolean"));
     }
 
     #[test]

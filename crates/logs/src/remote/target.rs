@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use dhow_errdefs::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Syslog, journald, syslog};
+use super::{Secrecy, Syslog, journald, syslog};
 use crate::config::Subject;
 
 /// A target and what goes into every message.
@@ -46,6 +46,8 @@ pub enum Address {
     Unixgram(PathBuf),
     /// The first of these that answers.
     Tcp(Vec<SocketAddr>),
+    /// The first of these that answers, with TLS.
+    Tls(Vec<SocketAddr>, Secrecy),
     /// Datagrams.
     Udp(Vec<SocketAddr>),
 }
@@ -76,6 +78,7 @@ impl Target {
                 Address::Unix(path) => format!("syslog unix://{}", path.display()),
                 Address::Unixgram(path) => format!("syslog unixgram://{}", path.display()),
                 Address::Tcp(found) => format!("syslog tcp://{}", first(found)),
+                Address::Tls(found, _) => format!("syslog tcp+tls://{}", first(found)),
                 Address::Udp(found) => format!("syslog udp://{}", first(found)),
             },
         }
