@@ -195,3 +195,45 @@ fn import_fetches_from_a_web_server() {
     }
     world.dhow(&["import", "http://127.0.0.1:1/x.tar"]).exits(1).says("connection refused");
 }
+
+/// Ours and the stock one print it alike.
+#[test]
+fn an_image_that_another_was_made_of_stays_and_goes_with_it() {
+    let world = busybox();
+    let id = |name: &str| world.dhow(&["image", "inspect", "-f", "{{.Id}}", name]).ok();
+    let make = |from: &str, name: &str| {
+        world.dhow(&["run", "--name", name, from, "touch", &format!("/{name}")]).exits(0);
+        world.dhow(&["commit", name, name]).exits(0);
+        world.dhow(&["rm", name]).exits(0);
+        id(name)
+    };
+    let (middle, top) = (make("busybox", "middle"), make("middle", "top"));
+    let short = &middle["sha256:".len()..][..12];
+    // It has a child: only its name goes, and it is shown on demand.
+    assert_eq!(world.dhow(&["rmi", "middle"]).ok(), "Untagged: middle:latest");
+    let listed = |words: &[&str]| world.dhow(&[&["images", "-q"], words].concat()).ok().contains(short);
+    assert!(!listed(&[]) && listed(&["-a"]));
+    assert!(!listed(&["-a", "-f", "dangling=true"]) && !listed(&["-a", "-f", "dangling=false"]));
+    for flags in [&[][..], &["-f"]] {
+        let refusal = format!("unable to delete {short} (cannot be forced) - image has dependent child images");
+        world.docker(&[&["rmi"], flags, &[short]].concat()).exits(1).says(&refusal);
+    }
+    assert_eq!(world.dhow(&["image", "prune", "-f"]).ok(), "Total reclaimed space: 0B");
+    // With the child go those that it was made of, up to the first that has a name.
+    let removed = world.docker(&["rmi", "top"]).ok();
+    let images: Vec<&str> =
+        removed.lines().filter(|line| [&*top, &*middle].iter().any(|id| line.ends_with(id))).collect();
+    assert_eq!(images, [format!("Deleted: {top}"), format!("Deleted: {middle}")], "{removed}");
+    id("busybox");
+
+    let (middle, _) = (make("busybox", "middle"), make("middle", "top"));
+    world.dhow(&["rmi", "middle"]).exits(0);
+    world.dhow(&["rmi", "--no-prune", "top"]).exits(0);
+    assert_eq!(world.dhow(&["images", "-q", "--no-trunc", "-f", "dangling=true"]).ok(), middle);
+    world.dhow(&["image", "prune", "-f"]).exits(0).says(&format!("deleted: {middle}"));
+
+    make("busybox", "middle");
+    make("middle", "top");
+    world.dhow(&["image", "prune", "-af"]).exits(0);
+    assert_eq!(world.dhow(&["images", "-aq"]).ok(), "");
+}

@@ -1,6 +1,6 @@
 //! What `images` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use dhow_errdefs::Result;
 use dhow_oci::{Digest, Reference};
@@ -30,17 +30,25 @@ pub struct Summary {
 }
 
 impl Images {
-    /// The images, newest first. Filters: `dangling`, `reference`, `label`, `before`, `since`, `until`.
+    /// The images, newest first; with `all` also those without names that others were made of. Filters: `dangling`,
+    /// `reference`, `label`, `before`, `since`, `until`.
     ///
     /// # Errors
     /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for an unknown filter or value,
     /// [`NotFound`](dhow_errdefs::Class::NotFound) when `before` or `since` name no image.
-    pub fn list(&self, filters: &Filters) -> Result<Vec<Summary>> {
+    pub fn list(&self, filters: &Filters, all: bool) -> Result<Vec<Summary>> {
         filters.only(&["dangling", "label", "before", "since", "reference", "until"])?;
         let dangling = filters.flag("dangling")?;
         let properties = Properties::new(self, filters)?;
+        let images = self.with_names()?;
+        // An image that others were made of does not dangle, and is shown on demand only.
+        let parents: HashSet<Digest> = images.iter().filter_map(|(image, _)| image.parent).collect();
         let mut found = Vec::new();
-        for (image, names) in self.with_names()? {
+        for (image, names) in images {
+            let between = names.is_empty() && parents.contains(&image.id);
+            if between && (!all || dangling == Some(true)) {
+                continue;
+            }
             let config = self.config_or_empty(&image.id);
             if !properties.fit(&config) {
                 continue;
@@ -93,7 +101,7 @@ fn shown(mut names: Names, dangling: Option<bool>, patterns: &[String]) -> Resul
         };
         names = Names { tags: keep(names.tags)?, digests: keep(names.digests)? };
     }
-    let nameless = names.tags.is_empty() && names.digests.is_empty();
+    let nameless = names.is_empty();
     let hidden = match dangling {
         Some(true) => !names.tags.is_empty(),
         Some(false) => nameless,

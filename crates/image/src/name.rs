@@ -32,6 +32,14 @@ impl Names {
         }
         names
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.digests.is_empty()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Reference> {
+        self.tags.iter().chain(&self.digests).cloned().collect()
+    }
 }
 
 /// As Docker prints them.

@@ -1,10 +1,15 @@
 //! Taking away what nobody needs.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use dhow_errdefs::Result;
 use dhow_oci::Digest;
+use dhow_store::ImageRecord;
 
 use crate::filter::{Filters, Properties};
 use crate::images::Images;
+use crate::name::Names;
 use crate::remove::{Removal, Removed, User};
 
 /// What a prune took away.
@@ -17,8 +22,8 @@ pub struct Pruned {
 }
 
 impl Images {
-    /// Takes away all images without names that no container uses; with the filter `dangling=false` also those with
-    /// names. Further filters: `label`, `label!`, `until`.
+    /// Takes away all images without names that no container uses and no other image was made of; with the filter
+    /// `dangling=false` also those with names. Further filters: `label`, `label!`, `until`.
     ///
     /// # Errors
     /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for an unknown filter or value.
@@ -28,14 +33,15 @@ impl Images {
         let properties = Properties::new(self, filters)?;
         let _names = self.lock_names();
         let mut pruned = Pruned::default();
-        for (image, names) in self.with_names()? {
+        for (image, names) in children_first(self.with_names()?) {
             let unwanted = (named_too || names.tags.is_empty()) && properties.fit(&self.config_or_empty(&image.id));
-            if !unwanted || !users(&image.id).is_empty() {
+            if !unwanted || self.is_needed(&image.id, &users)? {
                 continue;
             }
-            let sizes = self.layer_sizes(&image.layers)?;
+            let (sizes, parent) = (self.layer_sizes(&image.layers)?, image.parent);
             let removal = Removal { images: self, image, force: false, users: Vec::new() };
-            let removed = removal.delete(&names.all())?;
+            let mut removed = removal.delete(&names.all())?;
+            removed.extend(self.remove_parents(parent, &users)?);
             pruned.reclaimed += sizes
                 .iter()
                 .filter(|(chain, _)| removed.contains(&Removed::Layer(*chain)))
@@ -46,6 +52,12 @@ impl Images {
         Ok(pruned)
     }
 
+    /// Whether a container or another image needs it, or it has gone already, with one that was made of it.
+    fn is_needed(&self, id: &Digest, users: &impl Fn(&Digest) -> Vec<User>) -> Result<bool> {
+        let metadata = self.store().metadata();
+        Ok(!users(id).is_empty() || metadata.has_children(id)? || metadata.image(id)?.is_none())
+    }
+
     pub(crate) fn layer_sizes(&self, layers: &[dhow_store::ImageLayer]) -> Result<Vec<(Digest, u64)>> {
         let mut sizes = Vec::with_capacity(layers.len());
         for layer in layers {
@@ -54,4 +66,14 @@ impl Images {
         }
         Ok(sizes)
     }
+}
+
+/// An image comes after those that were made of it.
+fn children_first(mut images: Vec<(ImageRecord, Names)>) -> Vec<(ImageRecord, Names)> {
+    let parents: HashMap<Digest, Digest> =
+        images.iter().filter_map(|(image, _)| Some((image.id, image.parent?))).collect();
+    let ancestors = |id: Digest| std::iter::successors(parents.get(&id), |parent| parents.get(*parent));
+    // As many as there are images at most: a damaged record must not make a circle endless.
+    images.sort_by_cached_key(|(image, _)| Reverse(ancestors(image.id).take(parents.len()).count()));
+    images
 }

@@ -2,6 +2,7 @@
 //!
 //! * A name takes that name away; with the last one the image goes, if nothing uses it.
 //! * An ID takes the image away, with all its names if they are of one repository.
+//! * An image that another was made of stays, and goes with the last of these unless it has a name or a container.
 //! * A container that uses the image stands in the way: a stopped one gives way to force, a running one does not.
 
 use dhow_errdefs::{Error, Result};
@@ -25,6 +26,8 @@ pub struct User {
 pub struct RemoveOptions {
     /// Also when several names or stopped containers refer to it.
     pub force: bool,
+    /// Leave the images that it was made of, also where nothing else needs them.
+    pub no_prune: bool,
 }
 
 /// What was taken away, in the order in which it happened.
@@ -58,11 +61,37 @@ impl Images {
         let _names = self.lock_names();
         // A name is a name also where it happens to be the beginning of the image's own ID.
         let (image, name) = self.resolve_with_name(text)?;
-        let removal = Removal { images: self, force: options.force, users: users(&image.id), image };
-        match name {
-            Some(name) => removal.by_name(text, &name),
-            None => removal.by_id(),
+        let (id, parent) = (image.id, image.parent);
+        let removal = Removal { images: self, force: options.force, users: users(&id), image };
+        let mut removed = match name {
+            Some(name) => removal.by_name(text, &name)?,
+            None => removal.by_id()?,
+        };
+        if !options.no_prune && removed.contains(&Removed::Image(id)) {
+            removed.extend(self.remove_parents(parent, &users)?);
         }
+        Ok(removed)
+    }
+
+    /// Takes away the image that a removed one was made of, and those that this was made of, up to the first that something
+    /// needs: a name, a container, another image.
+    pub(crate) fn remove_parents(
+        &self,
+        mut parent: Option<Digest>,
+        users: &impl Fn(&Digest) -> Vec<User>,
+    ) -> Result<Vec<Removed>> {
+        let metadata = self.store().metadata();
+        let mut removed = Vec::new();
+        while let Some(id) = parent.take() {
+            let Some(image) = metadata.image(&id)? else { break };
+            let named = !metadata.tags_of(&id)?.is_empty();
+            if named || metadata.has_children(&id)? || !users(&id).is_empty() {
+                break;
+            }
+            parent = image.parent;
+            removed.extend(Removal { images: self, image, force: false, users: Vec::new() }.delete(&[])?);
+        }
+        Ok(removed)
     }
 }
 
@@ -91,7 +120,7 @@ impl Removal<'_> {
         let doomed = named_with(&names, reference);
         let others = names.all().iter().any(|name| !doomed.contains(name));
         // The image stays for its other names, or for those who use it.
-        if others || self.running().or_else(|| self.stopped()).is_some() {
+        if others || self.parent()?.or_else(|| self.running()).or_else(|| self.stopped()).is_some() {
             return self.untag(&doomed);
         }
         self.delete(&doomed)
@@ -100,8 +129,8 @@ impl Removal<'_> {
     fn by_id(&self) -> Result<Vec<Removed>> {
         let names = self.names()?;
         let several = !is_single(&names) && !self.force;
-        let refusal = self.running().or_else(|| several.then(|| self.several())).or_else(|| self.stopped());
-        match refusal {
+        let refusal = self.parent()?.or_else(|| self.running());
+        match refusal.or_else(|| several.then(|| self.several())).or_else(|| self.stopped()) {
             Some(refusal) => Err(refusal),
             None => self.delete(&names.all()),
         }
@@ -109,6 +138,12 @@ impl Removal<'_> {
 
     fn names(&self) -> Result<Names> {
         Ok(Names::new(&self.images.store().metadata().tags_of(&self.image.id)?))
+    }
+
+    /// An image that was made of it stands in the way, whatever is asked.
+    fn parent(&self) -> Result<Option<Error>> {
+        let is_parent = self.images.store().metadata().has_children(&self.image.id)?;
+        Ok(is_parent.then(|| self.refusal("cannot be forced", "image has dependent child images")))
     }
 
     /// A running container stands in the way, whatever is asked.
@@ -165,12 +200,6 @@ impl Removal<'_> {
 impl User {
     fn short(&self) -> &str {
         self.container.get(..12).unwrap_or(&self.container)
-    }
-}
-
-impl Names {
-    pub(crate) fn all(&self) -> Vec<Reference> {
-        self.tags.iter().chain(&self.digests).cloned().collect()
     }
 }
 

@@ -92,15 +92,15 @@ fn lists_are_filtered() {
     assert_eq!(list("since", "one"), ["three:latest", "two:latest"]);
     assert_eq!(list("until", "2024-06-01"), ["old:1", "me/old:2"]);
     assert_eq!(list("dangling", "true"), Vec::<String>::new());
-    let dangling = world.images.list(&Filters::one("dangling", "true")).unwrap();
+    let dangling = world.images.list(&Filters::one("dangling", "true"), false).unwrap();
     assert_eq!(dangling.iter().map(|image| image.id).collect::<Vec<_>>(), [three]);
-    assert_eq!(world.images.list(&Filters::one("dangling", "false")).unwrap().len(), 3);
+    assert_eq!(world.images.list(&Filters::one("dangling", "false"), false).unwrap().len(), 3);
     assert_eq!(
-        world.images.list(&Filters::one("since", "one")).unwrap().iter().filter(|image| image.id == two).count(),
+        world.images.list(&Filters::one("since", "one"), false).unwrap().iter().filter(|image| image.id == two).count(),
         1
     );
 
-    let refused = |word: &str, value: &str| world.images.list(&Filters::one(word, value)).unwrap_err();
+    let refused = |word: &str, value: &str| world.images.list(&Filters::one(word, value), false).unwrap_err();
     assert_eq!(refused("what", "x").to_string(), "invalid filter 'what'");
     assert_eq!(refused("dangling", "x").class(), Class::InvalidArgument);
     assert_eq!(refused("before", "x").to_string(), "No such image: x:latest");
@@ -155,7 +155,7 @@ fn an_image_with_a_lost_config_is_listed_and_can_be_removed() {
     let images = dhow_image::Images::open(std::sync::Arc::clone(&world.store));
     assert_eq!(images.config(&lost).unwrap_err().class(), Class::DataLoss);
     assert_eq!(
-        images.list(&Filters::default()).unwrap().iter().map(|image| image.id).collect::<Vec<_>>(),
+        images.list(&Filters::default(), true).unwrap().iter().map(|image| image.id).collect::<Vec<_>>(),
         [good, lost]
     );
     images.remove("lost", dhow_image::RemoveOptions::default(), |_| Vec::new()).unwrap();

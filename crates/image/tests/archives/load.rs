@@ -41,7 +41,7 @@ fn large_layers_are_unpacked_on_the_way_and_believed_nothing() {
         });
         let (first, second) = (plain.len() as u64, bytes.len() as u64);
         assert_eq!(progress.collect::<Vec<_>>(), [(first, first), (second, second)]);
-        let image = world.images.list(&Filters::default()).unwrap().remove(0).id;
+        let image = world.images.list(&Filters::default(), true).unwrap().remove(0).id;
         let details = world.images.inspect(&image.to_string()).unwrap();
         assert_eq!(std::fs::read_to_string(details.layers[1].join("a")).unwrap(), text);
         assert!(world.store.layers().verify(&world.store.metadata().layers().unwrap()[0]).unwrap().is_empty());

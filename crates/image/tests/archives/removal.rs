@@ -13,7 +13,7 @@ fn user(running: bool) -> Vec<User> {
 }
 
 fn remove(world: &World, text: &str, force: bool, users: &[User]) -> Result<Vec<Removed>> {
-    world.images.remove(text, RemoveOptions { force }, |_| users.to_vec())
+    world.images.remove(text, RemoveOptions { force, no_prune: false }, |_| users.to_vec())
 }
 
 fn tag(world: &World, source: &str, name: &str) {

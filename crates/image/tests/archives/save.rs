@@ -117,7 +117,7 @@ fn skopeo_reads_it() {
         // What skopeo made of it is an archive that we read.
         let second = World::new();
         second.load(&tar_of(&target)).unwrap();
-        let copied = second.images.list(&dhow_image::Filters::default()).unwrap()[0].id;
+        let copied = second.images.list(&dhow_image::Filters::default(), true).unwrap()[0].id;
         assert_eq!(second.images.config(&copied).unwrap().rootfs, world.images.config(&id).unwrap().rootfs);
         // On its way out of a Docker archive skopeo writes the config anew.
         assert_eq!(copied == id, source.starts_with("oci"), "{source}");

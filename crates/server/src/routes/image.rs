@@ -31,9 +31,10 @@ async fn list(call: Call) -> Result<Response> {
         filters.entry("reference".to_owned()).or_default().push(name.to_owned());
     }
     let (count, with_manifests) = (call.query.flag("shared-size"), call.query.flag("manifests"));
+    let all = call.query.flag("all");
     let read = move |images: &Images| {
         let sizes = if count { Some(images.usage()?) } else { None };
-        let list = images.list(&Filters(filters))?;
+        let list = images.list(&Filters(filters), all)?;
         let manifests = |summary: &dhow_image::Summary| images.manifests_of(&summary.id);
         let manifests = if with_manifests { list.iter().map(manifests).collect::<Result<_>>()? } else { Vec::new() };
         Ok((list, sizes, manifests))
@@ -91,7 +92,8 @@ pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference
 }
 
 async fn remove(call: Call) -> Result<Response> {
-    let (name, options) = (call.name.clone(), RemoveOptions { force: call.query.flag("force") });
+    let (name, options) =
+        (call.name.clone(), RemoveOptions { force: call.query.flag("force"), no_prune: call.query.flag("noprune") });
     let platforms = call.query.all("platforms").map(platform_of).collect::<Result<Vec<_>>>()?;
     let remove = move |engine: &Engine| {
         // Each image is for one platform here: it is that, or there is nothing to remove.

@@ -52,7 +52,7 @@ async fn disk_usage(call: Call) -> Result<Response> {
         usage.containers = containers.iter().map(|container| container_view::summary(container, now)).collect();
     }
     if wanted("image") {
-        let read = |images: &Images| Ok((images.list(&Filters::default())?, images.usage()?));
+        let read = |images: &Images| Ok((images.list(&Filters::default(), false)?, images.usage()?));
         let (images, sizes) = image::blocking(&call, read).await?;
         usage.layers_size = sizes.layers.try_into().unwrap_or(i64::MAX);
         usage.images = images.into_iter().map(|image| used_image(&call, image, &sizes)).collect();

@@ -100,6 +100,16 @@ impl Metadata {
             .map_err(failed("find images"))
     }
 
+    /// Whether another image was made of it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn has_children(&self, id: &Digest) -> Result<bool> {
+        let sql = "SELECT 1 FROM images WHERE parent = ? LIMIT 1";
+        let child = row(&self.reader(), sql, [id.to_string()], |_| Ok(()));
+        Ok(child.map_err(failed("find images made of another"))?.is_some())
+    }
+
     /// Forgets an image and its tags. Its blobs and layers stay until the next collection. Says whether it was there.
     ///
     /// # Errors
