@@ -17,9 +17,18 @@ impl Certificates {
         let folder = tempfile::tempdir().expect("a folder");
         let made = Self { folder };
         made.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2");
-        made.sign("engine", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth");
+        made.sign("engine", "subjectAltName=IP:127.0.0.1,IP:192.0.2.7,DNS:localhost\nextendedKeyUsage=serverAuth");
         made.sign("client", "extendedKeyUsage=clientAuth");
         made
+    }
+
+    /// A folder with a certificate that signs itself, as people make it for a registry of their own.
+    pub(crate) fn self_signed(&self) -> PathBuf {
+        let folder = self.path("self");
+        fs::create_dir_all(&folder).expect("made");
+        self.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout self/key.pem -out self/cert.pem -subj /CN=self -days 2 -addext subjectAltName=IP:127.0.0.1,IP:192.0.2.7,DNS:localhost");
+        fs::copy(self.path("ca.pem"), folder.join("ca.pem")).expect("copied");
+        folder
     }
 
     fn sign(&self, who: &str, extensions: &str) {

@@ -50,7 +50,8 @@ fn a_damaged_layer_is_healed_from_its_blob() {
     let (world, _registry, name) = pulled();
     assert!(world.dhow(&["system", "check"]).ok().ends_with("Nothing is damaged"));
     flip(&in_a_layer(&world, "kept"));
-    assert!(world.dhow(&["system", "check"]).ok().contains("Nothing is damaged"), "no size has changed");
+    let found = world.dhow(&["system", "check"]);
+    assert!(found.exits(1).stdout().contains("kept has other contents"), "no size has changed, but the file has");
     let found = world.dhow(&["system", "check", "--deep"]);
     assert!(found.exits(1).stdout().contains("kept has other contents"), "{}", found.stdout());
     fs::remove_dir_all(in_a_layer(&world, "a")).expect("removed");
@@ -79,6 +80,24 @@ fn a_damaged_blob_is_healed_from_its_registry_and_a_layer_after_it() {
 }
 
 #[test]
+fn a_registry_that_wants_a_name_is_shown_what_a_person_logged_in_with() {
+    let (world, registry) = (busybox(), Registry::guarded());
+    let name = registry.name("app:1");
+    world.dhow(&["tag", "busybox", &name]).exits(0);
+    world.dhow(&["login", "-u", "me", "-p", "secret", &registry.address()]).exits(0);
+    world.dhow(&["push", &name]).exits(0);
+    world.dhow(&["rmi", "busybox", &name]).exits(0);
+    world.dhow(&["pull", &name]).exits(0);
+    flip(&largest_blob(&world));
+    let healed = world.dhow(&["system", "check", "--deep", "--repair"]).ok();
+    assert!(healed.contains(&format!("healed from {}", registry.address())), "{healed}");
+    flip(&largest_blob(&world));
+    world.dhow(&["logout", &registry.address()]).exits(0);
+    let found = world.dhow(&["system", "check", "--deep", "--repair"]);
+    assert!(found.exits(1).stdout().contains("not healed: "), "{}", found.stdout());
+}
+
+#[test]
 fn a_pull_of_what_is_here_heals_it() {
     let (world, _registry, name) = pulled();
     fs::write(in_a_layer(&world, "kept"), "").expect("emptied");
@@ -86,6 +105,12 @@ fn a_pull_of_what_is_here_heals_it() {
     assert_eq!(kept(&world, &name), "kept\nkept\n1000");
     fs::remove_file(largest_blob(&world)).expect("removed");
     world.dhow(&["pull", &name]).exits(0);
+    assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+    // Of the same size, but with other bytes.
+    fs::write(in_a_layer(&world, "kept"), "KEPT\n").expect("written");
+    flip(&largest_blob(&world));
+    world.dhow(&["pull", &name]).exits(0);
+    assert_eq!(kept(&world, &name), "kept\nkept\n1000");
     assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
 }
 

@@ -230,7 +230,7 @@ fn an_image_that_another_was_made_of_stays_and_goes_with_it() {
     world.dhow(&["rmi", "middle"]).exits(0);
     world.dhow(&["rmi", "--no-prune", "top"]).exits(0);
     assert_eq!(world.dhow(&["images", "-q", "--no-trunc", "-f", "dangling=true"]).ok(), middle);
-    world.dhow(&["image", "prune", "-f"]).exits(0).says(&format!("deleted: {middle}"));
+    assert!(world.dhow(&["image", "prune", "-f"]).ok().contains(&format!("deleted: {middle}")));
 
     make("busybox", "middle");
     make("middle", "top");

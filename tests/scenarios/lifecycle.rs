@@ -211,3 +211,20 @@ fn a_paused_container_that_is_stopped_is_paused_no_more() {
     world.dhow(&["kill", "box"]).exits(0);
     assert!(stop.wait().expect("our child").success());
 }
+
+/// Images of systemd are stopped with `SIGRTMIN+3`.
+#[test]
+fn real_time_signals_arrive() {
+    let world = busybox();
+    let script = "trap 'echo three; exit 3' 37; trap 'echo four' 38; echo ready; while true; do sleep 0.05; done";
+    for (name, init) in [("plain", &[][..]), ("init", &["--init"])] {
+        let flags = ["run", "-d", "--name", name, "--stop-signal", "SIGRTMIN+3", "--stop-timeout", "1000"];
+        world.dhow(&[&flags[..], init, &["busybox", "sh", "-c", script]].concat()).exits(0);
+        eventually("it is ready", || world.dhow(&["logs", name]).ok() == "ready");
+        world.dhow(&["kill", "-s", "RTMIN+4", name]).exits(0);
+        eventually("it was told", || world.dhow(&["logs", name]).ok() == "ready\nfour");
+        world.dhow(&["stop", name]).exits(0);
+        assert_eq!(world.inspect(name, "{{.State.ExitCode}}"), "3");
+        assert_eq!(world.dhow(&["logs", name]).ok(), "ready\nfour\nthree");
+    }
+}

@@ -38,6 +38,7 @@ mod process;
 mod pull;
 mod push;
 mod registries;
+mod registry_ways;
 mod removal;
 mod restart;
 mod security;

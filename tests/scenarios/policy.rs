@@ -104,6 +104,9 @@ fn names_are_allowed_blocked_and_pinned() {
     // Another name for what is here does not help, nor does an archive.
     world.dhow(&["tag", &exact, &registry.name("other/app:1")]).exits(0);
     world.dhow(&["run", "--rm", &registry.name("other/app:1"), "true"]).exits(125).says("\"not theirs\"");
+    let mount = format!("type=image,source={},target=/x", registry.name("other/app:1"));
+    let mounts = ["create", "--mount", &mount, &registry.name("team/app:1")];
+    world.dhow(&mounts).exits(1).says("\"not theirs\"");
     world.dhow(&["push", &registry.name("other/app:1")]).exits(1).says("\"not theirs\"");
     let archive = rules.folder.path().join("archive.tar").display().to_string();
     maker.dhow(&["save", "-o", &archive, &registry.name("other/app:1")]).exits(0);

@@ -460,6 +460,17 @@ fn namespaces_are_shared_without_root() {
     assert!(!home.dhow(&["exec", "first", "ps"]).ok().contains("sleep 2000"), "it took nobody with it");
 }
 
+#[test]
+fn an_exec_without_root_has_a_terminal_and_a_session_of_its_own() {
+    let home = Home::with_busybox();
+    home.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    let terminal = home.dhow(&["exec", "-t", "box", "tty"]).ok();
+    assert!(terminal.contains("/dev/pts/"), "{terminal}");
+    let session = home.dhow(&["exec", "box", "sh", "-c", "cut -d' ' -f1,6 /proc/$$/stat; echo $$"]).ok();
+    let (stat, pid) = session.split_once('\n').expect("two lines");
+    assert!(stat.ends_with(&format!(" {}", pid.trim())), "who leads the session is the exec itself: {session}");
+}
+
 /// Without root an exec is the successor of the process that was made first. What the successor said before its parent knew
 /// of it once made the parent take the first for the program: its end was the exec's, with code 0 and without output.
 #[test]

@@ -1,5 +1,9 @@
 //! What a container may not do by default, and what the flags change.
 
+use std::process::Command;
+
+use dhow_testkit::finish;
+
 use crate::busybox;
 
 fn status(world: &dhow_testkit::World, flags: &[&str], field: &str) -> String {
@@ -114,4 +118,31 @@ fn confinement_that_the_host_cannot_give_is_said() {
     for left_alone in ["apparmor=unconfined", "label=disable"] {
         assert_eq!(world.dhow(&["create", "--security-opt", left_alone, "busybox"]).stderr(), "");
     }
+}
+
+/// Whatever trees of cgroups the host has, and whichever of them the container is in.
+#[test]
+fn a_container_sees_no_cgroup_but_its_own() {
+    let world = busybox();
+    world.dhow(&["run", "-d", "--name", "other", "--pids-limit", "77", "busybox", "sleep", "1000"]).exits(0);
+    let below =
+        "find /sys/fs/cgroup -mindepth 2 -type d; cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null";
+    for namespace in ["private", "host"] {
+        let seen = world.dhow(&["run", "--rm", "--cgroupns", namespace, "busybox", "sh", "-c", below]);
+        assert_eq!(seen.stdout(), "max\n", "{namespace}");
+    }
+    // Who may mount finds its own as the root of every tree; what runs a program of its choice on the host is in real ones only.
+    let flags =
+        ["run", "--rm", "--cgroupns", "private", "--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"];
+    let script = "for c in cpu cpuacct pids memory freezer; do mkdir /tmp/$c; mount -t cgroup -o $c none /tmp/$c && \
+                  find /tmp/$c -name release_agent -o -mindepth 1 -type d; done 2>/dev/null; true";
+    let found = world.dhow(&[&flags[..], &["busybox", "sh", "-c", script]].concat());
+    assert_eq!(found.stdout(), "");
+    // Who may make cgroups makes them in its own, and they go with it.
+    let script = "for tree in /sys/fs/cgroup /sys/fs/cgroup/*; do [ -e $tree/cgroup.procs ] && mkdir $tree/of-it && echo made; done";
+    let made = world.dhow(&["run", "--rm", "--privileged", "busybox", "sh", "-c", script]);
+    assert!(made.stdout().contains("made"), "{made:?}");
+    let left = finish(Command::new("find").args(["/sys/fs/cgroup", "-name", "of-it"])).ok();
+    assert_eq!(left, "");
+    world.is_in_order();
 }

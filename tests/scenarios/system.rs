@@ -1,6 +1,8 @@
 //! What concerns all containers or the engine: lists and their filters, what takes space, taking away what is not used.
 
-use dhow_testkit::{Outcome, World, finish_with_input};
+use std::process::Command;
+
+use dhow_testkit::{Outcome, Registry, World, finish, finish_with_input};
 
 use crate::busybox;
 
@@ -128,11 +130,13 @@ fn shared_layers_are_counted_once() {
     let other = ["import", "-c", "CMD [\"ls\"]", "-", "other"];
     finish_with_input(&mut world.command(&other), dhow_testkit::busybox_tar()).exits(0);
     world.dhow(&["run", "--name", "box", "busybox", "sh", "-c", "head -c 5000 /dev/zero > /file"]).exits(0);
-    let size = world.dhow(&["images", "--format", "{{.Size}}", "busybox"]).ok();
+    let megabytes = |size: &str| size.trim_end_matches("MB").parse::<f64>().expect("megabytes");
+    let size = megabytes(&world.dhow(&["images", "--format", "{{.Size}}", "busybox"]).ok());
     for outcome in both(&world, &["system", "df", "--format", "{{.Type}}|{{.TotalCount}}|{{.Active}}|{{.Size}}"]) {
         let lines = outcome.ok();
-        let images = lines.lines().next().expect("a line");
-        assert!(images.starts_with("Images|2|1|") && images.contains(&size[..3]), "{lines} {size}");
+        let images = lines.lines().next().and_then(|line| line.strip_prefix("Images|2|1|")).expect("a line");
+        // The layer and its blob, each once.
+        assert!((2.0 * size..3.0 * size).contains(&megabytes(images)), "{lines} {size}");
         assert!(lines.contains("Containers|1|0|5kB"), "{lines}");
     }
     let [ours, stock] = both(&world, &["system", "df", "-v", "--format", "{{json .Images}}"]);
@@ -163,4 +167,32 @@ fn version_and_info_are_the_same_with_both_clients() {
     };
     let [ours, stock] = both(&world, &["info"]);
     assert_eq!(server(&ours), server(&stock));
+}
+
+#[test]
+fn the_size_of_images_is_what_the_disk_gives_them() {
+    let (world, registry) = (busybox(), Registry::start());
+    world.dhow(&["run", "--name", "box", "--network", "none", "busybox", "seq", "100000"]).exits(0);
+    world.dhow(&["commit", "box", &registry.name("app:1")]).exits(0);
+    world.dhow(&["push", &registry.name("app:1")]).exits(0);
+    let socket = world.socket().display().to_string();
+    let told = || {
+        let mut curl = Command::new("curl");
+        let answer = finish(curl.args(["-sf", "--unix-socket", &socket, "http://d/system/df"])).ok();
+        serde_json::from_str::<serde_json::Value>(&answer).expect("JSON")["LayersSize"].as_u64().expect("a number")
+    };
+    let du = || {
+        let folders = ["content", "layers"].map(|folder| world.data_root().join(folder));
+        let lines = finish(Command::new("du").args(["-s", "--block-size=1"]).args(folders)).ok();
+        lines
+            .lines()
+            .map(|line| line.split_whitespace().next().expect("a size").parse::<u64>().expect("a number"))
+            .sum()
+    };
+    let before: u64 = du();
+    assert_eq!(told(), before);
+    world.dhow(&["rm", "box"]).exits(0);
+    world.dhow(&["rmi", &registry.name("app:1"), "busybox"]).exits(0);
+    assert_eq!(told(), du());
+    assert!(told() < before / 2, "what was removed is freed");
 }

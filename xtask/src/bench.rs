@@ -24,7 +24,7 @@ use report::Report;
 type Measurement = (&'static str, fn(&World, Option<&StockEngine>, &mut Report) -> Result);
 
 /// In this order: the engine at rest is one that has not worked yet.
-const MEASUREMENTS: [Measurement; 15] = [
+const MEASUREMENTS: [Measurement; 17] = [
     ("rest", |world, _, report| memory::at_rest(world, report)),
     ("run", rivals::start),
     ("exec", rivals::exec),
@@ -35,6 +35,8 @@ const MEASUREMENTS: [Measurement; 15] = [
     ("stats", |world, _, report| idle::stats(world, report)),
     ("logs", logs::lines),
     ("images", images::transfers),
+    ("thousand", |world, _, report| images::thousand(world, report)),
+    ("pull-memory", |world, _, report| images::memory_of_a_pull(world, report)),
     ("network", networks::start),
     ("throughput", networks::throughput),
     ("dns", names::answers),

@@ -26,7 +26,8 @@ pub(crate) fn run(args: &[String]) -> Result {
     // What a test says that leaves itself out is shown only so.
     let tests = ["test", "--release", "--workspace", "--no-fail-fast", "--", "--show-output"];
     tally.tests("tests", shell::cargo().args(tests));
-    tally.tests("cgroup v2, in a virtual machine", &mut vm::command());
+    tally.tests("cgroup v2, in a virtual machine", &mut vm::command("vm"));
+    tally.tests("power cuts, in a virtual machine", &mut vm::command("power"));
     println!("{tally}");
     if tally.failed() == 0 { Ok(()) } else { Err("see the failures above".to_owned()) }
 }

@@ -5,11 +5,12 @@
 
 mod cpio;
 mod kernel;
+pub(crate) mod power;
 mod programs;
 mod tools;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::shell::{self, Result};
@@ -53,11 +54,11 @@ const SCENARIOS: &[&str] = &[
 /// The last line of a run that came to its end.
 const END: &str = "the virtual machine has run everything";
 
-/// The command that does all of it: this program, so that its output can be counted like any other runner's. By this
+/// The command that does one of the tasks with virtual machines: this program, so that its output can be counted like any other runner's. By this
 /// name, because cargo may have built a new file in the place of the running one.
-pub(crate) fn command() -> Command {
+pub(crate) fn command(task: &str) -> Command {
     let mut command = shell::command("/proc/self/exe");
-    command.arg("vm");
+    command.arg(task);
     command
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     let folder = shell::root().join("target/vm");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let kernel = kernel::fetch(&folder)?;
+    let kernel = kernel::fetch(&folder, &kernel::FOR_CONTAINERS)?;
     let disk = initial_disk(&kernel, &programs::build(PROGRAMS)?)?;
     let path = folder.join("initrd");
     fs::write(&path, disk).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -131,16 +132,21 @@ failed=0
 poweroff -f
 ";
 
-fn read(path: &std::path::Path) -> Result<Vec<u8>> {
+fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn boot(kernel: &std::path::Path, disk: &std::path::Path) -> Result {
+/// A machine with that kernel, initial disk and memory, which it prints what it says.
+fn machine(kernel: &Path, disk: &Path, megabytes: u32) -> Command {
     let mut qemu = shell::command(format!("qemu-system-{}", std::env::consts::ARCH));
-    qemu.args(["-nographic", "-no-reboot", "-m", "3072", "-smp", "2", "-accel", "tcg,thread=multi", "-net", "none"]);
-    qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(disk);
+    qemu.args(["-nographic", "-no-reboot", "-smp", "2", "-accel", "tcg,thread=multi", "-net", "none"]);
+    qemu.arg("-m").arg(megabytes.to_string()).arg("-kernel").arg(kernel).arg("-initrd").arg(disk);
     qemu.args(["-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all oops=panic"]);
-    let printed = programs::stream(&mut qemu)?;
+    qemu
+}
+
+fn boot(kernel: &Path, disk: &Path) -> Result {
+    let printed = programs::stream(&mut machine(kernel, disk, 3072))?;
     if printed.lines().any(|line| line.trim_end() == END) {
         return Ok(());
     }

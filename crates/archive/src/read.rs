@@ -61,7 +61,7 @@ impl<R: BufRead> Archive<R> {
                 return if long.is_empty() { Ok(None) } else { Err(truncated("a long name has no entry")) };
             };
             let header = Header::from_byte_slice(&block);
-            self.frame(field::size(header)?);
+            self.frame(field::size(header)?)?;
             match header.entry_type() {
                 EntryType::GNULongName => long.name = Some(text(self.record("a long name")?)),
                 EntryType::GNULongLink => long.link = Some(text(self.record("a long link target")?)),
@@ -142,14 +142,20 @@ impl<R: BufRead> Archive<R> {
         }
     }
 
-    fn frame(&mut self, size: u64) {
+    fn frame(&mut self, size: u64) -> Result<()> {
+        if size > i64::MAX.unsigned_abs() {
+            return Err(Error::data_loss(format!(
+                "the archive has an entry of {size} bytes, more than a file can have"
+            )));
+        }
         self.remaining = size;
         self.padding = size.wrapping_neg() % BLOCK as u64;
+        Ok(())
     }
 
     fn entry(&mut self, header: &Header, long: Long) -> Result<Entry> {
         let size = long.pax.size.unwrap_or(self.remaining);
-        self.frame(if entry::has_contents(header.entry_type()) { size } else { 0 });
+        self.frame(if entry::has_contents(header.entry_type()) { size } else { 0 })?;
         let map = self.sparse_map(header, &long)?;
         entry::read(header, long, self.remaining, map)
     }

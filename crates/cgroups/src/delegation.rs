@@ -7,7 +7,7 @@ use rustix::fs::{Access, AtFlags};
 
 use crate::cgroup::gone_is_none;
 use crate::file::Directory;
-use crate::hierarchy::{Hierarchy, Tree};
+use crate::hierarchy::{Hierarchy, Tree, Version};
 use crate::{Controllers, subtree};
 
 /// The part of the trees in which this process may make cgroups.
@@ -26,7 +26,10 @@ impl Hierarchy {
     /// # Errors
     /// What reading `/proc/self/cgroup` and the trees gives.
     pub fn delegated(&self) -> Result<Option<Delegation>> {
-        if self.inner.trees.iter().all(|tree| may_make_cgroups(&tree.root)) {
+        // Without controllers a v1 tree limits nothing.
+        let mut wanted =
+            self.inner.trees.iter().filter(|tree| tree.version == Version::V2 || !tree.controllers.is_empty());
+        if wanted.all(|tree| may_make_cgroups(&tree.root)) {
             return Ok(Some(Delegation { parent: String::new(), controllers: self.controllers() }));
         }
         match self.inner.trees.as_slice() {

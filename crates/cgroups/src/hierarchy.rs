@@ -164,7 +164,7 @@ impl Tree {
 
     /// The tree in a directory: by what the file system there says it is, and where `plain` directories are taken for
     /// trees too, by whether it has the file that lists a v2 tree's controllers. The name of a v1 tree's directory
-    /// lists its controllers (`cpu,cpuacct`), and one without any (`systemd`) is of no use here.
+    /// lists its controllers (`cpu,cpuacct`); one without any (`systemd`) limits nothing, but is a tree that can be looked into.
     fn open(path: &Path, name: &str, plain: bool) -> Result<Option<Self>> {
         let step = || format!("open cgroup tree {}", path.display());
         let text = path.to_str().ok_or_else(|| Error::invalid(step()))?;
@@ -187,7 +187,8 @@ impl Tree {
             Version::V1 => name.split(',').filter_map(Controller::from_v1).collect(),
             Version::V2 => subtree::listed(&root, CONTROLLERS)?,
         };
-        if version == Version::V1 && controllers.is_empty() {
+        // Any directory may be beside plain ones.
+        if kind != CGROUP1_MAGIC && version == Version::V1 && controllers.is_empty() {
             return Ok(None);
         }
         Ok(Some(Self { version, controllers, path: path.to_path_buf(), label: label.to_owned(), root }))

@@ -5,13 +5,18 @@ use std::os::fd::OwnedFd;
 
 use dhow_errdefs::{Error, Result};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::cgroup::Cgroup;
 use crate::{Controller, freezer};
 
 /// Rounds of looking for processes that were forked while we signalled; with the cgroup frozen one is enough.
 const ROUNDS: usize = 64;
+
+const KILL: i32 = Signal::KILL.as_raw();
+
+/// The highest real-time signal (signal(7)).
+const LAST: i32 = 64;
 
 /// Descriptors that are open at the same time.
 const AT_ONCE: usize = 256;
@@ -25,9 +30,10 @@ impl Cgroup {
     /// # Errors
     /// `InvalidArgument` for a number that is no signal, `PermissionDenied` when this process may not signal them.
     pub fn kill(&self, signal: i32) -> Result<()> {
-        let signal =
-            Signal::from_named_raw(signal).ok_or_else(|| Error::invalid(format!("invalid signal number {signal}")))?;
-        if signal != Signal::KILL {
+        if !(1..=LAST).contains(&signal) {
+            return Err(Error::invalid(format!("invalid signal number {signal}")));
+        }
+        if signal != KILL {
             return self.send_to(&self.pids()?, signal);
         }
         if let Some(member) = self.v2()
@@ -51,20 +57,20 @@ impl Cgroup {
             if found.is_empty() {
                 break;
             }
-            outcome = outcome.and(self.send_to(&found, Signal::KILL));
+            outcome = outcome.and(self.send_to(&found, KILL));
         }
         let _ = self.thaw();
         outcome
     }
 
     /// A signal to those of the processes that are in the cgroup; tells the first failure when all have got it.
-    fn send_to(&self, pids: &[i32], signal: Signal) -> Result<()> {
+    fn send_to(&self, pids: &[i32], signal: i32) -> Result<()> {
         pids.chunks(AT_ONCE).map(|pids| self.send_to_some(pids, signal)).fold(Ok(()), Result::and)
     }
 
     /// They are listed once more when a descriptor of each is there: a number that was another process' by then is not in
     /// the list, and one that is in the list is the descriptor's process, or that has ended.
-    fn send_to_some(&self, pids: &[i32], signal: Signal) -> Result<()> {
+    fn send_to_some(&self, pids: &[i32], signal: i32) -> Result<()> {
         let open = |pid: &i32| Some((*pid, pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty())));
         let opened: Vec<_> = pids.iter().filter_map(open).collect();
         let members: HashSet<i32> = self.pids()?.into_iter().collect();
@@ -81,9 +87,13 @@ impl Cgroup {
 }
 
 /// One signal. Who has ended needs none.
-fn send(pid: i32, process: Result<OwnedFd, Errno>, signal: Signal) -> Result<()> {
-    match process.and_then(|process| pidfd_send_signal(process, signal)) {
+fn send(pid: i32, process: Result<OwnedFd, Errno>, signal: i32) -> Result<()> {
+    let sent = process.and_then(|process| {
+        let sent = dhow_sys::signal::send(process, signal);
+        sent.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    });
+    match sent {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(errno) => Err(crate::file::failure(errno, format!("send signal {} to process {pid}", signal.as_raw()))),
+        Err(errno) => Err(crate::file::failure(errno, format!("send signal {signal} to process {pid}"))),
     }
 }

@@ -26,6 +26,7 @@
 //! ```
 
 mod apply;
+mod bare;
 mod blkio;
 mod cgroup;
 mod controller;

@@ -134,7 +134,8 @@ fn of_context(name: &str, config: &Config) -> Result<Endpoint> {
     if !skip && material.is_empty() {
         return Ok(Endpoint { client, on_demand });
     }
-    let tls = Tls::new(TlsMaterial { authority: file("ca.pem"), identity, any_server: skip })?;
+    let tls =
+        Tls::new(TlsMaterial { authority: file("ca.pem"), identity, any_server: skip, ..TlsMaterial::default() })?;
     Ok(Endpoint { client: client.with_tls(tls), on_demand })
 }
 
@@ -166,7 +167,12 @@ impl TlsWish {
         };
         let (certificate, key) = (optional("tlscert", "cert.pem")?, optional("tlskey", "key.pem")?);
         let identity = certificate.as_deref().zip(key.as_deref());
-        Tls::new(TlsMaterial { authority: authority.as_deref(), identity, any_server: !self.verify })
+        Tls::new(TlsMaterial {
+            authority: authority.as_deref(),
+            identity,
+            any_server: !self.verify,
+            ..TlsMaterial::default()
+        })
     }
 }
 

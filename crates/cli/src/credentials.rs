@@ -51,8 +51,13 @@ impl Login {
 
     /// The same as `X-Registry-Auth` carries it.
     pub(crate) fn header(&self, server: &str) -> String {
-        URL_SAFE.encode(serde_json::to_vec(&self.shown(server)).expect("strings are JSON"))
+        header(&self.shown(server))
     }
+}
+
+/// As headers carry it.
+pub(crate) fn header(shown: &impl serde::Serialize) -> String {
+    URL_SAFE.encode(serde_json::to_vec(shown).expect("strings are JSON"))
 }
 
 /// Where something was kept.

@@ -32,8 +32,9 @@ impl Failure {
     pub(crate) fn of_run(program: &str, name: &str, error: &Error) -> Self {
         let text = error.to_string();
         let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
-        let from_engine = text.starts_with("Error response from daemon: ");
-        let code = match from_engine {
+        // Docker judges by the text of whatever went wrong before there was a container.
+        let counts = text.starts_with("Error response from daemon: ") || text.contains("the container ID file");
+        let code = match counts {
             true if says(&["executable file not found", "no such file or directory"]) => 127,
             true if says(&["permission denied", "is a directory"]) => 126,
             _ => 125,

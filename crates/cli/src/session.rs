@@ -1,5 +1,6 @@
 //! What a command works with: the client, the configuration, the name it was called by.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dhow_api::version::Version;
@@ -8,7 +9,7 @@ use dhow_errdefs::{Class, Error, Result};
 
 use crate::address::{Endpoint, Global};
 use crate::config::Config;
-use crate::credentials;
+use crate::credentials::{self, Login};
 use crate::flags::Parsed;
 
 /// How long an engine that went away may take to come back.
@@ -108,12 +109,23 @@ impl Session {
 
     /// What to show to a registry, as the API wants it, if a person has logged in there.
     pub(crate) fn registry_auth(&self, registry: &str) -> Option<String> {
-        let login = credentials::get(self.config(), credentials::server(registry)).unwrap_or_else(|error| {
+        Some(self.login(registry)?.header(registry))
+    }
+
+    /// The same for several.
+    pub(crate) fn registry_config(&self, registries: impl IntoIterator<Item = String>) -> Option<String> {
+        let shown = |registry: String| Some((self.login(&registry)?.shown(&registry), registry));
+        let shown: BTreeMap<_, _> =
+            registries.into_iter().filter_map(shown).map(|(login, registry)| (registry, login)).collect();
+        (!shown.is_empty()).then(|| credentials::header(&shown))
+    }
+
+    fn login(&self, registry: &str) -> Option<Login> {
+        credentials::get(self.config(), credentials::server(registry)).unwrap_or_else(|error| {
             // What the registry shows to everybody can be had all the same.
             crate::output::note(&format!("WARNING: {error}"));
             None
-        })?;
-        Some(login.header(registry))
+        })
     }
 
     pub(crate) fn context(&self) -> &str {

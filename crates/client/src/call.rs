@@ -24,6 +24,7 @@ pub(crate) struct Call<'a> {
     payload: Payload,
     content_type: Option<&'static str>,
     registry_auth: Option<String>,
+    registry_config: Option<String>,
     upgrade: bool,
 }
 
@@ -38,6 +39,7 @@ impl<'a> Call<'a> {
             payload,
             content_type: None,
             registry_auth: None,
+            registry_config: None,
             upgrade: false,
         }
     }
@@ -48,6 +50,12 @@ impl<'a> Call<'a> {
     }
 
     /// What to show to the registry of an image (Engine API, "Authentication"): JSON in the URL's alphabet of base64.
+    /// What is shown to several registries.
+    pub(crate) fn registry_config(mut self, logins: Option<String>) -> Self {
+        self.registry_config = logins;
+        self
+    }
+
     pub(crate) fn registry_auth(mut self, auth: Option<String>) -> Self {
         self.registry_auth = auth;
         self
@@ -176,10 +184,11 @@ impl<'a> Call<'a> {
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        if let Some(auth) = &self.registry_auth {
-            let value =
-                HeaderValue::from_str(auth).map_err(|cause| Error::invalid("send credentials").with_cause(cause))?;
-            headers.insert("x-registry-auth", value);
+        for (name, logins) in [("x-registry-auth", &self.registry_auth), ("x-registry-config", &self.registry_config)] {
+            if let Some(logins) = logins {
+                let value = HeaderValue::from_str(logins);
+                headers.insert(name, value.map_err(|cause| Error::invalid("send credentials").with_cause(cause))?);
+            }
         }
         if self.upgrade {
             headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -155,10 +155,11 @@ impl Client {
         self.post(of(&push.name, "/push")).query(query).registry_auth(Some(auth)).messages().await
     }
 
-    /// Compares what is recorded of images with what is on the engine's disk. Docker's engine has no such call.
-    pub async fn system_check(&self, deep: bool, repair: bool) -> Result<CheckResponse> {
+    /// Compares what is recorded of images with what is on the engine's disk, and heals it with what registries have;
+    /// `logins` are what is shown to them, as `X-Registry-Config` has it. Docker's engine has no such call.
+    pub async fn system_check(&self, deep: bool, repair: bool, logins: Option<String>) -> Result<CheckResponse> {
         let query = Query::default().with_flag("deep", deep).with_flag("repair", repair);
-        self.post("/system/check").query(query).document().await
+        self.post("/system/check").query(query).registry_config(logins).document().await
     }
 
     /// Loads an archive of images.

@@ -82,8 +82,9 @@ impl Paths {
         format!("unix://{}", self.exec_root.join("dhow.sock").display())
     }
 
-    /// Folders with the certificates of registries, as Docker has them: ours first.
-    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
+    /// Folders with the certificates of registries, as Docker has them: first the one beside the configuration file that is
+    /// in force, which lies in `folder`, then ours.
+    pub(crate) fn certificates(&self, folder: &Path) -> Vec<PathBuf> {
         let own = self.config_file.with_file_name("certs.d");
         let stock = if own.starts_with("/etc") {
             "/etc/docker/certs.d".into()
@@ -91,7 +92,7 @@ impl Paths {
             // Where rootless Docker looks: beside our own folder in the user's configuration.
             own.parent().and_then(Path::parent).map_or_else(PathBuf::new, |config| config.join("docker/certs.d"))
         };
-        vec![own, stock]
+        vec![folder.join("certs.d"), own, stock]
     }
 
     pub(crate) fn pidfile(&self) -> PathBuf {

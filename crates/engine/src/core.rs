@@ -218,6 +218,7 @@ impl Core {
         runtimes.extend(BUILT_IN_RUNTIMES.map(str::to_owned));
         Facts {
             cpus: self.host.cpus,
+            last_node: self.host.last_node,
             limits: self.host.limits,
             modules: self.host.platform.modules,
             runtimes,

@@ -21,6 +21,8 @@ pub(crate) struct Host {
     pub limits: Limits,
     pub platform: Platform,
     pub cpus: usize,
+    /// Its last node of memory.
+    pub last_node: usize,
     /// Our own binary, to be bound into containers as their init.
     pub binary: PathBuf,
     pub operating_system: String,
@@ -46,6 +48,7 @@ impl Host {
             limits,
             platform: platform(config, unified),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            last_node: last_node(),
             binary: fs::read_link("/proc/self/exe").context(|| "find our own binary")?,
             operating_system,
             os_version,
@@ -55,9 +58,15 @@ impl Host {
     /// Takes the cgroup of all containers away, if none has one in it: nobody else would.
     pub(crate) fn leave(&self) {
         let Some(hierarchy) = &self.cgroups else { return };
-        if let Err(error) = Cgroup::delete_empty(hierarchy, &self.cgroup_parent) {
+        let deleted = Cgroup::delete_bare(hierarchy, &self.bare_cgroup());
+        if let Err(error) = deleted.and_then(|()| Cgroup::delete_empty(hierarchy, &self.cgroup_parent)) {
             tracing::debug!(%error, "the cgroup of the containers is left");
         }
+    }
+
+    /// The cgroup that containers are shown of the trees that theirs have not joined.
+    pub(crate) fn bare_cgroup(&self) -> String {
+        format!("{}/bare", self.cgroup_parent)
     }
 
     /// The cgroup of a container, if it can have one.
@@ -66,6 +75,12 @@ impl Host {
         let parent = inside(parent);
         Some(if parent.is_empty() { format!("{}/{id}", self.cgroup_parent) } else { format!("/{parent}/{id}") })
     }
+}
+
+/// Of the nodes of memory that are online; a kernel without NUMA has one (sysfs, `devices/system/node`).
+fn last_node() -> usize {
+    let online = fs::read_to_string("/sys/devices/system/node/online").unwrap_or_default();
+    crate::create::highest(online.trim()).flatten().unwrap_or_default()
 }
 
 /// A path without its outer slashes and without ways out: above the root there is the root, as in Docker.
@@ -95,25 +110,12 @@ fn platform(config: &Config, unified: bool) -> Platform {
         capabilities: capabilities_of_mask(bounding_set().unwrap_or(u64::MAX)),
         unified_cgroups: unified,
         rootless: config.rootless,
-        open_files: raise_open_files(),
         mqueue: Path::new("/dev/mqueue").is_dir(),
         chooses_groups: !fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny"),
         tty_group: maps_group(5),
         modules: SecurityModules::of_this_host(),
         network_sysctls: ["ip_unprivileged_port_start", "ping_group_range"].iter().all(|name| ipv4.join(name).exists()),
     }
-}
-
-/// Lets this process have as many files open as it may: a thousand, where nobody says, are soon taken by a few hundred
-/// containers and clients. Returns the limits that were, for containers: programs that close every file they might have
-/// take long with a high limit.
-fn raise_open_files() -> Option<(u64, u64)> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let was = getrlimit(Resource::Nofile);
-    let (current, maximum) = (was.current?, was.maximum?);
-    // It stays as it was if this fails.
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(maximum), maximum: Some(maximum) });
-    (raised.is_ok() && current != maximum).then_some((current, maximum))
 }
 
 /// The capabilities that a child of ours can have at all (proc_pid_status(5)).

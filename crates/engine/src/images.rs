@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use dhow_errdefs::Result;
 use dhow_image::{
-    CheckOptions, Checked, Filters, ImportOptions, LoadEvent, LoadOptions, Policy, Pruned, RemoveOptions, Removed,
+    CheckOptions, Checked, Credentials, Filters, ImportOptions, LoadEvent, LoadOptions, Policy, Pruned, RemoveOptions,
+    Removed, Repair,
 };
 use dhow_oci::{Digest, Reference};
 
@@ -80,8 +81,9 @@ impl Engine {
     ///
     /// # Errors
     /// As there.
-    pub fn check_images(&self, deep: bool, repair: bool) -> Result<Checked> {
-        self.core.images.check(CheckOptions { deep, repair: repair.then_some(&self.core.registries) })
+    pub fn check_images(&self, deep: bool, repair: Option<&BTreeMap<String, Credentials>>) -> Result<Checked> {
+        let repair = repair.map(|credentials| Repair { registries: &self.core.registries, credentials });
+        self.core.images.check(CheckOptions { deep, repair })
     }
 
     /// As [`Images::import`](dhow_image::Images::import).

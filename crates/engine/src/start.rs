@@ -85,6 +85,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         rootfs: Rootfs::Overlay { lower: overlay.lower, upper: overlay.upper, work: overlay.work, options },
         container_dir,
         run_dir: core.run_dir(&container.id),
+        bare_cgroup: cgroup.as_ref().map(|_| core.host.bare_cgroup()),
         cgroup,
         init: spec.host.init == Some(true),
         stdin_open: spec.open_stdin,

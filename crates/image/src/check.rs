@@ -17,8 +17,17 @@ use crate::stream;
 pub struct CheckOptions<'a> {
     /// Every byte, and not only what is there and how long it is.
     pub deep: bool,
-    /// Heal what can be healed; blobs come from these registries.
-    pub repair: Option<&'a Registries>,
+    /// Heal what can be healed.
+    pub repair: Option<Repair<'a>>,
+}
+
+/// Where blobs come from that are healed.
+#[derive(Debug, Clone, Copy)]
+pub struct Repair<'a> {
+    /// The registries.
+    pub registries: &'a Registries,
+    /// What is shown to each, by its host. Whoever is not named is asked as anybody may.
+    pub credentials: &'a BTreeMap<String, Credentials>,
 }
 
 /// What a check looked at and found.
@@ -83,9 +92,9 @@ impl Images {
             Checked { images: images.len(), layers: layers.len(), blobs: needed.len(), faults: Vec::new() };
         for (digest, needed) in &needed {
             let Some(what) = self.blob_fault(&lease, digest, needed, options.deep) else { continue };
-            let healed = options.repair.map(|registries| {
-                self.fetch_again(&lease, registries, digest, needed).map_err(|error| error.to_string())
-            });
+            let healed = options
+                .repair
+                .map(|repair| self.fetch_again(&lease, repair, digest, needed).map_err(|error| error.to_string()));
             let images = needed.images.clone();
             checked.faults.push(Fault { kind: FaultKind::Blob, digest: *digest, what, images, healed });
         }
@@ -150,11 +159,11 @@ impl Images {
     }
 
     /// Fetches a blob from one of the registries in which images that need it have a name. Says from which.
-    fn fetch_again(&self, lease: &Lease, registries: &Registries, digest: &Digest, needed: &Needed) -> Result<String> {
+    fn fetch_again(&self, lease: &Lease, repair: Repair<'_>, digest: &Digest, needed: &Needed) -> Result<String> {
         let mut last = Error::not_found("no image that needs it has a name in a registry");
         let mut asked = BTreeSet::new();
         for name in needed.names.iter().filter(|name| asked.insert(name.name())) {
-            match self.fetch_from(lease, registries, name, (digest, needed.size)) {
+            match self.fetch_from(lease, repair, name, (digest, needed.size)) {
                 Ok(()) => return Ok(name.registry().to_owned()),
                 Err(error) => last = error,
             }
@@ -165,12 +174,13 @@ impl Images {
     fn fetch_from(
         &self,
         lease: &Lease,
-        registries: &Registries,
+        repair: Repair<'_>,
         name: &Reference,
         (digest, size): (&Digest, Option<u64>),
     ) -> Result<()> {
         let content = self.store().content();
-        registries.with_repository(name, Access::Pull, &Credentials::Anonymous, |repository| {
+        let credentials = repair.credentials.get(name.registry()).unwrap_or(&Credentials::Anonymous);
+        repair.registries.with_repository(name, Access::Pull, credentials, |repository| {
             let mut ingest = content.ingest(self.room()?)?;
             let copied = match size {
                 Some(size) => io::copy(&mut Fetch::new(repository, (*digest, size), false, &|| false), &mut ingest),
@@ -181,7 +191,23 @@ impl Images {
         })
     }
 
-    /// Heals the layers of an image whose blobs are known to be whole, where something is missing or has another size.
+    /// Takes away those blobs of an image that were changed since it got its name and are not what they were, so that they
+    /// are fetched again. Says whether there were none.
+    pub(crate) fn blobs_are_sound(&self, image: &ImageRecord) -> Result<bool> {
+        let named = self.store().metadata().tags_of(&image.id)?.iter().map(|name| name.tagged).min();
+        let Some(named) = named else { return Ok(true) };
+        let (content, mut sound) = (self.store().content(), true);
+        for layer in &image.layers {
+            if content.changed(&layer.blob)? > named && !content.verify(&layer.blob)? {
+                content.delete(&layer.blob)?;
+                sound = false;
+            }
+        }
+        Ok(sound)
+    }
+
+    /// Heals the layers of an image whose blobs are known to be whole, where something is missing, has another size, or was
+    /// changed.
     pub(crate) fn heal_layers(&self, image: &ImageRecord) -> Result<()> {
         for part in &image.layers {
             let Some(layer) = self.store().metadata().layer(&part.chain_id)? else { continue };

@@ -39,7 +39,7 @@ mod time;
 mod usage;
 mod volume;
 
-pub use check::{CheckOptions, Checked, Fault, FaultKind};
+pub use check::{CheckOptions, Checked, Fault, FaultKind, Repair};
 pub use commit::CommitOptions;
 pub use embed::Embedded;
 pub use filter::Filters;
@@ -58,5 +58,4 @@ pub use registry::{Caller, Credentials, Download, Registries, RegistrySettings, 
 pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;
 pub use time::moment;
-pub use usage::Usage;
 pub use volume::VolumeBackup;

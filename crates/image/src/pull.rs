@@ -158,6 +158,9 @@ impl Pull<'_> {
             return Ok(None);
         }
         let Some(image) = self.images.store().metadata().image(&here)? else { return Ok(None) };
+        if !self.images.blobs_are_sound(&image)? {
+            return Ok(None);
+        }
         let policy = self.images.policy();
         if policy.signed(name).is_some_and(|rule| self.images.signed_here(&image, rule).is_err()) {
             return Ok(None);

@@ -45,7 +45,7 @@ use dhow_oci::Reference;
 use reqwest::Client;
 use tokio::runtime::Handle;
 
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Stamp};
 use token::Tokens;
 
 use crate::pull::Flights;
@@ -55,7 +55,7 @@ pub struct Registries {
     settings: RegistrySettings,
     runtime: Handle,
     /// One per way to connect: certificates differ by host.
-    clients: Mutex<HashMap<Endpoint, Client>>,
+    clients: Mutex<HashMap<Endpoint, (Stamp, Client)>>,
     tokens: Tokens,
     flights: Flights,
 }
@@ -131,15 +131,16 @@ impl Registries {
     }
 
     fn client(&self, endpoint: &Endpoint) -> Result<Client> {
-        if let Some(client) = self.clients().get(endpoint) {
+        let stamp = Stamp::of(&self.settings.certificates, &endpoint.host);
+        if let Some((_, client)) = self.clients().get(endpoint).filter(|(made_of, _)| *made_of == stamp) {
             return Ok(client.clone());
         }
         let client = endpoint.connect(&self.settings)?;
-        self.clients().insert(endpoint.clone(), client.clone());
+        self.clients().insert(endpoint.clone(), (stamp, client.clone()));
         Ok(client)
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<Endpoint, Client>> {
+    fn clients(&self) -> MutexGuard<'_, HashMap<Endpoint, (Stamp, Client)>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

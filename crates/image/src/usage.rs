@@ -7,21 +7,12 @@ use dhow_oci::Digest;
 
 use crate::images::Images;
 
-/// Bytes of layers. A layer that several images have is there once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Of all layers.
-    pub layers: u64,
-    /// By image, of those layers that other images have, too.
-    pub shared: BTreeMap<Digest, u64>,
-}
-
 impl Images {
-    /// Counts the layers of all images, from the database alone.
+    /// Bytes of those layers of each image that other images have, too; from the database alone.
     ///
     /// # Errors
     /// What the database says.
-    pub fn usage(&self) -> Result<Usage> {
+    pub fn shared_bytes(&self) -> Result<BTreeMap<Digest, u64>> {
         let mut images = Vec::new();
         for image in self.store().metadata().images()? {
             // An image may have a layer twice; it is there once.
@@ -30,23 +21,27 @@ impl Images {
         }
         Ok(add_up(&images))
     }
+
+    /// Bytes that the disk gives to all images, as du(1) counts them.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn disk_bytes(&self) -> Result<u64> {
+        self.store().image_bytes()
+    }
 }
 
-fn add_up(images: &[(Digest, BTreeMap<Digest, u64>)]) -> Usage {
+fn add_up(images: &[(Digest, BTreeMap<Digest, u64>)]) -> BTreeMap<Digest, u64> {
     let mut owners: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
     for (image, layers) in images {
         for layer in layers.keys() {
             owners.entry(*layer).or_default().insert(*image);
         }
     }
-    let all: BTreeMap<Digest, u64> = images.iter().flat_map(|(_, layers)| layers.clone()).collect();
     let shared = |layers: &BTreeMap<Digest, u64>| {
         layers.iter().filter(|(layer, _)| owners[*layer].len() > 1).map(|(_, size)| size).sum()
     };
-    Usage {
-        layers: all.values().sum(),
-        shared: images.iter().map(|(image, layers)| (*image, shared(layers))).collect(),
-    }
+    images.iter().map(|(image, layers)| (*image, shared(layers))).collect()
 }
 
 #[cfg(test)]
@@ -54,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_layer_of_two_images_is_counted_once() {
+    fn a_layer_of_two_images_is_shared() {
         let digest = |text: &str| Digest::of(text.as_bytes());
         let (base, top, other) = (digest("base"), digest("top"), digest("other"));
         let images = [
@@ -62,8 +57,6 @@ mod tests {
             (digest("b"), BTreeMap::from([(base, 100)])),
             (digest("c"), BTreeMap::from([(other, 1)])),
         ];
-        let usage = add_up(&images);
-        assert_eq!(usage.layers, 111);
-        assert_eq!(usage.shared, [(digest("a"), 100), (digest("b"), 100), (digest("c"), 0)].into());
+        assert_eq!(add_up(&images), [(digest("a"), 100), (digest("b"), 100), (digest("c"), 0)].into());
     }
 }

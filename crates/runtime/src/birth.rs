@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Class, Error, Result, ResultExt};
@@ -26,6 +27,8 @@ pub(crate) struct Child {
     pub(crate) line: OwnedFd,
     pub(crate) pty: Option<OwnedFd>,
     pub(crate) listener: Option<OwnedFd>,
+    /// How long it may take to become what it is to be.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Child {
@@ -36,7 +39,7 @@ impl Child {
             .context(|| "make a line to the container's first process")?;
         plan.keep(far.as_fd());
         let (pid, pidfd) = clone(plan, far, cgroup)?;
-        let child = Self { pid, pidfd: Some(pidfd), line: near, pty: None, listener: None };
+        let child = Self { pid, pidfd: Some(pidfd), line: near, pty: None, listener: None, deadline: None };
         if plan.parent_first {
             if let Some(maps) = plan.new_world().and_then(|container| container.namespaces.id_maps.as_ref()) {
                 maps.write(pid)?;
@@ -93,18 +96,28 @@ impl Child {
 
     /// Waits for a word, or the end of the line. `false`: the child has ended without one, while a successor that nobody
     /// will tell of any more holds the line open.
-    fn has_spoken(&self) -> Result<bool> {
+    fn has_spoken(&mut self) -> Result<bool> {
         let pidfd = self.pidfd();
         let line = || PollFd::new(&self.line, PollFlags::IN);
-        let ready = |ends: &mut [PollFd<'_>], most: Option<&Timespec>| {
-            retry_on_intr(|| poll(ends, most))
-                .map_err(io::Error::from)
-                .context(|| "listen to the container's first process")
-        };
         let mut ends = [line(), PollFd::new(&pidfd, PollFlags::IN)];
-        ready(&mut ends, None)?;
+        if wait(&mut ends, self.rest())? == 0 {
+            return Err(self.give_up());
+        }
         // Its last word may have come after the line was looked at, and before its end was.
-        Ok(!ends[0].revents().is_empty() || ready(&mut [line()], Some(&Timespec::default()))? > 0)
+        Ok(!ends[0].revents().is_empty() || wait(&mut [line()], Some(Duration::ZERO))? > 0)
+    }
+
+    /// Its time is over. It is killed, but not waited for: no signal may end what waits for a dead file server.
+    fn give_up(&mut self) -> Error {
+        if let Some(pidfd) = self.pidfd.take() {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+        Error::deadline("the way to the container's program does not answer in time")
+            .with_hint("its working directory or a folder of its PATH may lie on a file server that is dead")
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// The error of a child that ended without a word: killed from outside, as a rule for want of memory.
@@ -132,6 +145,10 @@ impl Child {
     /// Hears after the word to go whether the program was executed: the end of the line says yes.
     pub(crate) fn until_executed(&mut self, words: &crate::plan::explain::Words) -> Result<()> {
         loop {
+            // Its end tells nothing here: it may have run, and children of other threads hold the line for a moment longer.
+            if self.deadline.is_some() && wait(&mut [PollFd::new(&self.line, PollFlags::IN)], self.rest())? == 0 {
+                return Err(self.give_up());
+            }
             match receive(&self.line).context(|| "listen to the container's first process")? {
                 None => return Ok(()),
                 Some((Message::Failed(failure), _)) => return Err(words.explain(failure)),
@@ -230,6 +247,14 @@ fn refused(error: io::Error) -> Error {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// Waits for one of these, and says how many are ready.
+fn wait(ends: &mut [PollFd<'_>], most: Option<Duration>) -> Result<usize> {
+    let most = most.map(|most| Timespec { tv_sec: most.as_secs() as i64, tv_nsec: most.subsec_nanos().into() });
+    retry_on_intr(|| poll(ends, most.as_ref()))
+        .map_err(io::Error::from)
+        .context(|| "listen to the container's first process")
 }
 
 fn is_refused(error: &io::Error) -> bool {

@@ -29,6 +29,9 @@ pub struct Create<'a> {
     pub stdio: Stdio,
     /// The cgroup it is born in, with limits applied. `None`: it stays in the caller's.
     pub cgroup: Option<&'a Cgroup>,
+    /// A cgroup that nobody is in, made when it is needed: what the container is shown of v1 trees that its own has not
+    /// joined. `None`: it is shown its creator's there.
+    pub bare_cgroup: Option<&'a str>,
     /// A compiled filter; wins over `spec.linux.seccomp`, which is compiled when this is `None`.
     pub seccomp: Option<&'a seccomp::Program>,
     /// How many of the caller's descriptors from 3 on the program gets (`--preserve-fds`).
@@ -56,6 +59,7 @@ impl<'a> Create<'a> {
             rootfs,
             stdio: Stdio::Inherit,
             cgroup: None,
+            bare_cgroup: None,
             seccomp: None,
             preserve_fds: 0,
             gate: Gate::Private,

@@ -1,6 +1,7 @@
 //! One more process in a running container.
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use dhow_cgroups::Cgroup;
 use dhow_errdefs::Result;
@@ -27,13 +28,15 @@ pub struct Exec<'a> {
     pub seccomp: Option<&'a seccomp::Program>,
     /// How many of the caller's descriptors from 3 on the program gets.
     pub preserve_fds: u32,
+    /// When it is given up, if the way to its program leads over something that does not answer.
+    pub until: Option<Instant>,
 }
 
 impl<'a> Exec<'a> {
     /// A process with the caller's streams, in the caller's cgroup, without a filter.
     #[must_use]
     pub fn new(target: &'a Target, process: &'a Process) -> Self {
-        Self { target, process, stdio: Stdio::Inherit, cgroup: None, seccomp: None, preserve_fds: 0 }
+        Self { target, process, stdio: Stdio::Inherit, cgroup: None, seccomp: None, preserve_fds: 0, until: None }
     }
 }
 
@@ -51,10 +54,13 @@ pub struct ExecChild {
 /// Enters the container and executes a program there; returns when it is running.
 ///
 /// # Errors
-/// As [`create`](crate::create) and [`Init::start`](crate::Init::start); the process is then reaped.
+/// As [`create`](crate::create) and [`Init::start`](crate::Init::start), and
+/// [`DeadlineExceeded`](dhow_errdefs::Class::DeadlineExceeded). The process is then killed, and reaped unless it was given
+/// up: then the caller reaps it.
 pub fn exec(mut request: Exec<'_>) -> Result<ExecChild> {
     let mut plan = Plan::entering(&mut request)?;
     let mut child = Child::bear(&mut plan, request.cgroup)?;
+    child.deadline = request.until;
     child.until_ready(&plan, |_| Ok(()))?;
     child.until_executed(&plan.words)?;
     let (pid, pidfd, pty) = child.release();

@@ -302,6 +302,11 @@ pub(crate) fn wait_for_go(line: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
+/// The number in an error that the kernel gave.
+pub(crate) fn errno_of(error: io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

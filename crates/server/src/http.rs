@@ -18,7 +18,7 @@ mod upload;
 mod websocket;
 
 pub(crate) use body::{Body, ChunkWriter, PieceSender};
-pub(crate) use call::{Call, Context, check_for_json, not_the_json, read_json};
+pub(crate) use call::{Call, Context, check_for_json, not_the_json, read_json, registry};
 pub(crate) use hijack::Hijack;
 pub use network::NetworkDoor;
 pub(crate) use path::{Pattern, Route};

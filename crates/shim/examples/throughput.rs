@@ -91,6 +91,7 @@ fn launch(root: &Path, dir: &Path, script: &str, driver: Driver) -> Outcome<Laun
         container_dir: dir.to_owned(),
         run_dir: dir.join("run"),
         cgroup: Some(format!("/dhow-shim-throughput-{}", std::process::id())),
+        bare_cgroup: None,
         seccomp: None,
         stdin_open: false,
         init: false,

@@ -17,6 +17,9 @@ use crate::queue::{Read, send_now};
 /// client misses some, and is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a shim stays for a client that takes nothing of what is left for it, when its process has ended.
+const GOODBYE: Duration = Duration::from_secs(600);
+
 /// Which output a frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -59,6 +62,8 @@ enum Life {
     Attached,
     /// Gets what is in its queue, and nothing after.
     Leaving,
+    /// Its other end is closed; what it has sent before is still for the process.
+    Heard,
     Gone,
 }
 
@@ -89,6 +94,10 @@ impl Client {
 
     /// Waits for what there is to wait for. `input_room`: the process takes input.
     pub(crate) fn update_interest(&mut self, poll: &Poll, input_room: bool) {
+        // Of one whose other end is closed nothing more is to be told, and would be all the time.
+        if self.life == Life::Heard {
+            return self.unwatch(poll);
+        }
         let wanted = self.wanted_interest(input_room);
         if wanted != self.interest {
             self.interest = wanted;
@@ -106,7 +115,19 @@ impl Client {
 
     /// Input of it is for the process.
     pub(crate) fn takes_input(&self) -> bool {
-        self.input_open && self.life == Life::Attached
+        self.input_open && matches!(self.life, Life::Attached | Life::Heard)
+    }
+
+    /// Its other end is closed, and what it has sent is not read to the end.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.life == Life::Heard && self.input_open
+    }
+
+    /// Whether it has sent its last byte, and all of them are read.
+    pub(crate) fn has_no_more(&self) -> bool {
+        let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+        let peek = || rustix::net::recv(&self.socket, &mut [0u8; 1][..], flags).map(|(count, _)| count);
+        Read::from(retry(peek)) == Read::End
     }
 
     /// It has sent its last byte.
@@ -174,38 +195,44 @@ impl Client {
     /// How long the process may still have to wait, counted from when nothing was taken any more. A client that has
     /// used that up holds nothing back any more.
     pub(crate) fn patience(&mut self) -> Option<Duration> {
-        if !self.holds_output() {
+        let leaves = self.life == Life::Leaving && !self.backlog.is_empty();
+        if !leaves && !self.holds_output() {
             self.stuck = None;
             return None;
         }
-        let rest = PATIENCE.saturating_sub(self.stuck.get_or_insert_with(Instant::now).elapsed());
-        if rest.is_zero() {
-            (self.skipped, self.stuck) = (Some(0), None);
-            return None;
+        let most = if leaves { GOODBYE } else { PATIENCE };
+        let rest = most.saturating_sub(self.stuck.get_or_insert_with(Instant::now).elapsed());
+        if !rest.is_zero() {
+            return Some(rest);
         }
-        Some(rest)
+        self.stuck = None;
+        if leaves {
+            self.lose();
+        } else {
+            self.skipped = Some(0);
+        }
+        None
     }
 
     /// Ends the session after what is queued; `early`: while the process goes on.
     pub(crate) fn leave(&mut self, early: bool) {
-        if self.life == Life::Attached {
-            self.life = Life::Leaving;
-            self.early = early;
+        match self.life {
+            Life::Attached => (self.life, self.early) = (Life::Leaving, early),
+            Life::Heard => self.life = Life::Gone,
+            Life::Leaving | Life::Gone => {}
         }
     }
 
-    /// The other end is gone.
+    /// The other end is gone. What it has sent before that is heard.
     pub(crate) fn lose(&mut self) {
-        if self.life == Life::Attached {
-            self.early = true;
-        }
-        self.life = Life::Gone;
+        self.early |= self.life == Life::Attached;
+        self.life = if self.takes_input() { Life::Heard } else { Life::Gone };
         self.backlog = Backlog::default();
     }
 
     /// Nothing is left to be done for it.
     pub(crate) fn is_done(&self) -> bool {
-        self.life != Life::Attached && self.backlog.is_empty()
+        self.life != Life::Attached && self.backlog.is_empty() && !self.is_heard()
     }
 
     /// Takes what the client sent and nobody wants: closing a unix socket with unread bytes would give the client a

@@ -59,11 +59,9 @@ fn run(arguments: &[OsString]) -> io::Result<i32> {
     }
 }
 
-fn pass_on(child: &Process, signal: i32) {
-    if let Some(signal) = Signal::from_named_raw(signal) {
-        // It may have ended just now; then there is nothing to be told.
-        let _ = rustix::process::pidfd_send_signal(&child.pidfd, signal);
-    }
+fn pass_on(child: &Process, number: i32) {
+    // It may have ended just now; then there is nothing to be told.
+    let _ = signal::send(&child.pidfd, number);
 }
 
 /// Reaps who has ended; the program's exit code, if it is among them.

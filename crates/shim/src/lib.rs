@@ -4,12 +4,13 @@
 //! the parent and reaper of the container's processes, the owner of its streams and its terminal, and the writer of its
 //! log. Engines come and go ([`Connection::adopt`]); the shim and what it holds stay until the container has ended.
 //!
-//! One thread, one `epoll`, no async runtime; only what a disk may hold up (a log with `mode=non-blocking`, unmounting) has
-//! a thread of its own. Invariants:
+//! One thread, one `epoll`, no async runtime; only what a disk may hold up (a log with `mode=non-blocking`, unmounting, an
+//! exec on its way to its program) has a thread of its own. Invariants:
 //! - It never waits for an engine or a client: every socket is non-blocking and every queue has a limit. A connection
 //!   that lets its queue fill up is cut. Output that an attached client does not read waits for it on disk, up to a limit;
 //!   then the container is held back while the client reads slowly, and goes on without it when it does not read at all.
-//! - `exit.json` is on disk before anybody is told of the end.
+//! - `exit.json` is written before anybody is told of the end: it survives killed processes (a power cut no worse than the
+//!   engine's own record of the start does).
 //! - The end of the first process ends all of the container, also where others share its process namespace, and nothing
 //!   that a process outside of the container keeps open delays it.
 //! - After the end nothing is left: no process, no cgroup, no socket, no mount.

@@ -19,6 +19,8 @@ pub(crate) enum Token {
     Oom,
     /// The container's log can go on.
     Log,
+    /// An exec has begun to run, or has failed.
+    Births,
     /// The connection with that number.
     Control(u32),
     /// A stream of the process with that number.
@@ -50,6 +52,7 @@ impl Token {
             Self::Stream(process, Direction::Stderr) => (4, process, 2),
             Self::Client(process, number) => (5, process, number),
             Self::Log => (6, 0, 0),
+            Self::Births => (7, 0, 0),
         };
         EventData::new_u64(kind << 60 | u64::from(process) << 24 | u64::from(detail))
     }
@@ -64,6 +67,7 @@ impl Token {
             3 => Self::Control(process),
             4 => Self::Stream(process, [Direction::Stdin, Direction::Stdout, Direction::Stderr][detail as usize]),
             6 => Self::Log,
+            7 => Self::Births,
             _ => Self::Client(process, detail),
         }
     }
@@ -154,6 +158,7 @@ mod tests {
             Token::Listener,
             Token::Oom,
             Token::Log,
+            Token::Births,
             Token::Control(u32::MAX),
             Token::Stream(7, Direction::Stdin),
             Token::Stream(u32::MAX, Direction::Stdout),

@@ -24,7 +24,7 @@
 //! present [`State`], and everything after it comes as events, so nothing is missed and nothing told twice.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Class, Error};
 use dhow_logs::{Losses, Timestamp};
@@ -106,6 +106,9 @@ pub struct Launch {
     pub run_dir: PathBuf,
     /// The cgroup to be made for it, as in `/dhow/4f5e`; `None`: it stays in the shim's, without limits.
     pub cgroup: Option<String>,
+    /// A cgroup that nobody is in: what the container is shown of v1 trees that its own has not joined.
+    #[serde(default)]
+    pub bare_cgroup: Option<String>,
     /// The compiled seccomp filter; wins over the spec's list.
     #[serde(default, with = "base64::option", skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Vec<u8>>,
@@ -192,6 +195,13 @@ impl Moment {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default());
         Self(u64::try_from((now + time).as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The same for clocks of this process.
+    #[must_use]
+    pub fn instant(self) -> Instant {
+        let rest = self.0.saturating_sub(Self::after(Duration::ZERO).0);
+        Instant::now() + Duration::from_millis(rest)
     }
 
     /// Whether it has passed.

@@ -245,24 +245,34 @@ impl Streams {
         if ready.write {
             self.clients[index].flush();
         }
-        // A client that has sent input and gone at once is heard before it is forgotten.
-        if ready.read || ready.gone {
-            self.read_input(index, ready.gone, buffer, poll);
-        }
         if ready.gone {
-            self.lose(index, poll);
+            // It is heard to its end, however long that takes; see `settle`.
+            self.clients[index].lose();
+        } else if ready.read && self.stdin.has_room() {
+            self.read_input(index, buffer, poll);
         }
     }
 
-    fn read_input(&mut self, index: usize, all: bool, buffer: &mut [u8], poll: &Poll) {
-        while self.clients[index].takes_input() && self.stdin.has_room() {
-            match self.clients[index].read(buffer) {
-                Read::Bytes(count) => self.take_input(index, &buffer[..count], poll),
-                Read::Nothing => return,
-                Read::End => return self.end_input(index, poll),
-            }
-            if !all {
-                return;
+    /// Takes what one read gives. `false`: there is nothing more.
+    fn read_input(&mut self, index: usize, buffer: &mut [u8], poll: &Poll) -> bool {
+        if !self.clients[index].takes_input() {
+            return false;
+        }
+        match self.clients[index].read(buffer) {
+            Read::Bytes(count) => self.take_input(index, &buffer[..count], poll),
+            Read::Nothing => return false,
+            Read::End => self.end_input(index, poll),
+        }
+        true
+    }
+
+    /// Takes what clients have sent that have gone since, as far as there is room for it.
+    fn hear_out(&mut self, buffer: &mut [u8], poll: &Poll) {
+        for index in 0..self.clients.len() {
+            while self.clients[index].is_heard() && self.stdin.has_room() && self.read_input(index, buffer, poll) {}
+            // Whoever has nothing to say waits for no room.
+            if self.clients[index].is_heard() && self.clients[index].has_no_more() {
+                self.end_input(index, poll);
             }
         }
     }
@@ -300,14 +310,6 @@ impl Streams {
         }
     }
 
-    /// The client is gone altogether.
-    fn lose(&mut self, index: usize, poll: &Poll) {
-        if self.clients[index].takes_input() {
-            self.end_input(index, poll);
-        }
-        self.clients[index].lose();
-    }
-
     /// End of file on standard input.
     pub(crate) fn close_stdin(&mut self, poll: &Poll) {
         if !self.tty {
@@ -326,6 +328,7 @@ impl Streams {
     /// Gives their replies.
     pub(crate) fn settle(&mut self, buffer: &mut [u8], poll: &Poll) -> Vec<(ReplyTo, bool)> {
         self.hold_or_let_go(poll);
+        self.hear_out(buffer, poll);
         let room = self.stdin.has_room();
         let mut replies = Vec::new();
         self.clients.retain_mut(|client| {

@@ -4,6 +4,7 @@ mod ingest;
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -134,6 +135,15 @@ impl Content {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context(|| format!("find blob {digest}")),
         }
+    }
+
+    /// When anything of a blob was changed last, in nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// [`NotFound`](dhow_errdefs::Class::NotFound) when it is not there.
+    pub fn changed(&self, digest: &Digest) -> Result<i64> {
+        let metadata = fs::symlink_metadata(self.path(digest)).context(|| format!("find blob {digest}"))?;
+        Ok(metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec()))
     }
 
     /// Opens a blob for reading. Its bytes were verified when it came; a disk may have damaged them since.

@@ -222,7 +222,7 @@ impl Layers {
         self.compare(layer, Depth::Contents)
     }
 
-    /// The same without reading the files: only what is there, of which kind and size.
+    /// The same without reading more files than were changed since: what is there, of which kind and size.
     ///
     /// # Errors
     /// What the file system says; differences are no errors.
@@ -230,7 +230,7 @@ impl Layers {
         self.compare(layer, Depth::Structure)
     }
 
-    /// Whether something is missing or has another size in the chain of layers with that top.
+    /// Whether something is missing, has another size or was changed in the chain of layers with that top.
     ///
     /// # Errors
     /// What the database says.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::layer::Layers;
 use crate::lease::{InFlight, Lease};
 use crate::metadata::{self, Metadata};
 use crate::root::Root;
-use crate::snapshot::Snapshots;
+use crate::snapshot::{self, Snapshots};
 use crate::trash::Trash;
 
 /// Everything under one data root. Share it in an [`Arc`]; all its methods take `&self` and may be called at once.
@@ -67,6 +68,20 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Bytes that the disk gives to images: blobs and unpacked layers, as du(1) counts them.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn image_bytes(&self) -> Result<u64> {
+        let bytes = |folder: &str| {
+            let folder = self.root().join(folder);
+            let itself = fs::metadata(&folder).map(|folder| folder.blocks() * 512);
+            let inside = snapshot::usage(&folder).map(|usage| usage.allocated);
+            itself.and_then(|itself| Ok(itself + inside?)).context(|| format!("measure {}", folder.display()))
+        };
+        Ok(bytes("content")? + bytes("layers")?)
     }
 
     /// Says to other engines that want this root where the one that has it is reached, as in `unix:///run/dhow/dhow.sock`.

@@ -50,6 +50,8 @@ impl Census<'_> {
         found.extend(leftovers::mounts(self.root).into_iter().filter(|line| !line.contains(&own)));
         let mut below = Vec::new();
         leftovers::cgroups(Path::new("/sys/fs/cgroup"), self.cgroup_parent, 0, &mut below);
+        // What containers are shown of trees that they are not in goes with the engine.
+        below.retain(|path| !path.ends_with("bare"));
         found.extend(below.iter().filter(|path| !self.runs(path)).map(|path| format!("cgroup {}", path.display())));
         self.folder(self.exec_root.join("containers"), |id| self.running.contains(id), &mut found);
         self.folder(self.exec_root.join("shm"), |id| self.containers.contains(id), &mut found);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -16,33 +16,50 @@ const USERS: &str = "me:$2y$05$51AZPLPR9ME.PF36wd4riOtGozsj1GA0XONbW/iW5tgH4lkzD
 #[derive(Debug)]
 pub struct Registry {
     child: Child,
-    port: u16,
-    _folder: TempDir,
+    address: String,
+    folder: TempDir,
 }
 
 impl Registry {
     /// Starts one that is open to all, empty and without TLS.
     #[must_use]
     pub fn start() -> Self {
-        Self::with(|_| String::new())
+        Self::with("127.0.0.1", |_| String::new())
+    }
+
+    /// The same at another of this network's addresses.
+    #[must_use]
+    pub fn at(host: &str) -> Self {
+        Self::with(host, |_| String::new())
+    }
+
+    /// One that speaks TLS only, with `cert.pem` and `key.pem` of a folder, and takes clients only whose certificates come
+    /// from its `ca.pem`.
+    #[must_use]
+    pub fn secure(host: &str, certificates: &Path) -> Self {
+        let file = |name: &str| certificates.join(name).display().to_string();
+        let (certificate, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
+        Self::with(host, |_| {
+            format!("  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n")
+        })
     }
 
     /// The same for the user `me` with the password `secret`, and nobody else.
     #[must_use]
     pub fn guarded() -> Self {
-        Self::with(|folder| {
+        Self::with("127.0.0.1", |folder| {
             let users = folder.join("users");
             fs::write(&users, USERS).expect("written");
             format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", users.display())
         })
     }
 
-    fn with(more: impl FnOnce(&Path) -> String) -> Self {
+    fn with(host: &str, more: impl FnOnce(&Path) -> String) -> Self {
         crate::isolate();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
+        let address = format!("{host}:{}", free_port());
         let config = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{}",
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n{}",
             folder.path().join("data").display(),
             more(folder.path())
         );
@@ -51,20 +68,26 @@ impl Registry {
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("install the package docker-registry: the tests pull from it");
-        eventually("the registry answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { child, port, _folder: folder }
+        eventually("the registry answers", || TcpStream::connect(&address).is_ok());
+        Self { child, address, folder }
+    }
+
+    /// Where it keeps what it has.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// `host:port`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.clone()
     }
 
     /// A name in it, as in `127.0.0.1:41234/app:1`.
     #[must_use]
     pub fn name(&self, rest: &str) -> String {
-        format!("127.0.0.1:{}/{rest}", self.port)
+        format!("{}/{rest}", self.address)
     }
 }
 

@@ -184,7 +184,7 @@ impl World {
         };
         let lines = |args: &[&str]| -> Vec<String> { self.dhow(args).ok().lines().map(str::to_owned).collect() };
         let mut images = Vec::new();
-        for id in lines(&["images", "--quiet", "--no-trunc"]) {
+        for id in lines(&["images", "--all", "--quiet", "--no-trunc"]) {
             let layers = lines(&["image", "inspect", "--format", "{{join .RootFS.Layers \"\\n\"}}", &id]);
             images.push((id, layers));
         }

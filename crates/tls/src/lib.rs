@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// Where distributions keep the authorities that everybody trusts, as one file.
@@ -29,6 +31,8 @@ pub struct TlsMaterial<'a> {
     pub authority: Option<&'a [u8]>,
     /// Our certificate and its key.
     pub identity: Option<(&'a [u8], &'a [u8])>,
+    /// Trust the host's own authorities as well.
+    pub and_hosts: bool,
     /// Take any certificate: protects from listeners, not from somebody in the middle.
     pub any_server: bool,
 }
@@ -44,7 +48,7 @@ pub fn client(material: TlsMaterial<'_>) -> Result<ClientConfig> {
         .map_err(|cause| Error::internal("choose versions of TLS").with_cause(cause))?;
     let builder = match material.any_server {
         true => builder.dangerous().with_custom_certificate_verifier(AnyServer::new(&provider)),
-        false => builder.with_root_certificates(roots(material.authority)?),
+        false => builder.dangerous().with_custom_certificate_verifier(Trusted::new(&provider, &material)?),
     };
     let Some((certificate, key)) = material.identity else { return Ok(builder.with_no_client_auth()) };
     let wrong = |cause: rustls::pki_types::pem::Error| unusable("key", &cause.to_string());
@@ -53,18 +57,71 @@ pub fn client(material: TlsMaterial<'_>) -> Result<ClientConfig> {
     builder.with_client_auth_cert(chain, key).map_err(|cause| unusable("certificate", &cause.to_string()))
 }
 
-fn roots(authority: Option<&[u8]>) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    let Some(authority) = authority else {
-        let bundle = BUNDLES.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
-        // Old authorities that cannot be read are no reason to trust none.
-        roots.add_parsable_certificates(certificates(&bundle, "authorities").unwrap_or_default());
-        return Ok(roots);
-    };
-    for certificate in certificates(authority, "certificate of the authority")? {
-        roots.add(certificate).map_err(|cause| unusable("certificate of the authority", &cause.to_string()))?;
+/// Trusts who comes from an authority, and who shows a certificate that was given as one: those that sign themselves, as they
+/// are made for registries of one's own, say that they are authorities, which strict verifiers take from no server.
+#[derive(Debug)]
+struct Trusted {
+    usual: Arc<WebPkiServerVerifier>,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    fn new(provider: &Arc<CryptoProvider>, material: &TlsMaterial<'_>) -> Result<Arc<Self>> {
+        let mut roots = RootCertStore::empty();
+        let given = material.authority.map(|pem| certificates(pem, "certificate of the authority")).transpose()?;
+        for certificate in given.iter().flatten() {
+            let added = roots.add(certificate.clone());
+            added.map_err(|cause| unusable("certificate of the authority", &cause.to_string()))?;
+        }
+        if given.is_none() || material.and_hosts {
+            let bundle = BUNDLES.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
+            // Old authorities that cannot be read are no reason to trust none.
+            roots.add_parsable_certificates(certificates(&bundle, "authorities").unwrap_or_default());
+        }
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+        let usual = usual.map_err(|cause| unusable("authorities", &cause.to_string()))?;
+        Ok(Arc::new(Self { usual, given: given.unwrap_or_default() }))
     }
-    Ok(roots)
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let verified = self.usual.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        if verified.is_err() && self.given.iter().any(|given| given == certificate) {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
 }
 
 fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> {

@@ -94,6 +94,31 @@ fn a_source_of_a_mount_that_does_not_answer_holds_no_call_up() {
     all_end(creation);
 }
 
+/// As a health check does whose container works in a folder on a dead file server.
+#[test]
+fn an_exec_that_finds_no_way_to_its_program_holds_nothing_else_up() {
+    let world = busybox();
+    let hung = HungMount::at(&world.path().join("hung"));
+    let volume = format!("{}:/hung", world.path().join("hung").display());
+    let script = "while true; do echo alive; sleep 0.1; done";
+    world.dhow(&["run", "-d", "--name", "box", "-v", &volume, "busybox", "sh", "-c", script]).exits(0);
+    let execs =
+        begin(&world, &[&["exec", "-w", "/hung/folder", "box", "true"], &["exec", "-e", "PATH=/hung", "box", "x"]]);
+    eventually("it waits for its file server", || hung.has_questions());
+    assert_eq!(world.dhow(&["exec", "box", "echo", "here"]).ok(), "here");
+    let lines = || world.dhow(&["logs", "box"]).ok().lines().count();
+    let before = lines();
+    eventually("its output is read", || lines() > before + 5);
+    // The kernel lets no first process go before all others of its namespace have gone.
+    let killing = begin(&world, &[&["kill", "box"]]);
+    drop(hung);
+    all_end(killing);
+    assert_eq!(world.dhow(&["wait", "box"]).ok(), "137");
+    assert_eq!(world.inspect("box", "{{.State.Error}}"), "", "it did not end with its shim");
+    all_end(execs);
+    world.is_in_order();
+}
+
 #[test]
 fn a_stopped_shim_holds_no_call_up() {
     let world = busybox();

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use dhow_testkit::{Registry, World, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{chance, rounds};
 use crate::{DHOW, busybox};
@@ -32,21 +34,103 @@ fn a_pull_after_a_killed_one_succeeds() {
     let (_registry, name) = registry_with_an_image();
     let mut chance = chance();
     let mut world = World::new(DHOW);
-    for _ in 0..rounds(5) {
+    let (rounds, mut cut) = (rounds(50), 0);
+    for round in 0..rounds {
         let mut pull = world.command(&["pull", &name]);
         let mut pull =
             pull.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         // Anywhere between its first request and its end: which moment it is does not matter.
         thread::sleep(Duration::from_micros(chance.u64(..400_000)));
         world.crash_engine();
-        pull.wait().expect("it ends with its engine");
+        cut += usize::from(!pull.wait().expect("it ends with its engine").success());
         world.start_engine();
         world.dhow(&["pull", &name]).exits(0);
-        assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "cat", "/end"]).ok(), "whole");
         assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+        if round % 10 == 0 {
+            assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "cat", "/end"]).ok(), "whole");
+        }
         world.dhow(&["rmi", &name]).exits(0);
-        world.is_in_order();
+        if round % 10 == 0 {
+            world.is_in_order();
+        }
     }
+    assert!(cut > 0, "not one of {rounds} pulls was cut");
+}
+
+/// Ctrl-C, and a client that is killed: the pull ends, and what has come is kept for the next.
+#[test]
+fn a_pull_whose_client_goes_ends_and_goes_on_later() {
+    let (_registry, name) = registry_with_an_image();
+    let world = World::new(DHOW);
+    for signal in [Signal::INT, Signal::KILL] {
+        let mut pull = world.command(&["pull", &name]);
+        let mut pull =
+            pull.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        eventually("something has come, or all of it", || {
+            parts(&world) > 1 << 20 || pull.try_wait().expect("our child").is_some()
+        });
+        kill_process(Pid::from_child(&pull), signal).expect("it is ours");
+        pull.wait().expect("our child");
+        world.dhow(&["pull", &name]).exits(0);
+        assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "cat", "/end"]).ok(), "whole");
+        world.dhow(&["rmi", &name]).exits(0);
+        assert_eq!(parts(&world), 0);
+    }
+}
+
+/// What is collected at the same time is never what comes, or what another image needs.
+#[test]
+fn images_that_are_removed_and_pruned_take_nothing_from_pulls() {
+    let (registry, name) = registry_with_an_image();
+    let (world, other) = (World::new(DHOW), registry.name("other:1"));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                world.import_busybox(&other);
+                world.dhow(&["image", "prune", "-f"]).exits(0);
+                world.dhow(&["rmi", &other]).exits(0);
+            }
+        });
+        for _ in 0..rounds(8) {
+            world.dhow(&["pull", &name]).exits(0);
+            assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "cat", "/end"]).ok(), "whole");
+            world.dhow(&["rmi", &name]).exits(0);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+    assert_eq!(world.dhow(&["images", "-aq"]).ok(), "");
+    world.is_in_order();
+}
+
+/// A gigabyte that comes as a few megabytes, and megabytes that come as they are.
+#[test]
+fn a_pull_of_much_costs_little_memory() {
+    let (maker, registry) = (busybox(), Registry::start());
+    let name = registry.name("large:1");
+    let script = "dd if=/dev/zero of=/zeros bs=1M count=900 2>/dev/null; dd if=/dev/urandom of=/noise bs=1M count=100 2>/dev/null";
+    maker.dhow(&["run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script]).exits(0);
+    maker.dhow(&["commit", "box", &name]).exits(0);
+    maker.dhow(&["push", &name]).exits(0);
+    drop(maker);
+    let world = World::new(DHOW);
+    world.dhow(&["pull", &name]).exits(0);
+    let status = fs::read_to_string(format!("/proc/{}/status", world.engine_pid().expect("it runs"))).expect("it runs");
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells");
+    let most: u64 = most.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(most < 100 << 10, "the engine took {most} KiB");
+}
+
+#[test]
+fn a_pull_that_finds_no_room_leaves_nothing() {
+    let (_registry, name) = registry_with_an_image();
+    let world = World::on_small_disk(DHOW, 32);
+    let before = world.dhow(&["system", "df"]).ok();
+    world.dhow(&["pull", &name]).exits(1).says("no space left on device");
+    assert_eq!(world.dhow(&["system", "df"]).ok(), before);
+    assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+    assert_eq!(parts(&world), 0);
 }
 
 #[test]

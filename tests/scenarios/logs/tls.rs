@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use dhow_testkit::World;
+use dhow_testkit::{Outcome, World};
 
 use crate::busybox;
 use crate::certificates::Certificates;
@@ -48,7 +48,7 @@ fn free_port() -> u16 {
 }
 
 /// Runs a container that says `one`, and `two` when it is told to.
-fn run(world: &World, name: &str, options: &[String]) -> dhow_testkit::Outcome {
+fn run(world: &World, name: &str, options: &[String]) -> Outcome {
     let mut words = vec!["run", "-d", "--name", name, "--log-driver", "syslog"];
     words.extend(options.iter().flat_map(|option| ["--log-opt", option.as_str()]));
     words.extend(["busybox", "sh", "-c", "echo one; while [ ! -e /go ]; do sleep 0.1; done; echo two"]);
@@ -86,12 +86,9 @@ fn a_syslog_server_that_nobody_vouches_for_is_refused_unless_asked_otherwise() {
     let address = format!("syslog-address=tcp+tls://127.0.0.1:{port}");
     let mut server = Server::start(&certificates, port);
     let strict = [std::slice::from_ref(&address), &identity].concat();
-    let refused = run(&world, "strict", &strict);
-    assert!(!refused.status().success(), "{}", refused.stdout());
-    assert!(refused.stderr().contains("failed to initialize logging driver: tls: "), "{}", refused.stderr());
+    run(&world, "strict", &strict).exits(125).says("failed to initialize logging driver: tls: ");
     let lenient = [&strict[..], &["syslog-tls-skip-verify=true".to_owned()]].concat();
     run(&world, "lenient", &lenient).exits(0);
     server.until(": one");
-    let half = run(&world, "half", &strict[..2]);
-    assert!(half.stderr().contains("syslog-tls-cert and syslog-tls-key belong together"), "{}", half.stderr());
+    run(&world, "half", &strict[..2]).exits(125).says("syslog-tls-cert and syslog-tls-key belong together");
 }

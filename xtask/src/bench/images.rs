@@ -1,19 +1,48 @@
-//! Images to and from a registry and archives, against Docker: about 200 MB in 5 layers.
+//! Images to and from a registry and archives, against Docker: about 200 MB in 5 layers, and 40 small layers. Each has
+//! nothing of the image before it gets it.
 
 use std::process::Command;
 use std::time::Duration;
 
 use dhow_testkit::{Registry, StockEngine, World};
 
+use super::memory;
 use super::report::Report;
 use super::turns::{Contestant, medians, time};
 use crate::shell::{self, Result};
+use crate::test;
 
 const ROUNDS: usize = 3;
-const LAYERS: usize = 5;
 
-/// Half noise, half text, as programs are: 40 MB.
-const FILL: &str = "dd if=/dev/urandom of=noise bs=1M count=20 2>/dev/null; seq 1 2800000 > text";
+/// How an image is made.
+struct Recipe {
+    /// Its name.
+    name: &'static str,
+    what: &'static str,
+    layers: usize,
+    /// What a layer is filled with.
+    fill: &'static str,
+}
+
+/// Half noise, half text, as programs are: 40 MB for each layer.
+const LARGE: Recipe = Recipe {
+    name: "bench",
+    what: "200 MB in 5 layers",
+    layers: 5,
+    fill: "dd if=/dev/urandom of=noise bs=1M count=20 2>/dev/null; seq 1 2800000 > text",
+};
+
+/// What many builds become.
+const SMALL: Recipe = Recipe {
+    name: "small",
+    what: "40 small layers",
+    layers: 40,
+    fill: "for i in 1 2 3 4 5 6 7 8; do seq $i 1000 > file$i; done",
+};
+
+/// Two gigabytes that cannot be made smaller.
+const HUGE: Recipe =
+    Recipe { name: "huge", what: "2 GB", layers: 4, fill: "dd if=/dev/urandom of=noise bs=1M count=500 2>/dev/null" };
 
 /// Makes a command of the words behind the client's name.
 type Make<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
@@ -41,13 +70,19 @@ impl Client<'_> {
 
 /// Pull, push, save and load.
 pub(crate) fn transfers(world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
+    transfers_of(&LARGE, world, dockerd, report)?;
+    transfers_of(&SMALL, world, dockerd, report)
+}
+
+fn transfers_of(recipe: &Recipe, world: &World, dockerd: Option<&StockEngine>, report: &mut Report) -> Result {
+    let Recipe { name: image, what, .. } = *recipe;
     let registry = Registry::start();
-    let pulled = registry.name("bench:1");
-    make(world)?;
-    world.dhow(&["tag", "bench", &pulled]).exits(0);
+    let pulled = registry.name(&format!("{image}:1"));
+    make(world, recipe)?;
+    world.dhow(&["tag", image, &pulled]).exits(0);
     world.dhow(&["push", &pulled]).exits(0);
-    let archive = world.path().join("bench.tar").display().to_string();
-    world.dhow(&["save", "-o", &archive, "bench"]).exits(0);
+    let archive = world.path().join(format!("{image}.tar")).display().to_string();
+    world.dhow(&["save", "-o", &archive, image]).exits(0);
     let mut clients = vec![Client { name: "dhow", command: Box::new(|words| world.command(words)) }];
     if let Some(dockerd) = dockerd {
         let client = Client { name: "docker", command: Box::new(|words| dockerd.command("docker", words)) };
@@ -62,42 +97,75 @@ pub(crate) fn transfers(world: &World, dockerd: Option<&StockEngine>, report: &m
     let push = race(&|client| {
         // Each into a registry that has nothing.
         let registry = Registry::start();
-        let name = registry.name("bench:1");
-        client.run(&["tag", "bench", &name])?;
+        let name = registry.name(&format!("{image}:1"));
+        client.run(&["tag", image, &name])?;
         let taken = client.time(&["push", &name])?;
         client.run(&["rmi", &name])?;
         Ok(taken)
     })?;
-    report.race("push 200 MB in 5 layers", "at least 5 x faster than Docker", &push);
+    report.race(&format!("push {what}"), "at least 5 x faster than Docker", &push);
     let saved = world.path().join("saved.tar").display().to_string();
-    let save = race(&|client| client.time(&["save", "-o", &saved, "bench"]))?;
-    report.race("save 200 MB in 5 layers", "at least 3 x faster than Docker", &save);
+    let save = race(&|client| client.time(&["save", "-o", &saved, image]))?;
+    report.race(&format!("save {what}"), "at least 3 x faster than Docker", &save);
     let load = race(&|client| {
-        client.forget("bench");
+        client.forget(image);
         client.forget(&pulled);
         client.time(&["load", "-i", &archive])
     })?;
-    report.race("load 200 MB in 5 layers", "at least 3 x faster than Docker", &load);
+    report.race(&format!("load {what}"), "at least 3 x faster than Docker", &load);
     let pull = race(&|client| {
-        client.forget("bench");
+        client.forget(image);
         client.forget(&pulled);
         client.time(&["pull", "-q", &pulled])
     })?;
-    report.race("pull 200 MB in 5 layers", "at least 3 x faster than Docker", &pull);
+    report.race(&format!("pull {what}"), "at least 3 x faster than Docker", &pull);
     clients.iter().for_each(|client| client.forget(&pulled));
     Ok(())
 }
 
-/// The image `bench`, layer by layer.
-fn make(world: &World) -> Result {
+/// The most memory that an engine had which has done nothing but to pull much.
+pub(crate) fn memory_of_a_pull(world: &World, report: &mut Report) -> Result {
+    let registry = Registry::start();
+    let name = registry.name("huge:1");
+    make(world, &HUGE)?;
+    world.dhow(&["tag", HUGE.name, &name]).exits(0);
+    world.dhow(&["push", &name]).exits(0);
+    world.dhow(&["rmi", HUGE.name, &name]).exits(0);
+    let fresh = World::as_installed(test::binary());
+    fresh.dhow(&["pull", "-q", &name]).exits(0);
+    let pid = fresh.engine_pid().ok_or("the engine does not run")?;
+    report.size(&format!("pull of {}, most memory of the engine", HUGE.what), "at most 100 MB", memory::most(pid)?);
+    Ok(())
+}
+
+/// `images` of a thousand, all of which have a name.
+pub(crate) fn thousand(world: &World, report: &mut Report) -> Result {
+    let names: Vec<String> = (0..1000).map(|number| format!("thousand:{number}")).collect();
+    let archive = world.path().join("rootfs.tar");
+    std::fs::write(&archive, dhow_testkit::busybox_tar()).map_err(|error| error.to_string())?;
+    for name in &names {
+        // Each is another image by what it says of itself.
+        world.dhow(&["import", "--message", name, &archive.display().to_string(), name]).exits(0);
+    }
+    let contestants = [Contestant::command("dhow images", || world.command(&["images"]))];
+    report.race("images, 1,000 of them", "at most 10 ms", &medians(&contestants, 20)?);
+    for names in names.chunks(100) {
+        let words: Vec<&str> = ["rmi"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        world.dhow(&words).exits(0);
+    }
+    Ok(())
+}
+
+/// An image, layer by layer.
+fn make(world: &World, recipe: &Recipe) -> Result {
     let mut below = "busybox".to_owned();
-    for layer in 1..=LAYERS {
-        let script = format!("mkdir /{layer} && cd /{layer} && {FILL}");
+    for layer in 1..=recipe.layers {
+        let script = format!("mkdir /{layer} && cd /{layer} && {}", recipe.fill);
         let name = format!("layer{layer}");
         shell::output(&mut world.command(&["run", "--name", &name, "--network", "none", &below, "sh", "-c", &script]))?;
-        shell::output(&mut world.command(&["commit", &name, "bench"]))?;
+        shell::output(&mut world.command(&["commit", &name, recipe.name]))?;
         shell::output(&mut world.command(&["rm", &name]))?;
-        "bench".clone_into(&mut below);
+        recipe.name.clone_into(&mut below);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::shell::{self, Result};
 
 /// The modules that containers, their networks and volumes on a file server need; cgroups, namespaces and seccomp are built
 /// in.
-const MODULES: [&str; 28] = [
+pub(super) const FOR_CONTAINERS: [&str; 28] = [
     "overlay",
     "8021q",
     "bridge",
@@ -38,6 +38,9 @@ const MODULES: [&str; 28] = [
     "cifs",
 ];
 
+/// The modules for a disk that stays when the machine ends.
+pub(super) const FOR_A_DISK: [&str; 2] = ["virtio_pci", "virtio_blk"];
+
 /// A kernel and modules to load in order.
 pub(crate) struct Kernel {
     pub(crate) image: PathBuf,
@@ -45,7 +48,7 @@ pub(crate) struct Kernel {
 }
 
 /// Downloads and unpacks the package into the folder unless it is there.
-pub(crate) fn fetch(folder: &Path) -> Result<Kernel> {
+pub(crate) fn fetch(folder: &Path, modules: &[&str]) -> Result<Kernel> {
     let unpacked = folder.join("kernel");
     if !unpacked.join("complete").exists() {
         drop(fs::remove_dir_all(&unpacked));
@@ -59,11 +62,11 @@ pub(crate) fn fetch(folder: &Path) -> Result<Kernel> {
     }
     let image =
         find(&unpacked.join("boot"), &|name| name.starts_with("vmlinuz-")).ok_or("the package has no kernel")?;
-    let mut modules = Vec::new();
-    for name in MODULES {
-        with_needed(&unpacked.join("lib/modules"), name, &mut modules)?;
+    let mut files = Vec::new();
+    for name in modules {
+        with_needed(&unpacked.join("lib/modules"), name, &mut files)?;
     }
-    Ok(Kernel { image, modules })
+    Ok(Kernel { image, modules: files })
 }
 
 /// The package that the metapackage for the newest cloud kernel depends on.

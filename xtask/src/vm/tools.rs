@@ -40,7 +40,7 @@ pub(crate) fn files() -> Result<BTreeSet<PathBuf>> {
 }
 
 /// What the dynamic linker loads for a program, itself included (ldd(1)); nothing for a static one.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let listed = shell::command("ldd").arg(program).output().map_err(|error| format!("ldd: {error}"))?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     Ok(listed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())

@@ -126,7 +126,7 @@ pub(super) fn described(session: &Session, store: &Store, words: &[&str]) -> Res
     if !material.is_empty() {
         let file = |name: &str| material.get(&(DOCKER.to_owned(), name.to_owned())).map(Vec::as_slice);
         let identity = file("cert.pem").zip(file("key.pem"));
-        Tls::new(TlsMaterial { authority: file("ca.pem"), identity, any_server: false })
+        Tls::new(TlsMaterial { authority: file("ca.pem"), identity, ..TlsMaterial::default() })
             .context(|| "invalid docker endpoint options")?;
     }
     Ok(Described { endpoint: Endpoint::new(host.to_owned(), skip), material })

@@ -1,6 +1,11 @@
 //! `system check`.
 
+use std::collections::BTreeSet;
+
 use dhow_api::image::{CheckFault, CheckResponse};
+use dhow_client::{Client, ImageListing};
+use dhow_errdefs::Result;
+use dhow_oci::Reference;
 
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
@@ -23,9 +28,18 @@ pub(super) static SYSTEM_CHECK: Command = Command {
 
 /// Ends with 1 where something stays damaged.
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
-    let found = session.client().await?.system_check(flags.on("deep"), flags.on("repair")).await?;
+    let (client, repair) = (session.client().await?, flags.on("repair"));
+    let logins = if repair { session.registry_config(registries(client).await?) } else { None };
+    let found = client.system_check(flags.on("deep"), repair, logins).await?;
     output::text(&report(&found, flags.on("deep")))?;
     Ok(u8::from(found.faults.iter().any(|fault| fault.healed_from.is_empty())))
+}
+
+/// Of all images that are here.
+async fn registries(client: &Client) -> Result<BTreeSet<String>> {
+    let images = client.image_list(&ImageListing { all: true, ..ImageListing::default() }).await?;
+    let names = images.iter().flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests));
+    Ok(names.filter_map(|name| Some(Reference::parse(name).ok()?.registry().to_owned())).collect())
 }
 
 fn report(found: &CheckResponse, deep: bool) -> String {

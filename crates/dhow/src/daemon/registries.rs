@@ -1,6 +1,7 @@
 //! How registries are reached: mirrors, exceptions, certificates, proxies.
 
 use std::env;
+use std::path::PathBuf;
 
 use dhow_engine::RegistrySettings;
 use dhow_errdefs::Result;
@@ -8,14 +9,13 @@ use dhow_errdefs::Result;
 use super::file::Proxies;
 use super::invalid;
 use super::registry_file::RegistryFile;
-use crate::paths::Paths;
 
 /// The settings. Proxies that neither flags nor file name are the environment's (as dockerd and Go's `net/http` have it).
 pub(super) fn settings(
     mirrors: Vec<String>,
     insecure: Vec<String>,
     proxies: Proxies,
-    paths: &Paths,
+    certificates: Vec<PathBuf>,
     file: RegistryFile,
 ) -> Result<RegistrySettings> {
     for mirror in &mirrors {
@@ -26,7 +26,7 @@ pub(super) fn settings(
         mirrors,
         mirrors_of: file.mirrors,
         insecure: [insecure, file.insecure].concat(),
-        certificates: paths.certificates(),
+        certificates,
         http_proxy: proxies.http_proxy,
         https_proxy: proxies.https_proxy,
         no_proxy: Some(spared(proxies.no_proxy.as_deref())),

@@ -116,7 +116,7 @@ impl Settings {
                 file.registry_mirrors.unwrap_or_default(),
                 file.insecure_registries.unwrap_or_default(),
                 file.proxies.unwrap_or_default(),
-                paths,
+                paths.certificates(folder),
                 registry_file,
             )?,
             policy: Arc::new(policy),

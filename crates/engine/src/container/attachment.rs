@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use dhow_errdefs::Result;
 use dhow_shim::protocol::{self, Answer, Op};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, recv};
 
 use crate::ClientStream;
 use crate::core::Core;
@@ -19,6 +21,19 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
+    /// Whether the client has gone and has sent nothing that the process could still want.
+    pub(super) fn is_abandoned(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut ends = [PollFd::new(&self.stream.fd, PollFlags::empty())];
+        let has_gone = poll(&mut ends, Some(&now)).is_ok() && ends[0].revents().contains(PollFlags::HUP);
+        let is_input_left = || {
+            let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+            !self.stream.leftover.is_empty()
+                || recv(&self.stream.fd, &mut [0u8; 1][..], flags).is_ok_and(|(n, _)| n > 0)
+        };
+        has_gone && !(self.wanted.stdin && is_input_left())
+    }
+
     /// Hands the socket to the shim; returns when it is sent.
     ///
     /// Our own copy stays open until the shim says that the session is over, so that the client sees the end only when

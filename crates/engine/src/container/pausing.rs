@@ -144,6 +144,12 @@ impl Owner {
         if paused.is_err() && looked_after {
             self.resume_care();
         }
+        // Whoever was told that it is not paused relies on that, also when the shim comes to it later.
+        if paused.as_ref().is_err_and(|error| error.class() == Class::DeadlineExceeded)
+            && let Ok(shim) = self.shim()
+        {
+            drop(shim.begin(Op::Resume, &[]).await);
+        }
         paused?;
         self.settle(Fact::Paused, "pause");
         Ok(())

@@ -55,6 +55,8 @@ impl Owner {
         match self.condition.state {
             State::Running => attachment.begin(self.shim()?, Arc::clone(&self.core)).await,
             _ => {
+                // Whoever has gone and left nothing to be read holds no descriptor.
+                self.attachments.retain(|waiting| !waiting.is_abandoned());
                 self.attachments.push(attachment);
                 Ok(())
             }

@@ -106,7 +106,9 @@ impl Core {
         let mut mounts = plan_mounts(&spec, self.inherited(&spec)?, invent)?;
         for mount in &mut mounts {
             if let Source::Image { name, id, .. } = &mut mount.source {
-                *id = self.images.resolve(name)?.id.to_string();
+                let image = self.images.resolve(name)?;
+                self.images.allow_run(name, &image)?;
+                *id = image.id.to_string();
             }
         }
         crate::start::bind_sources(&mounts)?;

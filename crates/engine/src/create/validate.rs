@@ -11,13 +11,15 @@ use crate::spec::{ContainerSpec, HostSpec, RestartPolicy};
 
 mod limits;
 
-pub(crate) use limits::check as check_limits;
+pub(crate) use limits::{check as check_limits, highest};
 
 /// What validation has to know about the host and the engine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// CPUs this host has online.
     pub cpus: usize,
+    /// Its last node of memory.
+    pub last_node: usize,
     /// What its cgroups offer.
     pub limits: Limits,
     /// Its security modules.

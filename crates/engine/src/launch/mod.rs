@@ -90,8 +90,6 @@ pub(crate) struct Platform {
     pub chooses_groups: bool,
     /// Group 5 (`tty`) exists in that user namespace.
     pub tty_group: bool,
-    /// Soft and hard limit of open files for containers that do not say, where it differs from the engine's own.
-    pub open_files: Option<(u64, u64)>,
     /// Security modules that enforce something.
     pub modules: SecurityModules,
     /// The kernel knows `net.ipv4.ip_unprivileged_port_start` and `net.ipv4.ping_group_range`.

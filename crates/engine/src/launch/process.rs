@@ -17,7 +17,7 @@ pub(super) fn first(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<P
         args: command(spec).cloned().collect(),
         env: environment::of(spec, around.id, &around.user.home),
         oom_score_adj: i32::try_from(spec.host.oom_score_adj).ok().filter(|adjustment| *adjustment != 0),
-        rlimits: rlimits(spec, around.host)?,
+        rlimits: rlimits(spec)?,
         ..base
     })
 }
@@ -42,7 +42,7 @@ pub(crate) fn exec(
         args: exec.cmd.clone(),
         env: environment::with_home(env, &user.home),
         cwd: if exec.working_dir.is_empty() { base.cwd } else { exec.working_dir.clone() },
-        rlimits: rlimits(spec, platform)?,
+        rlimits: rlimits(spec)?,
         ..base
     })
 }
@@ -80,15 +80,8 @@ fn console_size(size: Option<[u32; 2]>) -> Option<ConsoleSize> {
     (height > 0 && width > 0).then_some(ConsoleSize { height, width })
 }
 
-fn rlimits(spec: &ContainerSpec, platform: &Platform) -> Result<Vec<PosixRlimit>> {
-    let mut limits: Vec<PosixRlimit> = spec.host.resources.ulimits.iter().map(rlimit).collect::<Result<_>>()?;
-    let open_files = "RLIMIT_NOFILE";
-    if let Some((soft, hard)) = platform.open_files
-        && !limits.iter().any(|limit| limit.kind == open_files)
-    {
-        limits.push(PosixRlimit { kind: open_files.to_owned(), soft, hard });
-    }
-    Ok(limits)
+fn rlimits(spec: &ContainerSpec) -> Result<Vec<PosixRlimit>> {
+    spec.host.resources.ulimits.iter().map(rlimit).collect()
 }
 
 /// The limit as the runtime-spec names it.

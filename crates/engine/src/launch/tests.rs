@@ -13,7 +13,6 @@ fn platform() -> Platform {
         unified_cgroups: true,
         tty_group: true,
         network_sysctls: true,
-        open_files: None,
         mqueue: true,
         chooses_groups: true,
         rootless: false,

@@ -1,13 +1,14 @@
 //! Where a registry is reached, and how its certificates are judged.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::DEFAULT_REGISTRY;
+use dhow_tls::TlsMaterial;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
 
 use super::session::{Access, Visit};
 use super::settings::RegistrySettings;
@@ -88,7 +89,7 @@ impl Endpoint {
             .http1_only()
             .tls_danger_accept_invalid_certs(self.trusts_all);
         let builder = with_proxies(builder, settings)?;
-        let builder = with_certificates(builder, &settings.certificates, &self.host)?;
+        let builder = with_certificates(builder, &settings.certificates, self)?;
         builder.build().map_err(|cause| {
             Error::internal(format!("prepare a connection to {}", self.host))
                 .with_cause(cause)
@@ -112,27 +113,47 @@ fn with_proxies(builder: ClientBuilder, settings: &RegistrySettings) -> Result<C
     Ok(builder)
 }
 
-/// What Docker's `certs.d/<host>` has: `*.crt` are authorities, `NAME.cert` and `NAME.key` a certificate to show.
-fn with_certificates(mut builder: ClientBuilder, folders: &[PathBuf], host: &str) -> Result<ClientBuilder> {
-    let Some(folder) = folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir()) else {
+/// What a host's folder of certificates was like when a client was made: whoever puts others there need not start the engine
+/// again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
+
+impl Stamp {
+    pub(super) fn of(folders: &[PathBuf], host: &str) -> Self {
+        let folder = folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir());
+        // What cannot be read is told by whoever makes a client of it.
+        let paths = folder.and_then(|folder| files(&folder).ok()).unwrap_or_default();
+        let file = |path: PathBuf| {
+            let metadata = path.metadata().ok();
+            let (length, time) =
+                (metadata.as_ref().map_or(0, Metadata::len), metadata.and_then(|it| it.modified().ok()));
+            (path, length, time)
+        };
+        Self(paths.into_iter().map(file).collect())
+    }
+}
+
+/// What Docker's `certs.d/<host>` has: `*.crt` are authorities beside the host's own, `NAME.cert` and `NAME.key` a certificate
+/// to show.
+fn with_certificates(builder: ClientBuilder, folders: &[PathBuf], endpoint: &Endpoint) -> Result<ClientBuilder> {
+    let Some(folder) = folders.iter().map(|folder| folder.join(&endpoint.host)).find(|folder| folder.is_dir()) else {
         return Ok(builder);
     };
+    let (mut authorities, mut identity) = (Vec::new(), None);
     for path in files(&folder)? {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("crt") => {
-                let authorities =
-                    Certificate::from_pem_bundle(&read(&path)?).map_err(|cause| unreadable(&path, cause))?;
-                builder = builder.tls_certs_merge(authorities);
-            }
-            Some("cert") => {
-                let key = path.with_extension("key");
-                let pair = [read(&path)?, b"\n".to_vec(), read(&key)?].concat();
-                builder = builder.identity(Identity::from_pem(&pair).map_err(|cause| unreadable(&path, cause))?);
-            }
+            Some("crt") => authorities.extend([read(&path)?, b"\n".to_vec()].concat()),
+            Some("cert") => identity = Some((read(&path)?, read(&path.with_extension("key"))?)),
             _ => {}
         }
     }
-    Ok(builder)
+    let config = dhow_tls::client(TlsMaterial {
+        authority: (!authorities.is_empty()).then_some(&authorities),
+        identity: identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())),
+        and_hosts: true,
+        any_server: endpoint.trusts_all,
+    });
+    Ok(builder.tls_backend_preconfigured(config.context(|| format!("read the certificates in {}", folder.display()))?))
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -145,10 +166,6 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).context(|| format!("read {}", path.display()))
-}
-
-fn unreadable(path: &Path, cause: reqwest::Error) -> Error {
-    Error::invalid(format!("{} holds no certificate that can be used", path.display())).with_cause(cause)
 }
 
 #[cfg(test)]

@@ -38,11 +38,45 @@ pub(super) fn of_transport(method: &str, url: &str, error: reqwest::Error) -> Er
     if error.is_redirect() {
         words = "too many redirects".to_owned();
     }
+    if let Some(told) = secrecy(&words) {
+        words = told;
+    }
     // What the operating system says, without its number, as everywhere.
     if let Some((said, _)) = words.split_once(" (os error ") {
         words = said.to_lowercase();
     }
     Error::new(class, format!("{method} {url:?}: {words}"))
+}
+
+/// What went wrong with TLS, in the words of Go's `crypto/tls` and `net/http`, for what people search the web for.
+fn secrecy(said: &str) -> Option<String> {
+    if said.contains("InvalidContentType") {
+        return Some("http: server gave HTTP response to HTTPS client".to_owned());
+    }
+    if let Some(alert) = said.strip_prefix("received fatal alert: ") {
+        return Some(format!("remote error: tls: {}", spaced(alert)));
+    }
+    let wrong = said.strip_prefix("invalid peer certificate: ")?;
+    let words = match wrong {
+        "UnknownIssuer" => "certificate signed by unknown authority",
+        _ if wrong.starts_with("Expired") || wrong.starts_with("certificate expired") => {
+            "certificate has expired or is not yet valid"
+        }
+        other => other,
+    };
+    Some(format!("tls: failed to verify certificate: x509: {words}"))
+}
+
+/// `BadCertificate` as `bad certificate`.
+fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 /// A name of a host that could not be resolved, in the words of Go's `net`: what the client's parts say names no host.

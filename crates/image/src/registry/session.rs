@@ -148,7 +148,8 @@ impl<'r> Repository<'r> {
 
     fn once(&self, method: &str, url: &str, request: &impl Fn(&Client) -> RequestBuilder) -> Result<Response, Failed> {
         let patience = patience(method);
-        match self.wait(patience, self.entitled(url, request).send()) {
+        // Made where there are timers: a request with a time limit has one from its beginning.
+        match self.wait(patience, async { self.entitled(url, request).send().await }) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
                 // Who does not even take the connection will not do so in a second either.
@@ -277,7 +278,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    fn for_good(error: Error) -> Self {
+    pub(super) fn for_good(error: Error) -> Self {
         Self { error, passing: false, asked: None }
     }
 }

@@ -116,21 +116,34 @@ impl Upload<'_> {
         }
     }
 
-    /// Sends the last piece and names the whole.
+    /// Sends the last piece and names the whole, as often as it must.
     pub(crate) fn finish(mut self, last: &Bytes, digest: &Digest) -> Result<()> {
-        let mut url = address(&self.location)?;
+        let (begin, end) = (self.at, self.at + last.len() as u64);
+        let mut backoff = Backoff::default();
+        loop {
+            let sent = usize::try_from(self.at - begin).unwrap_or(last.len());
+            let Err(failed) = self.put(last.slice(sent..), digest) else {
+                self.finished = true;
+                return Ok(());
+            };
+            // It may have arrived, and only the answer was lost.
+            if failed.passing && self.repository.has_blob(digest).unwrap_or(false) {
+                self.finished = true;
+                return Ok(());
+            }
+            let wait = backoff.next(failed.asked).filter(|_| failed.passing);
+            std::thread::sleep(wait.ok_or(failed.error)?);
+            self.at = self.arrived(end)?;
+        }
+    }
+
+    fn put(&self, body: Bytes, digest: &Digest) -> Result<Response, Failed> {
+        let mut url = address(&self.location).map_err(Failed::for_good)?;
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
         let url = url.to_string();
-        let sent = self.repository.attempt("Put", &url, Wanted::Push, &|client| {
-            client.put(&url).header(CONTENT_TYPE, "application/octet-stream").body(last.clone())
-        });
-        self.finished = true;
-        match sent {
-            Ok(_) => Ok(()),
-            // It may have arrived, and only the answer was lost.
-            Err(failed) if failed.passing && self.repository.has_blob(digest).unwrap_or(false) => Ok(()),
-            Err(failed) => Err(failed.error),
-        }
+        self.repository.attempt("Put", &url, Wanted::Push, &|client| {
+            client.put(&url).header(CONTENT_TYPE, "application/octet-stream").body(body.clone())
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use dhow_oci::{Digest, ImageConfig, Reference};
 use crate::world::{World, docker_archive, layer};
 
 fn tags(world: &World, filters: &Filters) -> Vec<String> {
-    world.images.list(filters).unwrap().into_iter().flat_map(|image| image.tags).collect()
+    world.images.list(filters, false).unwrap().into_iter().flat_map(|image| image.tags).collect()
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod full;
 mod lifecycle;
 mod load;
 mod pull;
+mod push;
 mod ranges;
 mod registry;
 mod removal;

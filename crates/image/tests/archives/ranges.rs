@@ -60,7 +60,7 @@ type Lie = fn(&[u8]) -> Vec<Answer>;
 #[test]
 fn a_registry_that_cannot_do_parts_is_asked_for_one_stream() {
     let layer = large(1);
-    let lies: [Lie; 6] = [
+    let lies: [Lie; 8] = [
         |blob| vec![Answer::Whole(blob.to_vec())],
         |blob| vec![Answer::Misnamed(blob.to_vec()), Answer::Whole(blob.to_vec())],
         |blob| vec![Answer::Body(KIND, blob.to_vec()), Answer::Misnamed(blob.to_vec()), Answer::Whole(blob.to_vec())],
@@ -71,6 +71,12 @@ fn a_registry_that_cannot_do_parts_is_asked_for_one_stream() {
                 Answer::Status(500, String::new(), String::new()),
                 Answer::Body(KIND, blob.to_vec()),
             ]
+        },
+        // A cut in the middle of the first part, and of a later one.
+        |blob| vec![Answer::CutPart(blob.to_vec(), 1000), Answer::Body(KIND, blob.to_vec())],
+        |blob| {
+            let cut = Answer::CutPart(blob.to_vec(), PART / 2);
+            vec![Answer::Body(KIND, blob.to_vec()), cut.clone(), cut, Answer::Body(KIND, blob.to_vec())]
         },
         // Other bytes than it says, until it is asked for everything.
         |blob| {

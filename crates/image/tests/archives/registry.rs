@@ -1,7 +1,7 @@
 //! A registry on a loopback port that says what a test wants, the truth or not.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,6 +17,8 @@ pub(crate) enum Answer {
     Body(&'static str, Vec<u8>),
     /// The same, cut off after so many bytes.
     Cut(Vec<u8>, usize),
+    /// The part that was asked for, cut off after so many bytes.
+    CutPart(Vec<u8>, usize),
     /// A body, whatever part was asked for.
     Whole(Vec<u8>),
     /// The part that was asked for, under the name of another.
@@ -123,7 +125,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// One request for each connection.
 fn serve(stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(stream);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
     let mut headers = HashMap::new();
     for line in lines.take_while(|line| !line.is_empty()) {
@@ -131,6 +134,9 @@ fn serve(stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String>
             headers.insert(name.to_ascii_lowercase(), value.to_owned());
         }
     }
+    // Who closes with something unread resets the connection.
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    drop(std::io::copy(&mut reader.take(length), &mut std::io::sink()));
     let mut words = first.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let range = headers.get("range").cloned().unwrap_or_default();
@@ -171,6 +177,12 @@ fn say(
         Some(Answer::Cut(body, at)) => {
             stream.write_all(head("200 OK", "", body.len()).as_bytes())?;
             stream.write_all(&body[..at])
+        }
+        Some(Answer::CutPart(body, at)) => {
+            let (from, to) = part(range, body.len());
+            let more = format!("Content-Range: bytes {from}-{}/{}\r\n", to - 1, body.len());
+            stream.write_all(head("206 Partial Content", &more, to - from).as_bytes())?;
+            stream.write_all(&body[from..from + at])
         }
         Some(Answer::Endless) => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;

@@ -4,13 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
-use super::session::{Secrecy, Session};
+use rustls::ClientConfig;
+
+use super::session::Session;
 use super::target::{Address, Target};
 
 /// How long the first connection may take, and each later handshake.
@@ -45,7 +48,7 @@ pub(super) struct Link {
 impl Link {
     /// Connects; waits for it the first time only. The error names the network as Go's does:
     /// `dial tcp 127.0.0.1:1: connect: connection refused`.
-    pub(super) fn open(target: &Target, attempt: Attempt) -> io::Result<Self> {
+    pub(super) fn open(target: &Target, tls: Option<&Arc<ClientConfig>>, attempt: Attempt) -> io::Result<Self> {
         match target {
             Target::Journald { socket, .. } => Self::unix(socket, SocketType::DGRAM),
             Target::Syslog { address, .. } => match address {
@@ -53,7 +56,10 @@ impl Link {
                 Address::Unix(path) => Self::unix(path, SocketType::STREAM),
                 Address::Unixgram(path) => Self::unix(path, SocketType::DGRAM),
                 Address::Tcp(found) => Self::any(found, SocketType::STREAM, attempt),
-                Address::Tls(found, secrecy) => Self::secret(found, secrecy, attempt),
+                Address::Tls(found, secrecy) => {
+                    let config = tls.ok_or_else(|| io::Error::other("no certificates were read"))?;
+                    Self::secret(found, Session::new(secrecy, config)?, attempt)
+                }
                 Address::Udp(found) => Self::any(found, SocketType::DGRAM, attempt),
             },
         }
@@ -81,8 +87,7 @@ impl Link {
     }
 
     /// With TLS; hands are shaken at once the first time only.
-    fn secret(addresses: &[SocketAddr], secrecy: &Secrecy, attempt: Attempt) -> io::Result<Self> {
-        let mut session = Session::new(secrecy)?;
+    fn secret(addresses: &[SocketAddr], mut session: Session, attempt: Attempt) -> io::Result<Self> {
         let mut link = Self::any(addresses, SocketType::STREAM, attempt)?;
         if attempt == Attempt::First {
             session.establish(&link.socket, Instant::now() + PATIENCE)?;

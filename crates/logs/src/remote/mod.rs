@@ -13,6 +13,7 @@ mod target;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dhow_errdefs::{Error, Result, ResultExt};
@@ -26,6 +27,7 @@ use rustix::time::{
 use crate::queue::{Queue, Waiting};
 use crate::{Stream, Timestamp};
 use link::{Attempt, Link};
+use rustls::ClientConfig;
 pub use session::Secrecy;
 pub use syslog::{Layout, Syslog};
 pub use target::{Address, Target};
@@ -73,6 +75,8 @@ impl Encoder {
 #[derive(Debug)]
 pub(crate) struct Remote {
     target: Target,
+    /// How to keep connections secret, if they are.
+    tls: Option<Arc<ClientConfig>>,
     encoder: Encoder,
     /// An epoll(7) instance with the socket and the timer: the one descriptor that the shim waits for.
     waiter: OwnedFd,
@@ -89,6 +93,8 @@ pub(crate) struct Remote {
     sent: usize,
     /// Messages in it.
     messages: u64,
+    /// Messages that the link has taken, but not given to its socket.
+    in_flight: u64,
     /// Bytes that may wait before lines are lost; `None`: the container is held back first.
     buffer: Option<usize>,
     /// The container is held back until then at most.
@@ -108,7 +114,13 @@ impl Remote {
     /// # Errors
     /// When it cannot be reached, in Docker's words.
     pub(crate) fn open(target: &Target, buffer: Option<u64>) -> Result<Self> {
-        let link = connect(target)?;
+        let tls = match target {
+            Target::Syslog { address: Address::Tls(_, secrecy), .. } => {
+                Some(secrecy.config().context(|| "failed to initialize logging driver")?)
+            }
+            _ => None,
+        };
+        let link = connect(target, tls.as_ref())?;
         let context = || "prepare to wait for a log target";
         let waiter = epoll::create(CreateFlags::CLOEXEC).map_err(io::Error::from).context(context)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
@@ -117,6 +129,7 @@ impl Remote {
         let mut remote = Self {
             encoder: Encoder::new(target),
             target: target.clone(),
+            tls,
             waiter,
             timer,
             link: None,
@@ -127,6 +140,7 @@ impl Remote {
             outgoing: Vec::new(),
             sent: 0,
             messages: 0,
+            in_flight: 0,
             buffer: buffer.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             deadline: None,
             given_up: false,
@@ -176,6 +190,9 @@ impl Remote {
                 Err(errno) => self.on_error(errno),
             }
         }
+        if self.link.as_mut().is_none_or(|link| !link.has_more()) {
+            self.in_flight = 0;
+        }
         let progress = before != (self.queue.lines(), self.sent);
         self.settle(progress);
     }
@@ -183,6 +200,7 @@ impl Remote {
     fn advance(&mut self, count: usize) {
         self.sent += count;
         if self.sent == self.outgoing.len() {
+            self.in_flight = self.messages;
             self.outgoing.clear();
             self.sent = 0;
             self.messages = 0;
@@ -208,9 +226,13 @@ impl Remote {
 
     /// The connection is no more. A message that was sent in part is sent again.
     fn disconnect(&mut self) {
-        if let Some(link) = self.link.take() {
+        if let Some(mut link) = self.link.take() {
             let _ = epoll::delete(&self.waiter, &link);
+            if link.has_more() && self.in_flight > 0 {
+                self.lose(self.in_flight);
+            }
         }
+        self.in_flight = 0;
         self.watching_room = false;
         let whole = memchr::memrchr(b'\n', &self.outgoing[..self.sent]).map_or(0, |at| at + 1);
         self.messages -= memchr::memchr_iter(b'\n', &self.outgoing[..whole]).count() as u64;
@@ -292,7 +314,7 @@ impl Remote {
         }
         if self.link.is_none() && self.retry.is_none_or(|(at, _)| at <= now) {
             self.attempts = self.attempts.wrapping_add(1);
-            match Link::open(&self.target, Attempt::Again(self.attempts)) {
+            match Link::open(&self.target, self.tls.as_ref(), Attempt::Again(self.attempts)) {
                 Ok(link) => self.take_up(link),
                 Err(_) => self.disconnect(),
             }
@@ -351,8 +373,11 @@ impl Remote {
                 progress = Instant::now();
             }
         }
-        self.link.as_mut().map(Link::close);
-        let left = self.queue.lines() + self.messages;
+        let unsent = self.link.as_mut().is_some_and(|link| {
+            link.close();
+            link.has_more()
+        });
+        let left = self.queue.lines() + self.messages + if unsent { self.in_flight } else { 0 };
         if left > 0 {
             self.lose(left);
         }
@@ -377,12 +402,12 @@ fn lay_out(queue: &mut Queue, encoder: &mut Encoder, link: &Link, out: &mut Vec<
     !out.is_empty()
 }
 
-fn connect(target: &Target) -> Result<Link> {
+fn connect(target: &Target, tls: Option<&Arc<ClientConfig>>) -> Result<Link> {
     let failed = |error: io::Error| match (target, error.kind()) {
         (Target::Journald { .. }, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             Error::unavailable("failed to initialize logging driver: journald is not enabled on this host")
         }
         _ => Error::unavailable("failed to initialize logging driver").with_cause(error),
     };
-    Link::open(target, Attempt::First).map_err(failed)
+    Link::open(target, tls, Attempt::First).map_err(failed)
 }

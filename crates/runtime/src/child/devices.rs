@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::target::{self, Want};
 use crate::plan::Container;
 use crate::plan::devices::{Device, LINKS};
-use crate::report::{At, Outcome, Step};
+use crate::report::{At, Outcome, Step, errno_of};
 
 /// Makes the nodes and links, unless /dev is the host's own.
 pub(super) fn make_all(root: &OwnedFd, container: &Container) -> Outcome {
@@ -86,7 +86,6 @@ fn bind(directory: BorrowedFd<'_>, name: &CStr, device: &Device) -> Result<(), E
         Err(errno) => return Err(errno),
     }
     let target = openat(directory, name, flags, Mode::empty())?;
-    let errno_of = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     attach(clone_tree(host, false).map_err(errno_of)?, target).map_err(errno_of)
 }
 

@@ -12,7 +12,7 @@ use rustix::stdio::dup2_stdin;
 use rustix::thread::ThreadNameSpaceType as Flags;
 
 use crate::plan::hooks::{ChildHook, Hooks, StateText};
-use crate::report::{At, Outcome, Step};
+use crate::report::{At, Outcome, Step, errno_of};
 
 /// In the container's namespaces, while the host's files are still there.
 pub(super) fn create_container(hooks: &Hooks) -> Outcome {
@@ -34,7 +34,7 @@ fn run_all(hooks: &[ChildHook], state: &StateText, step: Step) -> Outcome {
 fn run(hook: &ChildHook, state: &StateText) -> Result<(), Errno> {
     let input = input(state)?;
     let request = Request { namespaces: Flags::empty(), cgroup: None, sibling: false };
-    match fork(&request).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))? {
+    match fork(&request).map_err(errno_of)? {
         Fork::Child => become_hook(hook, &input),
         Fork::Parent { pidfd, .. } => wait(&pidfd, hook.timeout),
     }

@@ -16,7 +16,7 @@ use super::{copy_up, rootfs};
 use crate::plan::Container;
 use crate::plan::mounts::{FileSystem, Kind, Mount, Parameter};
 use crate::procfs::is_procfs;
-use crate::report::{At, Outcome, Step};
+use crate::report::{At, Outcome, Step, errno_of};
 
 /// Mounts everything, in the order of the spec.
 pub(super) fn attach_all(root: &OwnedFd, container: &Container) -> Outcome {
@@ -168,8 +168,4 @@ fn link(root: BorrowedFd<'_>, text: &CStr, path: &CStr) -> Result<(), Errno> {
         Err(Errno::EXIST) => Ok(()),
         result => result,
     }
-}
-
-fn errno_of(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }

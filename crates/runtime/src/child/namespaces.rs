@@ -6,7 +6,7 @@ use dhow_sys::clone::{Fork, Request, fork};
 use dhow_sys::namespace::unshare;
 use dhow_sys::{exec, loopback};
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Uid, setsid};
 use rustix::system::{setdomainname, sethostname};
 use rustix::thread::{
     ThreadNameSpaceType as Flags, move_into_thread_name_spaces, set_thread_groups, set_thread_res_gid,
@@ -53,7 +53,11 @@ pub(super) fn join(plan: &Plan<'_>, container: &Container, line: &OwnedFd) -> Ou
 fn succeed(namespaces: Flags, line: &OwnedFd) -> Outcome {
     let request = Request { namespaces, cgroup: None, sibling: true };
     match fork(&request).at(Step::Successor)? {
-        Fork::Child => wait_for_go(line.as_fd()).at(Step::Line),
+        Fork::Child => {
+            // The session is the first process'; only who leads one may have a controlling terminal.
+            let _ = setsid();
+            wait_for_go(line.as_fd()).at(Step::Line)
+        }
         Fork::Parent { pid, pidfd } => {
             send(line.as_fd(), Message::Successor(pid), Some(pidfd.as_fd())).at(Step::Line)?;
             exec::exit(0)

@@ -12,17 +12,17 @@ use rustix::thread::{
 
 use crate::capability::Sets;
 use crate::plan::Plan;
-use crate::report::{At, Outcome, Step};
+use crate::report::{At, Outcome, Step, errno_of};
 
 /// A session keyring of the container's own, lest it see the keys of whoever starts the engine.
 pub(super) fn leave_keyring(plan: &Plan<'_>) -> Outcome {
     if !plan.process.new_keyring {
         return Ok(());
     }
-    match keyring::new_session() {
+    match keyring::new_session().map_err(errno_of) {
         // A kernel without keyrings has no keys, and a filter around the engine that forbids the call forbids it to
         // the container too.
-        Err(error) if [Errno::NOSYS, Errno::PERM, Errno::ACCESS].contains(&errno_of(&error)) => Ok(()),
+        Err(error) if [Errno::NOSYS, Errno::PERM, Errno::ACCESS].contains(&error) => Ok(()),
         result => result.at(Step::Keyring),
     }
 }
@@ -143,8 +143,4 @@ fn raise_ambient(sets: &Sets) -> Result<(), Errno> {
         }
     }
     Ok(())
-}
-
-fn errno_of(error: &std::io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

@@ -11,7 +11,7 @@ use rustix::process::chdir;
 
 use super::{Line, fail, hooks, privileges};
 use crate::plan::{Plan, World};
-use crate::report::{At, Failure, Message, Outcome, Step, send};
+use crate::report::{At, Failure, Message, Outcome, Step, errno_of, send};
 
 /// Marks all descriptors from `first` on to be closed when a program is executed.
 pub(super) fn close_on_exec(first: u32) -> Outcome {
@@ -100,5 +100,5 @@ fn replace(plan: &mut Plan<'_>) -> Errno {
         },
         None => exec::execve(path, arguments, environment),
     };
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+    errno_of(error)
 }

@@ -16,7 +16,7 @@ use super::target::{self, Want};
 use crate::plan::mounts::Source;
 use crate::plan::rootfs::Root;
 use crate::plan::{Container, Plan};
-use crate::report::{At, Outcome, Step};
+use crate::report::{At, Outcome, Step, errno_of};
 
 /// Attaches the root over the host's, in this mount namespace; the descriptor is its top.
 ///
@@ -44,7 +44,7 @@ pub(super) fn open(source: &Source) -> Result<OwnedFd, Errno> {
 /// A detached copy of what is at a path of the host.
 pub(super) fn clone_path(path: &CStr, recursive: bool) -> Result<OwnedFd, Errno> {
     let file = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    clone_tree(file, recursive).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    clone_tree(file, recursive).map_err(errno_of)
 }
 
 /// Makes the program's working directory if the image has none, as Docker and runc do.
@@ -158,8 +158,4 @@ pub(super) fn seal(top: &OwnedFd, root: &Root) -> Outcome {
     }
     let Some((propagation, recursive)) = root.after else { return Ok(()) };
     set_attributes(top, Change { propagation, ..Change::default() }, recursive).at(Step::RootPropagation)
-}
-
-fn errno_of(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }

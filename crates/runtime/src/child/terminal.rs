@@ -11,7 +11,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::Line;
 use crate::plan::{Container, Plan, Streams};
-use crate::report::{At, Message, Outcome, Step, send};
+use crate::report::{At, Message, Outcome, Step, errno_of, send};
 
 /// `DEVPTS_SUPER_MAGIC` of `linux/magic.h`.
 const DEVPTS: u64 = 0x1cd1;
@@ -75,7 +75,6 @@ fn console(slave: &OwnedFd) -> Result<(), Errno> {
         FileType::RegularFile | FileType::CharacterDevice => {}
         _ => return Err(Errno::LOOP),
     }
-    let errno_of = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     attach(clone_tree(slave, false).map_err(errno_of)?, target).map_err(errno_of)
 }
 

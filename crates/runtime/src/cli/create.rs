@@ -150,13 +150,15 @@ impl Request {
             Err(_) if !rustix::process::geteuid().is_root() => return Ok(None),
             made => made?,
         };
-        if let Some(resources) = linux.and_then(|linux| linux.resources.as_ref()) {
-            match cgroup.apply(resources) {
-                Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
-                Err(error) => {
-                    let _ = cgroup.delete();
-                    return Err(error);
-                }
+        let resources = linux.and_then(|linux| linux.resources.as_ref());
+        let applied = resources.map_or_else(|| Ok(Vec::new()), |resources| cgroup.apply(resources));
+        // Who asked for it may look into any tree.
+        let ready = applied.and_then(|warnings| cgroup.join_all().map(|()| warnings));
+        match ready {
+            Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
+            Err(error) => {
+                let _ = cgroup.delete();
+                return Err(error);
             }
         }
         Ok(Some(cgroup))

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use dhow_errdefs::{Result, ResultExt};
 use dhow_sys::signal::{self, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{Errno, read, write};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::stdio::{stdin, stdout};
@@ -30,7 +31,13 @@ impl Foreground {
     /// Waits for the end of the process, which is reaped; its exit code, or 128 + n for a signal.
     pub(crate) fn stay(self, pidfd: &OwnedFd, pty: Option<OwnedFd>) -> Result<u8> {
         let raw = pty.as_ref().map(|_| RawMode::begin());
-        let mut relay = Relay { pty, input: true };
+        if let Some(pty) = &pty {
+            // A program that does not read must not keep us from reading what it writes.
+            fcntl_setfl(pty, OFlags::RDWR | OFlags::NONBLOCK)
+                .map_err(io::Error::from)
+                .context(|| "prepare the terminal")?;
+        }
+        let mut relay = Relay { pty, input: true, waiting: Vec::new() };
         relay.resize();
         self.watch(pidfd, &mut relay).context(|| "watch the process")?;
         relay.drain();
@@ -49,8 +56,9 @@ impl Foreground {
             let mut fds = vec![PollFd::new(pidfd, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
             let input = stdin();
             if let Some(pty) = &relay.pty {
-                fds.push(PollFd::new(pty, PollFlags::IN));
-                if relay.input {
+                let room = if relay.waiting.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+                fds.push(PollFd::new(pty, PollFlags::IN | room));
+                if relay.input && relay.waiting.is_empty() {
                     fds.push(PollFd::new(&input, PollFlags::IN));
                 }
             }
@@ -66,6 +74,7 @@ impl Foreground {
                 self.pass_on(pidfd, relay)?;
             }
             if ready.get(2) == Some(&true) {
+                relay.give_input();
                 relay.output();
             }
             if ready.get(3) == Some(&true) {
@@ -91,6 +100,8 @@ impl Foreground {
 struct Relay {
     pty: Option<OwnedFd>,
     input: bool,
+    /// Input that the program has not taken yet.
+    waiting: Vec<u8>,
 }
 
 impl Relay {
@@ -107,6 +118,7 @@ impl Relay {
         match read(pty, &mut chunk) {
             Ok(count) if count > 0 => write_all(stdout(), &chunk[..count]).is_ok(),
             Err(Errno::INTR) => true,
+            Err(Errno::AGAIN) => false,
             // EIO: the last process that had the terminal open is gone.
             _ => {
                 self.pty = None;
@@ -117,10 +129,26 @@ impl Relay {
 
     fn take_input(&mut self) {
         let mut chunk = [0; 8192];
-        match (read(stdin(), &mut chunk), &self.pty) {
-            (Ok(count), Some(pty)) if count > 0 => self.input = write_all(pty.as_fd(), &chunk[..count]).is_ok(),
-            (Err(Errno::INTR), _) => {}
+        match read(stdin(), &mut chunk) {
+            Ok(count) if count > 0 => {
+                self.waiting.extend_from_slice(&chunk[..count]);
+                self.give_input();
+            }
+            Err(Errno::INTR) => {}
             _ => self.input = false,
+        }
+    }
+
+    /// Gives the program what it takes.
+    fn give_input(&mut self) {
+        let Some(pty) = &self.pty else { return };
+        while !self.waiting.is_empty() {
+            match write(pty, &self.waiting) {
+                Ok(count) => drop(self.waiting.drain(..count)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => (self.input, self.waiting) = (false, Vec::new()),
+            }
         }
     }
 

@@ -125,7 +125,7 @@ fn default_root() -> PathBuf {
 fn command() -> Command {
     let path = |name| Arg::new(name).long(name).value_parser(clap::value_parser!(PathBuf));
     let flag = |name| Arg::new(name).long(name).action(ArgAction::SetTrue);
-    Command::new("runtime")
+    Command::new("dhow runtime")
         .about("dhow as an OCI runtime")
         .version(concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.2.0"))
         .subcommand_required(true)

@@ -1,15 +1,17 @@
 //! The container's view of its cgroups: a mount of type `cgroup` becomes what the host's arrangement needs.
 //!
 //! On v2 that is one mount. On v1 and hybrid hosts it is a tmpfs with one mount per controller tree, each showing the
-//! container's own cgroup as its root: through the cgroup namespace where the container has one, else by a bind mount.
+//! container's own cgroup as its root: through the cgroup namespace where the container has one, else by a bind mount. In a
+//! tree that the container has not joined it is shown a cgroup that nobody is in: the namespace would show what its creator
+//! is in, which is the whole tree as a rule.
 
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dhow_cgroups::Cgroup;
-use dhow_errdefs::{Result, ResultExt};
+use dhow_cgroups::{Cgroup, View};
+use dhow_errdefs::{Class, Result, ResultExt};
 use dhow_oci::runtime::{self as oci, Spec};
 use dhow_sys::mount::{self, Change};
 use rustix::fs::{CWD, Mode, OFlags, openat, statfs};
@@ -30,14 +32,21 @@ struct Tree {
 }
 
 /// The mounts for one mount of type `cgroup` or `cgroup2`.
-pub(crate) fn plan(mount: &oci::Mount, options: &Options, spec: &Spec, cgroup: Option<&Cgroup>) -> Result<Vec<Mount>> {
+pub(crate) fn plan(
+    mount: &oci::Mount,
+    options: &Options,
+    spec: &Spec,
+    (cgroup, bare): (Option<&Cgroup>, Option<&str>),
+) -> Result<Vec<Mount>> {
     let own = fs::read_to_string("/proc/self/cgroup").context(|| "read /proc/self/cgroup")?;
     let planner = Planner {
         target: mount.destination.to_str().unwrap_or_default().trim_end_matches('/'),
         attributes: options.change.set | mount::NOSUID | mount::NODEV | mount::NOEXEC,
         namespace: has_namespace(spec),
         own: &own,
-        cgroup: cgroup.map(Cgroup::path),
+        cgroup,
+        joined: cgroup.map(Cgroup::views).unwrap_or_default(),
+        bare,
     };
     match trees(Path::new(HOST)).as_slice() {
         [unified] if unified.v2 => Ok(vec![planner.unified(unified)?]),
@@ -55,7 +64,9 @@ struct Planner<'a> {
     namespace: bool,
     /// Contents of `/proc/self/cgroup`.
     own: &'a str,
-    cgroup: Option<&'a str>,
+    cgroup: Option<&'a Cgroup>,
+    joined: Vec<View<'a>>,
+    bare: Option<&'a str>,
 }
 
 impl Planner<'_> {
@@ -92,7 +103,9 @@ impl Planner<'_> {
         let mut mounts = vec![base];
         for tree in trees {
             let name = tree.mount_point.file_name().unwrap_or_default().to_string_lossy();
-            mounts.push(self.mount(&format!("{}/{name}", self.target), self.tree(tree)?)?);
+            if let Some(kind) = self.tree(tree)? {
+                mounts.push(self.mount(&format!("{}/{name}", self.target), kind)?);
+            }
         }
         for (name, link) in links() {
             mounts.push(self.mount(&format!("{}/{name}", self.target), Kind::Link(link))?);
@@ -103,20 +116,35 @@ impl Planner<'_> {
         Ok(mounts)
     }
 
-    fn tree(&self, tree: &Tree) -> Result<Kind> {
+    /// How the container sees a tree; not at all where it would see others in it.
+    fn tree(&self, tree: &Tree) -> Result<Option<Kind>> {
+        if let (Some(cgroup), Some(bare), None) = (self.cgroup, self.bare, self.view(tree)) {
+            let directory = tree.mount_point.join(bare.trim_start_matches('/'));
+            let found = bind(&directory).or_else(|error| match error.class() {
+                Class::NotFound => Cgroup::make_bare(cgroup.hierarchy(), bare).and_then(|()| bind(&directory)),
+                _ => Err(error),
+            });
+            return Ok(found.ok());
+        }
         if !self.namespace {
-            return bind(&self.directory(tree));
+            return bind(&self.directory(tree)).map(Some);
         }
         let mut fs = FileSystem::new("cgroup", Some("cgroup"), &tree.selectors, false)?;
         fs.fallback = Some(cstring(self.directory(tree).as_os_str())?);
-        Ok(Kind::New(fs))
+        Ok(Some(Kind::New(fs)))
+    }
+
+    /// The container's cgroup in a tree.
+    fn view(&self, tree: &Tree) -> Option<&View<'_>> {
+        self.joined.iter().find(|view| view.mount_point == tree.mount_point)
     }
 
     /// The directory of the container's cgroup in a tree, or of this process' where the container has none there.
     fn directory(&self, tree: &Tree) -> PathBuf {
-        let below = |path: &str| tree.mount_point.join(path.trim_start_matches('/'));
-        let joined = self.cgroup.map(below).filter(|directory| directory.is_dir());
-        joined.unwrap_or_else(|| below(own_path(self.own, tree)))
+        match self.view(tree) {
+            Some(view) => view.directory.clone(),
+            None => tree.mount_point.join(own_path(self.own, tree).trim_start_matches('/')),
+        }
     }
 }
 

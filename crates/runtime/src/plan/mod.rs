@@ -208,7 +208,7 @@ impl Container {
             hostname: name(spec.hostname.as_deref(), &namespaces, "hostname")?,
             domainname: name(spec.domainname.as_deref(), &namespaces, "domainname")?,
             root: rootfs::Root::plan(request.rootfs, spec)?,
-            mounts: mounts::plan(spec, request.bundle, request.cgroup, has_user)?,
+            mounts: mounts::plan(request, has_user)?,
             devices: devices::plan(spec)?,
             sysctls: sysctls(&linux, &namespaces)?,
             masked: paths(&linux.masked_paths)?,

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::id_map::IdMaps;
 use super::options::Options;
 use super::{cgroup_mount, cstring};
+use crate::create::Create;
 use crate::procfs::is_procfs;
 
 /// One mount.
@@ -100,12 +101,8 @@ const MOUNTABLE_IN_PROC: [&str; 12] = [
 ];
 
 /// The list for a whole spec.
-pub(crate) fn plan(
-    spec: &Spec,
-    bundle: &Path,
-    cgroup: Option<&dhow_cgroups::Cgroup>,
-    has_user_namespace: bool,
-) -> Result<Vec<Mount>> {
+pub(crate) fn plan(request: &Create<'_>, has_user_namespace: bool) -> Result<Vec<Mount>> {
+    let Create { spec, bundle, cgroup, bare_cgroup, .. } = *request;
     let default = default_propagation(spec);
     let container_maps = if has_user_namespace { IdMaps::of(spec).ok() } else { None };
     let label = spec.linux.as_ref().and_then(|linux| linux.mount_label.as_deref()).filter(|label| !label.is_empty());
@@ -115,7 +112,7 @@ pub(crate) fn plan(
         let container_maps = container_maps.as_ref();
         let planner = Planner { mount, options, bundle, default, container_maps, label };
         if planner.is_cgroup() {
-            mounts.extend(cgroup_mount::plan(mount, &planner.options, spec, cgroup)?);
+            mounts.extend(cgroup_mount::plan(mount, &planner.options, spec, (cgroup, bare_cgroup))?);
         } else {
             mounts.push(planner.plan()?);
         }
@@ -365,6 +362,11 @@ pub(crate) fn lexically_clean(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn planned_spec(spec: &Spec) -> Result<Vec<Mount>> {
+        let root = Path::new("/");
+        plan(&Create::new("x", spec, root, crate::Rootfs::Path(root)), false)
+    }
+
     fn spec(destination: &str, kind: &str, source: &str, options: &[&str]) -> Spec {
         let mount = oci::Mount {
             destination: destination.into(),
@@ -377,7 +379,7 @@ mod tests {
     }
 
     fn planned(destination: &str, kind: &str, source: &str, options: &[&str]) -> Result<Vec<Mount>> {
-        plan(&spec(destination, kind, source, options), Path::new("/"), None, false)
+        planned_spec(&spec(destination, kind, source, options))
     }
 
     #[test]
@@ -431,7 +433,7 @@ mod tests {
         assert_eq!(planned("/m", "bind", "/etc", &["bind"]).unwrap()[0].recursive.propagation, mount::PRIVATE);
         let mut spec = spec("/m", "bind", "/etc", &["rbind"]);
         spec.linux = Some(oci::Linux { rootfs_propagation: Some("rshared".into()), ..Default::default() });
-        let mounts = plan(&spec, Path::new("/"), None, false).unwrap();
+        let mounts = planned_spec(&spec).unwrap();
         assert_eq!(mounts[0].recursive.propagation, mount::SLAVE);
     }
 }

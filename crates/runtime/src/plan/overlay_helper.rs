@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_sys::clone::{Fork, Request, fork};
 use dhow_sys::mount::clone_tree;
+use dhow_sys::signal::Blocked;
 use dhow_sys::{exec, fdpass};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -17,6 +18,8 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount_change};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, chdir, waitid};
 use rustix::thread::ThreadNameSpaceType as Flags;
+
+use crate::report::errno_of;
 
 use super::rootfs::Overlay;
 
@@ -39,13 +42,14 @@ pub(super) fn mount(overlay: &Overlay<'_>) -> Result<OwnedFd, Errno> {
     };
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let request = Request { namespaces: Flags::MOUNT, cgroup: None, sibling: false };
-    match fork(&request).map_err(errno)? {
+    let blocked = Blocked::all();
+    match fork(&request).map_err(errno_of)? {
         Fork::Child => exec::exit(match helper(&base, &directory, flags, &data, &far) {
             Ok(()) => 0,
             Err(errno) => errno.raw_os_error(),
         }),
         Fork::Parent { pidfd, .. } => {
-            drop(far);
+            drop((blocked, far));
             let (mut byte, mut fds) = ([0], Vec::new());
             let received = fdpass::receive(&near, &mut byte, &mut fds);
             let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?.and_then(|s| s.exit_status());
@@ -65,8 +69,8 @@ fn helper(base: &CStr, directory: &CStr, flags: MountFlags, data: &CStr, line: &
     chdir(base)?;
     rustix::mount::mount(c"overlay", directory, c"overlay", flags, data)?;
     let root = openat(CWD, directory, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let tree = clone_tree(root, false).map_err(errno)?;
-    fdpass::send(line, &[1], &[tree.as_fd()]).map(|_| ()).map_err(errno)
+    let tree = clone_tree(root, false).map_err(errno_of)?;
+    fdpass::send(line, &[1], &[tree.as_fd()]).map(|_| ()).map_err(errno_of)
 }
 
 /// The option string, with the layers relative to `base`.
@@ -87,10 +91,6 @@ fn common_ancestor(paths: &[PathBuf]) -> PathBuf {
     let first = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("/"));
     let common = first.ancestors().find(|ancestor| paths.iter().all(|path| path.starts_with(ancestor)));
     common.unwrap_or(Path::new("/")).to_path_buf()
-}
-
-fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One request, as a handler sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,6 +14,7 @@ use dhow_image::Credentials;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::Upload;
 use super::handover::Handovers;
@@ -91,14 +93,31 @@ impl Call {
 
     /// What the client shows to the registry of an image (Engine API, "Authentication").
     pub(crate) fn credentials(&self) -> Result<Credentials> {
-        let text = self.headers.get("x-registry-auth").map(HeaderValue::as_bytes).unwrap_or_default();
+        Credentials::from_json(&self.encoded("x-registry-auth")?)
+    }
+
+    /// What the client shows to registries, by their hosts (Engine API, "Build an image", `X-Registry-Config`).
+    pub(crate) fn credentials_by_registry(&self) -> Result<BTreeMap<String, Credentials>> {
+        let json = self.encoded("x-registry-config")?;
+        if json.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let invalid = |cause| Error::invalid("invalid X-Registry-Config header").with_cause(cause);
+        let documents: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&json).map_err(invalid)?;
+        let entry = |(address, document): (String, Box<RawValue>)| {
+            Ok((registry(&address).to_owned(), Credentials::from_json(document.get().as_bytes())?))
+        };
+        documents.into_iter().map(entry).collect()
+    }
+
+    /// A header that carries JSON in base 64.
+    fn encoded(&self, name: &str) -> Result<Vec<u8>> {
+        let text = self.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
         let text = text.trim_ascii_end();
         let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
         // Clients send both alphabets.
         let json = URL_SAFE_NO_PAD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text));
-        Credentials::from_json(
-            &json.map_err(|cause| Error::invalid("invalid X-Registry-Auth header").with_cause(cause))?,
-        )
+        json.map_err(|cause| Error::invalid(format!("invalid {name} header")).with_cause(cause))
     }
 
     /// A whole number, in the words of Go's parser.
@@ -112,6 +131,15 @@ impl Call {
     pub(crate) fn window(&self) -> Result<(u16, u16)> {
         let side = |name| self.number(name).map(Option::unwrap_or_default);
         Ok((side("h")?, side("w")?))
+    }
+}
+
+/// The host of an address as clients keep it, as in `https://index.docker.io/v1/`; without one the default registry.
+pub(crate) fn registry(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    match rest.split('/').next().unwrap_or_default() {
+        "" | "index.docker.io" | "registry-1.docker.io" => dhow_oci::DEFAULT_REGISTRY,
+        host => host,
     }
 }
 
@@ -154,7 +182,15 @@ pub(crate) fn not_the_json(cause: serde_json::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::check_for_json;
+    use super::{check_for_json, registry};
+
+    #[test]
+    fn addresses_are_hosts() {
+        assert_eq!(registry("https://index.docker.io/v1/"), "docker.io");
+        assert_eq!(registry(""), "docker.io");
+        assert_eq!(registry("localhost:5000"), "localhost:5000");
+        assert_eq!(registry("http://localhost:5000/v2/"), "localhost:5000");
+    }
 
     #[test]
     fn a_body_is_said_to_be_json() {

@@ -89,11 +89,9 @@ impl Hijack {
     /// Answers 200 by hand on a socket that HTTP never sees again, as dockerd does where no upgrade was asked for.
     pub(super) async fn answer_raw(self, mut stream: UnixStream, leftover: Bytes) {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {}\r\n\r\n", self.content_type);
-        let taken = match stream.write_all(head.as_bytes()).await.context(|| "answer a client") {
-            Ok(()) => self.take_socket(stream, leftover.into()).await,
-            Err(error) => Err(error),
-        };
-        report(taken);
+        // Who has gone without waiting for the answer may have sent input before, which is wanted all the same.
+        let _ = stream.write_all(head.as_bytes()).await;
+        report(self.take_socket(stream, leftover.into()).await);
     }
 
     async fn take_upgraded(self, upgraded: Upgraded) -> Result<()> {

@@ -33,7 +33,7 @@ async fn list(call: Call) -> Result<Response> {
     let (count, with_manifests) = (call.query.flag("shared-size"), call.query.flag("manifests"));
     let all = call.query.flag("all");
     let read = move |images: &Images| {
-        let sizes = if count { Some(images.usage()?) } else { None };
+        let sizes = if count { Some(images.shared_bytes()?) } else { None };
         let list = images.list(&Filters(filters), all)?;
         let manifests = |summary: &dhow_image::Summary| images.manifests_of(&summary.id);
         let manifests = if with_manifests { list.iter().map(manifests).collect::<Result<_>>()? } else { Vec::new() };
@@ -113,8 +113,9 @@ async fn prune(call: Call) -> Result<Response> {
 
 /// Beyond Docker's API: whether everything that is recorded of images is on the disk and whole.
 async fn check(call: Call) -> Result<Response> {
-    let (deep, repair) = (call.query.flag("deep"), call.query.flag("repair"));
-    let checked = engine_blocking(&call, move |engine| engine.check_images(deep, repair)).await?;
+    let deep = call.query.flag("deep");
+    let repair = call.query.flag("repair").then(|| call.credentials_by_registry()).transpose()?;
+    let checked = engine_blocking(&call, move |engine| engine.check_images(deep, repair.as_ref())).await?;
     json(&image::checked(checked))
 }
 

@@ -1,10 +1,12 @@
 //! The engine itself.
 
+use std::collections::BTreeMap;
+
 use dhow_api::image::Summary;
 use dhow_api::system::{BuildPruneResponse, DiskUsage};
 use dhow_engine::ListOptions;
 use dhow_errdefs::Result;
-use dhow_image::{Filters, Images, Usage};
+use dhow_image::{Filters, Images};
 use dhow_oci::Digest;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use jiff::Timestamp;
@@ -52,10 +54,12 @@ async fn disk_usage(call: Call) -> Result<Response> {
         usage.containers = containers.iter().map(|container| container_view::summary(container, now)).collect();
     }
     if wanted("image") {
-        let read = |images: &Images| Ok((images.list(&Filters::default(), false)?, images.usage()?));
-        let (images, sizes) = image::blocking(&call, read).await?;
-        usage.layers_size = sizes.layers.try_into().unwrap_or(i64::MAX);
-        usage.images = images.into_iter().map(|image| used_image(&call, image, &sizes)).collect();
+        let read = |images: &Images| {
+            Ok((images.list(&Filters::default(), false)?, images.shared_bytes()?, images.disk_bytes()?))
+        };
+        let (images, shared, bytes) = image::blocking(&call, read).await?;
+        usage.layers_size = bytes.try_into().unwrap_or(i64::MAX);
+        usage.images = images.into_iter().map(|image| used_image(&call, image, &shared)).collect();
     }
     if wanted("volume") {
         usage.volumes = volume::usage(&call).await?;
@@ -69,7 +73,7 @@ async fn prune_builds(_: Call) -> Result<Response> {
 }
 
 /// An image with the number of its containers and what it shares with others.
-fn used_image(call: &Call, image: dhow_image::Summary, sizes: &Usage) -> Summary {
+fn used_image(call: &Call, image: dhow_image::Summary, sizes: &BTreeMap<Digest, u64>) -> Summary {
     let users = call.engine().image_users(&image.id).len();
     Summary {
         containers: users.try_into().unwrap_or(i64::MAX),
@@ -79,7 +83,7 @@ fn used_image(call: &Call, image: dhow_image::Summary, sizes: &Usage) -> Summary
 }
 
 /// Bytes an image shares with others.
-pub(super) fn shared(image: &Digest, sizes: &Usage) -> i64 {
-    let bytes = sizes.shared.get(image).copied().unwrap_or_default();
+pub(super) fn shared(image: &Digest, sizes: &BTreeMap<Digest, u64>) -> i64 {
+    let bytes = sizes.get(image).copied().unwrap_or_default();
     bytes.try_into().unwrap_or(i64::MAX)
 }

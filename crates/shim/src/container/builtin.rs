@@ -1,6 +1,7 @@
 //! Processes made by our own runtime.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Result, ResultExt};
@@ -8,26 +9,27 @@ use dhow_runtime::seccomp::Program;
 use dhow_runtime::{Create, Rootfs, Stdio, Target};
 
 use super::{Born, first};
-use crate::protocol::{self, Exec, Launch};
+use crate::protocol::{self, Exec, Launch, Moment};
 use crate::streams::Ends;
 
 /// What is kept for execs.
 #[derive(Debug)]
 pub(super) struct BuiltIn {
-    seccomp: Option<Program>,
+    seccomp: Option<Arc<Program>>,
     /// Made with the first exec.
-    target: Option<Target>,
+    target: Option<Arc<Target>>,
 }
 
 impl BuiltIn {
     pub(super) fn start(launch: &Launch, cgroup: Option<&Cgroup>, network: Option<OwnedFd>) -> Result<(Self, Born)> {
-        let seccomp = launch.seccomp.as_deref().map(Program::from_bytes).transpose()?;
+        let seccomp = launch.seccomp.as_deref().map(Program::from_bytes).transpose()?.map(Arc::new);
         let (stdio, ours) = first_streams(launch)?;
         let mut request = Create::new(&launch.id, &launch.spec, &launch.run_dir, rootfs(&launch.rootfs));
         request.signals_blocked = launch.init;
         request.stdio = stdio;
         request.cgroup = cgroup;
-        request.seccomp = seccomp.as_ref();
+        request.bare_cgroup = launch.bare_cgroup.as_deref();
+        request.seccomp = seccomp.as_deref();
         request.network = network;
         let init = dhow_runtime::create(request)?;
         let warnings = init.warnings().to_vec();
@@ -40,19 +42,33 @@ impl BuiltIn {
         Ok((Self { seccomp, target: None }, born))
     }
 
-    pub(super) fn exec(&mut self, exec: &Exec, pid: i32, pidfd: &OwnedFd, cgroup: Option<&Cgroup>) -> Result<Born> {
+    /// Gives what makes one more process.
+    pub(super) fn exec(
+        &mut self,
+        exec: Exec,
+        pid: i32,
+        pidfd: &OwnedFd,
+        cgroup: Option<Arc<Cgroup>>,
+    ) -> Result<Box<dyn FnOnce() -> Result<Born> + Send>> {
         let target = match &mut self.target {
             Some(target) => target,
-            none => none.insert(Target::of(pid, pidfd.try_clone().context(|| "copy a descriptor")?)?),
+            none => {
+                let pidfd = pidfd.try_clone().context(|| "copy a descriptor")?;
+                none.insert(Arc::new(Target::of(pid, pidfd)?))
+            }
         };
-        let (stdio, ours) = exec_streams(exec)?;
-        let mut request = dhow_runtime::Exec::new(target, &exec.process);
-        request.stdio = stdio;
-        request.cgroup = cgroup;
-        request.seccomp = self.seccomp.as_ref().filter(|_| !exec.unconfined);
-        let child = dhow_runtime::exec(request)?;
-        let ends = ends(ours, child.pty)?;
-        Ok(Born { pid: child.pid, pidfd: child.pidfd, ends, warnings: Vec::new() })
+        let (target, seccomp) = (Arc::clone(target), self.seccomp.clone().filter(|_| !exec.unconfined));
+        Ok(Box::new(move || {
+            let (stdio, ours) = exec_streams(&exec)?;
+            let mut request = dhow_runtime::Exec::new(&target, &exec.process);
+            request.stdio = stdio;
+            request.cgroup = cgroup.as_deref();
+            request.seccomp = seccomp.as_deref();
+            request.until = exec.until.map(Moment::instant);
+            let child = dhow_runtime::exec(request)?;
+            let ends = ends(ours, child.pty)?;
+            Ok(Born { pid: child.pid, pidfd: child.pidfd, ends, warnings: Vec::new() })
+        }))
     }
 }
 

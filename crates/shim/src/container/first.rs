@@ -39,6 +39,8 @@ pub fn end(run_dir: &Path) -> Result<()> {
     let Some((first, pid)) = find(run_dir) else { return Ok(()) };
     // Held open, the namespace's number belongs to nobody else, whoever of its processes ends.
     let namespace = File::open(format!("/proc/{pid}/ns/mnt")).ok().filter(|file| !is_ours(file));
+    // One that ended in between may have left its number to somebody else, whose namespace that is.
+    let namespace = namespace.filter(|_| !has_ended(&first));
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut left = namespace.as_ref().map(members).unwrap_or_default();

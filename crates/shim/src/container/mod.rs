@@ -11,17 +11,18 @@ mod overlay;
 mod place;
 
 use std::fs::{self, File};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dhow_cgroups::{Cgroup, Hierarchy};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_logs::{Timestamp, Writer};
-use dhow_oci::runtime::LinuxResources;
+use dhow_oci::runtime::{LinuxResources, Mount, Spec};
+use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::protocol::{Exec, Exit, Launch};
+use crate::protocol::{Exec, Exit, Launch, Rootfs};
 use crate::streams::Ends;
 pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
@@ -40,6 +41,13 @@ pub(crate) struct Born {
     pub(crate) warnings: Vec<String>,
 }
 
+/// A process that is to be.
+pub(crate) enum Birth {
+    Done(Born),
+    /// What makes it, for a thread of its own: the way into the container may lead over a file server that does not answer.
+    Aside(Box<dyn FnOnce() -> Result<Born> + Send>),
+}
+
 /// A running container.
 #[derive(Debug)]
 pub(crate) struct Container {
@@ -49,7 +57,7 @@ pub(crate) struct Container {
     pub(crate) paused: bool,
     container_dir: PathBuf,
     pidfd: OwnedFd,
-    cgroup: Option<Cgroup>,
+    cgroup: Option<Arc<Cgroup>>,
     runtime: Runtime,
     /// Of the first process: what an exec gets that does not say. The shim's own would protect it from the kernel.
     oom_score_adj: Option<i32>,
@@ -98,7 +106,7 @@ impl Container {
             pidfd: born.pidfd,
             started_at: Timestamp::now(),
             paused: false,
-            cgroup,
+            cgroup: cgroup.map(Arc::new),
             runtime: Runtime::BuiltIn(runtime),
             oom_score_adj: oom_score_adj(&launch),
             id: launch.id,
@@ -117,7 +125,7 @@ impl Container {
             started_at: Timestamp::now(),
             paused: false,
             // The runtime has made it. One that keeps its cgroups elsewhere ends its processes itself.
-            cgroup: external_cgroup(&launch),
+            cgroup: external_cgroup(&launch).map(Arc::new),
             runtime: Runtime::External(runtime),
             oom_score_adj: oom_score_adj(&launch),
             id: launch.id,
@@ -126,8 +134,8 @@ impl Container {
         Ok((container, born.ends, born.warnings))
     }
 
-    /// Runs one more process.
-    pub(crate) fn exec(&mut self, exec: &mut Exec) -> Result<Born> {
+    /// Begins to run one more process.
+    pub(crate) fn exec(&mut self, mut exec: Exec) -> Result<Birth> {
         if self.paused {
             return Err(Error::conflict(format!("Container {} is paused, unpause the container before exec", self.id)));
         }
@@ -135,8 +143,11 @@ impl Container {
             exec.process.oom_score_adj = self.oom_score_adj;
         }
         match &mut self.runtime {
-            Runtime::BuiltIn(runtime) => runtime.exec(exec, self.pid, &self.pidfd, self.cgroup.as_ref()),
-            Runtime::External(runtime) => runtime.exec(exec),
+            Runtime::BuiltIn(runtime) => {
+                Ok(Birth::Aside(runtime.exec(exec, self.pid, &self.pidfd, self.cgroup.clone())?))
+            }
+            // It is run by a program that this waits for, and for no other.
+            Runtime::External(runtime) => runtime.exec(&exec).map(Birth::Done),
         }
     }
 
@@ -182,7 +193,7 @@ impl Container {
 
     fn cgroup_for(&self, what: &str) -> Result<&Cgroup> {
         self.cgroup
-            .as_ref()
+            .as_deref()
             .ok_or_else(|| Error::not_implemented(format!("cannot {what} container {}: it has no cgroup", self.id)))
     }
 
@@ -219,7 +230,7 @@ impl Container {
             Runtime::BuiltIn(_) => Ok(()),
             Runtime::External(runtime) => runtime.delete(),
         };
-        runtime.and(self.cgroup.as_ref().map_or(Ok(()), Cgroup::delete))
+        runtime.and(self.cgroup.as_deref().map_or(Ok(()), Cgroup::delete))
     }
 }
 
@@ -228,13 +239,27 @@ pub(crate) fn mount_namespace(pid: i32) -> Option<OwnedFd> {
     File::open(format!("/proc/{pid}/ns/mnt")).ok().map(OwnedFd::from)
 }
 
+/// Whether somebody may care when the container's file systems are unmounted: not where its layers are thrown away at its
+/// end, and nothing else of the host is mounted but what is the container's own.
+pub(crate) fn is_unmounting_awaited(launch: &Launch) -> bool {
+    let is_own = |mount: &Mount| {
+        let source = mount.source.as_deref().unwrap_or(Path::new(""));
+        !source.is_absolute() || source.starts_with(&launch.container_dir) || source.starts_with(&launch.run_dir)
+    };
+    let is_discarded = match &launch.rootfs {
+        Rootfs::Overlay { options, .. } => options.iter().any(|option| option == "volatile"),
+        Rootfs::Path(_) => false,
+    };
+    !is_discarded || !launch.spec.mounts.iter().all(is_own)
+}
+
 /// Sends a signal to the process behind a descriptor.
 pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
-    let signal =
-        Signal::from_named_raw(signal).ok_or_else(|| Error::invalid(format!("invalid signal number {signal}")))?;
-    match rustix::process::pidfd_send_signal(pidfd, signal) {
-        Err(rustix::io::Errno::SRCH) => Err(Error::conflict("the process has ended")),
-        result => result.map_err(io::Error::from).context(|| "send a signal"),
+    match dhow_sys::signal::send(pidfd, signal) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {
+            Err(Error::conflict("the process has ended"))
+        }
+        result => result.context(|| format!("send signal {signal}")),
     }
 }
 
@@ -251,8 +276,24 @@ fn make_cgroup(launch: &Launch, hierarchy: Option<Hierarchy>) -> Result<(Option<
     };
     let resources = launch.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
     let applied = resources.map_or(Ok(Vec::new()), |resources| cgroup.apply(resources));
-    let warnings = applied.inspect_err(|_| undo_cgroup(Some(&cgroup)))?;
+    let joined = if makes_cgroups(&launch.spec) { cgroup.join_all() } else { Ok(()) };
+    let warnings =
+        applied.and_then(|warnings| joined.map(|()| warnings)).inspect_err(|_| undo_cgroup(Some(&cgroup)))?;
     Ok((Some(cgroup), warnings))
+}
+
+/// Whether the container may make cgroups of its own (a privileged one may), or mount trees: then it is in every tree, and
+/// finds its own cgroup as the root of each.
+fn makes_cgroups(spec: &Spec) -> bool {
+    let capabilities = spec.process.as_ref().and_then(|process| process.capabilities.as_ref());
+    if capabilities.is_some_and(|sets| sets.bounding.iter().any(|name| name == "CAP_SYS_ADMIN")) {
+        return true;
+    }
+    let is_writable = |mount: &Mount| {
+        matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"))
+            && !mount.options.iter().any(|option| option == "ro")
+    };
+    spec.mounts.iter().any(is_writable)
 }
 
 fn external_cgroup(launch: &Launch) -> Option<Cgroup> {

@@ -1,19 +1,31 @@
 //! The end of the container, in the order that others rely on.
 
 use std::os::fd::OwnedFd;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
+use dhow_errdefs::{Error, message};
 use dhow_logs::Timestamp;
 use rustix::process::{Signal, WaitOptions};
 
 use super::{Supervisor, exit_code};
 use crate::protocol::{Event, Exit};
 
+/// How long the end waits to be told until the container's file systems are unmounted.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Lets go of a mount namespace that nobody else has any more: the kernel unmounts everything in it, which takes a
-/// millisecond, and with a file server seconds.
-fn unmount_aside(mounts: OwnedFd) -> Option<JoinHandle<()>> {
+/// millisecond, and seconds with a file server or a disk that has much to write. Gives what tells when it is done.
+fn unmount_aside(mounts: OwnedFd) -> Receiver<()> {
+    let (done, told) = mpsc::channel::<()>();
+    let unmount = move || {
+        drop(mounts);
+        drop(done);
+    };
     // Without a thread it is done at once.
-    thread::Builder::new().name("unmount".to_owned()).stack_size(64 << 10).spawn(move || drop(mounts)).ok()
+    let _ = thread::Builder::new().name("unmount".to_owned()).stack_size(64 << 10).spawn(unmount);
+    told
 }
 
 impl Supervisor {
@@ -26,6 +38,7 @@ impl Supervisor {
         container.end_others();
         let (oom_killed, started_at) = (container.oom_kills() > 0, container.started_at);
         self.end_execs();
+        self.refuse_births();
         self.kept.clear();
         self.streams.finish(&mut self.buffer, &self.poll);
         let log_losses = self.streams.log_losses();
@@ -33,11 +46,12 @@ impl Supervisor {
         if oom_killed && self.oom_kills == 0 {
             self.tell(Event::Oom);
         }
-        // Whoever hears of the end may unmount, or take the disk out.
-        if let Some(unmounting) = unmounting.flatten() {
-            let _ = unmounting.join();
+        self.write_down(exit);
+        // Whoever hears of the end may unmount, or take the disk out; but nobody is kept waiting for a slow one.
+        if let Some(unmounting) = unmounting.filter(|_| self.awaits_unmounting) {
+            let _ = unmounting.recv_timeout(PATIENCE);
         }
-        self.publish(exit);
+        self.tell_end();
         if self.undo() {
             self.tell(Event::Gone);
         }
@@ -55,15 +69,28 @@ impl Supervisor {
         }
     }
 
-    /// Writes the end down, then tells it.
-    fn publish(&mut self, mut exit: Exit) {
+    /// Whoever is on the way into the container finds nobody there any more.
+    fn refuse_births(&mut self) {
+        let id = self.container.as_ref().map(|container| container.id.clone()).unwrap_or_default();
+        for expected in self.births.abandon() {
+            self.answer(expected.to, Err(Error::conflict(message::not_running(&id))));
+        }
+    }
+
+    /// Writes the end down; nobody is told before.
+    fn write_down(&mut self, mut exit: Exit) {
         let Some(container) = &self.container else { return };
         if let Err(error) = container.record_exit(&exit) {
             // Who is connected is told all the same; who comes later finds us gone and no record, which is an end too.
             exit.error = error.to_string();
         }
-        self.exit = Some(exit.clone());
-        self.tell(Event::Exited(exit));
+        self.exit = Some(exit);
+    }
+
+    fn tell_end(&mut self) {
+        if let Some(exit) = self.exit.clone() {
+            self.tell(Event::Exited(exit));
+        }
     }
 
     /// Undoes everything, and says whether it is undone. When the cgroup cannot be removed, the run directory stays: by it

@@ -6,7 +6,9 @@ use dhow_errdefs::{Error, Result, message};
 use dhow_logs::Timestamp;
 
 use super::Supervisor;
-use crate::container;
+use super::births::{Arrived, Expected};
+use crate::client::ReplyTo;
+use crate::container::{self, Birth, Born};
 use crate::protocol::{Answer, EndedExec, Event, Exec, Moment, SignalExec};
 use crate::streams::{LastByte, Streams};
 
@@ -25,9 +27,10 @@ pub(super) struct RunningExec {
 }
 
 impl Supervisor {
-    pub(super) fn exec(&mut self, mut exec: Exec, socket: Option<OwnedFd>) -> Result<Answer> {
-        let client = match (exec.attach.take(), socket) {
-            (Some(attach), Some(socket)) => Some((attach, socket)),
+    /// Begins to run one more process. The answer comes when its program runs.
+    pub(super) fn exec(&mut self, mut exec: Exec, socket: Option<OwnedFd>, to: ReplyTo) -> Result<()> {
+        let client = match (&exec.attach, socket) {
+            (Some(attach), Some(socket)) => Some((attach.clone(), socket)),
             (None, None) => None,
             _ => return Err(Error::invalid("an attached exec comes with a descriptor, another without")),
         };
@@ -35,9 +38,40 @@ impl Supervisor {
             // Its engine was told that it did not run, and that has to stay true.
             return Err(Error::deadline("nobody waits for this exec any more"));
         }
-        exec.attach = client.as_ref().map(|(attach, _)| attach.clone());
-        let born = self.running()?.exec(&mut exec)?;
-        let mut streams = Streams::new(self.next_exec, exec.process.terminal, LastByte::EndsInput);
+        let (number, terminal) = (self.next_exec, exec.process.terminal);
+        self.next_exec += 1;
+        let expected = Expected { number, id: std::mem::take(&mut exec.id), terminal, client, to };
+        match self.running()?.exec(exec)? {
+            Birth::Done(born) => self.exec_born(expected, born, None),
+            Birth::Aside(make) => self.births.begin(expected, make)?,
+        }
+        Ok(())
+    }
+
+    /// Execs have begun to run, or have failed.
+    pub(super) fn on_births(&mut self) {
+        while let Some(Arrived { expected, born, code }) = self.births.next() {
+            match born {
+                Ok(born) => self.exec_born(expected, born, code),
+                Err(error) => self.answer(expected.to, Err(error)),
+            }
+        }
+    }
+
+    /// An exec has begun to run, and may have ended since.
+    fn exec_born(&mut self, expected: Expected, born: Born, code: Option<i32>) {
+        let (to, pid, warnings) = (expected.to, born.pid, born.warnings.clone());
+        let begun = self.take_in(expected, born);
+        // After an error it is not known, and its end is nobody's.
+        self.answer(to, begun.map(|at| Answer::Started { pid, at, warnings }));
+        if let Some(code) = code {
+            self.exec_ended(pid, code);
+        }
+    }
+
+    fn take_in(&mut self, expected: Expected, born: Born) -> Result<Timestamp> {
+        let Expected { number, id, terminal, client, .. } = expected;
+        let mut streams = Streams::new(number, terminal, LastByte::EndsInput);
         let connected = streams.connect(born.ends, &self.poll);
         let attached = client.map(|(attach, socket)| streams.attach(attach, socket, None, &self.poll));
         if let Err(error) = connected.and(attached.unwrap_or(Ok(()))) {
@@ -46,18 +80,10 @@ impl Supervisor {
             streams.abandon();
             return Err(error);
         }
-        let (id, pid) = (exec.id, born.pid);
-        self.execs.push(RunningExec {
-            number: self.next_exec,
-            id: id.clone(),
-            pid,
-            pidfd: born.pidfd,
-            streams,
-            ended: false,
-        });
-        self.next_exec += 1;
+        let pid = born.pid;
+        self.execs.push(RunningExec { number, id: id.clone(), pid, pidfd: born.pidfd, streams, ended: false });
         self.tell(Event::ExecStarted { exec: id, pid });
-        Ok(Answer::Started { pid, at: Timestamp::now(), warnings: born.warnings })
+        Ok(Timestamp::now())
     }
 
     pub(super) fn signal_exec(&mut self, signal: &SignalExec) -> Result<Answer> {
@@ -79,8 +105,10 @@ impl Supervisor {
 
     /// Takes the last output of an exec that has ended, and tells.
     pub(super) fn exec_ended(&mut self, pid: i32, code: i32) {
-        // Another child: a process of the container that has lost its parent.
-        let Some(exec) = self.execs.iter_mut().find(|exec| exec.pid == pid && !exec.ended) else { return };
+        let Some(exec) = self.execs.iter_mut().find(|exec| exec.pid == pid && !exec.ended) else {
+            // A process of the container that has lost its parent, or an exec that is still on its way.
+            return self.births.note(pid, code);
+        };
         exec.streams.finish(&mut self.buffer, &self.poll);
         exec.ended = true;
         let event = Event::ExecExited { exec: exec.id.clone(), code };

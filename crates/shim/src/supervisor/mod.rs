@@ -1,5 +1,6 @@
 //! The main loop: one thread, which waits in one place.
 
+mod births;
 mod ending;
 mod execs;
 mod losses;
@@ -21,6 +22,7 @@ use crate::control::Controls;
 use crate::poll::{Interest, Poll, Ready, Token};
 use crate::protocol::{Answer, EndedExec, Event, Exit, Message};
 use crate::streams::{CHUNK, LastByte, Streams};
+use births::Births;
 use execs::RunningExec;
 use losses::LossReports;
 
@@ -47,6 +49,7 @@ pub(crate) struct Supervisor {
     /// One for all reads, so that memory does not grow with the number of streams.
     buffer: Box<[u8]>,
     streams: Streams,
+    births: Births,
     execs: Vec<RunningExec>,
     /// The last ones that have ended, the oldest first.
     ended_execs: VecDeque<EndedExec>,
@@ -56,6 +59,8 @@ pub(crate) struct Supervisor {
     container: Option<Container>,
     /// The container's mount namespace: the kernel tells of the last process's end without unmounting everything first.
     mounts: Option<OwnedFd>,
+    /// The end is told when everything in it is unmounted.
+    awaits_unmounting: bool,
     oom_watch: Option<OwnedFd>,
     oom_kills: u64,
     exit: Option<Exit>,
@@ -77,12 +82,15 @@ impl Supervisor {
         poll.add(&signals, Token::Signals, Interest::READ)?;
         let mut controls = Controls::default();
         controls.add(control, &poll)?;
+        let births = Births::new()?;
+        poll.add(&births, Token::Births, Interest::READ)?;
         Ok(Self {
             poll,
             signals,
             controls,
             buffer: vec![0; CHUNK].into_boxed_slice(),
             streams: Streams::new(CONTAINER, false, LastByte::EndsSession),
+            births,
             execs: Vec::new(),
             ended_execs: VecDeque::new(),
             next_exec: CONTAINER + 1,
@@ -90,6 +98,7 @@ impl Supervisor {
             place: None,
             container: None,
             mounts: None,
+            awaits_unmounting: true,
             oom_watch: None,
             oom_kills: 0,
             exit: None,
@@ -126,7 +135,7 @@ impl Supervisor {
     }
 
     fn is_done(&self) -> bool {
-        self.over && self.streams.is_quiet() && self.execs.is_empty()
+        self.over && self.streams.is_quiet() && self.execs.is_empty() && self.births.is_quiet()
     }
 
     fn handle(&mut self, ready: Ready) {
@@ -135,6 +144,7 @@ impl Supervisor {
             Token::Listener => self.controls.accept(&self.poll),
             Token::Oom => self.on_oom(),
             Token::Log => self.streams.on_log(),
+            Token::Births => self.on_births(),
             Token::Control(number) => self.on_control(number, ready),
             Token::Stream(process, direction) => {
                 if let Some((streams, buffer, poll)) = self.streams_of(process) {

@@ -44,7 +44,7 @@ impl Supervisor {
             }
             Op::Launch(launch) => self.launch(*launch, to)?,
             Op::Attach(attach) => return self.attach(attach, fd, to).map(|()| None),
-            Op::Exec(exec) => self.exec(*exec, fd)?,
+            Op::Exec(exec) => return self.exec(*exec, fd, to).map(|()| None),
             Op::Resize(resize) => self.resize(&resize)?,
             Op::Kill(Kill { signal, all }) => done(self.running()?.kill(signal, all))?,
             Op::SignalExec(signal) => self.signal_exec(&signal)?,
@@ -111,6 +111,7 @@ impl Supervisor {
         self.controls.listen(listener, &self.poll)?;
         let log = container::open_log(&launch)?;
         self.streams.configure(&launch, log, &self.poll)?;
+        self.awaits_unmounting = container::is_unmounting_awaited(&launch);
         let (container, ends, warnings) = Container::launch(launch, self.ahead.take().and_then(Ahead::fresh))?;
         let (pid, at) = (container.pid, container.started_at);
         self.watch_oom(&container);

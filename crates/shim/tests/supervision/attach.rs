@@ -14,6 +14,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("input_that_stays_open_lets_its_client_go", input_that_stays_open_lets_its_client_go),
     ("input_before_the_start_is_not_lost", input_before_the_start_is_not_lost),
     ("a_large_input_is_complete", a_large_input_is_complete),
+    ("input_of_a_client_that_has_gone_is_complete", input_of_a_client_that_has_gone_is_complete),
+    ("a_client_that_has_gone_leaves_input_open_for_others", a_client_that_has_gone_leaves_input_open_for_others),
     ("keys_detach_from_a_terminal", keys_detach_from_a_terminal),
     ("keys_are_data_without_a_terminal", keys_are_data_without_a_terminal),
     ("several_clients_see_the_same", several_clients_see_the_same),
@@ -67,6 +69,42 @@ fn input_before_the_start_is_not_lost() {
     half_close(&client);
     world.start().unwrap();
     assert_eq!(read_all(client), "left over, early");
+    world.end();
+}
+
+/// As docker-py's `attach_socket` is used: send, and close at once.
+fn input_of_a_client_that_has_gone_is_complete() {
+    const SENT: usize = 150_000;
+    for before in [true, false] {
+        // Nobody reads for a while: more was sent than a pipe and a queue hold.
+        let mut world = World::new("sleep 0.2; wc -c");
+        (world.launch.stdin_open, world.launch.stdin_once) = (true, true);
+        if !before {
+            world.start().unwrap();
+        }
+        let (mut client, _) = world.attach(interactive());
+        rustix::net::sockopt::set_socket_send_buffer_size(&client, 2 * SENT).unwrap();
+        send(&mut client, &"x".repeat(SENT));
+        drop(client);
+        if before {
+            world.start().unwrap();
+        }
+        assert_eq!(world.end().1.trim(), SENT.to_string());
+    }
+}
+
+fn a_client_that_has_gone_leaves_input_open_for_others() {
+    let mut world = World::new("echo first; read a; read b; echo \"$a $b\"");
+    world.launch.stdin_open = true;
+    world.start().unwrap();
+    let (mut first, seq) = world.attach(interactive());
+    send(&mut first, "one\n");
+    drop(first);
+    assert!(world.detached(seq));
+    let (mut second, _) = world.attach(interactive());
+    send(&mut second, "two\n");
+    let read = read_until(&mut second, "two\n");
+    assert!(read.ends_with("one two\n"), "{read}");
     world.end();
 }
 

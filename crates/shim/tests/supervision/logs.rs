@@ -40,7 +40,7 @@ fn a_reader_that_does_not_read_never_blocks_the_container() {
 fn syslog(world: &mut World) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(vec![listener.local_addr().unwrap()]);
-    let layout = Syslog { facility: 3, format: Layout::Unix };
+    let layout = Syslog { facility: 3, format: Layout::Unix, counted: false };
     let target = Target::Syslog { address, layout, tag: "box".into(), hostname: "host".into() };
     world.launch.log = Config { target: Some(target), ..Config::of(Driver::Syslog) };
     listener

@@ -201,6 +201,7 @@ fn launch(dir: &TempDir, script: &str) -> Launch {
         container_dir: dir.path().to_owned(),
         run_dir: dir.path().join("run").join("with a long name ".repeat(8)),
         cgroup: Some(format!("{CGROUPS}/{id}")),
+        bare_cgroup: None,
         id,
         seccomp: None,
         init: false,

@@ -19,6 +19,9 @@ use dhow_archive::{Archive, Entry, Extent, Kind};
 /// A file as long as that goes to the disk at once, so that the sync at the end is short.
 const LARGE: u64 = 1 << 20;
 
+/// So many bytes of extended attributes of folders are kept until everything is in them: more than any image has.
+const KEPT_XATTRS: usize = 64 << 20;
+
 /// Unpacks one archive into one tree.
 #[derive(Debug)]
 pub(super) struct Extractor {
@@ -31,6 +34,8 @@ pub(super) struct Extractor {
     size: u64,
     /// What folders shall be like when everything is in them, by where they are.
     folders: BTreeMap<Name, Entry>,
+    /// Bytes of their extended attributes.
+    kept_xattrs: usize,
 }
 
 /// What became of an archive.
@@ -47,7 +52,7 @@ pub(super) struct Extracted {
 
 impl Extractor {
     pub(super) fn new(tree: Tree, manifest: Manifest, attributes: Attributes, entries_max: u64) -> Self {
-        Self { tree, manifest, attributes, entries: 0, entries_max, size: 0, folders: BTreeMap::new() }
+        Self { tree, manifest, attributes, entries: 0, entries_max, size: 0, folders: BTreeMap::new(), kept_xattrs: 0 }
     }
 
     /// Unpacks everything up to the end of the stream.
@@ -81,8 +86,7 @@ impl Extractor {
             if entry.kind != Kind::Directory {
                 return Err(refused(name, "is not a folder"));
             }
-            self.folders.insert(name.clone(), entry);
-            return Ok(());
+            return self.describe(name.clone(), entry);
         }
         let spot = self.tree.spot(name)?;
         let line = match &entry.kind {
@@ -120,7 +124,16 @@ impl Extractor {
             step(made, "make folder", &place)?;
         }
         self.manifest.add(&place, &Line::Directory)?;
-        self.folders.insert(place, entry);
+        self.describe(place, entry)
+    }
+
+    fn describe(&mut self, folder: Name, entry: Entry) -> Result<()> {
+        self.kept_xattrs += entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if self.kept_xattrs > KEPT_XATTRS {
+            let text = format!("the archive's folders have more than {KEPT_XATTRS} bytes of extended attributes");
+            return Err(Error::exhausted(text));
+        }
+        self.folders.insert(folder, entry);
         Ok(())
     }
 

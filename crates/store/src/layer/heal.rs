@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::fs::{AtFlags, FileType, OFlags, Timespec, Timestamps};
@@ -42,6 +43,11 @@ pub(super) fn from(layers: &Layers, layer: &LayerRecord, fresh: &Unpacked<'_>, b
     inherit(&fresh.diff(), fresh.implied(), below)?;
     replace(layers, layer, fresh)?;
     let left = layers.verify(layer)?;
+    if left.is_empty() {
+        // What was healed was changed, but is as it was unpacked.
+        let manifest = File::options().write(true).open(layers.folder(layer.number).join("manifest"));
+        manifest.and_then(|file| file.set_modified(SystemTime::now())).context(|| "touch the layer's manifest")?;
+    }
     let dir = File::open(&layers.dir).context(|| "open the layers")?;
     rustix::fs::syncfs(&dir).map_err(io::Error::from).context(|| "sync the layers")?;
     match left.first() {

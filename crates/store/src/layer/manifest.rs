@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, Hasher};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Damage;
@@ -75,7 +75,7 @@ impl Manifest {
 /// How closely a tree is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// What is there, of which kind and size.
+    /// What is there, of which kind and size; and the contents of what was changed since it was unpacked.
     Structure,
     /// Every byte.
     Contents,
@@ -90,7 +90,10 @@ pub(super) fn verify(path: &Path, diff: &File, depth: Depth) -> Result<Vec<Damag
 /// The same with the names as they are.
 pub(super) fn compare_all(path: &Path, diff: &File, depth: Depth) -> Result<Vec<(Name, String)>> {
     let step = || format!("read {}", path.display());
-    let file = BufReader::new(File::open(path).context(step)?);
+    let file = File::open(path).context(step)?;
+    // It was finished when everything was unpacked, or healed.
+    let finished = rustix::fs::fstat(&file).map_err(io::Error::from).context(step)?;
+    let file = BufReader::new(file);
     let mut lines: BTreeMap<Name, Line> = BTreeMap::new();
     for (number, text) in file.lines().enumerate() {
         let text = text.context(step)?;
@@ -106,11 +109,17 @@ pub(super) fn compare_all(path: &Path, diff: &File, depth: Depth) -> Result<Vec<
         }
         lines.insert(name, line);
     }
+    let is_read = |stat: &Stat| depth == Depth::Contents || changed(stat) > changed(&finished);
     let wrong = |(name, line): (Name, Line)| {
-        let what = compare(diff.as_fd(), &name, &line, depth)?;
+        let what = compare(diff.as_fd(), &name, &line, is_read)?;
         Some((name, what))
     };
     Ok(lines.into_iter().filter_map(wrong).collect())
+}
+
+/// When anything of a file was changed last.
+fn changed(stat: &Stat) -> (i64, u64) {
+    (stat.st_ctime, stat.st_ctime_nsec)
 }
 
 fn damaged(path: &Path, line: usize) -> Error {
@@ -157,7 +166,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 }
 
 /// What is wrong, if something is.
-fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line, depth: Depth) -> Option<String> {
+fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line, is_read: impl Fn(&Stat) -> bool) -> Option<String> {
     let found = match open_plain(diff, name, OFlags::PATH | OFlags::NOFOLLOW) {
         Ok(found) => found,
         // Not unpacked because this process may not make it, or taken away by a later whiteout of it.
@@ -174,7 +183,7 @@ fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line, depth: Depth) -> Opti
         Line::File { size, .. } if stat.st_size.cast_unsigned() != *size => {
             Some(format!("has {} bytes, expected {size}", stat.st_size))
         }
-        Line::File { .. } if depth == Depth::Structure => None,
+        Line::File { .. } if !is_read(&stat) => None,
         Line::File { digest, .. } => match hash(diff, name) {
             Ok(found) if found == *digest => None,
             Ok(_) => Some("has other contents".into()),

@@ -40,14 +40,16 @@ pub(super) fn run(
     let steps = plan(layers, lease, parent, unpacked)?;
     let mut made = Vec::new();
     let mut records = Vec::new();
-    for step in steps {
+    let mut keep = |step: Step<'_>| {
         if let Some(unpacked) = step.unpacked {
-            unpacked.keep(&layers.folder(step.record.number))?;
             made.push(step.record.clone());
+            unpacked.keep(&layers.folder(step.record.number))?;
         }
         records.push(step.record);
-    }
-    if let Err(error) = publish(layers, lease, &made) {
+        Ok(())
+    };
+    let kept = steps.into_iter().try_for_each(&mut keep);
+    if let Err(error) = kept.and_then(|()| publish(layers, lease, &made)) {
         for layer in &made {
             // The next start finds what stays.
             let _ = layers.discard(layer.number);

@@ -1,5 +1,6 @@
 //! Images and the tags that name them.
 
+use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dhow_errdefs::{Class, Error, Result, message};
@@ -265,10 +266,30 @@ fn image(connection: &Connection, id: &Digest) -> Result<Option<ImageRecord>> {
     find().map_err(failed("find an image"))
 }
 
+/// All of them in three questions, however many there are.
 fn images(connection: &Connection) -> Result<Vec<ImageRecord>> {
-    rows(connection, &format!("{IMAGE} ORDER BY created DESC, id"), [], read_image)
-        .and_then(|images| images.into_iter().map(|image| with_parts(connection, image)).collect())
-        .map_err(failed("list images"))
+    let list = || {
+        let mut images = rows(connection, &format!("{IMAGE} ORDER BY created DESC, id"), [], read_image)?;
+        let sql = "SELECT diff, chain, blob, blob_size, media_type, image FROM image_layers ORDER BY image, position";
+        let layers = rows(connection, sql, [], |row| Ok((digest(row, 5)?, read_layer(row)?)))?;
+        let blobs =
+            rows(connection, "SELECT blob, image FROM image_blobs", [], |row| Ok((digest(row, 1)?, digest(row, 0)?)))?;
+        let (mut layers, mut blobs) = (by_image(layers), by_image(blobs));
+        for image in &mut images {
+            image.layers = layers.remove(&image.id).unwrap_or_default();
+            image.blobs = blobs.remove(&image.id).unwrap_or_default();
+        }
+        Ok(images)
+    };
+    list().map_err(failed("list images"))
+}
+
+fn by_image<T>(parts: Vec<(Digest, T)>) -> HashMap<Digest, Vec<T>> {
+    let mut all: HashMap<Digest, Vec<T>> = HashMap::new();
+    for (image, part) in parts {
+        all.entry(image).or_default().push(part);
+    }
+    all
 }
 
 fn tag(connection: &Connection, name: &str) -> Result<Option<Digest>> {

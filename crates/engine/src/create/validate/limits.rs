@@ -127,30 +127,31 @@ fn cpu(resources: &Resources, facts: &Facts) -> Result<()> {
     } else if resources.cpu_shares > MOST_SHARES {
         format!("the maximum allowed cpu-shares is {MOST_SHARES}")
     } else {
-        return cpuset(resources, facts.cpus);
+        return cpuset(resources, facts);
     };
     Err(Error::invalid(text))
 }
 
-fn cpuset(resources: &Resources, cpus: usize) -> Result<()> {
-    let given = &resources.cpuset_cpus;
-    let Some(highest) = highest(given) else {
-        return Err(Error::invalid(format!("Invalid value {given} for cpuset cpus")));
-    };
-    if highest.is_some_and(|cpu| cpu >= cpus) {
-        let last = cpus.saturating_sub(1);
-        let available = if last == 0 { "0".to_owned() } else { format!("0-{last}") };
-        let text = format!("Requested CPUs are not available - requested {given}, available: {available}");
-        return Err(Error::invalid(text));
+fn cpuset(resources: &Resources, facts: &Facts) -> Result<()> {
+    let sets = [
+        ("CPUs", "cpus", &resources.cpuset_cpus, facts.cpus.saturating_sub(1)),
+        ("memory nodes", "mems", &resources.cpuset_mems, facts.last_node),
+    ];
+    for (what, name, given, last) in sets {
+        let Some(highest) = highest(given) else {
+            return Err(Error::invalid(format!("Invalid value {given} for cpuset {name}")));
+        };
+        if highest.is_some_and(|wanted| wanted > last) {
+            let available = if last == 0 { "0".to_owned() } else { format!("0-{last}") };
+            let text = format!("Requested {what} are not available - requested {given}, available: {available}");
+            return Err(Error::invalid(text));
+        }
     }
-    match self::highest(&resources.cpuset_mems) {
-        Some(_) => Ok(()),
-        None => Err(Error::invalid(format!("Invalid value {} for cpuset mems", resources.cpuset_mems))),
-    }
+    Ok(())
 }
 
 /// The highest number of a list such as `0-2,7`: `Some(None)` for an empty list, `None` for something else.
-fn highest(list: &str) -> Option<Option<usize>> {
+pub(crate) fn highest(list: &str) -> Option<Option<usize>> {
     if list.is_empty() {
         return Some(None);
     }
@@ -204,6 +205,10 @@ mod tests {
             (
                 Resources { cpuset_cpus: "0-5".into(), ..Resources::default() },
                 "Requested CPUs are not available - requested 0-5, available: 0-1",
+            ),
+            (
+                Resources { cpuset_mems: "5".into(), ..Resources::default() },
+                "Requested memory nodes are not available - requested 5, available: 0",
             ),
             (Resources { cpuset_cpus: "2-1".into(), ..Resources::default() }, "Invalid value 2-1 for cpuset cpus"),
         ];
