@@ -204,20 +204,25 @@ impl Machine {
         } else {
             self.until("pulled", sure)?;
         }
+        self.cut(sure);
         Ok(())
+    }
+
+    /// The power goes. What the machine told until then counts.
+    fn cut(&mut self, sure: &mut BTreeSet<String>) {
+        // Our own child: it is there until it is waited for.
+        let _ = self.child.kill();
+        while let Ok(told) = self.next() {
+            note(&told, sure);
+        }
     }
 
     fn until(&mut self, wanted: &str, sure: &mut BTreeSet<String>) -> Result {
         loop {
-            if let [what, image] = self.next()?.as_slice() {
-                match what.as_str() {
-                    "pulled" => drop(sure.insert(image.clone())),
-                    "removing" => drop(sure.remove(image)),
-                    _ => {}
-                }
-                if what == wanted {
-                    return Ok(());
-                }
+            let told = self.next()?;
+            note(&told, sure);
+            if told.first().is_some_and(|what| what == wanted) {
+                return Ok(());
             }
         }
     }
@@ -239,7 +244,17 @@ impl Machine {
     }
 }
 
-/// The power goes.
+/// What that says of the images that must be there when the power has gone.
+fn note(told: &[String], sure: &mut BTreeSet<String>) {
+    // The last line may have been cut, too.
+    let [what, image] = told else { return };
+    match what.as_str() {
+        "pulled" if IMAGES.contains(&image.as_str()) => drop(sure.insert(image.clone())),
+        "removing" => drop(sure.remove(image)),
+        _ => {}
+    }
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.child.kill();
