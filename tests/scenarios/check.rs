@@ -5,16 +5,12 @@ use std::path::{Path, PathBuf};
 
 use dhow_testkit::{Registry, World};
 
-use crate::{DHOW, busybox};
+use crate::{DHOW, busybox, registry_with_what_is_made};
 
 /// A world with `REGISTRY/app:1` pulled, an image of busybox and some files.
 fn pulled() -> (World, Registry, String) {
-    let (maker, registry) = (busybox(), Registry::start());
-    let name = registry.name("app:1");
     let script = "echo kept > /kept; ln /kept /other; mkdir -p /a/b; seq 1000 > /a/b/numbers";
-    maker.dhow(&["run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script]).exits(0);
-    maker.dhow(&["commit", "box", &name]).exits(0);
-    maker.dhow(&["push", &name]).exits(0);
+    let (registry, name) = registry_with_what_is_made(script);
     let world = World::new(DHOW);
     world.dhow(&["pull", &name]).exits(0);
     (world, registry, name)

@@ -53,7 +53,7 @@ mod update;
 mod volumes;
 mod websocket;
 
-use dhow_testkit::World;
+use dhow_testkit::{Registry, World};
 
 /// The binary under test.
 const DHOW: &str = env!("CARGO_BIN_EXE_dhow");
@@ -61,4 +61,14 @@ const DHOW: &str = env!("CARGO_BIN_EXE_dhow");
 /// A world with an engine and the image `busybox`.
 fn busybox() -> World {
     World::with_busybox(DHOW)
+}
+
+/// A registry that has the image `app:1`, made by a script in busybox, and that image's name there.
+fn registry_with_what_is_made(script: &str) -> (Registry, String) {
+    let (maker, registry) = (busybox(), Registry::start());
+    let name = registry.name("app:1");
+    maker.dhow(&["run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script]).exits(0);
+    maker.dhow(&["commit", "box", &name]).exits(0);
+    maker.dhow(&["push", &name]).exits(0);
+    (registry, name)
 }

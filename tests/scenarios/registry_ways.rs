@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,16 +33,22 @@ fn world_with(flags: &[&str]) -> (World, TempDir) {
     (world, folder)
 }
 
-#[test]
-fn certificates_of_a_registry_lie_where_docker_has_them() {
-    move_elsewhere();
-    let certificates = Certificates::new();
-    let registry = Registry::secure(ELSEWHERE, &certificates.path("engine"));
+/// One with an image to be pushed to a registry, and the folder for that registry's certificates.
+fn world_with_place_for(registry: &Registry) -> (World, TempDir, PathBuf, String) {
     let name = registry.name("app:1");
     let (world, folder) = world_with(&[]);
     world.dhow(&["tag", "busybox", &name]).exits(0);
     let place = folder.path().join("certs.d").join(registry.address());
     fs::create_dir_all(&place).expect("made");
+    (world, folder, place, name)
+}
+
+#[test]
+fn certificates_of_a_registry_lie_where_docker_has_them() {
+    move_elsewhere();
+    let certificates = Certificates::new();
+    let registry = Registry::secure(ELSEWHERE, &certificates.path("engine"));
+    let (world, _folder, place, name) = world_with_place_for(&registry);
     let copy = |from: &str, to: &str| fs::copy(certificates.path(from), place.join(to)).expect("copied");
     world.dhow(&["push", &name]).exits(1).says("certificate");
     copy("ca.pem", "ca.crt");
@@ -63,11 +70,7 @@ fn a_certificate_that_signs_itself_is_trusted_when_it_is_given() {
     move_elsewhere();
     let certificates = Certificates::new();
     let registry = Registry::secure(ELSEWHERE, &certificates.self_signed());
-    let name = registry.name("app:1");
-    let (world, folder) = world_with(&[]);
-    world.dhow(&["tag", "busybox", &name]).exits(0);
-    let place = folder.path().join("certs.d").join(registry.address());
-    fs::create_dir_all(&place).expect("made");
+    let (world, _folder, place, name) = world_with_place_for(&registry);
     let copy = |from: &str, to: &str| fs::copy(certificates.path(from), place.join(to)).expect("copied");
     copy("client/cert.pem", "client.cert");
     copy("client/key.pem", "client.key");

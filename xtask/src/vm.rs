@@ -67,8 +67,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     if !args.is_empty() {
         return Err("this task takes no arguments".to_owned());
     }
-    let folder = shell::root().join("target/vm");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let folder = folder()?;
     let kernel = kernel::fetch(&folder, &kernel::FOR_CONTAINERS)?;
     let disk = initial_disk(&kernel, &programs::build(PROGRAMS)?)?;
     let path = folder.join("initrd");
@@ -76,23 +75,36 @@ pub(crate) fn run(args: &[String]) -> Result {
     boot(&kernel.image, &path)
 }
 
-fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) -> Result<Vec<u8>> {
-    let mut archive = Archive::default();
-    for folder in ["dev", "new", "proc", "root", "run", "sys", "tmp", "usr/bin"] {
-        archive.folder(folder);
-    }
+/// What every machine has: busybox, our binary, and modules. Gives the lines that load these.
+fn common(archive: &mut Archive, kernel: &kernel::Kernel) -> Result<String> {
     let busybox = fs::read("/bin/busybox").or_else(|_| fs::read("/usr/bin/busybox"));
     archive.program("bin/busybox", &busybox.map_err(|error| format!("busybox (package busybox-static): {error}"))?);
     archive.program("bin/dhow", &read(&test::binary())?);
-    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
-    archive.file("etc/group", b"root:x:0:\n");
-    // nft(8) prints names of protocols, where it finds them.
-    archive.file("etc/protocols", b"tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n");
     let mut lines = String::new();
     for (number, module) in kernel.modules.iter().enumerate() {
         archive.file(&format!("modules/{number}.ko"), &read(module)?);
         lines += &format!("insmod /modules/{number}.ko\n");
     }
+    Ok(lines)
+}
+
+/// Where everything of the machines lies.
+fn folder() -> Result<PathBuf> {
+    let folder = shell::root().join("target/vm");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+fn initial_disk(kernel: &kernel::Kernel, programs: &[(PathBuf, Vec<String>)]) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for folder in ["dev", "new", "proc", "root", "run", "sys", "tmp", "usr/bin"] {
+        archive.folder(folder);
+    }
+    let mut lines = common(&mut archive, kernel)?;
+    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
+    archive.file("etc/group", b"root:x:0:\n");
+    // nft(8) prints names of protocols, where it finds them.
+    archive.file("etc/protocols", b"tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n");
     for tool in tools::files()? {
         archive.program(tool.display().to_string().trim_start_matches('/'), &read(&tool)?);
     }

@@ -6,7 +6,7 @@ use dhow_errdefs::Result;
 use crate::cgroup::{Cgroup, gone_is_none};
 use crate::file::failure;
 use crate::hierarchy::{Hierarchy, Version};
-use crate::{Controller, cpuset, path, removal, subtree};
+use crate::{path, removal, subtree};
 
 impl Cgroup {
     /// Makes a cgroup without processes and limits in every v1 tree where it is not there yet.
@@ -16,10 +16,7 @@ impl Cgroup {
     pub fn make_bare(hierarchy: &Hierarchy, path: &str) -> Result<()> {
         let path = path::normalise(path)?;
         for tree in hierarchy.inner.trees.iter().filter(|tree| tree.version == Version::V1) {
-            let (parent, name) = subtree::open_parent(tree, &path[1..])?;
-            if parent.make(name)? && tree.controllers.contains(Controller::CpuSet) {
-                cpuset::inherit(&parent, &parent.child(name)?)?;
-            }
+            subtree::open_or_make(tree, &path[1..])?;
         }
         Ok(())
     }

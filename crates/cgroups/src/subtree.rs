@@ -23,16 +23,20 @@ const SUBTREE_CONTROL: &str = "cgroup.subtree_control";
 /// Opens the parent of a path, made with its own parents where they are missing, and gives the last component.
 pub(crate) fn open_parent<'a>(tree: &Tree, relative: &'a str) -> Result<(Directory, &'a str)> {
     let (parent, name) = path::split(relative);
-    if parent.is_empty() {
-        return Ok((tree.root.duplicate()?, name));
+    Ok((open_or_make(tree, parent)?, name))
+}
+
+/// Opens a cgroup, made with its parents where they are missing. An empty path is the root's.
+pub(crate) fn open_or_make(tree: &Tree, relative: &str) -> Result<Directory> {
+    if relative.is_empty() {
+        return tree.root.duplicate();
     }
-    match tree.root.child(parent) {
-        Ok(directory) => return Ok((directory, name)),
+    match tree.root.child(relative) {
         Err(error) if error.class() == dhow_errdefs::Class::NotFound => {}
-        Err(error) => return Err(error),
+        found => return found,
     }
     let mut directory = tree.root.duplicate()?;
-    for component in parent.split('/') {
+    for component in relative.split('/') {
         directory.make(component)?;
         let child = directory.child(component)?;
         if tree.version == Version::V1 && tree.controllers.contains(Controller::CpuSet) {
@@ -40,7 +44,7 @@ pub(crate) fn open_parent<'a>(tree: &Tree, relative: &'a str) -> Result<(Directo
         }
         directory = child;
     }
-    Ok((directory, name))
+    Ok(directory)
 }
 
 /// Switches on, from the root down, every controller the tree has, so that the cgroup at `relative` gets their files.

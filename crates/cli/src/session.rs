@@ -114,9 +114,11 @@ impl Session {
 
     /// The same for several.
     pub(crate) fn registry_config(&self, registries: impl IntoIterator<Item = String>) -> Option<String> {
-        let shown = |registry: String| Some((self.login(&registry)?.shown(&registry), registry));
-        let shown: BTreeMap<_, _> =
-            registries.into_iter().filter_map(shown).map(|(login, registry)| (registry, login)).collect();
+        let shown = |registry: String| {
+            let login = self.login(&registry)?.shown(&registry);
+            Some((registry, login))
+        };
+        let shown: BTreeMap<_, _> = registries.into_iter().filter_map(shown).collect();
         (!shown.is_empty()).then(|| credentials::header(&shown))
     }
 

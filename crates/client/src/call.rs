@@ -23,25 +23,15 @@ pub(crate) struct Call<'a> {
     query: Query,
     payload: Payload,
     content_type: Option<&'static str>,
-    registry_auth: Option<String>,
-    registry_config: Option<String>,
+    /// What is shown to registries, and the header that has it.
+    logins: Option<(&'static str, String)>,
     upgrade: bool,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(client: &'a Client, method: Method, path: impl Into<String>) -> Self {
         let (query, payload) = (Query::default(), Payload::Nothing);
-        Self {
-            client,
-            method,
-            path: path.into(),
-            query,
-            payload,
-            content_type: None,
-            registry_auth: None,
-            registry_config: None,
-            upgrade: false,
-        }
+        Self { client, method, path: path.into(), query, payload, content_type: None, logins: None, upgrade: false }
     }
 
     pub(crate) fn query(mut self, query: Query) -> Self {
@@ -49,15 +39,15 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// What to show to the registry of an image (Engine API, "Authentication"): JSON in the URL's alphabet of base64.
     /// What is shown to several registries.
     pub(crate) fn registry_config(mut self, logins: Option<String>) -> Self {
-        self.registry_config = logins;
+        self.logins = logins.map(|logins| ("x-registry-config", logins));
         self
     }
 
+    /// What to show to the registry of an image (Engine API, "Authentication"): JSON in the URL's alphabet of base64.
     pub(crate) fn registry_auth(mut self, auth: Option<String>) -> Self {
-        self.registry_auth = auth;
+        self.logins = auth.map(|auth| ("x-registry-auth", auth));
         self
     }
 
@@ -184,11 +174,10 @@ impl<'a> Call<'a> {
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        for (name, logins) in [("x-registry-auth", &self.registry_auth), ("x-registry-config", &self.registry_config)] {
-            if let Some(logins) = logins {
-                let value = HeaderValue::from_str(logins);
-                headers.insert(name, value.map_err(|cause| Error::invalid("send credentials").with_cause(cause))?);
-            }
+        if let Some((name, logins)) = &self.logins {
+            let value =
+                HeaderValue::from_str(logins).map_err(|cause| Error::invalid("send credentials").with_cause(cause))?;
+            headers.insert(*name, value);
         }
         if self.upgrade {
             headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -35,7 +35,9 @@ impl Images {
         let mut pruned = Pruned::default();
         for (image, names) in children_first(self.with_names()?) {
             let unwanted = (named_too || names.tags.is_empty()) && properties.fit(&self.config_or_empty(&image.id));
-            if !unwanted || self.is_needed(&image.id, &users)? {
+            // One that was made of it may have taken it along.
+            let gone = || Ok::<_, dhow_errdefs::Error>(self.store().metadata().image(&image.id)?.is_none());
+            if !unwanted || self.is_used(&image.id, &users)? || gone()? {
                 continue;
             }
             let (sizes, parent) = (self.layer_sizes(&image.layers)?, image.parent);
@@ -50,12 +52,6 @@ impl Images {
             pruned.removed.extend(removed);
         }
         Ok(pruned)
-    }
-
-    /// Whether a container or another image needs it, or it has gone already, with one that was made of it.
-    fn is_needed(&self, id: &Digest, users: &impl Fn(&Digest) -> Vec<User>) -> Result<bool> {
-        let metadata = self.store().metadata();
-        Ok(!users(id).is_empty() || metadata.has_children(id)? || metadata.image(id)?.is_none())
     }
 
     pub(crate) fn layer_sizes(&self, layers: &[dhow_store::ImageLayer]) -> Result<Vec<(Digest, u64)>> {

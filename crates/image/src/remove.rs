@@ -84,14 +84,18 @@ impl Images {
         let mut removed = Vec::new();
         while let Some(id) = parent.take() {
             let Some(image) = metadata.image(&id)? else { break };
-            let named = !metadata.tags_of(&id)?.is_empty();
-            if named || metadata.has_children(&id)? || !users(&id).is_empty() {
+            if !metadata.tags_of(&id)?.is_empty() || self.is_used(&id, users)? {
                 break;
             }
             parent = image.parent;
             removed.extend(Removal { images: self, image, force: false, users: Vec::new() }.delete(&[])?);
         }
         Ok(removed)
+    }
+
+    /// Whether a container or another image needs an image.
+    pub(crate) fn is_used(&self, id: &Digest, users: &impl Fn(&Digest) -> Vec<User>) -> Result<bool> {
+        Ok(!users(id).is_empty() || self.store().metadata().has_children(id)?)
     }
 }
 

@@ -46,10 +46,8 @@ pub fn client(material: TlsMaterial<'_>) -> Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|cause| Error::internal("choose versions of TLS").with_cause(cause))?;
-    let builder = match material.any_server {
-        true => builder.dangerous().with_custom_certificate_verifier(AnyServer::new(&provider)),
-        false => builder.dangerous().with_custom_certificate_verifier(Trusted::new(&provider, &material)?),
-    };
+    let verifier = Arc::new(Verifier::new(&provider, &material)?);
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let Some((certificate, key)) = material.identity else { return Ok(builder.with_no_client_auth()) };
     let wrong = |cause: rustls::pki_types::pem::Error| unusable("key", &cause.to_string());
     let key = PrivateKeyDer::from_pem_slice(key).map_err(wrong)?;
@@ -57,16 +55,32 @@ pub fn client(material: TlsMaterial<'_>) -> Result<ClientConfig> {
     builder.with_client_auth_cert(chain, key).map_err(|cause| unusable("certificate", &cause.to_string()))
 }
 
-/// Trusts who comes from an authority, and who shows a certificate that was given as one: those that sign themselves, as they
-/// are made for registries of one's own, say that they are authorities, which strict verifiers take from no server.
+/// Judges the certificate that a server shows.
 #[derive(Debug)]
-struct Trusted {
-    usual: Arc<WebPkiServerVerifier>,
-    given: Vec<CertificateDer<'static>>,
+struct Verifier {
+    trust: Trust,
+    /// How it is proven that the server owns it.
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Trusted {
-    fn new(provider: &Arc<CryptoProvider>, material: &TlsMaterial<'_>) -> Result<Arc<Self>> {
+#[derive(Debug)]
+enum Trust {
+    /// In whoever answers.
+    Any,
+    /// In who comes from an authority, and in who shows a certificate that was given as one: those that sign themselves, as
+    /// they are made for registries of one's own, say that they are authorities, which strict verifiers take from no server.
+    Given { usual: Arc<WebPkiServerVerifier>, given: Vec<CertificateDer<'static>> },
+}
+
+impl Verifier {
+    fn new(provider: &Arc<CryptoProvider>, material: &TlsMaterial<'_>) -> Result<Self> {
+        let trust = if material.any_server { Trust::Any } else { Trust::of(provider, material)? };
+        Ok(Self { trust, algorithms: provider.signature_verification_algorithms })
+    }
+}
+
+impl Trust {
+    fn of(provider: &Arc<CryptoProvider>, material: &TlsMaterial<'_>) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         let given = material.authority.map(|pem| certificates(pem, "certificate of the authority")).transpose()?;
         for certificate in given.iter().flatten() {
@@ -80,11 +94,11 @@ impl Trusted {
         }
         let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
         let usual = usual.map_err(|cause| unusable("authorities", &cause.to_string()))?;
-        Ok(Arc::new(Self { usual, given: given.unwrap_or_default() }))
+        Ok(Self::Given { usual, given: given.unwrap_or_default() })
     }
 }
 
-impl ServerCertVerifier for Trusted {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -93,8 +107,9 @@ impl ServerCertVerifier for Trusted {
         ocsp: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let verified = self.usual.verify_server_cert(certificate, intermediates, name, ocsp, now);
-        if verified.is_err() && self.given.iter().any(|given| given == certificate) {
+        let Trust::Given { usual, given } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
+        let verified = usual.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        if verified.is_err() && given.iter().any(|given| given == certificate) {
             verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             return Ok(ServerCertVerified::assertion());
         }
@@ -107,7 +122,7 @@ impl ServerCertVerifier for Trusted {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -116,11 +131,11 @@ impl ServerCertVerifier for Trusted {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -135,51 +150,6 @@ fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> 
 
 fn unusable(what: &str, why: &str) -> Error {
     Error::invalid(format!("could not use the {what} for TLS: {why}"))
-}
-
-/// Believes whoever answers, but checks that they own the certificate they show.
-#[derive(Debug)]
-struct AnyServer(WebPkiSupportedAlgorithms);
-
-impl AnyServer {
-    fn new(provider: &CryptoProvider) -> Arc<Self> {
-        Arc::new(Self(provider.signature_verification_algorithms))
-    }
-}
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
 }
 
 #[cfg(test)]

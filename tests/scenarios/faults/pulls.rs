@@ -10,17 +10,11 @@ use dhow_testkit::{Registry, World, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{chance, rounds};
-use crate::{DHOW, busybox};
+use crate::{DHOW, registry_with_what_is_made};
 
 /// A registry with an image of a few layers, one of them of some megabytes that cannot be compressed.
 fn registry_with_an_image() -> (Registry, String) {
-    let (maker, registry) = (busybox(), Registry::start());
-    let name = registry.name("app:1");
-    let script = "dd if=/dev/urandom of=/noise bs=1M count=24 2>/dev/null; echo whole > /end";
-    maker.dhow(&["run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script]).exits(0);
-    maker.dhow(&["commit", "box", &name]).exits(0);
-    maker.dhow(&["push", &name]).exits(0);
-    (registry, name)
+    registry_with_what_is_made("dd if=/dev/urandom of=/noise bs=1M count=24 2>/dev/null; echo whole > /end")
 }
 
 /// Bytes of parts of blobs.
@@ -107,13 +101,8 @@ fn images_that_are_removed_and_pruned_take_nothing_from_pulls() {
 /// A gigabyte that comes as a few megabytes, and megabytes that come as they are.
 #[test]
 fn a_pull_of_much_costs_little_memory() {
-    let (maker, registry) = (busybox(), Registry::start());
-    let name = registry.name("large:1");
     let script = "dd if=/dev/zero of=/zeros bs=1M count=900 2>/dev/null; dd if=/dev/urandom of=/noise bs=1M count=100 2>/dev/null";
-    maker.dhow(&["run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script]).exits(0);
-    maker.dhow(&["commit", "box", &name]).exits(0);
-    maker.dhow(&["push", &name]).exits(0);
-    drop(maker);
+    let (_registry, name) = registry_with_what_is_made(script);
     let world = World::new(DHOW);
     world.dhow(&["pull", &name]).exits(0);
     let status = fs::read_to_string(format!("/proc/{}/status", world.engine_pid().expect("it runs"))).expect("it runs");

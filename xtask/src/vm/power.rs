@@ -12,7 +12,7 @@ use std::time::Duration;
 use dhow_testkit::{Registry, World};
 
 use super::cpio::Archive;
-use super::{kernel, machine, read, tools};
+use super::{common, folder, kernel, machine, read, tools};
 use crate::shell::{self, Result};
 use crate::test;
 
@@ -35,8 +35,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         [count] => count.parse().map_err(|error| format!("{count}: {error}"))?,
         _ => return Err("this task takes the number of rounds at most".to_owned()),
     };
-    let folder = shell::root().join("target/vm");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let folder = folder()?;
     let kernel = kernel::fetch(&folder, &kernel::FOR_A_DISK)?;
     let start = folder.join("power-initrd");
     fs::write(&start, initial_disk(&kernel)?).map_err(|error| format!("{}: {error}", start.display()))?;
@@ -66,9 +65,7 @@ fn initial_disk(kernel: &kernel::Kernel) -> Result<Vec<u8>> {
     for folder in ["data", "dev", "proc", "root", "run", "sys", "tmp"] {
         archive.folder(folder);
     }
-    let busybox = fs::read("/bin/busybox").or_else(|_| fs::read("/usr/bin/busybox"));
-    archive.program("bin/busybox", &busybox.map_err(|error| format!("busybox (package busybox-static): {error}"))?);
-    archive.program("bin/dhow", &read(&test::binary())?);
+    let modules = common(&mut archive, kernel)?;
     let registry = PathBuf::from("/usr/bin/docker-registry");
     archive.program("bin/docker-registry", &read(&registry)?);
     for library in tools::libraries(&registry)? {
@@ -76,11 +73,6 @@ fn initial_disk(kernel: &kernel::Kernel) -> Result<Vec<u8>> {
     }
     archive.file("registry.yml", REGISTRY.as_bytes());
     images(&mut archive)?;
-    let mut modules = String::new();
-    for (number, module) in kernel.modules.iter().enumerate() {
-        archive.file(&format!("modules/{number}.ko"), &read(module)?);
-        modules += &format!("insmod /modules/{number}.ko\n");
-    }
     archive.program("init", INIT.replace("@MODULES@", &modules).replace("@IMAGES@", &IMAGES.join(" ")).as_bytes());
     Ok(archive.finish())
 }

@@ -120,9 +120,8 @@ pub(super) struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
 
 impl Stamp {
     pub(super) fn of(folders: &[PathBuf], host: &str) -> Self {
-        let folder = folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir());
         // What cannot be read is told by whoever makes a client of it.
-        let paths = folder.and_then(|folder| files(&folder).ok()).unwrap_or_default();
+        let paths = folder_of(folders, host).and_then(|folder| files(&folder).ok()).unwrap_or_default();
         let file = |path: PathBuf| {
             let metadata = path.metadata().ok();
             let (length, time) =
@@ -136,9 +135,7 @@ impl Stamp {
 /// What Docker's `certs.d/<host>` has: `*.crt` are authorities beside the host's own, `NAME.cert` and `NAME.key` a certificate
 /// to show.
 fn with_certificates(builder: ClientBuilder, folders: &[PathBuf], endpoint: &Endpoint) -> Result<ClientBuilder> {
-    let Some(folder) = folders.iter().map(|folder| folder.join(&endpoint.host)).find(|folder| folder.is_dir()) else {
-        return Ok(builder);
-    };
+    let Some(folder) = folder_of(folders, &endpoint.host) else { return Ok(builder) };
     let (mut authorities, mut identity) = (Vec::new(), None);
     for path in files(&folder)? {
         match path.extension().and_then(|extension| extension.to_str()) {
@@ -154,6 +151,11 @@ fn with_certificates(builder: ClientBuilder, folders: &[PathBuf], endpoint: &End
         any_server: endpoint.trusts_all,
     });
     Ok(builder.tls_backend_preconfigured(config.context(|| format!("read the certificates in {}", folder.display()))?))
+}
+
+/// The first folder that has the host counts.
+fn folder_of(folders: &[PathBuf], host: &str) -> Option<PathBuf> {
+    folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir())
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {

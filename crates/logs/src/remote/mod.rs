@@ -23,11 +23,11 @@ use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
+use rustls::ClientConfig;
 
 use crate::queue::{Queue, Waiting};
 use crate::{Stream, Timestamp};
 use link::{Attempt, Link};
-use rustls::ClientConfig;
 pub use session::Secrecy;
 pub use syslog::{Layout, Syslog};
 pub use target::{Address, Target};
@@ -256,7 +256,6 @@ impl Remote {
         let waits = self.queue.lines() > 0 || !self.outgoing.is_empty();
         if let Some(link) = self.link.as_mut().filter(|link| !link.connecting) {
             self.retry = self.retry.filter(|_| !progress);
-            link.has_more();
             let wants_room = link.wants_room(waits);
             if wants_room != self.watching_room {
                 self.watching_room = wants_room;

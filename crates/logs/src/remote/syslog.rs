@@ -137,8 +137,7 @@ impl Named {
 
 fn secrecy(place: &str, options: &Options) -> Result<Secrecy> {
     let path = |name: &str| options.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let any = options.get("syslog-tls-skip-verify").map_or("", String::as_str);
-    let wrong = || Error::invalid(format!("invalid boolean value for syslog-tls-skip-verify: {any:?}"));
+    let wrong = |any: &str| Error::invalid(format!("invalid boolean value for syslog-tls-skip-verify: {any:?}"));
     let (host, _) = place.rsplit_once(':').unwrap_or((place, ""));
     Ok(Secrecy {
         name: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
@@ -148,7 +147,11 @@ fn secrecy(place: &str, options: &Options) -> Result<Secrecy> {
             (None, None) => None,
             _ => return Err(Error::invalid("syslog-tls-cert and syslog-tls-key belong together")),
         },
-        any: options.contains_key("syslog-tls-skip-verify") && (any.is_empty() || parse_bool(any).ok_or_else(wrong)?),
+        any: match options.get("syslog-tls-skip-verify").map(String::as_str) {
+            None => false,
+            Some("") => true,
+            Some(any) => parse_bool(any).ok_or_else(|| wrong(any))?,
+        },
     })
 }
 

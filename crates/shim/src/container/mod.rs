@@ -22,7 +22,7 @@ use dhow_oci::runtime::{LinuxResources, Mount, Spec};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::protocol::{Exec, Exit, Launch, Rootfs};
+use crate::protocol::{Exec, Exit, Launch};
 use crate::streams::Ends;
 pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
@@ -237,20 +237,6 @@ impl Container {
 /// The mount namespace of a process. It may have ended, or be one that is not looked into by whoever runs this.
 pub(crate) fn mount_namespace(pid: i32) -> Option<OwnedFd> {
     File::open(format!("/proc/{pid}/ns/mnt")).ok().map(OwnedFd::from)
-}
-
-/// Whether somebody may care when the container's file systems are unmounted: not where its layers are thrown away at its
-/// end, and nothing else of the host is mounted but what is the container's own.
-pub(crate) fn is_unmounting_awaited(launch: &Launch) -> bool {
-    let is_own = |mount: &Mount| {
-        let source = mount.source.as_deref().unwrap_or(Path::new(""));
-        !source.is_absolute() || source.starts_with(&launch.container_dir) || source.starts_with(&launch.run_dir)
-    };
-    let is_discarded = match &launch.rootfs {
-        Rootfs::Overlay { options, .. } => options.iter().any(|option| option == "volatile"),
-        Rootfs::Path(_) => false,
-    };
-    !is_discarded || !launch.spec.mounts.iter().all(is_own)
 }
 
 /// Sends a signal to the process behind a descriptor.

@@ -7,7 +7,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use dhow_errdefs::{Result, ResultExt};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use dhow_sys::process;
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::Signal;
 
 use crate::client::ReplyTo;
@@ -104,7 +105,7 @@ impl Births {
     }
 
     fn code_of(&self, born: &Born) -> Option<i32> {
-        let (_, code) = self.ended.iter().find(|(pid, _)| *pid == born.pid && has_ended(&born.pidfd))?;
+        let (_, code) = self.ended.iter().find(|(pid, _)| *pid == born.pid && process::has_ended(&born.pidfd))?;
         Some(*code)
     }
 
@@ -125,10 +126,4 @@ impl AsFd for Births {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
-}
-
-/// A pidfd is readable when its process has ended, whoever reaped it (pidfd_open(2)).
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }

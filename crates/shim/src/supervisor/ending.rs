@@ -19,10 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// millisecond, and seconds with a file server or a disk that has much to write. Gives what tells when it is done.
 fn unmount_aside(mounts: OwnedFd) -> Receiver<()> {
     let (done, told) = mpsc::channel::<()>();
-    let unmount = move || {
-        drop(mounts);
-        drop(done);
-    };
+    let unmount = move || drop((mounts, done));
     // Without a thread it is done at once.
     let _ = thread::Builder::new().name("unmount".to_owned()).stack_size(64 << 10).spawn(unmount);
     told
@@ -48,7 +45,7 @@ impl Supervisor {
         }
         self.write_down(exit);
         // Whoever hears of the end may unmount, or take the disk out; but nobody is kept waiting for a slow one.
-        if let Some(unmounting) = unmounting.filter(|_| self.awaits_unmounting) {
+        if let Some(unmounting) = unmounting {
             let _ = unmounting.recv_timeout(PATIENCE);
         }
         self.tell_end();

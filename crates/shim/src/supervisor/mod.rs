@@ -59,8 +59,6 @@ pub(crate) struct Supervisor {
     container: Option<Container>,
     /// The container's mount namespace: the kernel tells of the last process's end without unmounting everything first.
     mounts: Option<OwnedFd>,
-    /// The end is told when everything in it is unmounted.
-    awaits_unmounting: bool,
     oom_watch: Option<OwnedFd>,
     oom_kills: u64,
     exit: Option<Exit>,
@@ -98,7 +96,6 @@ impl Supervisor {
             place: None,
             container: None,
             mounts: None,
-            awaits_unmounting: true,
             oom_watch: None,
             oom_kills: 0,
             exit: None,

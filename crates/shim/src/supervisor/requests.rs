@@ -111,7 +111,6 @@ impl Supervisor {
         self.controls.listen(listener, &self.poll)?;
         let log = container::open_log(&launch)?;
         self.streams.configure(&launch, log, &self.poll)?;
-        self.awaits_unmounting = container::is_unmounting_awaited(&launch);
         let (container, ends, warnings) = Container::launch(launch, self.ahead.take().and_then(Ahead::fresh))?;
         let (pid, at) = (container.pid, container.started_at);
         self.watch_oom(&container);
