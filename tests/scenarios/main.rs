@@ -53,6 +53,9 @@ mod update;
 mod volumes;
 mod websocket;
 
+use std::fs;
+use std::path::PathBuf;
+
 use dhow_testkit::{Registry, World};
 
 /// The binary under test.
@@ -61,6 +64,14 @@ const DHOW: &str = env!("CARGO_BIN_EXE_dhow");
 /// A world with an engine and the image `busybox`.
 fn busybox() -> World {
     World::with_busybox(DHOW)
+}
+
+/// The folders of a cgroup, in every tree.
+fn cgroups(path: &str) -> Vec<PathBuf> {
+    let trees = fs::read_dir("/sys/fs/cgroup").expect("there are cgroups").flatten().map(|entry| entry.path());
+    // The mount point itself is the tree where there is one only.
+    let trees = trees.chain([PathBuf::from("/sys/fs/cgroup")]);
+    trees.map(|tree| tree.join(path.trim_start_matches('/'))).filter(|folder| folder.is_dir()).collect()
 }
 
 /// A registry that has the image `app:1`, made by a script in busybox, and that image's name there.

@@ -65,6 +65,7 @@ fn flags_are_checked_before_anything_happens() {
         (&["--ulimit", "nosuch=1"][..], "invalid ulimit type: nosuch"),
         (&["--hostname", &"h".repeat(65)][..], "invalid hostname format"),
         (&["--cgroup-parent", "/a\nb"][..], "invalid cgroup parent"),
+        (&["--cgroup-parent", &format!("{}//bare/x", world.cgroup_parent())][..], "invalid cgroup parent"),
         (&["--cap-add", "CAP_NONSENSE"][..], "CAP_NONSENSE"),
         (&["--network", "no-such-network"][..], "no-such-network"),
         (&["--security-opt", "nonsense"][..], "nvalid --security-opt"),

@@ -8,6 +8,15 @@ use dhow_testkit::{World, eventually, finish_with_input};
 use crate::busybox;
 
 /// Whatever kind each is of: what is inside is mounted last, or writes would go through to the host.
+/// The engine has one there already.
+#[test]
+fn a_tmpfs_whose_target_is_written_otherwise_is_mounted_over_the_engines() {
+    let world = busybox();
+    let mounts =
+        world.dhow(&["run", "--rm", "--tmpfs", "/dev/shm/", "busybox", "grep", "/dev/shm", "/proc/mounts"]).ok();
+    assert!(mounts.lines().last().is_some_and(|last| last.starts_with("tmpfs /dev/shm tmpfs")), "{mounts}");
+}
+
 #[test]
 fn what_is_copied_into_a_container_takes_no_mounts_away() {
     let world = busybox();

@@ -1,11 +1,12 @@
 //! Many at once, with nothing lost and nothing left.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
 use dhow_testkit::World;
 
-use crate::{DHOW, busybox};
+use crate::{DHOW, busybox, cgroups};
 
 #[test]
 fn fifty_containers_start_and_end_in_parallel() {
@@ -78,6 +79,27 @@ fn an_engine_that_starts_leaves_the_cgroups_of_another_alone() {
     other.start_engine();
     assert_eq!(one.inspect("long", "{{.State.Status}}"), "running");
     one.dhow(&["exec", "long", "true"]).exits(0);
+}
+
+/// A container in a cgroup elsewhere is shown a bare one beside the others' in trees that it is not in.
+#[test]
+fn an_engine_that_stops_leaves_what_a_container_elsewhere_is_shown() {
+    let mut world = busybox();
+    let elsewhere = format!("dhow-elsewhere-{}", std::process::id());
+    world.dhow(&["run", "-d", "--name", "box", "--cgroup-parent", &elsewhere, "busybox", "sleep", "1000"]).exits(0);
+    let bare = cgroups(&format!("{}/bare", world.cgroup_parent()));
+    assert_eq!(
+        bare.is_empty(),
+        Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        "only v1 trees are not joined"
+    );
+    world.stop_engine();
+    assert!(bare.iter().all(|shown| shown.is_dir()), "{bare:?}");
+    world.start_engine();
+    world.dhow(&["rm", "--force", "box"]).exits(0);
+    world.stop_engine();
+    assert!(bare.iter().all(|shown| !shown.exists()), "{bare:?}");
+    cgroups(&elsewhere).iter().for_each(|left| std::fs::remove_dir(left).expect("it is this test's, and empty"));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The process inside: command, environment, user, folder, names, namespaces.
 
+use dhow_testkit::eventually;
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::busybox;
 
 #[test]
@@ -102,6 +105,31 @@ fn namespaces_are_own_shared_or_the_hosts() {
         .dhow(&["run", "--rm", "--pid=container:nobody", "busybox", "true"])
         .exits(125)
         .says("No such container: nobody");
+}
+
+#[test]
+fn shared_memory_that_others_may_use_is_bounded_and_ends_with_its_container() {
+    let mut world = busybox();
+    let run = ["run", "-d", "--name", "first", "--ipc=shareable", "--shm-size=1m", "busybox", "sleep", "1000"];
+    world.dhow(&run).exits(0);
+    world
+        .dhow(&["exec", "first", "dd", "if=/dev/zero", "of=/dev/shm/full", "bs=1M", "count=2"])
+        .exits(1)
+        .says("No space left on device");
+    world.crash_engine();
+    world.start_engine();
+    let joined = ["run", "--rm", "--ipc=container:first", "busybox", "stat", "-c", "%s", "/dev/shm/full"];
+    assert_eq!(world.dhow(&joined).ok(), "1048576");
+    let place = world.exec_root().join("shm").join(world.inspect("first", "{{.Id}}"));
+    world.dhow(&["restart", "-t", "0", "first"]).exits(0);
+    assert_eq!(world.dhow(&["exec", "first", "ls", "/dev/shm"]).ok(), "");
+    let pid = world.inspect("first", "{{.State.Pid}}").parse().ok().and_then(Pid::from_raw).expect("a pid");
+    world.crash_engine();
+    kill_process(pid, Signal::KILL).expect("it is of this world");
+    world.start_engine();
+    eventually("its end is seen", || world.inspect("first", "{{.State.Status}}") == "exited");
+    eventually("its shared memory is given back", || !place.exists());
+    world.is_in_order();
 }
 
 #[test]

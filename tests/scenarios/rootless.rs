@@ -312,6 +312,10 @@ fn ports_that_cannot_be_published_are_said() {
     home.dhow(&["network", "create", "mine"])
         .exits(1)
         .says("an engine without root has no networks of its own here: neither pasta nor slirp4netns is installed");
+    home.dhow(&["info"])
+        .exits(0)
+        .says("WARNING: containers have no bridges and publish no ports: neither pasta nor slirp4netns is installed")
+        .says("WARNING: containers have only one user id: install newuidmap");
 }
 
 /// Serves its own name, and tells whoever asks who that is.
@@ -511,6 +515,7 @@ fn with_a_range_of_ids_every_user_of_an_image_exists() {
     let Some(home) = Home::with_ranges() else { return };
     let inside = |user: &str, script: &str| home.dhow(&["run", "--rm", "-u", user, "busybox", "sh", "-c", script]).ok();
     assert_eq!(inside("root", "stat -c %u:%g /home/alice /root"), "1000:1000\n0:0");
+    assert!(!home.dhow(&["info", "--format", "{{.Warnings}}"]).ok().contains("only one user id"));
     assert_eq!(
         inside("1000", "id -u; id -g; echo mine > /home/alice/file; stat -c %U /home/alice/file"),
         "1000\n1000\nalice"

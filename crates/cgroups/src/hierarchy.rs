@@ -131,6 +131,12 @@ impl Hierarchy {
         self.v2_tree().map(|index| self.inner.trees[index].path.as_path())
     }
 
+    /// The directories in which v1 trees are mounted, in no order.
+    pub fn v1_mount_points(&self) -> impl Iterator<Item = &Path> {
+        let trees = self.inner.trees.iter().filter(|tree| tree.version == Version::V1);
+        trees.map(|tree| tree.path.as_path())
+    }
+
     /// Which tree serves a controller; v1 wins, because a controller is never active in both.
     pub(crate) fn tree_of(&self, controller: Controller) -> Option<usize> {
         let trees = &self.inner.trees;

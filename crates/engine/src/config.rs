@@ -31,6 +31,10 @@ pub struct NoOutlet {
     pub remedy: String,
 }
 
+/// What a person without root should know who has only one user id.
+pub const ONE_ID: &str = "containers have only one user id: install newuidmap and newgidmap (Debian: uidmap), and give this \
+                          user a range in /etc/subuid and /etc/subgid, to have all";
+
 /// Names of the built-in runtime: its own, and those of Docker's, by which clients mean the engine's own.
 pub const BUILT_IN_RUNTIMES: [&str; 3] = ["dhow", "runc", "io.containerd.runc.v2"];
 

@@ -144,7 +144,21 @@ impl Core {
         if let Err(error) = tokio::task::block_in_place(|| self.shims.close()) {
             tracing::warn!(%error, "a shim that no container has taken");
         }
-        self.host.leave();
+        if !self.has_cgroups_elsewhere() {
+            self.host.leave();
+        }
+    }
+
+    /// Whether a container that goes on may have its cgroup elsewhere than most: nobody sees that it is shown what the host
+    /// would take away.
+    fn has_cgroups_elsewhere(&self) -> bool {
+        let elsewhere = |run_dir: PathBuf| {
+            dhow_shim::cgroup_in(&run_dir).is_some_and(|path| !Path::new(&path).starts_with(&self.host.cgroup_parent))
+        };
+        match std::fs::read_dir(self.run_dirs()) {
+            Ok(left) => left.flatten().any(|entry| elsewhere(entry.path())),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 
     /// Tells an owner that it has to end.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dhow_cgroups::{Cgroup, Controllers, Hierarchy, Mode};
-use dhow_errdefs::{Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_runtime::SecurityModules;
 
 use crate::launch::{Platform, capabilities_of_mask};
@@ -67,6 +67,16 @@ impl Host {
     /// The cgroup that containers are shown of the trees that theirs have not joined.
     pub(crate) fn bare_cgroup(&self) -> String {
         format!("{}/bare", self.cgroup_parent)
+    }
+
+    /// Refuses a parent of containers' cgroups that no process may be in.
+    pub(crate) fn check_parent(&self, parent: &str) -> Result<()> {
+        let bare = self.bare_cgroup();
+        if Path::new("/").join(inside(parent)).starts_with(&bare) {
+            let hint = format!("{bare} is what containers are shown where they have no cgroup");
+            return Err(Error::invalid(format!("invalid cgroup parent: {parent:?}")).with_hint(hint));
+        }
+        Ok(())
     }
 
     /// The cgroup of a container, if it can have one.

@@ -9,7 +9,10 @@ use rustix::system::{sysinfo, uname};
 use crate::container::State;
 use crate::core::Core;
 use crate::inspect::STORAGE_DRIVER;
-use crate::{Info, Limits};
+use crate::{Info, Limits, NoOutlet, ONE_ID};
+
+const NO_CGROUPS: &str = "WARNING: Running in rootless-mode without cgroups. To enable cgroups in rootless-mode, you need \
+                          to boot the system in cgroup v2 mode";
 
 impl Core {
     /// Facts about the engine and its host. Blocks a little.
@@ -78,12 +81,17 @@ impl Core {
 
     /// What the host lacks, in Docker's words.
     fn warnings(&self) -> Vec<String> {
-        if self.host.cgroups.is_none() {
-            let text = "WARNING: Running in rootless-mode without cgroups. To enable cgroups in rootless-mode, you need to \
-                        boot the system in cgroup v2 mode";
-            return vec![text.to_owned()];
+        let mut warnings = match &self.host.cgroups {
+            Some(_) => lacking(self.host.limits, self.host.cgroup_version == 2),
+            None => vec![NO_CGROUPS.to_owned()],
+        };
+        if self.config.rootless && has_one_id(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()) {
+            warnings.push(format!("WARNING: {ONE_ID}"));
         }
-        lacking(self.host.limits, self.host.cgroup_version == 2)
+        if let Some(NoOutlet { why, remedy }) = self.config.no_bridges() {
+            warnings.push(format!("WARNING: containers have no bridges and publish no ports: {why}; {remedy}"));
+        }
+        warnings
     }
 
     /// A name of this data root, made when it is first asked for.
@@ -124,6 +132,11 @@ fn lacking(limits: Limits, unified: bool) -> Vec<String> {
         throttle("blkio throttle.write_iops_device", "io.max (wiops)"),
     ];
     all.into_iter().filter(|(there, _)| !there).map(|(_, what)| format!("WARNING: No {what} support")).collect()
+}
+
+/// Whether an id map has a single id; its lines are first id inside, first outside, how many (user_namespaces(7)).
+fn has_one_id(map: &str) -> bool {
+    map.split_ascii_whitespace().collect::<Vec<_>>().chunks(3).map(|range| range[range.len() - 1]).eq(["1"])
 }
 
 fn storage_status(root: &Path) -> Vec<(String, String)> {
@@ -167,5 +180,13 @@ mod tests {
             new[..3],
             ["io.weight", "io.weight (per device)", "io.max (rbps)"].map(|it| format!("WARNING: No {it} support"))
         );
+    }
+
+    #[test]
+    fn one_id_is_one_line_with_one() {
+        assert!(has_one_id("         0       1000          1\n"));
+        for more in ["         0          0 4294967295\n", "0 1000 1\n1 165536 65536\n", "0 1000 11\n", ""] {
+            assert!(!has_one_id(more), "{more}");
+        }
     }
 }

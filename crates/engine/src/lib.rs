@@ -51,7 +51,7 @@ mod view;
 mod volumes;
 mod watch;
 
-pub use config::{BUILT_IN_RUNTIMES, Config, FirewallPolicy, NoOutlet};
+pub use config::{BUILT_IN_RUNTIMES, Config, FirewallPolicy, NoOutlet, ONE_ID};
 pub use dhow_cgroups::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
 pub use dhow_errdefs::{Class, Error, Result};
 pub use dhow_image::{Policy, PolicyRule, PublicKey, RegistrySettings};

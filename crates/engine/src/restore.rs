@@ -68,9 +68,12 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
         settled.push(search.await.map_err(|error| Error::internal("look for a container").with_cause(error))??);
     }
     let runs = |found: &&Found| found.condition.state.is_alive();
-    let alive: HashSet<String> = settled.iter().flatten().filter(runs).map(|found| found.record.id.clone()).collect();
+    let mut alive: HashSet<String> =
+        settled.iter().flatten().filter(runs).map(|found| found.record.id.clone()).collect();
+    // One of a later version may run.
+    alive.extend(settled.iter().filter_map(|found| Some(found.as_ref().err()?.record.id.clone())));
     let ended = core.volumes.recover(|container| alive.contains(container));
-    crate::start::sweep_images(core, |container| alive.contains(container));
+    crate::start::sweep(core, |container| alive.contains(container));
     let mut owners = Vec::new();
     for found in settled {
         match found {
@@ -362,12 +365,6 @@ fn sweep_unknown(core: &Core, known: &HashSet<String>) {
     for id in names(&core.config.exec_root.join("containers")) {
         if !known.contains(&id) && !exists_now(core, &id) {
             crate::leftovers::sweep(core, &id, core.host.cgroup("", &id).as_deref());
-        }
-    }
-    for id in names(&core.config.exec_root.join("shm")) {
-        if !known.contains(&id) && !exists_now(core, &id) {
-            // The next engine tries again.
-            let _ = crate::start::remove_shm(core, &id);
         }
     }
 }

@@ -24,8 +24,7 @@ use crate::spec::ContainerSpec;
 
 pub(crate) use etc::{files as etc_files, name_servers, renew as renew_names};
 pub(crate) use images::{
-    mount_at as mount_image_at, mounts_image, prepare_all as prepare_images, sweep as sweep_images,
-    unmount_all as unmount_images,
+    mount_at as mount_image_at, mounts_image, prepare_all as prepare_images, unmount_all as unmount_images,
 };
 pub(crate) use lookups::{Shared, bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;
@@ -95,6 +94,20 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
     };
     Ok((launch, shared))
+}
+
+/// Takes away what is mounted for the runs of a container that does not run, beside its volumes.
+pub(crate) fn unmount(core: &Core, container: &str) {
+    images::unmount_all(core, container);
+    if let Err(error) = shm::remove(core, container) {
+        tracing::warn!(id = container, %error, "the shared memory of a container could not be removed");
+    }
+}
+
+/// Takes away what another engine has left mounted for containers that are not alive.
+pub(crate) fn sweep(core: &Core, alive: impl Fn(&str) -> bool) {
+    images::sweep(core, &alive);
+    shm::sweep(core, alive);
 }
 
 /// Has the volumes mounted that have to be, until the container has ended; where each one's content is.

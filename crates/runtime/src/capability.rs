@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use dhow_oci::runtime::LinuxCapabilities;
+use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
 /// The names in the order of their numbers.
 const NAMES: [&str; 41] = [
@@ -55,12 +56,15 @@ pub fn names() -> &'static [&'static str] {
     &NAMES
 }
 
-/// The highest capability the running kernel knows.
+/// The highest capability the running kernel knows: it answers for no higher one (PR_CAPBSET_READ(2const)). Mostly it is the
+/// one that is known here, too, so that two questions are enough.
 fn last() -> u32 {
     static LAST: OnceLock<u32> = OnceLock::new();
     *LAST.get_or_init(|| {
-        let file = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap");
-        file.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(NAMES.len() as u32 - 1).min(63)
+        let newest = NAMES.len() as u32 - 1;
+        let is_known =
+            |number: &u32| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number)).is_ok();
+        (newest + 1..64).take_while(is_known).last().or_else(|| (0..=newest).rev().find(is_known)).unwrap_or(newest)
     })
 }
 

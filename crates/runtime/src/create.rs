@@ -9,7 +9,7 @@ use dhow_oci::runtime::{ContainerStatus, Spec};
 
 use crate::birth::Child;
 use crate::hooks;
-use crate::init::{Afterwards, Init};
+use crate::init::{Afterwards, Init, Remains};
 use crate::plan::Plan;
 use crate::plan::hooks::state;
 use crate::seccomp;
@@ -133,5 +133,6 @@ pub fn create(mut request: Create<'_>) -> Result<Init> {
         hooks::run_all("createRuntime", hooks.map(|hooks| hooks.create_runtime.as_slice()).unwrap_or_default(), &state)
     })?;
     let state = state(&request, ContainerStatus::Created, Some(child.pid));
-    Ok(Init::new(child, plan.words, plan.warnings, Afterwards::of(request.spec, state)))
+    let remains = Remains::of(plan.world, plan.streams);
+    Ok(Init::new(child, (plan.words, plan.warnings), Afterwards::of(request.spec, state), remains))
 }

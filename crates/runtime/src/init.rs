@@ -8,6 +8,7 @@ use dhow_oci::runtime::{ContainerStatus, Hook, Spec, State};
 
 use crate::birth::Child;
 use crate::plan::explain::Words;
+use crate::plan::{Container, Streams, World};
 use crate::report::{Message, go, receive};
 use crate::{gate, hooks, notify};
 
@@ -18,6 +19,26 @@ pub struct Init {
     words: Words,
     warnings: Vec<String>,
     afterwards: Afterwards,
+    /// What the child was made of: it takes as long to be closed as the child does to begin, and is closed meanwhile.
+    remains: Remains,
+}
+
+/// Descriptors that only have to be closed.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    _container: Option<Box<Container>>,
+    _streams: Streams,
+}
+
+impl Remains {
+    /// What of a plan is not for the child alone.
+    pub(crate) fn of(world: World<'_>, streams: Streams) -> Self {
+        let container = match world {
+            World::New(container) => Some(container),
+            World::Entered(_) => None,
+        };
+        Self { _container: container, _streams: streams }
+    }
 }
 
 /// A running first process. It is a child of the caller, who has to reap it.
@@ -56,8 +77,13 @@ impl Afterwards {
 }
 
 impl Init {
-    pub(crate) fn new(child: Child, words: Words, warnings: Vec<String>, afterwards: Afterwards) -> Self {
-        Self { child, words, warnings, afterwards }
+    pub(crate) fn new(
+        child: Child,
+        (words, warnings): (Words, Vec<String>),
+        afterwards: Afterwards,
+        remains: Remains,
+    ) -> Self {
+        Self { child, words, warnings, afterwards, remains }
     }
 
     /// The process id on the host.
@@ -90,6 +116,7 @@ impl Init {
     /// Why the program could not be executed; the process has then ended and is reaped.
     pub fn start(mut self) -> Result<Started> {
         self.child.go()?;
+        drop(self.remains);
         self.child.until_executed(&self.words)?;
         let listener = self.child.listener.take();
         // A failure drops, and so ends, the child.

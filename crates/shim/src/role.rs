@@ -38,6 +38,8 @@ fn supervise(arguments: &[OsString]) -> Result<()> {
     let _ = rustix::thread::set_name(c"dhow-shim");
     let control = take_control()?;
     leave_the_engine()?;
+    // Its threads live for a moment each: not even one of them is worth a heap of its own.
+    dhow_sys::heap::limit_arenas(1);
     // Without it ps(1) goes on to show a spare.
     let spare = arguments.last().is_some_and(|argument| is_spare(argument));
     let title = if spare { LastArgument::find().ok() } else { None };

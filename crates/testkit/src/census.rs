@@ -47,20 +47,27 @@ impl Census<'_> {
     pub(crate) fn astray(&self) -> Vec<String> {
         let mut found = self.processes();
         let own = format!(" {} ", self.data_root.display());
-        found.extend(leftovers::mounts(self.root).into_iter().filter(|line| !line.contains(&own)));
+        let shm = self.running.iter().map(|id| format!(" {} ", self.shm().join(id).display())).collect::<Vec<_>>();
+        let is_owned = |line: &String| shm.iter().chain([&own]).any(|place| line.contains(place));
+        found.extend(leftovers::mounts(self.root).into_iter().filter(|line| !is_owned(line)));
         let mut below = Vec::new();
         leftovers::cgroups(Path::new("/sys/fs/cgroup"), self.cgroup_parent, 0, &mut below);
         // What containers are shown of trees that they are not in goes with the engine.
         below.retain(|path| !path.ends_with("bare"));
         found.extend(below.iter().filter(|path| !self.runs(path)).map(|path| format!("cgroup {}", path.display())));
         self.folder(self.exec_root.join("containers"), |id| self.running.contains(id), &mut found);
-        self.folder(self.exec_root.join("shm"), |id| self.containers.contains(id), &mut found);
+        self.folder(self.shm(), |id| self.running.contains(id), &mut found);
         self.folder(self.data_root.join("containers"), |id| self.containers.contains(id), &mut found);
         self.folder(self.data_root.clone(), |name| DATA_ROOT.contains(&name), &mut found);
         self.folder(self.data_root.join("trash"), |_| false, &mut found);
         self.folder(self.data_root.join("content/ingest"), |_| false, &mut found);
         self.blobs_and_layers(&mut found);
         found
+    }
+
+    /// Where shared memory of containers that run is mounted.
+    fn shm(&self) -> PathBuf {
+        self.exec_root.join("shm")
     }
 
     /// Listed objects of which something is missing, one line each.

@@ -14,7 +14,7 @@ use rustls::crypto::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// Where distributions keep the authorities that everybody trusts, as one file.
 const BUNDLES: [&str; 4] = [
@@ -110,6 +110,11 @@ impl ServerCertVerifier for Verifier {
         let Trust::Given { usual, given } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
         let verified = usual.verify_server_cert(certificate, intermediates, name, ocsp, now);
         if verified.is_err() && given.iter().any(|given| given == certificate) {
+            // Of a certificate alone the date is what is looked at first: with another error it is right.
+            match usual.verify_server_cert(certificate, &[], name, ocsp, now) {
+                Err(error) if is_out_of_date(&error) => return Err(error),
+                _ => {}
+            }
             verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             return Ok(ServerCertVerified::assertion());
         }
@@ -139,6 +144,12 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+fn is_out_of_date(error: &rustls::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let rustls::Error::InvalidCertificate(why) = error else { return false };
+    matches!(why, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+}
+
 fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> {
     let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
@@ -164,5 +175,39 @@ mod tests {
         let wrong = of(TlsMaterial { identity: Some((b"x", b"y")), any_server: true, ..TlsMaterial::default() });
         assert!(wrong.starts_with("could not use the key for TLS: "), "{wrong}");
         assert!(client(TlsMaterial { any_server: true, ..TlsMaterial::default() }).is_ok());
+    }
+
+    /// It signs itself, for `registry.example`, and was made for two days at [`MADE`].
+    const ITSELF: &[u8] = b"-----BEGIN CERTIFICATE-----
+MIIBjzCCATagAwIBAgIUUG8C9y1hQAiWjFT9aYhgZK60ojEwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEc2VsZjAeFw0yNjExMjgwMzM5MjRaFw0yNjExMzAwMzM5MjRa
+MA8xDTALBgNVBAMMBHNlbGYwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQe2Vvy
+vkv+6eF/jZPi+keHl/fSyNPwoxdP+aSrC3NlAW7MpbYiIqLCy53J9h4oKyG/BYzf
+j88IFcfBMZ2h2gaqo3AwbjAdBgNVHQ4EFgQUu5oAmqRctOmqxFsSc89jSpqv76Iw
+HwYDVR0jBBgwFoAUu5oAmqRctOmqxFsSc89jSpqv76IwDwYDVR0TAQH/BAUwAwEB
+/zAbBgNVHREEFDASghByZWdpc3RyeS5leGFtcGxlMAoGCCqGSM49BAMCA0cAMEQC
+IBjhY3dngheBafIzpXoy5D04aNO8joX15VeEpLNmwRk1AiBy0FNgSdAaF3nacEwL
+kGGjCXz11cpuGjl/KKxpSpdVUg==
+-----END CERTIFICATE-----";
+
+    /// Seconds since 1970.
+    const MADE: u64 = 1_795_837_164;
+
+    #[test]
+    fn a_certificate_that_was_given_is_trusted_in_its_time_and_under_its_name() {
+        let material = TlsMaterial { authority: Some(ITSELF), ..TlsMaterial::default() };
+        let verifier = Verifier::new(&Arc::new(aws_lc_rs::default_provider()), &material).unwrap();
+        let certificate = CertificateDer::from_pem_slice(ITSELF).unwrap();
+        let verify = |name: &'static str, at: u64| {
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(at));
+            verifier.verify_server_cert(&certificate, &[], &name.try_into().unwrap(), &[], now).map(drop)
+        };
+        verify("registry.example", MADE + 3600).unwrap();
+        let wrong = verify("other.example", MADE + 3600).unwrap_err().to_string();
+        assert!(wrong.contains("not valid for name"), "{wrong}");
+        for (at, words) in [(MADE - 3600, "not valid yet"), (MADE + 3 * 24 * 3600, "expired")] {
+            let wrong = verify("registry.example", at).unwrap_err().to_string();
+            assert!(wrong.contains(words), "{wrong}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use dhow_testkit::{World, busybox_tar, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::hung_mount::HungMount;
-use crate::busybox;
+use crate::{busybox, cgroups};
 
 /// Starts commands side by side, so that they can be waited for together.
 fn begin(world: &World, commands: &[&[&str]]) -> Vec<(String, Child)> {
@@ -62,16 +61,8 @@ fn a_process_that_no_signal_ends_holds_no_call_up() {
     world.start_engine();
     world.is_in_order();
     // Wherever it is: nobody but what its shim wrote down says that any more.
-    eventually("its cgroup is gone", || cgroups_of(&parent, &id).is_empty());
-    cgroups_of(&parent, "").iter().for_each(|left| fs::remove_dir(left).expect("it is this test's, and empty"));
-}
-
-/// The folders of a container's cgroup below a parent, in every tree.
-fn cgroups_of(parent: &str, id: &str) -> Vec<PathBuf> {
-    let trees = fs::read_dir("/sys/fs/cgroup").expect("there are cgroups").flatten().map(|entry| entry.path());
-    // The mount point itself is the tree where there is one only.
-    let trees = trees.chain([PathBuf::from("/sys/fs/cgroup")]);
-    trees.map(|tree| tree.join(parent).join(id)).filter(|folder| folder.is_dir()).collect()
+    eventually("its cgroup is gone", || cgroups(&format!("{parent}/{id}")).is_empty());
+    cgroups(&parent).iter().for_each(|left| fs::remove_dir(left).expect("it is this test's, and empty"));
 }
 
 #[test]

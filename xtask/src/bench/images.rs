@@ -10,7 +10,6 @@ use super::memory;
 use super::report::Report;
 use super::turns::{Contestant, medians, time};
 use crate::shell::{self, Result};
-use crate::test;
 
 const ROUNDS: usize = 3;
 
@@ -131,7 +130,7 @@ pub(crate) fn memory_of_a_pull(world: &World, report: &mut Report) -> Result {
     world.dhow(&["tag", HUGE.name, &name]).exits(0);
     world.dhow(&["push", &name]).exits(0);
     world.dhow(&["rmi", HUGE.name, &name]).exits(0);
-    let fresh = World::as_installed(test::binary());
+    let fresh = World::as_installed(super::binary());
     fresh.dhow(&["pull", "-q", &name]).exits(0);
     let pid = fresh.engine_pid().ok_or("the engine does not run")?;
     report.size(&format!("pull of {}, most memory of the engine", HUGE.what), "at most 100 MB", memory::most(pid)?);

@@ -6,7 +6,6 @@ use dhow_testkit::World;
 
 use super::report::Report;
 use crate::shell::Result;
-use crate::test;
 
 const CONTAINERS: u64 = 20;
 
@@ -40,7 +39,7 @@ pub(crate) fn per_container(world: &World, report: &mut Report) -> Result {
 
 /// The binary.
 pub(crate) fn binary(report: &mut Report) -> Result {
-    let path = test::binary();
+    let path = super::binary();
     let metadata = fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     report.size("the binary", "at most 25 MB", metadata.len());
     Ok(())

@@ -9,7 +9,6 @@ use dhow_testkit::{StockEngine, World, busybox_rootfs};
 use super::report::Report;
 use super::turns::{Contestant, medians};
 use crate::shell::{self, Result};
-use crate::test;
 
 const ROUNDS: usize = 31;
 
@@ -21,7 +20,7 @@ pub(crate) fn start(world: &World, dockerd: Option<&StockEngine>, report: &mut R
     if shell::installed("bwrap") {
         contestants.push(Contestant::command("bubblewrap", || bundle.bubblewrap()));
     }
-    contestants.push(Contestant::command("dhow runtime run", || bundle.runtime(&test::binary(), &["runtime"])));
+    contestants.push(Contestant::command("dhow runtime run", || bundle.runtime(&super::binary(), &["runtime"])));
     for name in ["crun", "runc"] {
         let works = |name| super::turns::time(&mut bundle.runtime(&PathBuf::from(name), &[])).is_ok();
         // crun refuses hybrid cgroup hosts: it takes part where it can.
@@ -91,7 +90,7 @@ impl Bundle {
             return Ok(Self { folder });
         }
         busybox_rootfs(&folder.join("rootfs"));
-        shell::run(Command::new(test::binary()).args(["runtime", "spec", "--bundle"]).arg(&folder))?;
+        shell::run(Command::new(super::binary()).args(["runtime", "spec", "--bundle"]).arg(&folder))?;
         let path = folder.join("config.json");
         let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
         let mut config: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;

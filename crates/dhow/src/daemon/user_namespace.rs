@@ -9,16 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use dhow_engine::ONE_ID;
 use dhow_errdefs::{Error, Result, ResultExt};
 use rustix::process::{Gid, Uid, getegid, geteuid};
 use rustix::thread::{set_thread_gid, set_thread_uid};
 
 /// One line of an id map: first id inside, first outside, how many.
 type Range = (u32, u32, u32);
-
-/// What a person without root should know who has only one user id.
-const ONE_ID: &str = "containers have only one user id: install newuidmap and newgidmap (Debian: uidmap), and give this user \
-                      a range in /etc/subuid and /etc/subgid, to have all";
 
 /// Where the engine came to live.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

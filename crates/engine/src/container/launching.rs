@@ -308,12 +308,7 @@ fn give_back(core: &Core, container: &Container) {
     core.leave_networks(&container.id);
     let view = container.view();
     crate::volumes::names(&view.body.mounts).for_each(|name| core.volumes.detach(name, &container.id));
-    crate::start::unmount_images(core, &container.id);
-    if core.containers().find(&container.id).is_err()
-        && let Err(error) = crate::start::remove_shm(core, &container.id)
-    {
-        tracing::warn!(id = %container.id, %error, "what a start that was given up had made could not be removed");
-    }
+    crate::start::unmount(core, &container.id);
 }
 
 /// Takes away what there is of a launch that waits for something that does not come: a file server that is dead, a

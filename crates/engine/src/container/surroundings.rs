@@ -40,8 +40,9 @@ impl Owner {
     pub(super) fn leave_volumes(&mut self) {
         let names: Vec<String> = self.core.volumes.mounted_among(&self.body.mounts).map(str::to_owned).collect();
         let images = self.body.mounts.iter().any(|mount| matches!(mount.source, Source::Image { .. }));
+        let shm = self.body.spec.host.ipc_mode == "shareable";
         let left = std::mem::take(&mut self.left);
-        if names.is_empty() && !images {
+        if names.is_empty() && !images && !shm {
             return left.into_iter().for_each(|reply| answer(reply, Ok(())));
         }
         let (core, container, mut before) = (Arc::clone(&self.core), Arc::clone(&self.container), self.leaving.take());
@@ -49,7 +50,7 @@ impl Owner {
             settled(&mut before).await;
             let detach = move || {
                 names.iter().for_each(|name| core.volumes.detach(name, &container.id));
-                crate::start::unmount_images(&core, &container.id);
+                crate::start::unmount(&core, &container.id);
             };
             // Interrupted only when the process ends; the next engine finds the marks.
             let _ = tokio::task::spawn_blocking(detach).await;

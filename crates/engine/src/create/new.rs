@@ -91,6 +91,7 @@ impl Core {
         with_defaults(&mut spec, &id, &self.defaults());
         normalise(&mut spec, &self.networks)?;
         let warnings = validate(&mut spec, &self.facts())?;
+        self.host.check_parent(&spec.host.resources.cgroup_parent)?;
         dhow_logs::Config::from_options(&spec.host.log.driver, &spec.host.log.options)?;
         if let Sharing::Container(peer) = Sharing::of(&spec.host.network_mode) {
             // Who shares the network is known under the same name; only now, because nobody may choose it.

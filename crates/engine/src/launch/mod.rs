@@ -26,6 +26,7 @@ use crate::spec::ContainerSpec;
 pub(crate) use capabilities::{capabilities, of_mask as capabilities_of_mask};
 pub(crate) use devices::{HostDevice, HostDevices};
 pub(crate) use environment::{hostname, merge as merge_environment};
+pub(crate) use mounts::shm_size;
 pub(crate) use namespaces::{Peers, Sharing};
 pub(crate) use paths::{masked as default_masked_paths, read_only as default_readonly_paths};
 pub(crate) use process::{exec as exec_process, rlimit};

@@ -6,7 +6,7 @@ use dhow_oci::runtime::Mount as Entry;
 
 use super::{IdMap, Sharing, Surroundings};
 use crate::create::{Mount, Source};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, HostSpec};
 
 /// Bytes of /dev/shm where nobody says.
 const SHM_SIZE: i64 = 64 << 20;
@@ -116,10 +116,15 @@ fn ipc(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Entry> {
     if let Some(shared) = around.shm {
         return vec![mqueue, bind("/dev/shm", shared.to_path_buf())];
     }
-    let size = format!("size={}", if host.shm_size > 0 { host.shm_size } else { SHM_SIZE });
+    let size = format!("size={}", shm_size(host));
     let shm =
         entry("/dev/shm", "tmpfs", Some(PathBuf::from("shm")), &["nosuid", "noexec", "nodev", "mode=1777", &size]);
     vec![mqueue, shm]
+}
+
+/// How many bytes /dev/shm may hold.
+pub(crate) fn shm_size(host: &HostSpec) -> i64 {
+    if host.shm_size > 0 { host.shm_size } else { SHM_SIZE }
 }
 
 fn devpts(tty_group: bool) -> Entry {

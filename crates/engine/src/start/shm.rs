@@ -1,21 +1,24 @@
 //! /dev/shm of containers that let others into it (`--ipc shareable`).
 //!
 //! An ordinary container has a tmpfs of its own, which exists in its mount namespace alone and so cannot be given to
-//! another one. A shareable one gets a folder in the exec root instead, bound into it and into those that join: a tmpfs,
-//! too, but the host's `/run`, so that `--shm-size` does not bound it.
+//! another one. A shareable one gets a tmpfs that is mounted in the exec root while it runs, and bound from there into it
+//! and into those that join. An engine that was killed leaves it to the next one.
 
+use std::ffi::CString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::container::Container;
 use crate::core::Core;
-use crate::launch::Sharing;
+use crate::launch::{Sharing, shm_size};
 use crate::spec::ContainerSpec;
 
-/// The folder for this container: its own, made empty, or the one of the container whose IPC namespace it joins.
+/// The folder for this container: its own, mounted and empty, or the one of the container whose IPC namespace it joins.
 pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) -> Result<Option<PathBuf>> {
     if let Sharing::Container(reference) = Sharing::of(&spec.host.ipc_mode) {
         let peer = core.containers().find(reference)?;
@@ -32,15 +35,36 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
         return Ok(None);
     }
     let dir = core.shm_dir(&container.id);
+    // What a start that was given up has left.
     remove(core, &container.id)?;
-    fs::create_dir_all(&dir)
-        .and_then(|()| fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)))
-        .context(|| format!("create {}", dir.display()))?;
+    make(&dir, shm_size(&spec.host)).context(|| format!("mount {}", dir.display()))?;
     Ok(Some(dir))
 }
 
-/// Removes the folder of a container that has one.
+fn make(dir: &Path, size: i64) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let options = CString::new(format!("mode=1777,size={size}"))?;
+    mount("shm", dir, "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV, options.as_c_str())?;
+    Ok(())
+}
+
+/// Takes it away from a container that does not run. Who has joined keeps it.
 pub(crate) fn remove(core: &Core, id: &str) -> Result<()> {
     let dir = core.shm_dir(id);
+    match unmount(&dir, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        // Not a mount, or not there; without rights nothing of ours can be mounted either.
+        Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::PERM) => {}
+        Err(errno) => return Err(io::Error::from(errno)).context(|| format!("unmount {}", dir.display())),
+    }
     dhow_store::delete_tree(&dir).map(drop).context(|| format!("remove {}", dir.display()))
+}
+
+/// Takes away what another engine has left of containers that are not alive.
+pub(super) fn sweep(core: &Core, alive: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(core.config.exec_root.join("shm")).into_iter().flatten().flatten() {
+        if let Some(container) = entry.file_name().to_str().filter(|container| !alive(container)) {
+            // The next engine tries again.
+            let _ = remove(core, container);
+        }
+    }
 }

@@ -108,7 +108,10 @@ fn set_up_root(plan: &Plan<'_>, container: &Container, line: &Line) -> Outcome {
     // /dev/console may have to be made.
     terminal::open_for_container(plan, container, line)?;
     rootfs::protect_paths(container)?;
-    rootfs::seal(&root, &container.root)
+    rootfs::seal(&root, &container.root)?;
+    // Each is attached. By its descriptor it could be entered without a path.
+    program::close_all(&plan.trees);
+    Ok(())
 }
 
 /// Into the namespaces of a running container.

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use dhow_sys::mount::{self, Change, set_attributes};
-use rustix::fs::{AtFlags, FileType, Mode, chmodat, fstat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, chmodat, fstat, mkdirat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
@@ -14,7 +14,7 @@ use rustix::mount::{
 use super::target::{self, Want};
 use super::{copy_up, rootfs};
 use crate::plan::Container;
-use crate::plan::mounts::{FileSystem, Kind, Mount, Parameter};
+use crate::plan::mounts::{FileSystem, Kind, Mount, Parameter, Source};
 use crate::procfs::is_procfs;
 use crate::report::{At, Outcome, Step, errno_of};
 
@@ -38,16 +38,20 @@ fn attach_one(root: BorrowedFd<'_>, mount: &Mount, index: usize) -> Outcome {
         return super::fail(Step::ProcTarget, index, Errno::INVAL);
     }
     match &mount.kind {
-        Kind::Bind { source, .. } => {
-            let tree = rootfs::open(source).at_index(Step::Mount, index)?;
-            change(&tree, mount).at_index(Step::Mount, index)?;
-            attach(&tree, &target).at_index(Step::Mount, index)
+        Kind::Bind { source: Source::Tree(tree), .. } => bind(tree, mount, &target, index),
+        Kind::Bind { source: Source::Path { path, recursive }, .. } => {
+            bind(&rootfs::clone_path(path, *recursive).at_index(Step::Mount, index)?, mount, &target, index)
         }
         Kind::New(fs) if fs.classic.is_some() => classic(root, fs, mount, &target).at_index(Step::Mount, index),
         Kind::New(fs) => new(fs, mount, &target, image_mode, index),
         Kind::Change => change(&target, mount).at_index(Step::Mount, index),
         Kind::Link(_) => Ok(()),
     }
+}
+
+fn bind(tree: &OwnedFd, mount: &Mount, target: &OwnedFd, index: usize) -> Outcome {
+    change(tree, mount).at_index(Step::Mount, index)?;
+    attach(tree, target).at_index(Step::Mount, index)
 }
 
 fn open_target(root: BorrowedFd<'_>, mount: &Mount) -> Result<OwnedFd, Errno> {
@@ -83,6 +87,9 @@ fn new(fs: &FileSystem, mount: &Mount, target: &OwnedFd, mode: Option<Mode>, ind
     };
     if let Some(mode) = mode {
         chmodat(&made, c".", mode, AtFlags::empty()).at_index(Step::Mount, index)?;
+    }
+    for place in &fs.places {
+        mkdirat(&made, place.as_c_str(), Mode::from_raw_mode(0o755)).at_index(Step::Mount, index)?;
     }
     if fs.copy_up {
         copy_up::copy(target.as_fd(), made.as_fd()).at_index(Step::CopyUp, index)?;

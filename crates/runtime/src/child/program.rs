@@ -31,6 +31,15 @@ pub(super) fn keep_only(kept: &[u32]) {
     let _ = exec::close_range(next, u32::MAX);
 }
 
+/// Closes the descriptors in the list, which is sorted.
+pub(super) fn close_all(descriptors: &[u32]) {
+    for neighbours in descriptors.chunk_by(|one, next| one + 1 == *next) {
+        if let (Some(first), Some(last)) = (neighbours.first(), neighbours.last()) {
+            let _ = exec::close_range(*first, *last);
+        }
+    }
+}
+
 /// Goes to the program's working directory.
 pub(super) fn change_directory(plan: &Plan<'_>) -> Outcome {
     chdir(plan.process.cwd.as_c_str()).at(Step::Cwd)

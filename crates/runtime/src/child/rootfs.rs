@@ -26,19 +26,15 @@ pub(super) fn attach(root: &Root) -> Outcome<OwnedFd> {
     // No mount or unmount from here on may travel to the host. Slave and not private: what the host unmounts must go
     // away here too, or its disks stay busy.
     mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM).at(Step::Propagation)?;
-    let tree = open(&root.source).at(Step::Rootfs)?;
+    let tree = match &root.source {
+        Source::Tree(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3),
+        Source::Path { path, recursive } => clone_path(path, *recursive),
+    };
+    let tree = tree.at(Step::Rootfs)?;
     let change = Change { propagation: root.during, ..Change::default() };
     set_attributes(&tree, change, true).at(Step::Rootfs)?;
     move_mount(&tree, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at(Step::Rootfs)?;
     Ok(tree)
-}
-
-/// A detached tree that may be used once.
-pub(super) fn open(source: &Source) -> Result<OwnedFd, Errno> {
-    match source {
-        Source::Tree(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3),
-        Source::Path { path, recursive } => clone_path(path, *recursive),
-    }
 }
 
 /// A detached copy of what is at a path of the host.

@@ -10,11 +10,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dhow_cgroups::{Cgroup, View};
+use dhow_cgroups::{Cgroup, Hierarchy, View};
 use dhow_errdefs::{Class, Result, ResultExt};
 use dhow_oci::runtime::{self as oci, Spec};
 use dhow_sys::mount::{self, Change};
-use rustix::fs::{CWD, Mode, OFlags, openat, statfs};
+use rustix::fs::{CWD, statfs};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::cstring;
 use super::mounts::{FileSystem, Kind, Mount, Source};
@@ -38,17 +40,16 @@ pub(crate) fn plan(
     spec: &Spec,
     (cgroup, bare): (Option<&Cgroup>, Option<&str>),
 ) -> Result<Vec<Mount>> {
-    let own = fs::read_to_string("/proc/self/cgroup").context(|| "read /proc/self/cgroup")?;
     let planner = Planner {
         target: mount.destination.to_str().unwrap_or_default().trim_end_matches('/'),
         attributes: options.change.set | mount::NOSUID | mount::NODEV | mount::NOEXEC,
         namespace: has_namespace(spec),
-        own: &own,
         cgroup,
         joined: cgroup.map(Cgroup::views).unwrap_or_default(),
         bare,
     };
-    match trees(Path::new(HOST)).as_slice() {
+    let found = cgroup.map_or_else(|| trees(Path::new(HOST)), |cgroup| known_trees(cgroup.hierarchy()));
+    match found.as_slice() {
         [unified] if unified.v2 => Ok(vec![planner.unified(unified)?]),
         trees => planner.v1(trees),
     }
@@ -62,8 +63,6 @@ struct Planner<'a> {
     target: &'a str,
     attributes: u64,
     namespace: bool,
-    /// Contents of `/proc/self/cgroup`.
-    own: &'a str,
     cgroup: Option<&'a Cgroup>,
     joined: Vec<View<'a>>,
     bare: Option<&'a str>,
@@ -86,10 +85,10 @@ impl Planner<'_> {
     fn unified(&self, tree: &Tree) -> Result<Mount> {
         let kind = if self.namespace {
             let mut fs = FileSystem::new("cgroup2", Some("cgroup2"), &[], false)?;
-            fs.fallback = Some(cstring(self.directory(tree).as_os_str())?);
+            fs.fallback = Some(cstring(self.directory(tree)?.as_os_str())?);
             Kind::New(fs)
         } else {
-            bind(&self.directory(tree))?
+            bind(&self.directory(tree)?)?
         };
         self.mount(self.target, kind)
     }
@@ -127,10 +126,10 @@ impl Planner<'_> {
             return Ok(found.ok());
         }
         if !self.namespace {
-            return bind(&self.directory(tree)).map(Some);
+            return bind(&self.directory(tree)?).map(Some);
         }
         let mut fs = FileSystem::new("cgroup", Some("cgroup"), &tree.selectors, false)?;
-        fs.fallback = Some(cstring(self.directory(tree).as_os_str())?);
+        fs.fallback = Some(cstring(self.directory(tree)?.as_os_str())?);
         Ok(Some(Kind::New(fs)))
     }
 
@@ -140,24 +139,27 @@ impl Planner<'_> {
     }
 
     /// The directory of the container's cgroup in a tree, or of this process' where the container has none there.
-    fn directory(&self, tree: &Tree) -> PathBuf {
-        match self.view(tree) {
-            Some(view) => view.directory.clone(),
-            None => tree.mount_point.join(own_path(self.own, tree).trim_start_matches('/')),
+    fn directory(&self, tree: &Tree) -> Result<PathBuf> {
+        if let Some(view) = self.view(tree) {
+            return Ok(view.directory.clone());
         }
+        let own = fs::read_to_string("/proc/self/cgroup").context(|| "read /proc/self/cgroup")?;
+        Ok(tree.mount_point.join(own_path(&own, tree).trim_start_matches('/')))
     }
 }
 
 /// A bind mount of a directory of the host.
 fn bind(directory: &Path) -> Result<Kind> {
     let path = cstring(directory.as_os_str())?;
-    let file = openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(std::io::Error::from)
-        .context(|| format!("open cgroup {}", directory.display()))?;
-    let source = match mount::clone_tree(&file, false) {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let source = match open_tree(CWD, &path, flags) {
         Ok(tree) => Source::Tree(tree),
         // An unprivileged parent; the child has the right in its own namespace.
-        Err(_) => Source::Path { path, recursive: false },
+        Err(Errno::PERM) => Source::Path { path, recursive: false },
+        Err(errno) => {
+            let error = std::io::Error::from(errno);
+            return Err(error).context(|| format!("open cgroup {}", directory.display()));
+        }
     };
     Ok(Kind::Bind { source, directory: true, shown: directory.display().to_string() })
 }
@@ -166,6 +168,7 @@ fn bind(directory: &Path) -> Result<Kind> {
 fn links() -> Vec<(String, CString)> {
     let entries = fs::read_dir(HOST).into_iter().flatten().flatten();
     entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()))
         .filter_map(|entry| {
             let link = fs::read_link(entry.path()).ok()?;
             Some((entry.file_name().into_string().ok()?, CString::new(link.as_os_str().as_bytes()).ok()?))
@@ -199,6 +202,20 @@ fn trees(host: &Path) -> Vec<Tree> {
     paths.sort_unstable();
     paths.retain(|path| magic(path) == Some(CGROUP1));
     paths.into_iter().map(|path| Tree { selectors: selectors(&path), mount_point: path, v2: false }).collect()
+}
+
+/// The same of a hierarchy, which has looked already.
+fn known_trees(hierarchy: &Hierarchy) -> Vec<Tree> {
+    let at = |path: &Path, v2| Tree { mount_point: path.to_path_buf(), v2, selectors: selectors(path) };
+    match hierarchy.unified_mount_point() {
+        Some(path) if path == Path::new(HOST) => vec![Tree { selectors: Vec::new(), ..at(path, true) }],
+        _ => {
+            let mut trees: Vec<Tree> = hierarchy.v1_mount_points().map(|path| at(path, false)).collect();
+            trees.retain(|tree| tree.mount_point.parent() == Some(Path::new(HOST)));
+            trees.sort_unstable_by(|one, other| one.mount_point.cmp(&other.mount_point));
+            trees
+        }
+    }
 }
 
 /// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
@@ -250,6 +267,12 @@ mod tests {
         assert_eq!(tree("cpu,cpuacct").selectors, ["cpu", "cpuacct"]);
         assert_eq!(tree("rdma").selectors, ["rdma"]);
         assert_eq!(tree("systemd").selectors, ["name=systemd"]);
+    }
+
+    #[test]
+    fn a_hierarchy_knows_the_trees_that_are_found() {
+        let Ok(hierarchy) = Hierarchy::detect() else { return eprintln!("SKIPPED: no cgroups are mounted here") };
+        assert_eq!(known_trees(&hierarchy), trees(Path::new(HOST)));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) parent_first: bool,
     /// The numbers of all descriptors that the child needs, sorted; it closes every other.
     pub(crate) kept: Vec<u32>,
+    /// Those among them that are trees to be attached, sorted: nothing of the container may reach them afterwards.
+    pub(crate) trees: Vec<u32>,
     /// For explaining what fails at the very end.
     pub(crate) words: explain::Words,
     pub(crate) warnings: Vec<String>,
@@ -131,6 +133,7 @@ impl<'a> Plan<'a> {
             pid_by_child: false,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
+            trees: Vec::new(),
             warnings,
         };
         Ok(plan.with_kept())
@@ -153,6 +156,7 @@ impl<'a> Plan<'a> {
             pid_by_child: false,
             first_closed: 3 + request.preserve_fds,
             kept: Vec::new(),
+            trees: Vec::new(),
             warnings,
         };
         Ok(plan.with_kept())
@@ -177,13 +181,18 @@ impl<'a> Plan<'a> {
         if let Streams::Given(streams) = &self.streams {
             kept.extend(streams.iter().map(AsFd::as_fd));
         }
+        let mut trees = Vec::new();
         match &self.world {
-            World::New(container) => kept.extend(container.descriptors()),
+            World::New(container) => {
+                kept.extend(container.descriptors());
+                trees = sorted(container.trees());
+            }
             World::Entered(target) => kept.push(target.as_fd()),
         }
-        let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).chain(3..self.first_closed).collect();
-        numbers.sort_unstable();
-        self.kept = numbers;
+        self.kept = sorted(kept.into_iter());
+        self.kept.extend((3..self.first_closed).chain(trees.iter().copied()));
+        self.kept.sort_unstable();
+        self.trees = trees;
         self
     }
 
@@ -224,19 +233,30 @@ impl Container {
 }
 
 impl Container {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+    /// The detached trees among what is to be mounted, the root's with them.
+    fn trees(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let sources = self.mounts.iter().filter_map(|mount| match &mount.kind {
             mounts::Kind::Bind { source, .. } => Some(source),
             _ => None,
         });
-        let trees = sources.chain([&self.root.source]).filter_map(|source| match source {
+        sources.chain([&self.root.source]).filter_map(|source| match source {
             mounts::Source::Tree(tree) => Some(tree.as_fd()),
             mounts::Source::Path { .. } => None,
-        });
+        })
+    }
+
+    /// The other descriptors.
+    fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         // Those that the parent enters, too: where it may not, the child does.
         let joined = self.namespaces.joined().map(|join| join.file.as_fd());
-        trees.chain(joined).chain(self.gate.as_ref().map(AsFd::as_fd)).collect()
+        joined.chain(self.gate.as_ref().map(AsFd::as_fd))
     }
+}
+
+fn sorted<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<u32> {
+    let mut numbers: Vec<u32> = descriptors.map(|fd| fd.as_raw_fd() as u32).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 impl Streams {

@@ -69,6 +69,8 @@ pub(crate) struct FileSystem {
     pub(crate) source: CString,
     /// Copy what the image has at the target.
     pub(crate) copy_up: bool,
+    /// Directories made in it before it is to be seen: for what is mounted there next.
+    pub(crate) places: Vec<CString>,
     /// The host's directory to bind where the kernel refuses a new one (in a user namespace that does not own the
     /// network, process or cgroup namespace).
     pub(crate) fallback: Option<CString>,
@@ -117,7 +119,27 @@ pub(crate) fn plan(request: &Create<'_>, has_user_namespace: bool) -> Result<Vec
             mounts.push(planner.plan()?);
         }
     }
+    make_places(&mut mounts);
     Ok(mounts)
+}
+
+/// Has the places of mounts in a fresh tmpfs made with it: nothing is looked for there.
+fn make_places(mounts: &mut [Mount]) {
+    let targets: Vec<String> = mounts.iter().map(|mount| lexically_clean(&mount.target.to_string_lossy())).collect();
+    for (index, target) in targets.iter().enumerate() {
+        let is_directory = matches!(mounts[index].kind, Kind::New(_) | Kind::Bind { directory: true, .. });
+        let Some((parent, name)) = target.rsplit_once('/').filter(|_| is_directory) else { continue };
+        let Some(below) = targets[..index].iter().rposition(|earlier| earlier == parent) else { continue };
+        let read_only = mounts[below].change.set & mount::RDONLY != 0;
+        if let Kind::New(fs) = &mut mounts[below].kind
+            && fs.name.as_c_str() == c"tmpfs"
+            && !(read_only || fs.copy_up || fs.classic.is_some())
+            && let Ok(place) = CString::new(name)
+            && !fs.places.contains(&place)
+        {
+            fs.places.push(place);
+        }
+    }
 }
 
 /// What bind mounts get when their options say nothing: nothing travels, unless the root as a whole lets it in.
@@ -329,6 +351,7 @@ impl FileSystem {
             classic: if too_long { Some(cstring(data.join(","))?) } else { None },
             source: cstring(source.filter(|source| !source.is_empty()).unwrap_or(name))?,
             copy_up: copy_up && name == "tmpfs",
+            places: Vec::new(),
             fallback: fallback.map(ToOwned::to_owned),
         })
     }
@@ -407,6 +430,28 @@ mod tests {
         let Kind::New(fs) = &mounts[0].kind else { panic!() };
         assert_eq!(fs.classic.as_ref().unwrap().to_str().unwrap(), long);
         assert_eq!(mounts[0].change.set, mount::RDONLY);
+    }
+
+    #[test]
+    fn places_are_made_in_a_fresh_tmpfs_and_nowhere_else() {
+        let mount = |target: &str, kind: &str, options: &[&str]| spec(target, kind, kind, options).mounts.remove(0);
+        let mounts = vec![
+            mount("/dev", "tmpfs", &["nosuid"]),
+            mount("/dev/pts", "devpts", &[]),
+            mount("//dev/./shm/", "tmpfs", &["tmpcopyup"]),
+            mount("/dev/shm/deep", "tmpfs", &["ro"]),
+            mount("/dev/shm/deep/er", "tmpfs", &[]),
+            mount("/dev/pts/", "tmpfs", &[]),
+            mount("/sys", "sysfs", &[]),
+            mount("/sys/x", "tmpfs", &[]),
+        ];
+        let planned = planned_spec(&Spec { mounts, ..Spec::default() }).unwrap();
+        let places = |mount: &Mount| match &mount.kind {
+            Kind::New(fs) => fs.places.iter().map(|place| place.to_string_lossy().into_owned()).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(places(&planned[0]), ["pts", "shm"]);
+        assert!(planned[1..].iter().all(|mount| places(mount).is_empty()), "{planned:?}");
     }
 
     #[test]

@@ -224,6 +224,14 @@ impl Container {
             .context(|| format!("write {}", path.display()))
     }
 
+    /// Takes away what can be taken away at once, while the file systems are unmounted.
+    pub(crate) fn clear_away(&self) {
+        if let (Runtime::BuiltIn(_), Some(cgroup)) = (&self.runtime, &self.cgroup) {
+            // What is left is removed, and told, by `clean_up`.
+            let _ = Cgroup::delete_empty(cgroup.hierarchy(), cgroup.path());
+        }
+    }
+
     /// Undoes the cgroup and what an external runtime keeps. Goes on after a failure and gives the first.
     pub(crate) fn clean_up(&self) -> Result<()> {
         let runtime = match &self.runtime {

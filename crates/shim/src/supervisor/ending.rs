@@ -44,6 +44,9 @@ impl Supervisor {
             self.tell(Event::Oom);
         }
         self.write_down(exit);
+        if let Some(container) = &self.container {
+            container.clear_away();
+        }
         // Whoever hears of the end may unmount, or take the disk out; but nobody is kept waiting for a slow one.
         if let Some(unmounting) = unmounting {
             let _ = unmounting.recv_timeout(PATIENCE);

@@ -17,7 +17,7 @@ use dhow_sys::title::LastArgument;
 use rustix::process::{Signal, WaitOptions};
 
 use crate::client::ReplyTo;
-use crate::container::{Ahead, Container, Place};
+use crate::container::{self, Ahead, Container, Place};
 use crate::control::Controls;
 use crate::poll::{Interest, Poll, Ready, Token};
 use crate::protocol::{Answer, EndedExec, Event, Exit, Message};
@@ -59,6 +59,8 @@ pub(crate) struct Supervisor {
     container: Option<Container>,
     /// The container's mount namespace: the kernel tells of the last process's end without unmounting everything first.
     mounts: Option<OwnedFd>,
+    /// What the container's processes get that do not say: as if the engine had made them.
+    engines_oom_score: i32,
     oom_watch: Option<OwnedFd>,
     oom_kills: u64,
     exit: Option<Exit>,
@@ -75,6 +77,8 @@ impl Supervisor {
     /// Prepares to supervise; nothing is launched yet.
     pub(crate) fn new(control: UnixStream, title: Option<LastArgument>) -> Result<Self> {
         signal::block_only(&SIGNALS);
+        let engines_oom_score = container::own_oom_score_adj();
+        container::protect_from_oom();
         let signals = SignalFd::new(&SIGNALS).context(|| "receive signals")?;
         let poll = Poll::new()?;
         poll.add(&signals, Token::Signals, Interest::READ)?;
@@ -96,6 +100,7 @@ impl Supervisor {
             place: None,
             container: None,
             mounts: None,
+            engines_oom_score,
             oom_watch: None,
             oom_kills: 0,
             exit: None,

@@ -99,9 +99,8 @@ impl Supervisor {
 
     fn try_launch(&mut self, mut launch: Launch) -> Result<Answer> {
         if let Some(process) = &mut launch.spec.process {
-            process.oom_score_adj.get_or_insert_with(container::own_oom_score_adj);
+            process.oom_score_adj.get_or_insert(self.engines_oom_score);
         }
-        container::protect_from_oom();
         role::report_panics_to(launch.container_dir.join("shim.log"));
         if let Some(title) = self.title.take() {
             let _ = title.set(launch.run_dir.as_os_str().as_bytes());

@@ -109,7 +109,6 @@ mod tests {
         reader.execute_batch("COMMIT").unwrap();
         let before = length();
         checkpoint(&mover).unwrap();
-        launch(50);
-        assert_eq!(length(), before, "it is written from its beginning again");
+        assert!(length() < before / 10, "it is written from its beginning again: {} of {before}", length());
     }
 }

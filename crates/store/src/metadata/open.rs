@@ -11,9 +11,6 @@ use rusqlite::{Connection, OpenFlags};
 use super::sql::{class, failed};
 use super::{Durability, schema};
 
-/// Bytes that the WAL's file keeps when it is written from its beginning again; a burst may have made it longer.
-const LARGEST_WAL: i64 = 8 << 20;
-
 /// Checks a database, creates it where there is none, and brings its tables up to date.
 pub(super) fn prepare(path: &Path) -> Result<()> {
     // SQLite would create it readable for all.
@@ -46,7 +43,9 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", LARGEST_WAL)?;
+    // Whoever writes it from its beginning again cuts the rest off: to write into a file whose pages are not in memory any
+    // more, the kernel has to read them, in the middle of a start.
+    connection.pragma_update(None, "journal_size_limit", 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Pages are checked as they are read, so that a flipped bit is an error and not a wrong answer.
     connection.pragma_update(None, "cell_size_check", true)?;
