@@ -81,7 +81,7 @@ impl Client {
             .with_flag("digests", listing.digests)
             .with_flag("manifests", listing.manifests)
             .with_filters(&listing.filters);
-        self.get("/images/json").query(query).document().await
+        self.get("/images/json").query(query).long_list().await
     }
 
     /// Everything about an image.

@@ -16,6 +16,7 @@ mod attributes;
 mod base;
 mod changes;
 mod extract;
+mod fingerprint;
 mod heal;
 mod inherit;
 mod manifest;

@@ -6,11 +6,11 @@ use std::io::BufRead;
 use std::os::fd::AsFd;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
-use dhow_oci::Hasher;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, check_names, step};
+use super::fingerprint::Fingerprinter;
 use super::manifest::{Line, Manifest};
 use super::name::{Meaning, Name};
 use super::tree::{FOLDER, Spot, Tree, is_folder, is_whiteout, open_plain, refused};
@@ -149,7 +149,7 @@ impl Extractor {
         let file = self.instead(spot, || rustix::fs::openat(&spot.folder.fd, spot.last, flags, mode))?;
         let file = File::from(file);
         let whole = [Extent { offset: 0, length: size }];
-        let mut hasher = Hasher::new();
+        let mut hasher = Fingerprinter::default();
         for extent in extents.unwrap_or(&whole) {
             self.size += extent.length;
             archive
@@ -165,7 +165,7 @@ impl Extractor {
             let _ = dhow_sys::writeback::begin(&file, 0, size);
         }
         Ok(match extents {
-            None => Line::File { size, digest: hasher.finish() },
+            None => Line::File { size, fingerprint: hasher.finish() },
             Some(_) => Line::Special,
         })
     }

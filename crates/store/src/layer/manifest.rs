@@ -1,32 +1,34 @@
 //! `layers/<number>/manifest`: what was unpacked, file by file, so that damage can be found later.
 //!
-//! Text, one line each: `<type> <size> <sha256> <path>`, for a link followed by a TAB and its target. Bytes outside
+//! Text, one line each: `<type> <size> <fingerprint> <path>`, for a link followed by a TAB and its target. Bytes outside
 //! printable ASCII are escaped as in Rust. A later line for a path replaces an earlier one and all below it, unless both
-//! are folders. The first line has the version.
+//! are folders. The first line has the version: the first has SHA-256 of files (type `f`), this one BLAKE3 (type `b`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_oci::{Digest, Hasher};
+use dhow_oci::Digest;
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Damage;
+use super::fingerprint::Fingerprint;
 use super::name::Name;
 use super::tree::open_plain;
 
-const HEAD: &str = "dhow layer manifest 1";
+const HEAD: &str = "dhow layer manifest 2";
+const EARLIER_HEAD: &str = "dhow layer manifest 1";
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     File {
         size: u64,
-        digest: Digest,
+        fingerprint: Fingerprint,
     },
     Directory,
     Symlink(Vec<u8>),
@@ -58,7 +60,12 @@ impl Manifest {
     fn write(&mut self, name: &Name, line: &Line) -> io::Result<()> {
         let path = name.as_bytes().escape_ascii();
         match line {
-            Line::File { size, digest } => writeln!(self.file, "f {size} {} {path}", digest.hex()),
+            Line::File { size, fingerprint: Fingerprint::Blake3(hash) } => {
+                writeln!(self.file, "b {size} {} {path}", hash.to_hex())
+            }
+            Line::File { size, fingerprint: Fingerprint::Sha256(digest) } => {
+                writeln!(self.file, "f {size} {} {path}", digest.hex())
+            }
             Line::Symlink(target) => writeln!(self.file, "l 0 - {path}\t{}", target.escape_ascii()),
             Line::Directory => writeln!(self.file, "d 0 - {path}"),
             Line::Hardlink => writeln!(self.file, "h 0 - {path}"),
@@ -98,7 +105,7 @@ pub(super) fn compare_all(path: &Path, diff: &File, depth: Depth) -> Result<Vec<
     for (number, text) in file.lines().enumerate() {
         let text = text.context(step)?;
         if number == 0 {
-            if text != HEAD {
+            if text != HEAD && text != EARLIER_HEAD {
                 return Err(damaged(path, 1));
             }
             continue;
@@ -128,10 +135,17 @@ fn damaged(path: &Path, line: usize) -> Error {
 
 fn parse(text: &str) -> Option<(Name, Line)> {
     let mut parts = text.splitn(4, ' ');
-    let (kind, size, digest, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (kind, size, hash, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let (path, target) = rest.split_once('\t').map_or((rest, None), |(path, target)| (path, Some(target)));
     let line = match (kind, target) {
-        ("f", None) => Line::File { size: size.parse().ok()?, digest: format!("sha256:{digest}").parse().ok()? },
+        ("b", None) => {
+            let fingerprint = Fingerprint::Blake3(blake3::Hash::from_hex(hash).ok()?);
+            Line::File { size: size.parse().ok()?, fingerprint }
+        }
+        ("f", None) => {
+            let fingerprint = Fingerprint::Sha256(Digest::from_hex(hash).ok()?);
+            Line::File { size: size.parse().ok()?, fingerprint }
+        }
         ("l", Some(target)) => Line::Symlink(unescape(target)?),
         ("d", None) => Line::Directory,
         ("h", None) => Line::Hardlink,
@@ -184,11 +198,14 @@ fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line, is_read: impl Fn(&Sta
             Some(format!("has {} bytes, expected {size}", stat.st_size))
         }
         Line::File { .. } if !is_read(&stat) => None,
-        Line::File { digest, .. } => match hash(diff, name) {
-            Ok(found) if found == *digest => None,
-            Ok(_) => Some("has other contents".into()),
-            Err(error) => Some(error.to_string()),
-        },
+        Line::File { fingerprint, .. } => {
+            let opened = open_plain(diff, name, OFlags::RDONLY | OFlags::NOFOLLOW).map_err(io::Error::from);
+            match opened.and_then(|file| fingerprint.is_of(&mut File::from(file))) {
+                Ok(true) => None,
+                Ok(false) => Some("has other contents".into()),
+                Err(error) => Some(error.to_string()),
+            }
+        }
         Line::Directory if kind != FileType::Directory => Some("is not a folder".into()),
         Line::Symlink(target) => match rustix::fs::readlinkat(&found, "", Vec::new()) {
             Ok(found) if found.as_bytes() == target => None,
@@ -199,22 +216,26 @@ fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line, is_read: impl Fn(&Sta
     }
 }
 
-fn hash(diff: BorrowedFd<'_>, name: &Name) -> io::Result<Digest> {
-    let mut file = File::from(open_plain(diff, name, OFlags::RDONLY | OFlags::NOFOLLOW)?);
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            length => hasher.update(&buffer[..length]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// As an earlier version wrote it.
+    #[test]
+    fn a_manifest_with_sha256_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, diff) = (folder.path().join("manifest"), folder.path().join("diff"));
+        std::fs::create_dir(&diff).unwrap();
+        std::fs::write(diff.join("file"), "abc").unwrap();
+        let line = |contents: &[u8]| format!("{EARLIER_HEAD}\nf 3 {} file\n", Digest::of(contents).hex());
+        let wrong = |contents: &[u8]| {
+            std::fs::write(&path, line(contents)).unwrap();
+            verify(&path, &File::open(&diff).unwrap(), Depth::Contents).unwrap()
+        };
+        assert_eq!(wrong(b"abc"), []);
+        assert_eq!(wrong(b"abd")[0].what, "has other contents");
+    }
 
     proptest! {
         #[test]
