@@ -73,7 +73,7 @@ pub(crate) async fn restore(core: &Arc<Core>) -> Result<()> {
     // One of a later version may run.
     alive.extend(settled.iter().filter_map(|found| Some(found.as_ref().err()?.record.id.clone())));
     let ended = core.volumes.recover(|container| alive.contains(container));
-    crate::start::sweep(core, |container| alive.contains(container));
+    sweep_mounts(core, &alive);
     let mut owners = Vec::new();
     for found in settled {
         match found {
@@ -357,6 +357,14 @@ fn adopt_unreadable(core: &Arc<Core>, unreadable: Unreadable) -> Result<()> {
     }
     tokio::spawn(Owner::new(Arc::clone(core), container, mailbox, None).run());
     Ok(())
+}
+
+/// What another engine has left mounted for containers that are not alive.
+fn sweep_mounts(core: &Core, alive: &HashSet<String>) {
+    for folder in ["images", "shm"] {
+        let left = names(&core.config.exec_root.join(folder));
+        left.iter().filter(|id| !alive.contains(*id)).for_each(|id| crate::start::unmount(core, id));
+    }
 }
 
 /// What containers left that are not ours any more: an engine died while it removed them. Only what is under this

@@ -104,12 +104,6 @@ pub(crate) fn unmount(core: &Core, container: &str) {
     }
 }
 
-/// Takes away what another engine has left mounted for containers that are not alive.
-pub(crate) fn sweep(core: &Core, alive: impl Fn(&str) -> bool) {
-    images::sweep(core, &alive);
-    shm::sweep(core, alive);
-}
-
 /// Has the volumes mounted that have to be, until the container has ended; where each one's content is.
 fn attach_volumes(core: &Core, container: &Container, mounts: &[Mount]) -> Result<BTreeMap<String, PathBuf>> {
     let attach = |name: &str| Ok((name.to_owned(), core.volumes.attach(name, &container.id, &core.volumes.watch())?));

@@ -53,6 +53,7 @@ pub use backup::VolumeFormat;
 pub use copies::CopyKind;
 pub(crate) use doors::Passage;
 pub use import::{VolumeImport, VolumeSource};
+pub(crate) use mounting::unmount_all;
 pub(crate) use name::check as check_name;
 pub use plugins::PluginSettings;
 pub(crate) use prepare::Wanted;

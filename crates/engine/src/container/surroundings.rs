@@ -40,7 +40,7 @@ impl Owner {
     pub(super) fn leave_volumes(&mut self) {
         let names: Vec<String> = self.core.volumes.mounted_among(&self.body.mounts).map(str::to_owned).collect();
         let images = self.body.mounts.iter().any(|mount| matches!(mount.source, Source::Image { .. }));
-        let shm = self.body.spec.host.ipc_mode == "shareable";
+        let shm = self.body.spec.host.shares_ipc();
         let left = std::mem::take(&mut self.left);
         if names.is_empty() && !images && !shm {
             return left.into_iter().for_each(|reply| answer(reply, Ok(())));

@@ -102,6 +102,11 @@ pub struct HostSpec {
 }
 
 impl HostSpec {
+    /// Whether other containers may come into its IPC namespace.
+    pub(crate) fn shares_ipc(&self) -> bool {
+        self.ipc_mode == "shareable"
+    }
+
     /// The name servers that were asked for.
     pub(crate) fn name_servers(&self) -> &[String] {
         self.dns.as_deref().unwrap_or_default()

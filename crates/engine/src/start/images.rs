@@ -91,15 +91,6 @@ pub(crate) fn unmount_all(core: &Core, container: &str) {
     let _ = fs::remove_dir(folder);
 }
 
-/// Takes away what another engine has left of containers that are not alive.
-pub(crate) fn sweep(core: &Core, alive: impl Fn(&str) -> bool) {
-    for entry in fs::read_dir(core.config.exec_root.join("images")).into_iter().flatten().flatten() {
-        if let Some(container) = entry.file_name().to_str().filter(|container| !alive(container)) {
-            unmount_all(core, container);
-        }
-    }
-}
-
 fn folder(core: &Core, container: &str) -> PathBuf {
     core.config.exec_root.join("images").join(container)
 }

@@ -10,8 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, mount};
 
 use crate::container::Container;
 use crate::core::Core;
@@ -22,7 +21,7 @@ use crate::spec::ContainerSpec;
 pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) -> Result<Option<PathBuf>> {
     if let Sharing::Container(reference) = Sharing::of(&spec.host.ipc_mode) {
         let peer = core.containers().find(reference)?;
-        if peer.view().spec.host.ipc_mode != "shareable" {
+        if !peer.view().spec.host.shares_ipc() {
             let text = format!(
                 "cannot join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
                 peer.id
@@ -31,7 +30,7 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
         }
         return Ok(Some(core.shm_dir(&peer.id)));
     }
-    if spec.host.ipc_mode != "shareable" {
+    if !spec.host.shares_ipc() {
         return Ok(None);
     }
     let dir = core.shm_dir(&container.id);
@@ -51,20 +50,6 @@ fn make(dir: &Path, size: i64) -> io::Result<()> {
 /// Takes it away from a container that does not run. Who has joined keeps it.
 pub(crate) fn remove(core: &Core, id: &str) -> Result<()> {
     let dir = core.shm_dir(id);
-    match unmount(&dir, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-        // Not a mount, or not there; without rights nothing of ours can be mounted either.
-        Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::PERM) => {}
-        Err(errno) => return Err(io::Error::from(errno)).context(|| format!("unmount {}", dir.display())),
-    }
+    crate::volumes::unmount_all(&dir)?;
     dhow_store::delete_tree(&dir).map(drop).context(|| format!("remove {}", dir.display()))
-}
-
-/// Takes away what another engine has left of containers that are not alive.
-pub(super) fn sweep(core: &Core, alive: impl Fn(&str) -> bool) {
-    for entry in fs::read_dir(core.config.exec_root.join("shm")).into_iter().flatten().flatten() {
-        if let Some(container) = entry.file_name().to_str().filter(|container| !alive(container)) {
-            // The next engine tries again.
-            let _ = remove(core, container);
-        }
-    }
 }

@@ -224,7 +224,7 @@ impl Volumes {
 }
 
 /// Takes away everything that is mounted on a folder. Nothing is, in the end.
-pub(super) fn unmount_all(folder: &Path) -> Result<()> {
+pub(crate) fn unmount_all(folder: &Path) -> Result<()> {
     loop {
         cut_off(folder);
         match unmount(folder, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {

@@ -30,6 +30,23 @@ impl Fingerprinter {
 }
 
 impl Fingerprint {
+    /// As a manifest has it: the type of its line, and the digits.
+    pub(super) fn written(&self) -> (char, String) {
+        match self {
+            Self::Blake3(hash) => ('b', hash.to_hex().to_string()),
+            Self::Sha256(digest) => ('f', digest.hex()),
+        }
+    }
+
+    /// The inverse.
+    pub(super) fn read(kind: &str, digits: &str) -> Option<Self> {
+        match kind {
+            "b" => blake3::Hash::from_hex(digits).ok().map(Self::Blake3),
+            "f" => Digest::from_hex(digits).ok().map(Self::Sha256),
+            _ => None,
+        }
+    }
+
     /// Whether these are the contents.
     pub(super) fn is_of(&self, contents: &mut impl Read) -> io::Result<bool> {
         Ok(match self {

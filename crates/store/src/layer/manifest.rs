@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_oci::Digest;
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -60,11 +59,9 @@ impl Manifest {
     fn write(&mut self, name: &Name, line: &Line) -> io::Result<()> {
         let path = name.as_bytes().escape_ascii();
         match line {
-            Line::File { size, fingerprint: Fingerprint::Blake3(hash) } => {
-                writeln!(self.file, "b {size} {} {path}", hash.to_hex())
-            }
-            Line::File { size, fingerprint: Fingerprint::Sha256(digest) } => {
-                writeln!(self.file, "f {size} {} {path}", digest.hex())
+            Line::File { size, fingerprint } => {
+                let (kind, digits) = fingerprint.written();
+                writeln!(self.file, "{kind} {size} {digits} {path}")
             }
             Line::Symlink(target) => writeln!(self.file, "l 0 - {path}\t{}", target.escape_ascii()),
             Line::Directory => writeln!(self.file, "d 0 - {path}"),
@@ -135,17 +132,10 @@ fn damaged(path: &Path, line: usize) -> Error {
 
 fn parse(text: &str) -> Option<(Name, Line)> {
     let mut parts = text.splitn(4, ' ');
-    let (kind, size, hash, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (kind, size, digits, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let (path, target) = rest.split_once('\t').map_or((rest, None), |(path, target)| (path, Some(target)));
     let line = match (kind, target) {
-        ("b", None) => {
-            let fingerprint = Fingerprint::Blake3(blake3::Hash::from_hex(hash).ok()?);
-            Line::File { size: size.parse().ok()?, fingerprint }
-        }
-        ("f", None) => {
-            let fingerprint = Fingerprint::Sha256(Digest::from_hex(hash).ok()?);
-            Line::File { size: size.parse().ok()?, fingerprint }
-        }
+        ("b" | "f", None) => Line::File { size: size.parse().ok()?, fingerprint: Fingerprint::read(kind, digits)? },
         ("l", Some(target)) => Line::Symlink(unescape(target)?),
         ("d", None) => Line::Directory,
         ("h", None) => Line::Hardlink,
@@ -218,6 +208,8 @@ fn compare(diff: BorrowedFd<'_>, name: &Name, line: &Line, is_read: impl Fn(&Sta
 
 #[cfg(test)]
 mod tests {
+    use dhow_oci::Digest;
+
     use super::*;
     use proptest::prelude::*;
 
