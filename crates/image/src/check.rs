@@ -1,16 +1,15 @@
 //! Whether what is recorded is there and whole; and healing: layers from their blobs, blobs from their registries.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::Write;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, Reference};
 use dhow_store::{ImageRecord, LayerRecord, Lease};
 
 use crate::images::Images;
 use crate::name::{Names, familiar};
 use crate::registry::{Access, Credentials, Fetch, Registries};
-use crate::stream;
 
 /// How to check.
 #[derive(Debug, Default, Clone, Copy)]
@@ -182,11 +181,18 @@ impl Images {
         let credentials = repair.credentials.get(name.registry()).unwrap_or(&Credentials::Anonymous);
         repair.registries.with_repository(name, Access::Pull, credentials, |repository| {
             let mut ingest = content.ingest(self.room()?)?;
-            let copied = match size {
-                Some(size) => io::copy(&mut Fetch::new(repository, (*digest, size), false, &|| false), &mut ingest),
-                None => io::copy(&mut repository.document(digest)?.as_slice(), &mut ingest),
-            };
-            copied.map_err(|error| stream::failed("fetch a blob", error))?;
+            let mut keep = |bytes: &[u8]| ingest.write_all(bytes).context(|| "keep a blob");
+            match size {
+                Some(size) => {
+                    let mut fetch = Fetch::new(repository, (*digest, size), false, &|| false);
+                    while let piece = fetch.piece()?
+                        && !piece.is_empty()
+                    {
+                        keep(&piece)?;
+                    }
+                }
+                None => keep(&repository.document(digest)?)?,
+            }
             ingest.commit(lease, Some(digest), size).map(drop)
         })
     }

@@ -43,7 +43,7 @@ impl Images {
             let digest = content.put(lease, bytes)?;
             content.stat(&digest)?.ok_or_else(|| Error::internal(format!("blob {digest} vanished")))
         };
-        let layer = |bytes: &Vec<u8>| Ok(Source { blob: blob(bytes)?, media_type: None });
+        let layer = |bytes: &Vec<u8>| Ok(Source::new(blob(bytes)?, None));
         Ok(Parts {
             config: blob(&config.to_bytes())?,
             layers: layers.iter().map(layer).collect::<Result<_>>()?,

@@ -27,6 +27,15 @@ pub(crate) struct Source {
     pub blob: Blob,
     /// As a manifest says it; none: what the first bytes say.
     pub media_type: Option<String>,
+    /// It is known to be what the config says.
+    pub verified: bool,
+}
+
+impl Source {
+    /// A blob into which nobody has looked yet.
+    pub(crate) fn new(blob: Blob, media_type: Option<String>) -> Self {
+        Self { blob, media_type, verified: false }
+    }
 }
 
 /// Makes images out of parts, under one lease.
@@ -48,7 +57,8 @@ impl Installer<'_> {
         same_length(diff_ids.len(), parts.layers.len())?;
         let layers = self.layers(diff_ids, &parts.layers, unpacked)?;
         // What this installed itself is known to be what it says.
-        let shared = if layers.iter().all(|layer| layer.verified) { Vec::new() } else { self.shared()? };
+        let known = |(layer, source): (&Installed, &Source)| layer.verified || source.verified;
+        let shared = if layers.iter().zip(&parts.layers).all(known) { Vec::new() } else { self.shared()? };
         let mut image = ImageRecord {
             id: parts.config.digest,
             manifest: parts.manifest,
@@ -154,7 +164,7 @@ impl Installer<'_> {
     /// names ours: and then ours must be what the config says, for nobody has looked into it.
     fn layer_of_image(&self, layer: Installed, source: &Source, shared: &[ImageLayer]) -> Result<ImageLayer> {
         let Installed { record, verified } = layer;
-        if !verified {
+        if !verified && !source.verified {
             let named = source.media_type.is_some();
             let same =
                 |known: &&ImageLayer| known.chain_id == record.chain_id && (!named || known.blob == source.blob.digest);
@@ -188,7 +198,8 @@ impl Installer<'_> {
         Compression::of(&start)
     }
 
-    fn verify(&self, blob: &Blob, diff_id: &Digest) -> Result<()> {
+    /// Reads a blob to see whether it is that layer.
+    pub(crate) fn verify(&self, blob: &Blob, diff_id: &Digest) -> Result<()> {
         let (_, mut stream) = stream::open(self.store.content().reader(&blob.digest)?)?;
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; PIECE];

@@ -31,6 +31,18 @@ pub(crate) fn in_parallel<T: Send>(
     results.collect()
 }
 
+/// Does two things at once, the first on this thread, and gives what came of both.
+///
+/// # Panics
+/// Where the second one does.
+pub(crate) fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send) -> (A, B) {
+    thread::scope(|scope| {
+        let second = scope.spawn(second);
+        let first = first();
+        (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use dhow_errdefs::Error;
@@ -44,5 +56,15 @@ mod tests {
         assert_eq!(in_parallel(0, 3, |_| Ok(())).expect("good"), []);
         let failed = in_parallel(100, 3, |at| if at == 3 { Err(Error::conflict("three")) } else { Ok(at) });
         assert_eq!(failed.expect_err("one fails").to_string(), "three");
+    }
+
+    #[test]
+    fn both_meet() {
+        let meeting = std::sync::Barrier::new(2);
+        let meet = |name| {
+            meeting.wait();
+            name
+        };
+        assert_eq!(both(|| meet("first"), || meet("second")), ("first", "second"));
     }
 }

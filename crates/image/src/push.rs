@@ -16,6 +16,7 @@ use dhow_store::{Durability, ImageRecord, Lease};
 
 use crate::images::Images;
 use crate::name::Names;
+use crate::parallel::both;
 use crate::registry::{Access, Credentials, Registries, Repository, Visit};
 
 pub use compress::PushCompression;
@@ -162,8 +163,7 @@ impl Push<'_> {
         self.repository.ping()?;
         let (bytes, media_type) = match self.own_manifest()? {
             Some((bytes, manifest)) => {
-                self.layers(Some(&manifest))?;
-                self.config(&manifest.config)?;
+                self.blobs(Some(&manifest), &manifest.config)?;
                 (bytes, kind(&manifest).to_owned())
             }
             None => self.made_manifest()?,
@@ -191,14 +191,19 @@ impl Push<'_> {
     }
 
     fn made_manifest(&self) -> Result<(Vec<u8>, String)> {
-        let layers = self.layers(None)?;
         let blob = self.stored(&self.image.id)?;
         let config = Descriptor::new(media::OCI_CONFIG, blob.digest, blob.size);
-        self.config(&config)?;
+        let layers = self.blobs(None, &config)?;
         let manifest = Manifest::new(config, layers);
         let bytes =
             serde_json::to_vec(&manifest).map_err(|cause| Error::internal("write a manifest").with_cause(cause))?;
         Ok((bytes, manifest.media_type))
+    }
+
+    /// Everything that a manifest names; gives how it names the layers.
+    fn blobs(&self, own: Option<&Manifest>, config: &Descriptor) -> Result<Vec<Descriptor>> {
+        let (layers, config) = both(|| self.layers(own), || self.config(config));
+        config.and(layers)
     }
 
     fn config(&self, config: &Descriptor) -> Result<()> {

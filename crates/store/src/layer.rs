@@ -30,7 +30,7 @@ mod upper;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -141,6 +141,14 @@ impl Layers {
     /// [`ResourceExhausted`](dhow_errdefs::Class::ResourceExhausted) when it is over a limit or the disk is full.
     /// Nothing is left then.
     pub fn unpack(&self, archive: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked<'_>> {
+        self.unpack_buffered(BufReader::with_capacity(pipeline::PIECE, archive), options)
+    }
+
+    /// The same of what comes in pieces.
+    ///
+    /// # Errors
+    /// As [`Layers::unpack`].
+    pub fn unpack_buffered(&self, archive: impl BufRead + Send, options: &UnpackOptions) -> Result<Unpacked<'_>> {
         unpack::run(self, archive, options)
     }
 

@@ -60,7 +60,7 @@ impl<'scope, 's: 'scope> Ahead<'scope, 's> {
         let told = move || told.recv().map_err(|_| Error::cancelled("the blob did not come whole"));
         let unpack = move || match look {
             Look::Plain => layers.unpack_plain(pieces, size, told),
-            Look::Packed => layers.unpack(pieces, &UnpackOptions::default()),
+            Look::Packed => layers.unpack_buffered(pieces, &UnpackOptions::default()),
         };
         let unpacker = Builder::new().name("unpack".into()).spawn_scoped(scope, || unpack().ok());
         let unpacker = unpacker.context(|| "start a thread that unpacks a layer")?;

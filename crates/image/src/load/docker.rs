@@ -48,7 +48,7 @@ fn once_each(entries: Vec<Entry>) -> Vec<Entry> {
 
 fn candidate(archive: &Archive, entry: Entry) -> Result<Candidate> {
     let names = entry.repo_tags.unwrap_or_default();
-    let layer = |path: &String| Ok(Source { blob: archive.file(path)?.clone(), media_type: None });
+    let layer = |path: &String| Ok(Source::new(archive.file(path)?.clone(), None));
     let parts = Parts {
         config: archive.file(&entry.config)?.clone(),
         layers: entry.layers.unwrap_or_default().iter().map(layer).collect::<Result<_>>()?,

@@ -107,7 +107,7 @@ impl Layout<'_> {
             if !media::is_layer(&descriptor.media_type) {
                 return Err(unsupported(descriptor));
             }
-            Ok(Source { blob: self.part(descriptor)?, media_type: Some(descriptor.media_type.clone()) })
+            Ok(Source::new(self.part(descriptor)?, Some(descriptor.media_type.clone())))
         };
         Ok(Parts {
             config: self.part(&manifest.config)?,

@@ -1,7 +1,8 @@
 //! The layers of a pull: several at once, each hashed, kept and unpacked while it comes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
+use bytes::{Buf, Bytes};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, media};
 use dhow_store::{Blob, Ingest, LayerRecord, UnpackOptions, Unpacked};
@@ -10,13 +11,22 @@ use super::{LayerNews, Pull, PullEvent};
 use crate::install::{Installer, Source};
 use crate::parallel::in_parallel;
 use crate::registry::Fetch;
-use crate::stream::{self, PIECE};
+use crate::stream::PIECE;
 
 /// How many layers come at once, as in Docker.
 const PARALLEL: usize = 3;
 
 /// A layer that is here: its blob, and what it became if it was unpacked on the way.
 type Layer<'a> = (Source, Option<Unpacked<'a>>);
+
+/// What there is of a layer before it is pulled.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// It is unpacked already.
+    held: bool,
+    /// What was unpacked is damaged.
+    damaged: bool,
+}
 
 impl Pull<'_> {
     /// Fetches the layers that are missing. Those that come are unpacked, unless they are unpacked already.
@@ -35,8 +45,8 @@ impl Pull<'_> {
             layer.is_some_and(|layer| !installer.store.layers().look_over(layer).is_ok_and(|damage| damage.is_empty()))
         };
         let arrived = in_parallel(descriptors.len(), PARALLEL, |at| {
-            let wanted = (at >= held.len()).then_some(&diff_ids[at]);
-            self.layer(installer, &descriptors[at], wanted, damaged(at))
+            let state = State { held: at < held.len(), damaged: damaged(at) };
+            self.layer(installer, &descriptors[at], &diff_ids[at], state)
         })?;
         Ok(arrived.into_iter().unzip())
     }
@@ -45,24 +55,26 @@ impl Pull<'_> {
         &self,
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
-        diff_id: Option<&Digest>,
-        damaged: bool,
+        diff_id: &Digest,
+        state: State,
     ) -> Result<Layer<'i>> {
         let _flight = self.flights.enter(descriptor.digest);
-        let source = |blob| Source { blob, media_type: Some(descriptor.media_type.clone()) };
+        let source = |blob| Source::new(blob, Some(descriptor.media_type.clone()));
         // What is to be unpacked is read anyway: one that was damaged here is fetched again.
-        let here = if diff_id.is_some() || damaged { self.sound(descriptor)? } else { self.here(descriptor)? };
+        let here = if state.held && !state.damaged { self.here(descriptor)? } else { self.sound(descriptor)? };
         if let Some(blob) = here {
-            self.say(descriptor, if diff_id.is_none() { LayerNews::Exists } else { LayerNews::Verified });
+            self.say(descriptor, if state.held { LayerNews::Exists } else { LayerNews::Verified });
             // What is here but not unpacked is unpacked by the installer.
             return Ok((source(blob), None));
         }
         let step = || format!("pull layer {}", descriptor.digest);
-        let Some(diff_id) = diff_id else {
+        if state.held {
             let blob = self.blob(descriptor, &|news| self.say(descriptor, news)).context(step)?;
+            // Here, beside others that still come.
+            installer.verify(&blob, diff_id).context(step)?;
             self.say(descriptor, LayerNews::Exists);
-            return Ok((source(blob), None));
-        };
+            return Ok((Source { verified: true, ..source(blob) }, None));
+        }
         let (blob, unpacked) = self.unpacked(installer, descriptor, diff_id).context(step)?;
         self.say(descriptor, LayerNews::Complete);
         Ok((source(blob), Some(unpacked)))
@@ -114,7 +126,7 @@ impl Pull<'_> {
         let say = |news| self.say(descriptor, news);
         let mut arrival = Arrival::new(self.fetch(descriptor, way), ingest, descriptor.size, &say);
         let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
-        let unpacked = installer.store.layers().unpack(&mut arrival, &options);
+        let unpacked = installer.store.layers().unpack_buffered(&mut arrival, &options);
         // Whatever the unpacker says: what came may not be what was promised, and then that is the failure.
         if let Err(error) = arrival.drain() {
             if may_come_later(&error) {
@@ -179,6 +191,8 @@ struct Arrival<'a> {
     told: u64,
     /// Bytes that were here from an earlier time.
     replayed: u64,
+    /// Kept, and not read yet.
+    piece: Bytes,
     say: &'a (dyn Fn(LayerNews) + Sync + 'a),
     /// What went wrong on the way, as it was before it became an error of reading.
     failure: Option<Error>,
@@ -186,14 +200,17 @@ struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     fn new(fetch: Fetch<'a>, ingest: Ingest<'a>, total: u64, say: &'a (dyn Fn(LayerNews) + Sync + 'a)) -> Self {
-        Self { fetch, ingest, total, told: 0, replayed: 0, say, failure: None }
+        Self { fetch, ingest, total, told: 0, replayed: 0, piece: Bytes::new(), say, failure: None }
     }
 
     /// Reads what is left.
     fn drain(&mut self) -> Result<()> {
         if self.failure.is_none() {
-            let mut buffer = vec![0; PIECE];
-            while self.read(&mut buffer).is_ok_and(|length| length > 0) {}
+            while let Ok(length) = self.fill_buf().map(<[u8]>::len)
+                && length > 0
+            {
+                self.consume(length);
+            }
         }
         self.failure.take().map_or(Ok(()), Err)
     }
@@ -231,35 +248,49 @@ fn may_come_later(error: &Error) -> bool {
 
 impl Arrival<'_> {
     /// First what is here from an earlier time, then what comes.
-    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn next(&mut self) -> Result<Bytes> {
         if self.ingest.size() == self.replayed {
-            let length = self.ingest.replay(buffer).context(|| "read what is here of a blob")?;
-            if length > 0 {
-                self.replayed += length as u64;
-                return Ok(length);
+            let mut here = vec![0; PIECE];
+            let length = self.ingest.replay(&mut here).context(|| "read what is here of a blob")?;
+            here.truncate(length);
+            if !here.is_empty() {
+                self.replayed += here.len() as u64;
+                return Ok(here.into());
             }
             self.fetch.start_at(self.replayed);
         }
-        let length = self.fetch.read(buffer).map_err(|error| stream::failed("read a blob", error))?;
-        self.ingest.write_all(&buffer[..length]).context(|| "keep a blob")?;
-        Ok(length)
+        let piece = self.fetch.piece()?;
+        self.ingest.write_all(&piece).context(|| "keep a blob")?;
+        Ok(piece)
+    }
+}
+
+impl BufRead for Arrival<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.piece.is_empty() {
+            match self.next() {
+                Ok(piece) => self.piece = piece,
+                Err(error) => {
+                    let kind = io::Error::other(error.to_string());
+                    self.failure.get_or_insert(error);
+                    return Err(kind);
+                }
+            }
+            self.tell();
+        }
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.piece.advance(length);
     }
 }
 
 impl Read for Arrival<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.next(buffer) {
-            Ok(0) => Ok(0),
-            Ok(length) => {
-                self.tell();
-                Ok(length)
-            }
-            Err(error) => {
-                let kind = io::Error::other(error.to_string());
-                self.failure.get_or_insert(error);
-                Err(kind)
-            }
-        }
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The layers of a push: several at once, each looked for before it is sent.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
@@ -27,6 +28,8 @@ impl Push<'_> {
             }
         }
         layers.iter().for_each(|(layer, _)| self.say(&layer.diff_id, PushNews::Preparing));
+        // The largest begins first: what takes longest is not what everybody waits for in the end.
+        layers.sort_by_key(|(layer, _)| Reverse(layer.blob_size));
         layers.iter().skip(PARALLEL).for_each(|(layer, _)| self.say(&layer.diff_id, PushNews::Waiting));
         let sent = in_parallel(layers.len(), PARALLEL, |at| {
             let (layer, own) = layers[at];

@@ -1,10 +1,9 @@
 //! A blob on its way here.
 
-use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use dhow_errdefs::{Class, Error, Result};
+use dhow_errdefs::{Error, Result};
 use dhow_oci::Digest;
 use reqwest::header::RANGE;
 use reqwest::{Response, StatusCode};
@@ -20,7 +19,7 @@ const STALL: Duration = Duration::from_secs(60);
 /// So many bytes must come in each period of [`STALL`]: a drip would hold a pull for ever.
 const FLOOR: u64 = 64 << 10;
 
-/// Reads a blob from a registry, from where it was cut as often as it must; a large one in several parts at once where the
+/// A blob from a registry, piece by piece, from where it was cut as often as it must; a large one in several parts at once where the
 /// registry can do that. What comes is not verified: whoever reads it compares the digest.
 pub(crate) struct Fetch<'a> {
     repository: &'a Repository<'a>,
@@ -41,7 +40,7 @@ pub(crate) struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    /// The blob of a descriptor, which may come in parts. Nothing is asked before the first read.
+    /// The blob of a descriptor, which may come in parts. Nothing is asked before the first piece.
     pub(crate) fn new(
         repository: &'a Repository<'a>,
         (digest, size): (Digest, u64),
@@ -64,7 +63,7 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// Leaves out what is here already. Only before the first read.
+    /// Leaves out what is here already. Only before the first piece.
     pub(crate) fn start_at(&mut self, at: u64) {
         self.at = at.min(self.size);
     }
@@ -78,15 +77,15 @@ impl<'a> Fetch<'a> {
         self.repository.url(&format!("blobs/{}", self.digest))
     }
 
-    /// The next bytes; empty at the end.
-    fn next(&mut self) -> Result<()> {
+    /// The next bytes; none at the end.
+    pub(crate) fn piece(&mut self) -> Result<Bytes> {
         while self.piece.is_empty() && self.at < self.size {
             if (self.cancelled)() {
                 return Err(Error::cancelled("the pull was cancelled"));
             }
             self.advance()?;
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.piece))
     }
 
     fn advance(&mut self) -> Result<()> {
@@ -231,23 +230,6 @@ impl Repository<'_> {
     }
 }
 
-impl Read for Fetch<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.piece.is_empty() {
-            self.next().map_err(|error| {
-                let kind = match error.class() {
-                    Class::Cancelled => io::ErrorKind::ConnectionAborted,
-                    _ => io::ErrorKind::Other,
-                };
-                io::Error::new(kind, error)
-            })?;
-        }
-        let length = buffer.len().min(self.piece.len());
-        self.piece.copy_to_slice(&mut buffer[..length]);
-        Ok(length)
-    }
-}
-
 /// Watches that a transfer moves, by the time that was spent waiting for it: what this side takes to unpack is not the
 /// registry's fault.
 #[derive(Default)]
@@ -274,6 +256,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use dhow_errdefs::Class;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! From received bytes to the tar: one thread inflates, one hashes, the caller's unpacks.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -15,10 +16,10 @@ use crate::pieces::Pieces;
 use crate::room::Room;
 
 /// Large enough that a hand-over costs nothing beside its work, small enough to stay in the cache of a core.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
 /// How many pieces may wait: bounds memory, and lets neither side starve when the other one stalls for a moment.
-const WAITING: usize = 32;
+const WAITING: usize = 8;
 
 /// The first bytes of a compressed stream (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -33,7 +34,7 @@ pub(super) type Tar = Pieces<Piece>;
 ///
 /// `unpack` must read to the end.
 pub(super) fn run<T>(
-    archive: impl Read + Send,
+    archive: impl BufRead + Send,
     limits: &Limits,
     room: Room,
     unpack: impl FnOnce(Tar) -> Result<T>,
@@ -74,25 +75,40 @@ fn hash(pieces: &Receiver<Piece>) -> Digest {
 }
 
 fn inflate(
-    archive: impl Read,
+    archive: impl BufRead,
     mut guard: Guard,
     tar: &SyncSender<io::Result<Piece>>,
     hash: &SyncSender<Piece>,
 ) -> io::Result<()> {
     let received = AtomicU64::new(0);
-    let mut archive = decoder(BufReader::with_capacity(PIECE, Counted { inner: archive, count: &received }))?;
-    let mut buffer = vec![0; PIECE];
+    let mut archive = decoder(Counted { inner: archive, count: &received })?;
+    let mut spare = Spare::default();
     loop {
-        let length = fill(&mut archive, &mut buffer)?;
-        if length == 0 {
-            return Ok(());
-        }
+        let (piece, length) = spare.filled(&mut archive)?;
         guard.check(length as u64, received.load(Ordering::Relaxed))?;
-        let piece: Piece = Arc::from(&buffer[..length]);
-        if hash.send(Arc::clone(&piece)).is_err() || tar.send(Ok(piece)).is_err() {
-            // The unpacker gave up; it knows why.
+        let last = length < PIECE;
+        let piece = if last { Arc::from(&piece[..length]) } else { piece };
+        let sent = length == 0 || (hash.send(Arc::clone(&piece)).is_ok() && tar.send(Ok(piece)).is_ok());
+        if last || !sent {
+            // The unpacker gave up, if it did; it knows why.
             return Ok(());
         }
+    }
+}
+
+/// Pieces that were handed out, the earliest first: each is used again when both readers have let it go.
+#[derive(Default)]
+struct Spare(VecDeque<Piece>);
+
+impl Spare {
+    /// A piece, and how much of it was filled: all but at the end.
+    fn filled(&mut self, archive: &mut impl Read) -> io::Result<(Piece, usize)> {
+        let free = self.0.pop_front_if(|piece| Arc::get_mut(piece).is_some());
+        let mut piece = free.unwrap_or_else(|| Arc::from(vec![0; PIECE]));
+        // Nobody else has it: it is new, or was let go.
+        let length = Arc::get_mut(&mut piece).map_or(Ok(0), |buffer| fill(archive, buffer))?;
+        self.0.push_back(Arc::clone(&piece));
+        Ok((piece, length))
     }
 }
 
@@ -149,7 +165,18 @@ struct Counted<'a, R> {
     count: &'a AtomicU64,
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl<R: BufRead> BufRead for Counted<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.inner.consume(length);
+        self.count.fetch_add(length as u64, Ordering::Relaxed);
+    }
+}
+
+impl<R: BufRead> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.count.fetch_add(length as u64, Ordering::Relaxed);

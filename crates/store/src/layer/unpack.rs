@@ -1,7 +1,7 @@
 //! A layer between the archive and the record.
 
 use std::fs;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -80,7 +80,11 @@ impl Drop for Unpacked<'_> {
 }
 
 /// Unpacks an archive into a new folder.
-pub(super) fn run<'a>(layers: &'a Layers, archive: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked<'a>> {
+pub(super) fn run<'a>(
+    layers: &'a Layers,
+    archive: impl BufRead + Send,
+    options: &UnpackOptions,
+) -> Result<Unpacked<'a>> {
     let new = New::create(layers)?;
     let extractor = new.extractor(options.limits.entries)?;
     let room = match options.limits.bytes {
