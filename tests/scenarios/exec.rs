@@ -75,6 +75,19 @@ fn what_cannot_be_executed_gives_dockers_exit_codes() {
     world.dhow(&["exec", "box", "true"]).exits(1).says("is not running");
 }
 
+/// Engines before Docker 28 told only that a program could not be started, and who speaks their API hears that.
+#[test]
+fn old_clients_hear_the_exit_code_of_old_engines() {
+    let world = running();
+    let exec = |version: &str, words: &[&str]| {
+        let args = [&["exec", "box"], words].concat();
+        dhow_testkit::finish(world.stock_command(&args).env("DOCKER_API_VERSION", version)).code()
+    };
+    assert_eq!(exec("1.47", &["no-such-program"]), 126);
+    assert_eq!(exec("1.48", &["no-such-program"]), 127);
+    assert_eq!(exec("1.47", &["sh", "-c", "exit 127"]), 127, "what ran says itself how it ended");
+}
+
 #[test]
 fn privileged_exec_has_what_the_container_has_not() {
     let world = running();

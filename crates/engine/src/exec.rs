@@ -35,6 +35,8 @@ struct Exec {
     phase: Phase,
     /// Our copy of the client's socket: the client must not see the end before the exit code can be asked for.
     client: Option<OwnedFd>,
+    /// Its program could not be started.
+    failed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,10 @@ impl Execs {
         execs.retain(|_, exec| !matches!(exec.phase, Phase::Ended { at, .. } if at.elapsed() > REMEMBERED));
         drop_forgotten(&mut execs, &container, weight(&spec));
         let created = Instant::now();
-        execs.insert(id, Exec { container, spec: Arc::new(spec), created, phase: Phase::Created, client: None });
+        execs.insert(
+            id,
+            Exec { container, spec: Arc::new(spec), created, phase: Phase::Created, client: None, failed: false },
+        );
     }
 
     /// Takes over what an engine before this one has started in a container. What was asked for then is not known any more.
@@ -69,7 +74,7 @@ impl Execs {
         let ended = ended.iter().map(|exec| (&exec.id, Phase::Ended { code: exec.code, at }));
         for (id, phase) in running.chain(ended).filter(|(id, _)| !is_probe(id)) {
             let (container, spec) = (Arc::clone(container), Arc::default());
-            execs.insert(id.clone(), Exec { container, spec, created: at, phase, client: None });
+            execs.insert(id.clone(), Exec { container, spec, created: at, phase, client: None, failed: false });
         }
     }
 
@@ -114,7 +119,14 @@ impl Execs {
         }
     }
 
-    /// It has ended, or could not be started. `None` if that was known.
+    /// It could not be started.
+    pub(crate) fn failed(&self, id: &str, code: i32) {
+        if let Some(exec) = self.lock().get_mut(id) {
+            exec.failed |= exec.end(code);
+        }
+    }
+
+    /// It has ended. `None` if that was known.
     pub(crate) fn ended(&self, id: &str, code: i32) -> Option<Ended> {
         let mut execs = self.lock();
         let exec = execs.get_mut(id)?;
@@ -163,6 +175,7 @@ impl Execs {
             pid,
             stdin_open: exec.spec.attach_stdin && exit_code.is_none(),
             can_remove: exit_code.is_some(),
+            failed: exec.failed,
         })
     }
 

@@ -254,6 +254,8 @@ pub struct ExecDetails {
     pub stdin_open: bool,
     /// Whether it may be thrown away.
     pub can_remove: bool,
+    /// Its program could not be started.
+    pub failed: bool,
 }
 
 /// One line (or part of a long one) of a container's log.

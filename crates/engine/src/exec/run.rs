@@ -61,7 +61,7 @@ impl Core {
         let result = self.exec_run(&id, &target, &options, stream).await;
         if let Err(error) = result {
             let error = failure(error);
-            self.execs.ended(&id, if error.class() == Class::NotFound { 127 } else { 126 });
+            self.execs.failed(&id, if error.class() == Class::NotFound { 127 } else { 126 });
             if let Some(client) = client {
                 tell(client, &error, options.tty.unwrap_or(target.spec.tty));
             }

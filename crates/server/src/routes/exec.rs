@@ -68,5 +68,6 @@ async fn resize(call: Call) -> Result<Response> {
 }
 
 async fn inspect(call: Call) -> Result<Response> {
-    json(&wire::exec::inspect(&call.engine().exec_inspect(&call.name).await?))
+    let version = call.version;
+    json(&wire::exec::inspect(&call.engine().exec_inspect(&call.name).await?, version))
 }

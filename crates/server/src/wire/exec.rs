@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dhow_api::exec::{CreateRequest, Inspect, ProcessConfig};
+use dhow_api::version::Version;
 use dhow_engine::ExecDetails;
 use dhow_engine::spec::ExecSpec;
 
@@ -25,15 +26,20 @@ pub(crate) fn spec(request: CreateRequest) -> ExecSpec {
     }
 }
 
+/// The exit code of what could not be started, before Docker 28 told what is missing (127) from what may not run.
+const NOT_STARTED: i32 = 126;
+
 /// What an exec is.
-pub(crate) fn inspect(exec: &ExecDetails) -> Inspect {
+pub(crate) fn inspect(exec: &ExecDetails, version: Version) -> Inspect {
+    let old = exec.failed && !version.at_least(48);
+    let exit_code = if old { Some(NOT_STARTED) } else { exec.exit_code };
     let spec = &exec.spec;
     let (entrypoint, arguments) =
         spec.cmd.split_first().map_or_else(Default::default, |(first, rest)| (first.clone(), rest.to_vec()));
     Inspect {
         id: exec.id.clone(),
         running: exec.running,
-        exit_code: exec.exit_code.map(Into::into),
+        exit_code: exit_code.map(Into::into),
         process_config: ProcessConfig {
             tty: spec.tty,
             entrypoint,
