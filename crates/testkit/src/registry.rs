@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::eventually;
+use crate::{TokenServer, eventually};
 
 /// bcrypt of the password, as `htpasswd -B` writes it.
 const USERS: &str = "me:$2y$05$51AZPLPR9ME.PF36wd4riOtGozsj1GA0XONbW/iW5tgH4lkzDYJjK\n";
@@ -52,6 +52,12 @@ impl Registry {
             fs::write(&users, USERS).expect("written");
             format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", users.display())
         })
+    }
+
+    /// One that takes only what that server gives.
+    #[must_use]
+    pub fn with_tokens(server: &TokenServer) -> Self {
+        Self::with("127.0.0.1", |_| server.section())
     }
 
     fn with(host: &str, more: impl FnOnce(&Path) -> String) -> Self {
