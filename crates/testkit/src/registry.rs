@@ -37,11 +37,13 @@ impl Registry {
     /// from its `ca.pem`.
     #[must_use]
     pub fn secure(host: &str, certificates: &Path) -> Self {
-        let file = |name: &str| certificates.join(name).display().to_string();
-        let (certificate, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
-        Self::with(host, |_| {
-            format!("  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n")
-        })
+        Self::with(host, |_| tls(certificates))
+    }
+
+    /// The same that takes only what that server gives, which speaks without TLS.
+    #[must_use]
+    pub fn secure_with_tokens(host: &str, certificates: &Path, server: &TokenServer) -> Self {
+        Self::with(host, |_| tls(certificates) + &server.section())
     }
 
     /// The same for the user `me` with the password `secret`, and nobody else.
@@ -103,6 +105,13 @@ impl Drop for Registry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a registry needs for TLS, from a folder.
+fn tls(certificates: &Path) -> String {
+    let file = |name: &str| certificates.join(name).display().to_string();
+    let (certificate, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
+    format!("  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n")
 }
 
 /// A port that was free a moment ago.
