@@ -3,8 +3,10 @@
 
 mod images;
 mod login;
+mod podman;
 mod runtime;
 mod stock_engine;
+mod tokens;
 
 /// The binary under test.
 const DHOW: &str = env!("CARGO_BIN_EXE_dhow");

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dhow_testkit::{Outcome, StockEngine, busybox_rootfs, finish, finish_with_input};
-use tempfile::TempDir;
 
 use crate::DHOW;
+use crate::podman::Podman;
 
 /// A program that other engines can call like runc.
 fn wrapper(folder: &Path) -> PathBuf {
@@ -18,47 +18,33 @@ fn wrapper(folder: &Path) -> PathBuf {
     path
 }
 
-/// A podman with storage of its own.
-struct Podman {
-    folder: TempDir,
+/// Runs something by our runtime in a container without an image, whose root is a folder.
+struct Runs {
+    podman: Podman,
 }
 
-impl Podman {
+impl Runs {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        busybox_rootfs(&folder.path().join("rootfs"));
-        Self { folder }
+        let podman = Podman::new();
+        busybox_rootfs(&podman.path().join("rootfs"));
+        Self { podman }
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let path = |name: &str| self.folder.path().join(name);
-        let mut command = Command::new("podman");
-        command.arg("--root").arg(path("storage")).arg("--runroot").arg(path("run")).arg("--tmpdir").arg(path("tmp"));
-        command.args(["--cgroup-manager", "cgroupfs", "--events-backend", "none"]);
-        command.arg("--runtime").arg(wrapper(self.folder.path())).args(args);
-        command
+        let runtime = wrapper(self.podman.path()).display().to_string();
+        self.podman.command(&[&["--runtime", &runtime], args].concat())
     }
 
     fn run(&self, flags: &[&str], words: &[&str]) -> Outcome {
-        let rootfs = self.folder.path().join("rootfs").display().to_string();
+        let rootfs = self.podman.path().join("rootfs").display().to_string();
         let begin = ["run", "--network", "none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"];
         finish(&mut self.command(&[&begin, flags, &["--rootfs", &rootfs], words].concat()))
     }
 }
 
-impl Drop for Podman {
-    fn drop(&mut self) {
-        drop(self.command(&["rm", "--all", "--force", "--time", "0"]).output());
-        drop(self.command(&["system", "renumber"]).output());
-        for mount in ["storage/overlay", "storage"] {
-            drop(Command::new("umount").arg(self.folder.path().join(mount)).output());
-        }
-    }
-}
-
 #[test]
 fn podman_runs_containers_with_our_runtime() {
-    let podman = Podman::new();
+    let podman = Runs::new();
     assert_eq!(podman.run(&["--rm"], &["echo", "by podman"]).ok(), "by podman");
     podman.run(&["--rm"], &["sh", "-c", "exit 12"]).exits(12);
     podman.run(&["--rm"], &["no-such-program"]).exits(127);

@@ -48,6 +48,7 @@ mod stock;
 mod streams;
 mod system;
 mod tls;
+mod tokens;
 mod two_tiers;
 mod update;
 mod volumes;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use dhow_testkit::{Registry, World, finish, isolate};
+use dhow_testkit::{Registry, TokenServer, World, finish, isolate};
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
@@ -77,6 +77,25 @@ fn a_certificate_that_signs_itself_is_trusted_when_it_is_given() {
     world.dhow(&["push", &name]).exits(1).says("certificate");
     copy("self/cert.pem", "ca.crt");
     world.dhow(&["push", &name]).exits(0);
+}
+
+/// What is shown to a registry over TLS is not for everybody on the way to a token server.
+#[test]
+fn a_password_goes_to_no_token_server_without_security() {
+    move_elsewhere();
+    let (certificates, tokens) = (Certificates::new(), TokenServer::start());
+    let registry = Registry::secure_with_tokens(ELSEWHERE, &certificates.path("engine"), &tokens);
+    let (world, _folder, place, name) = world_with_place_for(&registry);
+    for (from, to) in [("ca.pem", "ca.crt"), ("client/cert.pem", "client.cert"), ("client/key.pem", "client.key")] {
+        fs::copy(certificates.path(from), place.join(to)).expect("copied");
+    }
+    // Without one there is nothing to hide.
+    world.dhow(&["push", &name]).exits(1).says("denied: requested access to the resource is denied");
+    let asked = tokens.asked("").len();
+    assert!(asked > 0);
+    let login = world.dhow(&["login", "-u", "me", "-p", "secret", &registry.address()]);
+    login.exits(1).says("where everybody can read it");
+    assert_eq!(tokens.asked("").len(), asked);
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub(crate) fn header(shown: &impl serde::Serialize) -> String {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     InHelper,
-    /// Readable for whoever can read the file; `false` if it was there already.
+    /// Readable for whoever can read the file; `true` for a password that was not there before.
     InFile(bool),
 }
 
@@ -95,7 +95,8 @@ pub(crate) fn store(config: &Config, server: &str, login: &Login) -> Result<Kept
         config.change(|fields| drop(auths(fields).insert(server.to_owned(), Map::new().into())))?;
         return Ok(Kept::InHelper);
     }
-    let fresh = in_file(config, server).as_ref() != Some(login);
+    // A token is worth less than a password, and nothing is said of it, as in Docker.
+    let fresh = in_file(config, server).as_ref() != Some(login) && matches!(login.secret, Secret::Password(_));
     let mut entry = Map::new();
     match &login.secret {
         Secret::Password(password) => {
@@ -132,6 +133,10 @@ fn auths(fields: &mut Map<String, Value>) -> &mut Map<String, Value> {
 
 fn in_file(config: &Config, server: &str) -> Option<Login> {
     let (auth, token) = config.auth(server)?;
+    if auth.is_empty() && !token.is_empty() {
+        // Programs that log people in write it like that: a token says whose it is.
+        return Some(Login { username: String::new(), secret: Secret::IdentityToken(token.to_owned()) });
+    }
     let plain = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
     let (username, password) = plain.split_once(':')?;
     let secret = match token.is_empty() {
@@ -164,8 +169,11 @@ mod tests {
         assert_eq!(get(&load(), "reg:5000").unwrap(), Some(login("me", "a:b")));
         assert_eq!(store(&load(), "reg:5000", &login("me", "a:b")).unwrap(), Kept::InFile(false));
         let token = Login { username: "me".to_owned(), secret: Secret::IdentityToken("t".to_owned()) };
-        store(&load(), "reg:5000", &token).unwrap();
+        assert_eq!(store(&load(), "reg:5000", &token).unwrap(), Kept::InFile(false));
         assert_eq!(get(&load(), "reg:5000").unwrap(), Some(token));
+        std::fs::write(dir.path().join("config.json"), r#"{"auths":{"reg:5000":{"identitytoken":"t"}}}"#).unwrap();
+        let kept = get(&load(), "reg:5000").unwrap().expect("a token alone will do");
+        assert!(kept.secret == Secret::IdentityToken("t".to_owned()));
         erase(&load(), "reg:5000").unwrap();
         assert_eq!(get(&load(), "reg:5000").unwrap(), None);
     }

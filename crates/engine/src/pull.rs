@@ -66,11 +66,11 @@ impl Engine {
         &self.core.registries
     }
 
-    /// Asks a registry whether it knows who shows these credentials; blocks.
+    /// Asks a registry whether it knows who shows these credentials, and for what to show in place of the password; blocks.
     ///
     /// # Errors
     /// [`Unauthenticated`](dhow_errdefs::Class::Unauthenticated) when it does not.
-    pub fn login(&self, registry: &str, credentials: &Credentials) -> Result<()> {
+    pub fn login(&self, registry: &str, credentials: &Credentials) -> Result<Option<String>> {
         self.core.registries.login(registry, credentials)
     }
 }

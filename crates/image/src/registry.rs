@@ -112,14 +112,18 @@ impl Registries {
         Err(last.unwrap_or_else(|| Error::internal(format!("no endpoint for {}", visit.name.familiar()))))
     }
 
-    /// Whether a registry knows who shows these credentials, as `login` asks.
+    /// Whether a registry knows who shows these credentials, as `login` asks. Its token server may give something to be
+    /// shown in place of the password from then on.
     ///
     /// # Errors
     /// [`Unauthenticated`](dhow_errdefs::Class::Unauthenticated) when they are not, or why the registry cannot be asked.
-    pub fn login(&self, registry: &str, credentials: &Credentials) -> Result<()> {
+    pub fn login(&self, registry: &str, credentials: &Credentials) -> Result<Option<String>> {
         // Any name of the registry will do: only the registry itself is asked.
         let name = Reference::parse(&format!("{registry}/login"))?;
-        self.with_repository(&name, Access::Login, credentials, |repository| repository.ping())
+        self.with_repository(&name, Access::Login, credentials, |repository| {
+            repository.ping()?;
+            Ok(repository.take_identity())
+        })
     }
 
     /// The tags of a repository.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::eventually;
+use crate::{TokenServer, eventually};
 
 /// bcrypt of the password, as `htpasswd -B` writes it.
 const USERS: &str = "me:$2y$05$51AZPLPR9ME.PF36wd4riOtGozsj1GA0XONbW/iW5tgH4lkzDYJjK\n";
@@ -37,11 +37,13 @@ impl Registry {
     /// from its `ca.pem`.
     #[must_use]
     pub fn secure(host: &str, certificates: &Path) -> Self {
-        let file = |name: &str| certificates.join(name).display().to_string();
-        let (certificate, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
-        Self::with(host, |_| {
-            format!("  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n")
-        })
+        Self::with(host, |_| tls(certificates))
+    }
+
+    /// The same that takes only what that server gives, which speaks without TLS.
+    #[must_use]
+    pub fn secure_with_tokens(host: &str, certificates: &Path, server: &TokenServer) -> Self {
+        Self::with(host, |_| tls(certificates) + &server.section())
     }
 
     /// The same for the user `me` with the password `secret`, and nobody else.
@@ -52,6 +54,12 @@ impl Registry {
             fs::write(&users, USERS).expect("written");
             format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", users.display())
         })
+    }
+
+    /// One that takes only what that server gives.
+    #[must_use]
+    pub fn with_tokens(server: &TokenServer) -> Self {
+        Self::with("127.0.0.1", |_| server.section())
     }
 
     fn with(host: &str, more: impl FnOnce(&Path) -> String) -> Self {
@@ -97,6 +105,13 @@ impl Drop for Registry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a registry needs for TLS, from a folder.
+fn tls(certificates: &Path) -> String {
+    let file = |name: &str| certificates.join(name).display().to_string();
+    let (certificate, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
+    format!("  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n")
 }
 
 /// A port that was free a moment ago.

@@ -12,6 +12,8 @@ mod descriptors;
 mod far_copies;
 mod full_disk;
 mod hung_mount;
+mod images;
+mod liars;
 mod malice;
 mod many;
 mod neighbours;

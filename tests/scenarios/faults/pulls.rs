@@ -1,24 +1,24 @@
 //! Pulls that are cut: by SIGKILL to the engine, by clients that go away.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{Registry, World, eventually};
+use dhow_testkit::{Gate, Registry, World, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{chance, rounds};
 use crate::{DHOW, registry_with_what_is_made};
 
 /// A registry with an image of a few layers, one of them of some megabytes that cannot be compressed.
-fn registry_with_an_image() -> (Registry, String) {
+pub(super) fn registry_with_an_image() -> (Registry, String) {
     registry_with_what_is_made("dd if=/dev/urandom of=/noise bs=1M count=24 2>/dev/null; echo whole > /end")
 }
 
 /// Bytes of parts of blobs.
-fn parts(world: &World) -> u64 {
+pub(super) fn parts(world: &World) -> u64 {
     let entries = fs::read_dir(world.data_root().join("content/ingest")).expect("a folder").flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|it| it.len()).sum()
 }
@@ -49,6 +49,61 @@ fn a_pull_after_a_killed_one_succeeds() {
         }
     }
     assert!(cut > 0, "not one of {rounds} pulls was cut");
+}
+
+/// Killed in the middle of a layer, the engine or the client, and then three who want the image at once.
+#[test]
+fn three_pulls_after_a_killed_one_fetch_each_layer_once() {
+    let (registry, name) = registry_with_an_image();
+    let gate = Gate::before(&registry, |_, _| Ok(false));
+    let name = name.replace(&registry.address(), &gate.address());
+    let mut chance = chance();
+    let mut world = World::new(DHOW);
+    let layers = layers(&world, &name);
+    let (rounds, mut cut) = (rounds(16), 0);
+    for round in 0..rounds {
+        let quiet = |pull: &mut Command| {
+            pull.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+        };
+        let mut pull = quiet(&mut world.command(&["pull", &name]));
+        // Anywhere between its first request and its end: which moment it is does not matter.
+        thread::sleep(Duration::from_micros(chance.u64(..400_000)));
+        let kills_engine = round % 2 == 0;
+        if kills_engine {
+            world.crash_engine();
+            world.start_engine();
+        } else {
+            kill_process(Pid::from_child(&pull), Signal::KILL).expect("it is ours");
+        }
+        let before = gate.asked("/blobs/").len();
+        let pulls = [(); 3].map(|()| quiet(&mut world.command(&["pull", &name])));
+        cut += usize::from(!pull.wait().expect("our child").success());
+        for mut pull in pulls {
+            assert!(pull.wait().expect("our child").success(), "round {round}");
+        }
+        let asked = gate.asked("/blobs/").split_off(before);
+        for layer in layers.iter().filter(|_| kills_engine) {
+            let mut parts: Vec<&String> = asked.iter().filter(|line| line.contains(layer)).collect();
+            let all = parts.len();
+            parts.sort();
+            parts.dedup();
+            assert_eq!(parts.len(), all, "round {round}: {asked:#?}");
+        }
+        assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+        assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "cat", "/end"]).ok(), "whole");
+        world.dhow(&["rmi", &name]).exits(0);
+    }
+    assert!(cut > 0, "not one of {rounds} pulls was cut");
+    assert_eq!(parts(&world), 0);
+    world.is_in_order();
+}
+
+/// The digests of an image's layers in its registry.
+fn layers(world: &World, name: &str) -> Vec<String> {
+    let document = world.dhow(&["manifest", "inspect", name]).ok();
+    let document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    let layers = document["layers"].as_array().expect("layers").iter();
+    layers.map(|layer| layer["digest"].as_str().expect("a digest").to_owned()).collect()
 }
 
 /// Ctrl-C, and a client that is killed: the pull ends, and what has come is kept for the next.

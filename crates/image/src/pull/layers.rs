@@ -7,6 +7,7 @@ use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, media};
 use dhow_store::{Blob, Ingest, LayerRecord, UnpackOptions, Unpacked};
 
+use super::flights::Flight;
 use super::{LayerNews, Pull, PullEvent};
 use crate::install::{Installer, Source};
 use crate::parallel::in_parallel;
@@ -58,7 +59,7 @@ impl Pull<'_> {
         diff_id: &Digest,
         state: State,
     ) -> Result<Layer<'i>> {
-        let _flight = self.flights.enter(descriptor.digest);
+        let flight = self.flights.enter(descriptor.digest, self.repository.base(), self.options.cancelled)?;
         let source = |blob| Source::new(blob, Some(descriptor.media_type.clone()));
         // What is to be unpacked is read anyway: one that was damaged here is fetched again.
         let here = if state.held && !state.damaged { self.here(descriptor)? } else { self.sound(descriptor)? };
@@ -75,7 +76,7 @@ impl Pull<'_> {
             self.say(descriptor, LayerNews::Exists);
             return Ok((Source { verified: true, ..source(blob) }, None));
         }
-        let (blob, unpacked) = self.unpacked(installer, descriptor, diff_id).context(step)?;
+        let (blob, unpacked) = self.unpacked(installer, descriptor, diff_id, &flight).context(step)?;
         self.say(descriptor, LayerNews::Complete);
         Ok((source(blob), Some(unpacked)))
     }
@@ -106,9 +107,11 @@ impl Pull<'_> {
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
         diff_id: &Digest,
+        flight: &Flight<'_>,
     ) -> Result<(Blob, Unpacked<'i>)> {
         for way in [Way::AsItMay, Way::AsOne] {
-            if let Arrived::Whole(blob, unpacked) = self.arrive(installer, descriptor, diff_id, way)? {
+            let ingest = self.begun(descriptor, flight)?;
+            if let Arrived::Whole(blob, unpacked) = self.arrive(installer, descriptor, diff_id, (way, ingest))? {
                 return Ok((blob, unpacked));
             }
         }
@@ -120,9 +123,8 @@ impl Pull<'_> {
         installer: &'i Installer<'_>,
         descriptor: &Descriptor,
         diff_id: &Digest,
-        way: Way,
+        (way, ingest): (Way, Ingest<'_>),
     ) -> Result<Arrived<'i>> {
-        let ingest = self.images.store().content().resume(&descriptor.digest, descriptor.size)?;
         let say = |news| self.say(descriptor, news);
         let mut arrival = Arrival::new(self.fetch(descriptor, way), ingest, descriptor.size, &say);
         let options = UnpackOptions { diff_id: Some(*diff_id), ..UnpackOptions::default() };
@@ -145,6 +147,15 @@ impl Pull<'_> {
             // one stream, the next try begins at the beginning.
             Err(_) if patched => Ok(Arrived::Spoiled),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Where the layer is kept while it comes: what came of it before is for one only.
+    fn begun(&self, descriptor: &Descriptor, flight: &Flight<'_>) -> Result<Ingest<'_>> {
+        let content = self.images.store().content();
+        match flight.first {
+            true => content.resume(&descriptor.digest, descriptor.size),
+            false => content.ingest(descriptor.size),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, Manifest};
 use dhow_store::{Blob, ImageLayer};
 
@@ -33,8 +33,13 @@ impl Push<'_> {
         layers.iter().skip(PARALLEL).for_each(|(layer, _)| self.say(&layer.diff_id, PushNews::Waiting));
         let sent = in_parallel(layers.len(), PARALLEL, |at| {
             let (layer, own) = layers[at];
-            let sent = self.layer(layer, own).context(|| format!("push layer {}", layer.diff_id))?;
-            Ok((layer.diff_id, sent))
+            let sent = self.layer(layer, own);
+            // Who may not push may push no layer: which one it was says nothing.
+            let sent = match sent {
+                Err(error) if is_refusal(&error) => Err(error),
+                sent => sent.context(|| format!("push layer {}", layer.diff_id)),
+            };
+            Ok((layer.diff_id, sent?))
         })?;
         let sent: BTreeMap<Digest, Descriptor> = sent.into_iter().collect();
         Ok(self.image.layers.iter().map(|layer| sent[&layer.diff_id].clone()).collect())
@@ -106,4 +111,9 @@ impl Push<'_> {
     fn say(&self, diff_id: &Digest, news: PushNews) {
         (self.progress)(PushEvent::Layer { diff_id: *diff_id, news });
     }
+}
+
+/// Whether the registry does not want it from this person.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.class(), Class::Unauthenticated | Class::PermissionDenied)
 }

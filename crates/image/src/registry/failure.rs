@@ -5,6 +5,8 @@ use dhow_oci::Reference;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
+use super::challenge::Challenge;
+
 /// What was asked for: it decides what a refusal means.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
@@ -97,25 +99,54 @@ fn lookup(chain: &[String], host: &str) -> Option<String> {
 struct Document {
     #[serde(default)]
     errors: Vec<Entry>,
+    /// What token servers say, the default registry's among them.
+    #[serde(default)]
+    details: String,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+pub(super) struct Entry {
     #[serde(default)]
     code: String,
     #[serde(default)]
     message: String,
 }
 
-/// An answer that is a refusal.
-pub(super) fn of_answer(status: StatusCode, body: &[u8], wanted: Wanted<'_>, url: &str) -> Error {
+/// The same from a server that says details only.
+fn detailed(status: StatusCode, details: String) -> Option<Entry> {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "UNAUTHORIZED",
+        StatusCode::TOO_MANY_REQUESTS => "TOOMANYREQUESTS",
+        _ => "UNKNOWN",
+    };
+    (!details.is_empty()).then(|| Entry { code: code.to_owned(), message: details })
+}
+
+/// What a challenge says of the rights that were shown (RFC 6750 section 3.1); it says so before the document does.
+pub(super) fn of_challenge(challenge: &Challenge) -> Option<Entry> {
+    let (code, usual) = match challenge.parameters.get("error")?.as_str() {
+        "invalid_token" => ("UNAUTHORIZED", "authentication required"),
+        "insufficient_scope" => ("DENIED", "requested access to the resource is denied"),
+        _ => return None,
+    };
+    let described = challenge.parameters.get("error_description").filter(|words| !words.is_empty());
+    Some(Entry { code: code.to_owned(), message: described.map_or(usual, String::as_str).to_owned() })
+}
+
+/// An answer that is a refusal, with what its challenges say.
+pub(super) fn of_answer(status: StatusCode, body: &[u8], told: Option<Entry>, wanted: Wanted<'_>, url: &str) -> Error {
     let document: Document = serde_json::from_slice(body).unwrap_or_default();
-    let entry = document.errors.into_iter().next();
+    let first = document.errors.into_iter().next();
+    let entry = told.or(first).or_else(|| detailed(status, document.details));
     let code = entry.as_ref().map_or_else(String::new, |entry| printable(&entry.code));
     let said = |entry: Entry| format!("{}: {}", spoken(&code), printable(&entry.message));
     let words = entry.map_or_else(|| unexpected(status, url), said);
     match (wanted, code.as_str(), status) {
-        (Wanted::Login, ..) => Error::new(Class::Unauthenticated, format!("login attempt to {url} failed: {words}")),
+        (Wanted::Login, ..) => {
+            let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
+            let text = format!("login attempt to {url} failed with status: {number} {reason}");
+            Error::new(Class::Unauthenticated, text)
+        }
         (Wanted::Manifest(name) | Wanted::Blob(name), "DENIED", _)
         | (Wanted::Manifest(name) | Wanted::Blob(name), "", StatusCode::FORBIDDEN) => Error::not_found(format!(
             "pull access denied for {}, repository does not exist or may require 'docker login': {words}",
@@ -181,7 +212,13 @@ mod tests {
         let name = Reference::parse("localhost:5000/app:1").expect("a name");
         let answer = |status, code: &str, message: &str| {
             let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}","detail":{{}}}}]}}"#);
-            of_answer(status, body.as_bytes(), Wanted::Manifest(&name), "http://localhost:5000/v2/app/manifests/1")
+            of_answer(
+                status,
+                body.as_bytes(),
+                None,
+                Wanted::Manifest(&name),
+                "http://localhost:5000/v2/app/manifests/1",
+            )
         };
         let error = answer(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown");
         assert_eq!(error.class(), Class::NotFound);
@@ -214,14 +251,35 @@ mod tests {
     #[test]
     fn what_a_registry_says_steers_no_terminal() {
         let body = br#"{"errors":[{"code":"DE\u001b[2JNIED","message":"no\u001b]0;title\u0007\nnew line"}]}"#;
-        let error = of_answer(StatusCode::FORBIDDEN, body, Wanted::Push, "http://x/v2/");
+        let error = of_answer(StatusCode::FORBIDDEN, body, None, Wanted::Push, "http://x/v2/");
         assert_eq!(error.to_string(), "de [2jnied: no ]0;title  new line");
+    }
+
+    #[test]
+    fn rights_that_do_not_suffice_are_told_as_such() {
+        let name = Reference::parse("localhost:5000/app").expect("a name");
+        let header = r#"Bearer realm="http://x/token",scope="repository:app:pull",error="insufficient_scope""#;
+        let told = crate::registry::challenge::parse(header).iter().find_map(of_challenge);
+        let body = br#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+        let error = of_answer(StatusCode::UNAUTHORIZED, body, told, Wanted::Manifest(&name), "http://x/v2/");
+        assert_eq!(
+            error.to_string(),
+            "pull access denied for localhost:5000/app, repository does not exist or may require 'docker login': \
+             denied: requested access to the resource is denied"
+        );
+    }
+
+    #[test]
+    fn what_a_token_server_says_is_passed_on() {
+        let body = br#"{"details":"incorrect username or password"}"#;
+        let error = of_answer(StatusCode::UNAUTHORIZED, body, None, Wanted::Push, "http://x/token");
+        assert_eq!(error.to_string(), "unauthorized: incorrect username or password");
     }
 
     #[test]
     fn an_answer_without_words_is_named_by_its_status() {
         let name = Reference::parse("app").expect("a name");
-        let error = of_answer(StatusCode::BAD_GATEWAY, b"<html>", Wanted::Blob(&name), "http://x/v2/");
+        let error = of_answer(StatusCode::BAD_GATEWAY, b"<html>", None, Wanted::Blob(&name), "http://x/v2/");
         assert_eq!(error.to_string(), "unexpected status from http://x/v2/: 502 Bad Gateway");
     }
 }

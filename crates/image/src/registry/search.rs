@@ -77,7 +77,7 @@ impl Registries {
         // Any name of the registry will do: only the registry itself is asked.
         let name = Reference::parse(&format!("{registry}/search"))?;
         let Caller { credentials, insecure } = caller;
-        let visit = Visit { name: &name, access: Access::Login, credentials, sources: &[], insecure: *insecure };
+        let visit = Visit { name: &name, access: Access::Look, credentials, sources: &[], insecure: *insecure };
         let found = self.visit(visit, |repository| repository.search(word, limit))?;
         let fits = |result: &SearchResult| {
             official.is_none_or(|wanted| result.is_official == wanted) && result.star_count >= stars

@@ -13,7 +13,7 @@ use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::failure::{self, Wanted};
-use super::wait::Backoff;
+use super::wait::{self, Backoff};
 use super::{Registries, token};
 
 /// What one wants to do with a repository.
@@ -25,6 +25,8 @@ pub(crate) enum Access {
     Push,
     /// Only be known.
     Login,
+    /// See what the registry shows of itself.
+    Look,
 }
 
 /// How long a registry may think before it answers.
@@ -56,11 +58,16 @@ pub(crate) struct Repository<'r> {
     visit: Visit<'r>,
     /// What the last challenge was answered with.
     authorization: Mutex<Option<HeaderValue>>,
+    /// One asks for new rights, for all who send something at that time.
+    renewal: Mutex<()>,
+    /// What a token server gave for a password, to be shown from now on.
+    identity: Mutex<Option<String>>,
 }
 
 impl<'r> Repository<'r> {
     pub(super) fn new(registries: &'r Registries, client: Client, endpoint: &'r Endpoint, visit: Visit<'r>) -> Self {
-        Self { registries, client, endpoint, visit, authorization: Mutex::default() }
+        let (authorization, renewal, identity) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { registries, client, endpoint, visit, authorization, renewal, identity }
     }
 
     /// The name whose repository it is.
@@ -74,7 +81,7 @@ impl<'r> Repository<'r> {
     }
 
     /// Scheme, host and path of the registry.
-    pub(super) fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         &self.endpoint.base
     }
 
@@ -84,11 +91,16 @@ impl<'r> Repository<'r> {
         self.send("Get", &url, self.wanted(), |client| client.get(&url)).map(drop)
     }
 
+    /// What a token server gave to who logged in, to be kept in place of the password.
+    pub(crate) fn take_identity(&self) -> Option<String> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// What a refusal means where it is about no manifest and no blob.
     fn wanted(&self) -> Wanted<'r> {
         match self.visit.access {
             Access::Pull => Wanted::Manifest(self.visit.name),
-            Access::Push => Wanted::Push,
+            Access::Push | Access::Look => Wanted::Push,
             Access::Login => Wanted::Login,
         }
     }
@@ -116,7 +128,8 @@ impl<'r> Repository<'r> {
         }
     }
 
-    /// Sends a request once, and once more with the rights that the registry asks for.
+    /// Sends a request once, and again with the rights that the registry asks for: with those that were given before, and
+    /// where these are not good any more, with new ones.
     pub(super) fn attempt(
         &self,
         method: &str,
@@ -124,9 +137,15 @@ impl<'r> Repository<'r> {
         wanted: Wanted<'_>,
         request: &impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Response, Failed> {
+        let mut shown = self.authorization();
         let mut answer = self.once(method, url, request)?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            self.authorize(method, url, &answer).map_err(Failed::for_good)?;
+        let mut rights = Rights::Kept;
+        for _ in 0..ASKED_AGAIN {
+            if answer.status() != StatusCode::UNAUTHORIZED || rights == Rights::New {
+                break;
+            }
+            rights = self.authorize(method, url, &answer, shown.as_ref())?;
+            shown = self.authorization();
             answer = self.once(method, url, request)?;
         }
         if is_good(answer.status()) {
@@ -191,38 +210,54 @@ impl<'r> Repository<'r> {
     }
 
     fn refused(&self, answer: Response, wanted: Wanted<'_>, url: &str) -> Error {
-        let status = answer.status();
+        let (status, told) = (answer.status(), challenges(&answer).iter().find_map(failure::of_challenge));
         let body = self.body(answer, SMALL, url).unwrap_or_default();
-        failure::of_answer(status, &body, wanted, url)
+        failure::of_answer(status, &body, told, wanted, url)
     }
 
-    /// Gets the rights that a registry asks for.
-    fn authorize(&self, method: &str, url: &str, answer: &Response) -> Result<()> {
-        let headers = answer.headers().get_all(WWW_AUTHENTICATE).into_iter();
-        let challenges: Vec<Challenge> =
-            headers.filter_map(|header| header.to_str().ok()).flat_map(challenge::parse).collect();
+    /// Gets the rights that a registry asks for, in place of those that were `refused`.
+    fn authorize(
+        &self,
+        method: &str,
+        url: &str,
+        answer: &Response,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Rights, Failed> {
+        let _renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.authorization().as_ref() != refused {
+            // Another request of ours was refused for the same reason, and has got new ones meanwhile.
+            return Ok(Rights::Kept);
+        }
+        let challenges = challenges(answer);
         let named = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
-        let authorization = match (named("bearer"), self.visit.credentials) {
-            (_, Credentials::RegistryToken(token)) => format!("Bearer {token}"),
-            (Some(challenge), _) => format!("Bearer {}", self.token(challenge)?),
-            (None, Credentials::Password { username, password }) if named("basic").is_some() => {
-                basic(username, password)
+        let (authorization, rights) = match (named("bearer"), self.visit.credentials) {
+            (_, Credentials::RegistryToken(token)) => (format!("Bearer {token}"), Rights::New),
+            (Some(challenge), _) => {
+                let (token, rights) = self.token(challenge, refused)?;
+                (format!("Bearer {token}"), rights)
             }
-            _ => return Err(failure::no_credentials(method, url, self.wanted(), self.visit.name)),
+            (None, Credentials::Password { username, password }) if named("basic").is_some() => {
+                (basic(username, password), Rights::New)
+            }
+            _ => {
+                let refused = failure::no_credentials(method, url, self.wanted(), self.visit.name);
+                return Err(Failed::for_good(refused));
+            }
         };
         let value = HeaderValue::from_str(&authorization).map_err(|cause| {
-            Error::invalid("the credentials hold characters that no header may have").with_cause(cause)
+            let text = "the credentials hold characters that no header may have";
+            Failed::for_good(Error::invalid(text).with_cause(cause))
         })?;
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        Ok(())
+        Ok(rights)
     }
 
-    fn token(&self, challenge: &Challenge) -> Result<String> {
+    fn token(&self, challenge: &Challenge, refused: Option<&HeaderValue>) -> Result<(String, Rights), Failed> {
         let parameter = |name: &str| challenge.parameters.get(name).cloned().unwrap_or_default();
         let key = token::Key {
             realm: parameter("realm"),
             service: parameter("service"),
-            scope: self.scope(),
+            scope: token::scope(self.scope(), &parameter("scope")),
             credentials: self.visit.credentials.clone(),
         };
         if *self.visit.credentials != Credentials::Anonymous
@@ -231,23 +266,47 @@ impl<'r> Repository<'r> {
         {
             let text =
                 format!("{} wants the password sent to {}, where everybody can read it", self.endpoint.host, key.realm);
-            return Err(Error::new(Class::PermissionDenied, text));
+            return Err(Failed::for_good(Error::new(Class::PermissionDenied, text)));
         }
-        // One that was refused is not asked for again by the same session, but may still be kept.
-        if self.authorization().is_some() {
-            self.registries.tokens.forget(&key);
+        let login = self.visit.access == Access::Login;
+        let tokens = &self.registries.tokens;
+        // Who logs in is asked for now, whatever was known of him before.
+        let kept = tokens.get(&key).filter(|token| !login && refused.is_none_or(|refused| !is_bearer(refused, token)));
+        if let Some(token) = kept {
+            return Ok((token, Rights::Kept));
         }
-        if let Some(token) = self.registries.tokens.get(&key) {
-            return Ok(token);
+        let request = token::request(&self.client, &key, login).map_err(Failed::for_good)?;
+        let body = self.asked_for_a_token(request, &key.realm)?;
+        let document = token::Document::read(&key.realm, &body).map_err(Failed::for_good)?;
+        if login {
+            *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = document.identity();
         }
-        let sent = self.wait(ANSWER, token::request(&self.client, &key)?.send());
-        let late = || Error::unavailable(format!("{}: no answer in {} s", key.realm, ANSWER.as_secs()));
-        let answer = sent.ok_or_else(late)?.map_err(|error| failure::of_transport("Get", &key.realm, error))?;
-        if !answer.status().is_success() {
-            return Err(self.refused(answer, self.wanted(), &key.realm));
+        Ok((tokens.keep(key, document), Rights::New))
+    }
+
+    fn asked_for_a_token(&self, request: RequestBuilder, realm: &str) -> Result<Vec<u8>, Failed> {
+        let passing = |error| Failed { error, passing: true, asked: None };
+        let answer = match self.wait(ANSWER, async { request.send().await }) {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => return Err(Failed::for_good(failure::of_transport("Get", realm, error))),
+            None => {
+                let late = format!("{realm}: no answer in {} s", ANSWER.as_secs());
+                return Err(passing(Error::unavailable(late)));
+            }
+        };
+        if answer.status().is_success() {
+            return self.body(answer, SMALL, realm).map_err(Failed::for_good);
         }
-        let body = self.body(answer, SMALL, &key.realm)?;
-        self.registries.tokens.keep(key, &body)
+        let (trouble, asked) = (is_passing(answer.status()), asked_for(&answer));
+        let error = match self.wanted() {
+            // Docker's words: what was asked for was to be known to the registry.
+            Wanted::Login => {
+                let said = self.refused(answer, Wanted::Push, realm);
+                Error::new(said.class(), format!("Get \"{}/v2/\": {said}", self.endpoint.base))
+            }
+            wanted => self.refused(answer, wanted, realm),
+        };
+        Err(Failed { error, passing: trouble, asked })
     }
 
     /// Distribution, "Token Scope Documentation".
@@ -259,13 +318,25 @@ impl<'r> Repository<'r> {
                 let sources = self.visit.sources.iter().map(|source| format!(" repository:{source}:pull"));
                 format!("repository:{repository}:pull,push") + &sources.collect::<String>()
             }
-            Access::Login => String::new(),
+            Access::Login | Access::Look => String::new(),
         }
     }
 
     fn authorization(&self) -> Option<HeaderValue> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// How often a request is sent again with other rights: with what is kept, with what another request has got, with new ones.
+const ASKED_AGAIN: usize = 3;
+
+/// Where rights come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    /// From an earlier time: there may be better ones.
+    Kept,
+    /// Just made: who refuses these means it.
+    New,
 }
 
 /// A request that was not answered well.
@@ -281,6 +352,15 @@ impl Failed {
     pub(super) fn for_good(error: Error) -> Self {
         Self { error, passing: false, asked: None }
     }
+}
+
+fn challenges(answer: &Response) -> Vec<Challenge> {
+    let headers = answer.headers().get_all(WWW_AUTHENTICATE).into_iter();
+    headers.filter_map(|header| header.to_str().ok()).flat_map(challenge::parse).collect()
+}
+
+fn is_bearer(authorization: &HeaderValue, token: &str) -> bool {
+    authorization.to_str().is_ok_and(|text| text.strip_prefix("Bearer ") == Some(token))
 }
 
 fn basic(username: &str, password: &str) -> String {
@@ -303,6 +383,5 @@ fn patience(method: &str) -> Duration {
 }
 
 fn asked_for(answer: &Response) -> Option<Duration> {
-    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    wait::asked_for(answer.headers().get(RETRY_AFTER)?.to_str().ok()?)
 }

@@ -46,23 +46,13 @@ impl Tokens {
         tokens.get(key).map(|token| token.text.clone())
     }
 
-    /// Keeps what a token server answered.
-    pub(super) fn keep(&self, key: Key, answer: &[u8]) -> Result<String> {
-        let wrong = |realm: &str| Error::new(Class::Unauthenticated, format!("{realm} gave no token"));
-        let document: Document = serde_json::from_slice(answer).map_err(|cause| wrong(&key.realm).with_cause(cause))?;
-        let text = if document.token.is_empty() { document.access_token } else { document.token };
-        if text.is_empty() {
-            return Err(wrong(&key.realm));
-        }
+    /// Keeps what a token server answered, in place of what was kept.
+    pub(super) fn keep(&self, key: Key, document: Document) -> String {
+        let text = document.text().to_owned();
         let seconds = document.expires_in.unwrap_or(ORDINARY).saturating_sub(MARGIN).min(24 * 3600);
         let until = Instant::now() + Duration::from_secs(seconds);
         self.tokens().insert(key, Token { text: text.clone(), until });
-        Ok(text)
-    }
-
-    /// Forgets a token that was refused.
-    pub(super) fn forget(&self, key: &Key) {
-        self.tokens().remove(key);
+        text
     }
 
     fn tokens(&self) -> MutexGuard<'_, HashMap<Key, Token>> {
@@ -70,27 +60,68 @@ impl Tokens {
     }
 }
 
-#[derive(Deserialize)]
-struct Document {
+/// What a token server answers.
+#[derive(Default, Deserialize)]
+pub(super) struct Document {
     #[serde(default)]
     token: String,
     #[serde(default)]
     access_token: String,
+    #[serde(default)]
+    refresh_token: String,
     expires_in: Option<u64>,
 }
 
-/// The request to a token server.
+impl Document {
+    /// Reads the answer of the token server at `realm`.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for one without a token.
+    pub(super) fn read(realm: &str, answer: &[u8]) -> Result<Self> {
+        let wrong = || Error::new(Class::Unauthenticated, format!("{realm} gave no token"));
+        let document: Self = serde_json::from_slice(answer).map_err(|cause| wrong().with_cause(cause))?;
+        if document.text().is_empty() { Err(wrong()) } else { Ok(document) }
+    }
+
+    /// What may be shown in place of the password from now on.
+    pub(super) fn identity(&self) -> Option<String> {
+        Some(self.refresh_token.clone()).filter(|token| !token.is_empty())
+    }
+
+    fn text(&self) -> &str {
+        if self.token.is_empty() { &self.access_token } else { &self.token }
+    }
+}
+
+/// What we are going to do, and what a registry says it wants beyond that ("Token Scope Documentation").
+pub(super) fn scope(own: String, wanted: &str) -> String {
+    let has = |scope: &str, wanted: &str| match (scope.rsplit_once(':'), wanted.rsplit_once(':')) {
+        (Some((resource, actions)), Some((wanted_resource, wanted))) => {
+            resource == wanted_resource && wanted.split(',').all(|action| actions.split(',').any(|it| it == action))
+        }
+        _ => scope == wanted,
+    };
+    wanted.split_ascii_whitespace().fold(own, |all, wanted| {
+        let covered = all.split(' ').any(|scope| has(scope, wanted));
+        if covered { all } else { format!("{all} {wanted}").trim_start().to_owned() }
+    })
+}
+
+/// How we name ourselves to token servers.
+const CLIENT: &str = "dhow";
+
+/// The request to a token server. Who logs in asks for what can be kept in place of the password, too.
 ///
 /// # Errors
 /// `InvalidArgument` for a realm that is no address.
-pub(super) fn request(client: &Client, key: &Key) -> Result<RequestBuilder> {
+pub(super) fn request(client: &Client, key: &Key, login: bool) -> Result<RequestBuilder> {
     let mut realm = Url::parse(&key.realm)
         .map_err(|cause| Error::invalid(format!("invalid token server {:?}", key.realm)).with_cause(cause))?;
     if let Credentials::IdentityToken(token) = &key.credentials {
         let form = form(&[
             ("grant_type", "refresh_token"),
             ("service", &key.service),
-            ("client_id", "dhow"),
+            ("client_id", CLIENT),
             ("scope", &key.scope),
             ("refresh_token", token),
         ]);
@@ -106,6 +137,9 @@ pub(super) fn request(client: &Client, key: &Key) -> Result<RequestBuilder> {
     Ok(match &key.credentials {
         Credentials::Password { username, password } => {
             realm.query_pairs_mut().append_pair("account", username);
+            if login {
+                realm.query_pairs_mut().append_pair("offline_token", "true").append_pair("client_id", CLIENT);
+            }
             client.get(realm).basic_auth(username, Some(password))
         }
         _ => client.get(realm),
@@ -135,24 +169,37 @@ mod tests {
     #[test]
     fn tokens_are_kept_as_long_as_they_are_good() {
         let tokens = Tokens::default();
-        assert_eq!(tokens.keep(key(), br#"{"access_token":"t","expires_in":300}"#).expect("a token"), "t");
+        let read = |text: &str| Document::read("realm", text.as_bytes());
+        let document = read(r#"{"access_token":"t","expires_in":300,"refresh_token":"r"}"#).expect("a token");
+        assert_eq!(document.identity().as_deref(), Some("r"));
+        assert_eq!(tokens.keep(key(), document), "t");
         assert_eq!(tokens.get(&key()).as_deref(), Some("t"));
         assert_eq!(tokens.get(&Key { credentials: Credentials::Anonymous, ..key() }), None);
-        tokens.forget(&key());
-        assert_eq!(tokens.get(&key()), None);
-        tokens.keep(key(), br#"{"token":"t","expires_in":1}"#).expect("a token");
+        tokens.keep(key(), read(r#"{"token":"t","expires_in":1}"#).expect("a token"));
         assert_eq!(tokens.get(&key()), None, "about to end");
-        assert!(tokens.keep(key(), b"{}").is_err());
+        assert!(read("{}").is_err());
+    }
+
+    #[test]
+    fn what_a_registry_wants_is_asked_for_beside_what_is_to_be_done() {
+        for (own, wanted, all) in [
+            ("repository:a:pull,push", "repository:a:pull", "repository:a:pull,push"),
+            ("repository:a:pull", "repository:a:pull,push", "repository:a:pull repository:a:pull,push"),
+            ("repository:a:pull", "", "repository:a:pull"),
+            ("", "registry:catalog:*", "registry:catalog:*"),
+            ("repository:a:pull", "repository:x/a:pull b", "repository:a:pull repository:x/a:pull b"),
+        ] {
+            assert_eq!(scope(own.to_owned(), wanted), all);
+        }
     }
 
     #[test]
     fn the_server_is_asked_with_service_and_scope() {
-        let request = request(&Client::new(), &key()).expect("good").build().expect("good");
-        assert_eq!(
-            request.url().as_str(),
-            "https://auth.example/token?service=reg&scope=repository%3Aa%2Fb%3Apull&account=u"
-        );
-        assert!(request.headers().contains_key("authorization"));
+        let asked = |login| request(&Client::new(), &key(), login).expect("good").build().expect("good");
+        let address = "https://auth.example/token?service=reg&scope=repository%3Aa%2Fb%3Apull&account=u";
+        assert_eq!(asked(false).url().as_str(), address);
+        assert_eq!(asked(true).url().as_str(), format!("{address}&offline_token=true&client_id=dhow"));
+        assert!(asked(false).headers().contains_key("authorization"));
     }
 
     #[test]

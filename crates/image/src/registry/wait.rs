@@ -30,9 +30,29 @@ impl Backoff {
     }
 }
 
+/// What `Retry-After` says: seconds, or a date.
+pub(super) fn asked_for(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    // One that has passed asks for nothing.
+    Some(date.duration_since(jiff::Timestamp::now()).try_into().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_and_dates_are_understood() {
+        assert_eq!(asked_for(" 120"), Some(Duration::from_secs(120)));
+        assert_eq!(asked_for("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let far = asked_for("Sat, 06 Nov 2094 08:49:37 GMT").expect("a date");
+        assert!(far > Duration::from_secs(3600));
+        assert_eq!(asked_for("soon"), None);
+    }
 
     #[test]
     fn waits_grow_and_end() {

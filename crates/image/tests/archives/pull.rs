@@ -122,6 +122,19 @@ fn trouble_that_passes_is_waited_for() {
     pull(&world, &registry.name("app")).expect("a pull");
 }
 
+/// RFC 9110 section 10.2.3.
+#[test]
+fn a_registry_that_wants_to_be_left_alone_is_left_alone() {
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", "x")]);
+    let manifest = Answer::Body(media::OCI_MANIFEST, served.manifest.clone());
+    let busy = Answer::Status(429, "Retry-After: 1\r\n".into(), String::new());
+    registry.says("/v2/app/manifests/latest", [busy, manifest]);
+    let begin = std::time::Instant::now();
+    pull(&world, &registry.name("app")).expect("a pull");
+    assert!(begin.elapsed().as_millis() >= 1000);
+}
+
 #[test]
 fn lies_are_found_out_and_leave_nothing() {
     let content = layer("file", &"some text ".repeat(500));
@@ -165,11 +178,15 @@ fn who_asks_is_told_to_the_token_server() {
     let guarded = Answer::For("Bearer good".into(), challenge, Box::new(manifest));
     registry.says("/v2/app/manifests/latest", [guarded]);
     let token = Answer::Body("application/json", br#"{"token":"good"}"#.to_vec());
+    let busy = Answer::Status(503, "Retry-After: 0\r\n".into(), String::new());
     // `me:secret` in the alphabet of RFC 4648.
-    registry.says("/token", [Answer::For("Basic bWU6c2VjcmV0".into(), "Basic realm=x".into(), Box::new(token))]);
+    let known = Answer::For("Basic bWU6c2VjcmV0".into(), "Basic realm=x".into(), Box::new(token));
+    registry.says("/token", [busy.clone(), known.clone()]);
     let puller = Puller::new(RegistrySettings::default());
     let me = |password: &str| Credentials::Password { username: "me".into(), password: password.into() };
     assert!(puller.pull_as(&world, &registry.name("app"), me("wrong")).is_err());
+    // One in trouble is asked again.
+    registry.says("/token", [busy, known]);
     puller.pull_as(&world, &registry.name("app"), me("secret")).expect("a pull");
     assert!(registry.asked("/token").iter().any(|line| line.contains("scope=repository%3Aapp%3Apull")));
 }

@@ -18,6 +18,6 @@ async fn login(mut call: Call) -> Result<Response> {
     let engine = Arc::clone(&call.context.engine);
     let registry = registry(&auth.server_address).to_owned();
     let asked = tokio::task::spawn_blocking(move || engine.login(&registry, &credentials)).await;
-    asked.map_err(|cause| Error::internal("log in to a registry").with_cause(cause))??;
-    json(&AuthResponse { status: "Login Succeeded".to_owned(), identity_token: String::new() })
+    let identity = asked.map_err(|cause| Error::internal("log in to a registry").with_cause(cause))??;
+    json(&AuthResponse { status: "Login Succeeded".to_owned(), identity_token: identity.unwrap_or_default() })
 }

@@ -31,6 +31,8 @@ pub struct Ingest<'a> {
     room: Room,
     /// Bytes that the disk was asked to write.
     begun: u64,
+    /// It has the name of what it is to become, so that somebody may go on with it.
+    resumable: bool,
     /// It has its name, or is left for the next one who wants it.
     kept: bool,
 }
@@ -40,14 +42,14 @@ impl<'a> Ingest<'a> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
         let file = options.open(&path).context(|| format!("create {}", path.display()))?;
-        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, begun: 0, kept: false })
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, begun: 0, resumable: false, kept: false })
     }
 
     pub(super) fn go_on(content: &'a Content, path: PathBuf, room: Room) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).context(|| format!("open {}", path.display()))?;
-        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, begun: 0, kept: false })
+        Ok(Self { content, path, file, hasher: Hasher::new(), size: 0, room, begun: 0, resumable: true, kept: false })
     }
 
     /// Reads on in what is there from an earlier time; 0 when there is no more of it.
@@ -62,9 +64,9 @@ impl<'a> Ingest<'a> {
         Ok(length)
     }
 
-    /// Leaves what has come for the next one who wants this blob, if it is worth it.
+    /// Leaves what has come for the next one who wants this blob, if it is worth it and can be found again.
     pub fn leave(mut self) {
-        self.kept = self.size >= WORTH;
+        self.kept = self.resumable && self.size >= WORTH;
     }
 
     /// How many bytes were written so far.

@@ -2,7 +2,9 @@
 //!
 //! Text, one line each: `<type> <size> <fingerprint> <path>`, for a link followed by a TAB and its target. Bytes outside
 //! printable ASCII are escaped as in Rust. A later line for a path replaces an earlier one and all below it, unless both
-//! are folders. The first line has the version: the first has SHA-256 of files (type `f`), this one BLAKE3 (type `b`).
+//! are folders. The first line has the version: the first has SHA-256 of files (type `f`), the second BLAKE3 (type `b`). From
+//! the third on a last line, `end <lines>`, says how many are between the first and itself: a manifest that has lost its end
+//! would find a layer sound which it does not describe.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,8 +21,11 @@ use super::fingerprint::Fingerprint;
 use super::name::Name;
 use super::tree::open_plain;
 
-const HEAD: &str = "dhow layer manifest 2";
-const EARLIER_HEAD: &str = "dhow layer manifest 1";
+const HEAD: &str = "dhow layer manifest 3";
+const EARLIER_HEADS: [&str; 2] = ["dhow layer manifest 1", "dhow layer manifest 2"];
+
+/// Before the number of lines.
+const END: &str = "end ";
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub(super) enum Line {
 #[derive(Debug)]
 pub(super) struct Manifest {
     file: BufWriter<File>,
+    lines: u64,
 }
 
 impl Manifest {
@@ -49,7 +55,7 @@ impl Manifest {
         let step = || format!("create {}", path.display());
         let mut file = BufWriter::with_capacity(64 << 10, File::create(path).context(step)?);
         writeln!(file, "{HEAD}").context(step)?;
-        Ok(Self { file })
+        Ok(Self { file, lines: 0 })
     }
 
     pub(super) fn add(&mut self, name: &Name, line: &Line) -> Result<()> {
@@ -57,6 +63,7 @@ impl Manifest {
     }
 
     fn write(&mut self, name: &Name, line: &Line) -> io::Result<()> {
+        self.lines += 1;
         let path = name.as_bytes().escape_ascii();
         match line {
             Line::File { size, fingerprint } => {
@@ -72,7 +79,8 @@ impl Manifest {
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
-        self.file.flush().context(|| "write the layer's manifest")
+        let end = writeln!(self.file, "{END}{}", self.lines);
+        end.and_then(|()| self.file.flush()).context(|| "write the layer's manifest")
     }
 }
 
@@ -97,28 +105,37 @@ pub(super) fn compare_all(path: &Path, diff: &File, depth: Depth) -> Result<Vec<
     let file = File::open(path).context(step)?;
     // It was finished when everything was unpacked, or healed.
     let finished = rustix::fs::fstat(&file).map_err(io::Error::from).context(step)?;
-    let file = BufReader::new(file);
-    let mut lines: BTreeMap<Name, Line> = BTreeMap::new();
-    for (number, text) in file.lines().enumerate() {
-        let text = text.context(step)?;
-        if number == 0 {
-            if text != HEAD && text != EARLIER_HEAD {
-                return Err(damaged(path, 1));
-            }
-            continue;
-        }
-        let (name, line) = parse(&text).ok_or_else(|| damaged(path, number + 1))?;
-        if line != Line::Directory {
-            name.remove_below(&mut lines);
-        }
-        lines.insert(name, line);
-    }
+    let lines = read(path, file)?;
     let is_read = |stat: &Stat| depth == Depth::Contents || changed(stat) > changed(&finished);
     let wrong = |(name, line): (Name, Line)| {
         let what = compare(diff.as_fd(), &name, &line, is_read)?;
         Some((name, what))
     };
     Ok(lines.into_iter().filter_map(wrong).collect())
+}
+
+/// The lines of a manifest, whole.
+fn read(path: &Path, file: File) -> Result<BTreeMap<Name, Line>> {
+    let mut found: BTreeMap<Name, Line> = BTreeMap::new();
+    let (mut head, mut ended) = (None, false);
+    for (number, text) in BufReader::new(file).lines().enumerate() {
+        let text = text.context(|| format!("read {}", path.display()))?;
+        let damaged = || damaged(path, number + 1);
+        if number == 0 {
+            let known = [HEAD].into_iter().chain(EARLIER_HEADS).find(|known| *known == text);
+            head = Some(known.ok_or_else(damaged)?);
+        } else if let Some(lines) = text.strip_prefix(END).filter(|_| head == Some(HEAD)) {
+            ended = lines.parse() == Ok(number - 1);
+        } else {
+            let (name, line) = parse(&text).filter(|_| !ended).ok_or_else(damaged)?;
+            if line != Line::Directory {
+                name.remove_below(&mut found);
+            }
+            found.insert(name, line);
+        }
+    }
+    let whole = ended || head.is_some_and(|head| head != HEAD);
+    whole.then_some(found).ok_or_else(|| Error::data_loss(format!("{} has no end", path.display())))
 }
 
 /// When anything of a file was changed last.
@@ -220,13 +237,37 @@ mod tests {
         let (path, diff) = (folder.path().join("manifest"), folder.path().join("diff"));
         std::fs::create_dir(&diff).unwrap();
         std::fs::write(diff.join("file"), "abc").unwrap();
-        let line = |contents: &[u8]| format!("{EARLIER_HEAD}\nf 3 {} file\n", Digest::of(contents).hex());
+        let line = |contents: &[u8]| format!("{}\nf 3 {} file\n", EARLIER_HEADS[0], Digest::of(contents).hex());
         let wrong = |contents: &[u8]| {
             std::fs::write(&path, line(contents)).unwrap();
             verify(&path, &File::open(&diff).unwrap(), Depth::Contents).unwrap()
         };
         assert_eq!(wrong(b"abc"), []);
         assert_eq!(wrong(b"abd")[0].what, "has other contents");
+    }
+
+    /// What a power cut leaves of a file may be any part of it, or nothing.
+    #[test]
+    fn a_manifest_that_is_cut_off_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, diff) = (folder.path().join("manifest"), folder.path().join("diff"));
+        std::fs::create_dir(&diff).unwrap();
+        let mut manifest = Manifest::create(&path).unwrap();
+        for name in ["one", "two"] {
+            std::fs::create_dir(diff.join(name)).unwrap();
+            manifest.add(&Name::parse(name.as_bytes()).unwrap(), &Line::Directory).unwrap();
+        }
+        manifest.finish().unwrap();
+        let check = || verify(&path, &File::open(&diff).unwrap(), Depth::Contents);
+        assert_eq!(check().unwrap(), []);
+        let whole = std::fs::read(&path).unwrap();
+        // Without the line feed at its end it says the same.
+        for length in 0..whole.len() - 1 {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(check().unwrap_err().class(), dhow_errdefs::Class::DataLoss, "{length}");
+        }
+        std::fs::write(&path, [&whole[..], b"d 0 - three\n"].concat()).unwrap();
+        assert!(check().is_err(), "something behind the end");
     }
 
     proptest! {
