@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 
 use dhow_testkit::{World, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{DHOW, busybox};
 
@@ -65,16 +66,33 @@ fn an_exit_while_the_engine_is_away_is_known_afterwards() {
     assert_eq!(world.dhow(&["wait", "box"]).ok(), "23");
 }
 
+/// containerd#6771: process 1 is killed while there is no engine; the helper stayed, and the state was wrong.
 #[test]
-fn a_container_with_rm_that_ended_while_the_engine_was_away_is_removed() {
+fn containers_that_are_killed_while_the_engine_is_away_leave_no_shim() {
     let mut world = busybox();
-    world.dhow(&["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
-    let pid: i32 = world.inspect("box", "{{.State.Pid}}").parse().expect("a pid");
-    world.crash_engine();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("not 0"), rustix::process::Signal::KILL)
-        .expect("ours");
+    for (name, flag) in [("plain", "--init"), ("terminal", "-t"), ("gone", "--rm"), ("helpers", "--pid=host")] {
+        let script = "sleep 1000 & exec sleep 1000";
+        world.dhow(&["run", "-d", flag, "--name", name, "busybox", "sh", "-c", script]).exits(0);
+    }
+    let names = ["plain", "terminal", "gone", "helpers"];
+    let pids = names.map(|name| world.inspect(name, "{{.State.Pid}}").parse().ok().and_then(Pid::from_raw));
+    world.stop_engine();
+    for pid in pids {
+        kill_process(pid.expect("a pid"), Signal::KILL).expect("it is of this world");
+    }
+    eventually("no shim stays without an engine", || world.shims().is_empty());
     world.start_engine();
-    eventually("it is removed", || world.dhow(&["ps", "-aq"]).ok().is_empty());
+    for name in ["plain", "terminal", "helpers"] {
+        assert_eq!(
+            world.inspect(name, "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}"),
+            "exited 137 ",
+            "{name}"
+        );
+        assert_eq!(world.dhow(&["wait", name]).ok(), "137");
+    }
+    eventually("it is removed", || world.dhow(&["inspect", "gone"]).code() == 1);
+    world.is_in_order();
+    world.dhow(&["start", "plain"]).exits(0);
 }
 
 #[test]

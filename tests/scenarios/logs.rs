@@ -1,6 +1,7 @@
 //! What containers wrote, read back.
 
 mod drivers;
+mod stalled;
 mod tls;
 
 use std::io::{BufRead, BufReader};

@@ -1,7 +1,7 @@
 //! Networks of containers: reaching each other, being reached, names, and what is left. Every test has a network
 //! namespace of its own, in which its engine is, too.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::thread;
@@ -31,14 +31,19 @@ pub(crate) fn serve(world: &World, name: &str, flags: &[&str]) {
     world.dhow(&run).exits(0);
 }
 
-/// What a published port answers; `None` if nobody does.
-pub(crate) fn ask(address: &str) -> Option<String> {
+/// What a published port answers.
+pub(crate) fn request(address: &str) -> io::Result<String> {
     let address: SocketAddr = address.parse().expect("an address");
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
-    stream.write_all(b"GET /name HTTP/1.0\r\n\r\n").ok()?;
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.write_all(b"GET /name HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    answer.lines().last().map(str::to_owned)
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.lines().last().unwrap_or_default().to_owned())
+}
+
+/// The same; `None` if nobody does.
+pub(crate) fn ask(address: &str) -> Option<String> {
+    request(address).ok()
 }
 
 pub(crate) fn answers(address: &str, name: &str) {

@@ -1,8 +1,13 @@
 //! Removing always ends, whatever state things are in.
 
 use std::fs;
+use std::os::fd::AsFd;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 
+use dhow_sys::namespace;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 
 use dhow_testkit::{World, eventually};
 
@@ -97,13 +102,61 @@ fn a_container_whose_folder_vanished_can_be_removed() {
     world.dhow(&["rm", "box"]).exits(0);
 }
 
+/// A copy of a process' mounts, in a mount namespace of its own, until this is dropped: they stay although their owner has
+/// gone, as with a service that was started with private mounts meanwhile.
+struct HeldMounts {
+    release: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HeldMounts {
+    fn of(pid: &str) -> Self {
+        let namespace = fs::File::open(format!("/proc/{pid}/ns/mnt")).expect("it runs");
+        let (held, holds) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            namespace::unshare_directories().expect("memory");
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount)).expect("root may");
+            namespace::unshare(ThreadNameSpaceType::MOUNT).expect("root may");
+            drop(namespace);
+            held.send(()).expect("somebody waits");
+            // Ends with an error when the other end is dropped.
+            let _ = released.recv();
+        });
+        holds.recv().expect("the mounts are held");
+        Self { release: Some(release), thread: Some(thread) }
+    }
+}
+
+impl Drop for HeldMounts {
+    fn drop(&mut self) {
+        drop(self.release.take());
+        self.thread.take().map(JoinHandle::join).transpose().expect("no panic");
+    }
+}
+
+/// moby#22260, for-linux#124: "device or resource busy".
 #[test]
 fn a_mount_held_elsewhere_blocks_nothing() {
     let world = busybox();
-    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
-    let pid = world.inspect("box", "{{.State.Pid}}");
-    // Another process keeps the container's root file system busy from its own mount namespace.
-    let root = fs::File::open(format!("/proc/{pid}/root")).expect("it runs");
+    world.dhow(&["volume", "create", "data"]).exits(0);
+    let run = || {
+        let flags = ["run", "-d", "--name", "box", "--ipc", "shareable", "--tmpfs", "/t", "-v", "data:/d"];
+        world.dhow(&[&flags[..], &["busybox", "sleep", "1000"]].concat()).exits(0);
+        world.inspect("box", "{{.State.Pid}}")
+    };
+    let pid = run();
+    // All mounts of the container, a file in its root, and all mounts of the host.
+    let held = (HeldMounts::of(&pid), fs::File::open(format!("/proc/{pid}/root")).expect("it runs"));
+    let host = HeldMounts::of("self");
+    world.dhow(&["restart", "-t", "0", "box"]).exits(0);
+    world.dhow(&["exec", "box", "touch", "/file", "/d/file"]).exits(0);
     world.dhow(&["rm", "-f", "box"]).exits(0);
-    drop(root);
+    world.dhow(&["volume", "rm", "data"]).exits(0);
+    world.is_in_order();
+    run();
+    world.dhow(&["exec", "box", "ls", "/file", "/d/file"]).exits(1);
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+    drop((held, host));
+    world.is_in_order();
 }

@@ -1,5 +1,6 @@
 //! Restart policies: after an end, after the engine, after the host; and whoever was stopped stays so.
 
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use dhow_testkit::{World, eventually};
@@ -51,7 +52,7 @@ fn stop_and_kill_end_the_retries() {
     world.dhow(&["rm", "-f", "stopped", "killed"]).exits(0);
 }
 
-/// USERS.md part 2, no. 25: with the engine killed at the very moment.
+/// nerdctl#5153: also with the engine killed at the very moment.
 #[test]
 fn who_was_stopped_stays_stopped_when_the_engine_starts_again() {
     let mut world = busybox();
@@ -78,7 +79,7 @@ fn who_was_stopped_stays_stopped_when_the_engine_starts_again() {
     }
 }
 
-/// USERS.md part 2, no. 26.
+/// moby#11777.
 #[test]
 fn after_a_boot_of_the_host_policies_decide() {
     let mut world = busybox();
@@ -88,12 +89,7 @@ fn after_a_boot_of_the_host_policies_decide() {
         run(&world, &format!("{name}-stopped"), policy, "exec sleep 1000");
         world.dhow(&["stop", "-t", "0", &format!("{name}-stopped")]).exits(0);
     }
-    let pids: Vec<String> = policies.iter().map(|(name, _)| world.inspect(name, "{{.State.Pid}}")).collect();
-    world.crash_engine();
-    for pid in pids {
-        let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is of this world");
-    }
+    end_all(&mut world, &policies.map(|(name, _)| name));
     pretend_reboot(&world);
     world.start_engine();
     for name in ["always", "unless", "failure", "always-stopped"] {
@@ -128,15 +124,55 @@ fn a_restart_that_fails_is_tried_again() {
         "1000",
     ];
     world.dhow(&joined).exits(0);
-    let pids = ["first", "second"].map(|name| world.inspect(name, "{{.State.Pid}}"));
+    end_all(&mut world, &["first", "second"]);
+    world.start_engine();
+    for name in ["first", "second"] {
+        eventually(&format!("{name} runs"), || world.inspect(name, "{{.State.Status}}") == "running");
+    }
+}
+
+/// moby#31971, moby#11777: after a boot of the host, containers come in no order: those that live in the network of another
+/// before that one, and all before the server that takes their logs.
+#[test]
+fn after_a_boot_of_the_host_each_waits_for_what_it_needs() {
+    let mut world = busybox();
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = server.local_addr().expect("an address");
+    let address = format!("syslog-address=tcp://{place}");
+    let told = ["--log-driver", "syslog", "--log-opt", &address];
+    let mut names = Vec::new();
+    // By name the last comes first, by age the first.
+    for (name, network) in [("z-base", "bridge"), ("m-middle", "container:z-base"), ("a-top", "container:m-middle")] {
+        let flags = ["run", "-d", "--name", name, "--restart", "always", "--network", network];
+        world.dhow(&[&flags[..], &told, &["busybox", "sleep", "1000"]].concat()).exits(0);
+        names.push(name);
+    }
+    end_all(&mut world, &names);
+    drop(server);
+    pretend_reboot(&world);
+    world.start_engine();
+    eventually("each was tried in vain", || {
+        names.iter().all(|name| world.inspect(name, "{{.State.Status}}") == "restarting")
+    });
+    let server = TcpListener::bind(place).expect("the port is free");
+    for name in &names {
+        eventually(&format!("{name} runs"), || world.inspect(name, "{{.State.Status}}") == "running");
+    }
+    let network = |name: &str| {
+        let pid = world.inspect(name, "{{.State.Pid}}");
+        std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("it runs")
+    };
+    assert!(names.iter().all(|name| network(name) == network("z-base")), "they are in one network");
+    drop(server);
+}
+
+/// The engine is killed, and all of these with it.
+fn end_all(world: &mut World, names: &[&str]) {
+    let pids: Vec<String> = names.iter().map(|name| world.inspect(name, "{{.State.Pid}}")).collect();
     world.crash_engine();
     for pid in pids {
         let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is of this world");
-    }
-    world.start_engine();
-    for name in ["first", "second"] {
-        eventually(&format!("{name} runs"), || world.inspect(name, "{{.State.Status}}") == "running");
     }
 }
 

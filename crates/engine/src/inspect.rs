@@ -10,7 +10,7 @@ use dhow_network::model::EndpointSpec;
 use crate::container::{Container, View};
 use crate::core::Core;
 use crate::create::command;
-use crate::launch::{EtcFiles, Sharing};
+use crate::launch::EtcFiles;
 use crate::networks::{is_user_defined, names};
 use crate::spec::ContainerSpec;
 use crate::volumes::LOCAL;
@@ -23,11 +23,7 @@ impl Core {
         let spec = &view.spec;
         let dir = self.store.snapshots().dir(&container.id);
         let started = view.condition.started_at.is_some();
-        let files = match Sharing::of(&spec.host.network_mode) {
-            _ if !started => EtcFiles::default(),
-            Sharing::Container(peer) => crate::start::etc_files(&self.store.snapshots().dir(peer)),
-            _ => crate::start::etc_files(&dir),
-        };
+        let files = if started { crate::start::etc_files(self, &container.id, spec) } else { EtcFiles::default() };
         let mut words = command(spec).cloned();
         let log = crate::start::log_config(spec)?;
         Ok(Details {

@@ -22,7 +22,7 @@ use crate::create::{Mount, command};
 use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration, merge_environment};
 use crate::spec::ContainerSpec;
 
-pub(crate) use etc::{files as etc_files, name_servers, renew as renew_names};
+pub(crate) use etc::{name_servers, place as etc_files, renew as renew_names};
 pub(crate) use images::{
     mount_at as mount_image_at, mounts_image, prepare_all as prepare_images, unmount_all as unmount_images,
 };
@@ -47,7 +47,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let shared = Shared::with(core, spec)?;
     let devices = lookups::devices(&spec.host)?;
     let sandbox = core.kernel.path(&container.id);
-    let files = etc::prepare(core, container, spec, &container_dir)?;
+    let files = etc::prepare(core, container, spec)?;
     let shm = shm::prepare(core, container, spec)?;
     let cgroup = core.cgroup_of(container);
     let mut config = configuration(

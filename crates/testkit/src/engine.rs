@@ -56,6 +56,11 @@ impl Engine {
         self.files = files;
     }
 
+    /// The next start is of that binary.
+    pub(crate) fn run_from(&mut self, binary: &Path) {
+        self.binary = binary.to_owned();
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
@@ -130,8 +135,8 @@ impl Engine {
             .stdout(log.try_clone().expect("the log file can be shared"))
             .stderr(log)
             .process_group(0);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let before = self.log().len();
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut ended = false;
         eventually("the engine answers", || {
             ended = child.try_wait().is_ok_and(|status| status.is_some());

@@ -296,6 +296,15 @@ impl World {
         self.engine.start();
     }
 
+    /// Puts another file in the place of the binary, as an upgrade does: clients are of that one now, the engine with its next
+    /// start. The first time that place is this world's own.
+    pub fn upgrade(&mut self) {
+        let (place, new) = (self.path().join("dhow"), self.path().join("dhow.new"));
+        std::fs::copy(&self.binary, &new).and_then(|_| std::fs::rename(&new, &place)).expect("there is space");
+        self.engine.run_from(&place);
+        self.binary = place;
+    }
+
     fn remove_everything(&mut self) {
         if self.engine.pid().is_none() {
             self.engine.start();

@@ -55,6 +55,16 @@ fn exec(socket: &Path) -> UnixStream {
     stream
 }
 
+/// An exec that comes to nothing.
+fn failed_exec(socket: &Path) -> UnixStream {
+    let mut door = door(socket);
+    let made = door.ask("POST", "/containers/box/exec", r#"{"Cmd":["/no/such/program"]}"#).expect("answered");
+    let id = made.body.split('"').nth(3).unwrap_or_default().to_owned();
+    let started = door.ask("POST", &format!("/exec/{id}/start"), r#"{"Detach":true}"#).expect("answered");
+    assert!(started.status >= 400, "{started:?}");
+    door.into_stream()
+}
+
 fn everything(world: &World, count: usize) {
     let socket = world.socket();
     abandon(&socket, count, |socket| send(socket, &get("/events")));
@@ -65,6 +75,7 @@ fn everything(world: &World, count: usize) {
     });
     abandon(&socket, count, |socket| send(socket, "POST /containers/box/wait HTTP/1.1\r\nHost: d\r\n\r\n"));
     abandon(&socket, count / 5, exec);
+    abandon(&socket, count / 3, failed_exec);
     // Half a request, half a body, nothing at all.
     for half in ["", "GET /_pi", "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: 1000\r\n\r\n{"] {
         abandon(&socket, count, |socket| send(socket, half));

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{World, busybox_tar, eventually};
+use dhow_testkit::{World, busybox_tar, eventually, finish_with_input};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::hung_mount::HungMount;
@@ -247,18 +247,29 @@ fn a_stopped_shim_holds_no_engine_up_and_keeps_its_container() {
     world.is_in_order();
 }
 
-/// containerd#13849: process 1 is killed for lack of memory while others of its cgroup live on.
+/// containerd#13849: process 1 is killed for lack of memory while others of its cgroup live on, or are dead and not buried,
+/// and its shim never came to an end.
 #[test]
 fn process_one_is_killed_for_lack_of_memory_and_its_children_end_too() {
     let world = busybox();
-    let script = "sleep 1000 & sleep 1000 & exec tail /dev/zero";
-    let flags =
-        ["run", "--name", "box", "--memory", "16m", "--memory-swap", "16m", "--pid", "host", "--oom-score-adj", "1000"];
-    world.dhow(&[&flags[..], &["busybox", "sh", "-c", script]].concat()).exits(137);
-    assert_eq!(world.inspect("box", "{{.State.OOMKilled}} {{.State.Status}}"), "true exited");
-    world.is_in_order();
-    end(&world, &[&["logs", "box"], &["inspect", "box"], &["rm", "box"]]);
-    world.is_in_order();
+    let dead = "i=0; while [ $i -lt 30 ]; do true & i=$((i+1)); done";
+    let script = format!("{dead}; sleep 1000 & sleep 1000 & echo made; read line; exec tail /dev/zero");
+    for mode in [&["--pid", "host"][..], &[]] {
+        let flags =
+            ["run", "-d", "-i", "--name", "box", "--memory", "16m", "--memory-swap", "16m", "--oom-score-adj", "1000"];
+        world.dhow(&[&flags[..], mode, &["busybox", "sh", "-c", &script]].concat()).exits(0);
+        eventually("its children are there", || world.dhow(&["logs", "box"]).ok() == "made");
+        let waiting = begin(&world, &[&["wait", "box"], &["exec", "box", "sleep", "1000"]]);
+        finish_with_input(&mut world.command(&["attach", "box"]), b"go\n".to_vec());
+        let calls: [&[&str]; 5] =
+            [&["inspect", "box"], &["logs", "box"], &["top", "box"], &["kill", "box"], &["stop", "-t", "0", "box"]];
+        all_end([waiting, begin(&world, &calls)].into_iter().flatten().collect());
+        eventually("it has ended", || world.inspect("box", "{{.State.Status}}") == "exited");
+        assert_eq!(world.inspect("box", "{{.State.OOMKilled}} {{.State.ExitCode}}"), "true 137");
+        world.is_in_order();
+        end(&world, &[&["rm", "box"]]);
+        world.is_in_order();
+    }
 }
 
 #[test]

@@ -49,12 +49,47 @@ fn a_thousand_containers_come_and_go_and_nothing_of_them_stays() {
     assert!(after.memory <= before.memory + SLACK, "memory grew from {before:?} to {after:?}");
 }
 
+/// moby#32762: an engine that came back to 354 containers crashed for half an hour.
+#[test]
+fn many_containers_outlive_ten_crashes_of_their_engine() {
+    let mut world = busybox();
+    let names: Vec<String> = (0..rounds(40)).map(|number| format!("box{number}")).collect();
+    let mut door = door(&world.socket());
+    for name in &names {
+        create(&mut door, name, &body("exec sleep 1000", "")).expect("answered").expect("created");
+        assert_eq!(post(&mut door, name, "start").expect("answered"), 204);
+    }
+    let pids = |world: &World| {
+        let each = |name: &String| world.inspect(name, "{{.State.Status}} {{.State.Pid}}");
+        names.iter().map(each).collect::<Vec<String>>()
+    };
+    let before = pids(&world);
+    for _ in 0..10 {
+        world.crash_engine();
+        world.start_engine();
+        assert_eq!(pids(&world), before);
+    }
+    let mut door = super::containers::door(&world.socket());
+    for name in &names {
+        assert_eq!(world.dhow(&["exec", name, "echo", "alive"]).ok(), "alive");
+        for what in ["stop?t=0", "start"] {
+            assert_eq!(post(&mut door, name, what).expect("answered"), 204, "{name}: {what}");
+        }
+    }
+    world.is_in_order();
+    for name in &names {
+        assert_eq!(remove(&mut door, name).expect("answered"), 204);
+    }
+    world.is_in_order();
+}
+
 /// podman#25886: so many starts at once, and the database is locked.
 #[test]
 fn a_hundred_starts_at_once_succeed() {
     let world = busybox();
+    let count = rounds(100);
     thread::scope(|scope| {
-        let starts: Vec<_> = (0..100)
+        let starts: Vec<_> = (0..count)
             .map(|number| {
                 let socket = world.socket();
                 scope.spawn(move || {
@@ -70,7 +105,7 @@ fn a_hundred_starts_at_once_succeed() {
             assert_eq!(answer.status, 204, "{}", answer.body);
         }
     });
-    assert_eq!(world.dhow(&["ps", "--quiet"]).ok().lines().count(), 100);
+    assert_eq!(world.dhow(&["ps", "--quiet"]).ok().lines().count(), count);
     world.is_in_order();
     assert!(!world.engine_log().contains("locked"), "{}", world.engine_log());
 }

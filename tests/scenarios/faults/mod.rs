@@ -19,8 +19,13 @@ mod many;
 mod neighbours;
 mod network_storm;
 mod networks;
+mod out_of_memory;
 mod pulls;
 mod races;
+mod slow_disk;
+mod steps;
+mod strace;
+mod upgrade;
 
 use fastrand::Rng;
 

@@ -1,7 +1,7 @@
 //! Log drivers, their options, and what goes wrong around them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixDatagram;
@@ -13,10 +13,10 @@ use dhow_testkit::{Outcome, World, eventually};
 use crate::{DHOW, busybox};
 
 /// Ours and the stock one: what is asked of the engine must not depend on who asks.
-const CLIENTS: [fn(&World, &[&str]) -> Outcome; 2] = [World::dhow, World::docker];
+pub(super) const CLIENTS: [fn(&World, &[&str]) -> Outcome; 2] = [World::dhow, World::docker];
 
 /// How a client is started.
-type Start = fn(&World, &[&str]) -> Command;
+pub(super) type Start = fn(&World, &[&str]) -> Command;
 
 fn log_path(world: &World, name: &str) -> PathBuf {
     let (id, driver) = (world.inspect(name, "{{.Id}}"), world.inspect(name, "{{.HostConfig.LogConfig.Type}}"));
@@ -109,9 +109,9 @@ fn rotated_files_have_dockers_names_and_can_be_compressed() {
     }
 }
 
+/// moby#53631.
 #[test]
 fn zeros_in_a_log_cost_a_record_and_are_told() {
-    // moby#53631.
     let world = busybox();
     for driver in ["json-file", "local"] {
         world.dhow(&["run", "--name", driver, "--log-driver", driver, "busybox", "seq", "1000", "1999"]).exits(0);
@@ -131,10 +131,10 @@ fn zeros_in_a_log_cost_a_record_and_are_told() {
     }
 }
 
+/// moby#37646, moby#45728, moby#39235. A reader may lag by what the files hold (a stalled one never blocks the container), so
+/// each batch is less than a file and the next one comes when it was read.
 #[test]
 fn follow_goes_through_a_thousand_rotations() {
-    // moby#37646, moby#45728, moby#39235. A reader may lag by what the files hold (a stalled one never blocks the
-    // container), so each batch is less than a file and the next one comes when it was read.
     let world = busybox();
     let cases = [
         ("json-file", "max-size=2000", World::command as Start),
@@ -203,57 +203,6 @@ fn a_target_that_is_not_there_fails_the_start() {
     if !PathBuf::from("/run/systemd/journal/socket").exists() {
         let run = world.dhow(&["run", "-d", "--log-driver", "journald", "busybox", "true"]);
         refused(&run, "journald is not enabled on this host");
-    }
-}
-
-#[test]
-fn a_paused_log_server_stops_nobody() {
-    // moby#34582.
-    let world = busybox();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = format!("syslog-address=tcp://{}", listener.local_addr().expect("an address"));
-    let driver = ["--log-driver", "syslog", "--log-opt", &address];
-    let script = "seq 600000; echo done > /done; sleep 1000";
-    world.dhow(&[&["run", "-d", "--name", "writer"], &driver[..], &["busybox", "sh", "-c", script]].concat()).exits(0);
-    for client in CLIENTS {
-        assert_eq!(client(&world, &["ps", "--format", "{{.Names}}"]).ok(), "writer");
-        assert_eq!(client(&world, &["inspect", "--format", "{{.State.Running}}", "writer"]).ok(), "true");
-        assert_eq!(client(&world, &["exec", "writer", "echo", "hi"]).ok(), "hi");
-        assert!(!client(&world, &["logs", "--tail", "1", "writer"]).ok().is_empty());
-    }
-    eventually("the container goes on", || world.dhow(&["exec", "writer", "cat", "/done"]).code() == 0);
-    let lost = || world.inspect("writer", "{{.LogLosses.Remote}}").parse::<u64>().expect("a number");
-    eventually("what was lost is shown", || lost() > 0);
-    let logs = world.dhow(&["logs", "writer"]);
-    assert_eq!(logs.stdout().lines().count(), 600_000);
-    assert!(logs.stderr().contains("takes no more"), "{}", logs.stderr());
-    world.dhow(&["kill", "writer"]).exits(0);
-    assert_eq!(world.dhow(&["wait", "writer"]).ok(), "137");
-    assert!(lost() > 0);
-    drop(listener);
-}
-
-#[test]
-fn a_client_that_does_not_read_stops_nobody() {
-    // moby#48890, moby#39369, moby#22502.
-    let world = busybox();
-    for (name, client) in [("ours", World::command as Start), ("stock", World::stock_command as Start)] {
-        let script = "seq 600000; echo done > /done; exec sleep 1000";
-        let mut run = client(&world, &["run", "--name", name, "busybox", "sh", "-c", script])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starts");
-        eventually("it wrote everything", || world.dhow(&["exec", name, "cat", "/done"]).code() == 0);
-        let mut logs = client(&world, &["logs", "-f", name]).stdout(Stdio::piped()).spawn().expect("starts");
-        assert_eq!(world.dhow(&["exec", name, "echo", "hi"]).ok(), "hi");
-        world.dhow(&["kill", name]).exits(0);
-        // Nobody has read yet, and nothing is missing.
-        for child in [&mut run, &mut logs] {
-            let mut text = String::new();
-            child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
-            assert_eq!(text.lines().count(), 600_000);
-            child.wait().expect("ends");
-        }
     }
 }
 

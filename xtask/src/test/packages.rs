@@ -3,7 +3,7 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 28] = [
+const NEEDED: [(&str, &str); 29] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
@@ -32,6 +32,7 @@ const NEEDED: [(&str, &str); 28] = [
     ("runc", "runc"),
     ("skopeo", "skopeo"),
     ("slirp4netns", "slirp4netns"),
+    ("strace", "strace"),
     ("zsh", "zsh"),
 ];
 

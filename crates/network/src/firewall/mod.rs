@@ -126,8 +126,20 @@ impl Firewall {
         }
     }
 
+    /// What it hears from now on it only keeps, until it is told that this is all: an engine that begins learns of its
+    /// containers one by one, and until it knows the last one, what the engine before it has left is better than its own.
+    pub(crate) fn collect(&self) {
+        self.lock().collecting = true;
+    }
+
+    /// That was all; the next change is made to the kernel, with everything that was kept.
+    pub(crate) fn end_collecting(&self) {
+        self.lock().collecting = false;
+    }
+
     /// Makes the kernel's tables what they are to be, whatever they are now.
     pub(crate) fn restore(&self) -> Result<()> {
+        self.end_collecting();
         if self.delivery == Delivery::WithoutRules {
             return self.remove_leftovers();
         }
@@ -170,7 +182,7 @@ impl Firewall {
     }
 
     fn rebuild(&self, state: &mut State) -> Result<()> {
-        if self.delivery == Delivery::WithoutRules {
+        if state.collecting || self.delivery == Delivery::WithoutRules {
             return Ok(());
         }
         let wanted = !state.zones.is_empty();

@@ -66,6 +66,8 @@ pub(super) struct State {
     /// By link.
     pub members: BTreeMap<String, Member>,
     pub redirects: BTreeSet<Redirect>,
+    /// Not all of this is known yet, and the kernel is told nothing.
+    pub collecting: bool,
     /// The table is there, as far as we know.
     pub in_kernel: bool,
     /// So is the one of the bridges' own traffic.

@@ -38,6 +38,7 @@ impl Networks {
     /// Takes over what a container has that runs since before this engine was started. To be followed by
     /// [`settle`](Self::settle).
     pub fn adopt(&self, container: &str, survivor: Survivor, networks: &[Network]) {
+        self.firewall.collect();
         let adopted = self.at_home(|| {
             self.adopt_here(container, survivor, networks);
             Ok(())
@@ -253,26 +254,36 @@ impl Networks {
     /// What the kernel refuses.
     pub fn settle(self: &Arc<Self>, networks: &[Network]) -> Result<()> {
         self.home.watch(Arc::downgrade(self));
-        if !lock(&self.live).is_empty() {
-            self.at_home(|| {
-                self.watch();
-                Ok(())
-            })?;
-        }
-        self.answer_adopted();
-        let home = match self.home.opened() {
-            Some(home) => Some(home),
-            // Nobody has needed it: there is nothing in it.
-            None if self.is_separate() => return Ok(()),
-            None if self.settings.passed_on || self.home.is_there() => Some(self.home.get()?),
-            None => None,
+        let in_use = !lock(&self.live).is_empty();
+        let watch = || {
+            self.watch();
+            Ok(())
         };
-        home.map_or(Ok(()), |home| self.shut_leftovers(&home))?;
+        let watched = if in_use { self.at_home(watch) } else { Ok(()) };
+        self.answer_adopted();
+        let home = self.settle_home();
         // Somebody may have been at them while there was no engine.
-        if !lock(&self.live).is_empty() {
-            self.at_home(|| self.restore_links())?;
-        }
-        self.at_home(|| self.settle_here(networks))
+        let links = if in_use { self.at_home(|| self.restore_links()) } else { Ok(()) };
+        let done = if self.is_separate() && self.home.opened().is_none() {
+            // Nobody has needed it: there is nothing in it.
+            Ok(())
+        } else {
+            self.at_home(|| self.settle_here(networks))
+        };
+        // Whatever went wrong: what happens from now on the kernel is told.
+        self.firewall.end_collecting();
+        watched.and(home).and(links).and(done)
+    }
+
+    /// Gives back what the holder has for containers that are gone.
+    fn settle_home(&self) -> Result<()> {
+        let home = match self.home.opened() {
+            Some(home) => home,
+            None if self.is_separate() => return Ok(()),
+            None if self.settings.passed_on || self.home.is_there() => self.home.get()?,
+            None => return Ok(()),
+        };
+        self.shut_leftovers(&home)
     }
 
     /// There is a container that runs, and nobody knows what it has: so no link is taken for a leftover.
@@ -288,13 +299,14 @@ impl Networks {
     }
 
     fn settle_here(&self, networks: &[Network]) -> Result<()> {
-        self.bridges.sweep(&networks.iter().collect::<Vec<_>>())?;
-        if !self.has_strangers.load(Ordering::Relaxed) {
-            self.bridges.sweep_ports(&self.ports())?;
-        }
+        let swept = self.bridges.sweep(&networks.iter().collect::<Vec<_>>());
+        let strangers = self.has_strangers.load(Ordering::Relaxed);
+        let ports = if strangers { Ok(()) } else { self.bridges.sweep_ports(&self.ports()) };
         if let Some(passage) = &self.passage {
             passage.begin(self.firewall.bridges());
         }
-        if lock(&self.live).is_empty() { self.firewall.remove_leftovers() } else { self.firewall.restore() }
+        let unused = lock(&self.live).is_empty();
+        let rules = if unused { self.firewall.remove_leftovers() } else { self.firewall.restore() };
+        swept.and(ports).and(rules)
     }
 }
