@@ -15,7 +15,7 @@ use dhow_store::{Blob, ImageRecord, Lease};
 
 use crate::images::Images;
 use crate::install::{Installer, Parts, same_length};
-use crate::registry::{Access, Credentials, Found, Registries, Repository};
+use crate::registry::{Access, Credentials, Found, Registries, Repository, Visit};
 
 pub(crate) use flights::Flights;
 
@@ -91,7 +91,10 @@ impl Images {
     ) -> Result<Pulled> {
         self.policy().allow_use(name)?;
         let lease = self.store().lease();
-        let pulled = registries.with_repository(name, Access::Pull, &options.credentials, |repository| {
+        let PullOptions { credentials, cancelled, .. } = options;
+        let visit =
+            Visit { name, access: Access::Pull, credentials, sources: &[], insecure: false, cancelled: *cancelled };
+        let pulled = registries.visit(visit, |repository| {
             Pull { images: self, flights: registries.flights(), repository, lease: &lease, options, progress }.run()
         });
         drop(lease);

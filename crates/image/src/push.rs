@@ -17,7 +17,7 @@ use dhow_store::{Durability, ImageRecord, Lease};
 use crate::images::Images;
 use crate::name::Names;
 use crate::parallel::both;
-use crate::registry::{Access, Credentials, Registries, Repository, Visit};
+use crate::registry::{Access, Credentials, NEVER, Registries, Repository, Visit};
 
 pub use compress::PushCompression;
 use forms::Known;
@@ -117,7 +117,8 @@ impl Images {
         let known = Known::collect(self, &image, name)?;
         let sources = known.repositories();
         let (access, credentials) = (Access::Push, &options.credentials);
-        let visit = Visit { name, access, credentials, sources: &sources, insecure: false };
+        // A push that is given up still takes back what it has begun.
+        let visit = Visit { name, access, credentials, sources: &sources, insecure: false, cancelled: NEVER };
         let (digest, bytes) = registries.visit(visit, |repository| {
             let push =
                 Push { images: self, image: &image, known: &known, repository, lease: &lease, options, progress };

@@ -33,7 +33,7 @@ pub use settings::RegistrySettings;
 pub(crate) use failure::unreachable;
 pub(crate) use fetch::Fetch;
 pub(crate) use manifest::Found;
-pub(crate) use session::{Access, Repository, Visit};
+pub(crate) use session::{Access, NEVER, Repository, Visit};
 pub(crate) use upload::{Offer, Upload};
 
 use std::collections::HashMap;
@@ -93,7 +93,7 @@ impl Registries {
         credentials: &Credentials,
         work: impl Fn(&Repository<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.visit(Visit { name, access, credentials, sources: &[], insecure: false }, work)
+        self.visit(Visit { name, access, credentials, sources: &[], insecure: false, cancelled: NEVER }, work)
     }
 
     /// The same, said in full.

@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dhow_testkit::{Footprint, Gate, Registry, Request, World, eventually, finish, finish_with_input};
@@ -155,6 +156,29 @@ fn registries_that_lie_are_found_out_and_hurt_nobody_else() {
     assert!(memory < BOUND, "{memory} KiB");
     world.dhow(&["image", "prune", "-af"]).exits(0);
     assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
+    world.is_in_order();
+}
+
+/// A registry that takes a question and never answers is left as soon as nobody waits for it any more.
+#[test]
+fn a_pull_that_waits_for_an_answer_ends_with_its_client() {
+    let (registry, name) = registry_with_an_image();
+    let world = World::new(DHOW);
+    let left = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&left);
+    let gate = Gate::before(&registry, move |_, near| {
+        let read = near.read(&mut [0]).map(|_| true);
+        counted.fetch_add(1, Ordering::SeqCst);
+        read
+    });
+    let mut pull = begin(&world, &gate.name("app:1"));
+    eventually("it is asked", || !gate.asked("/manifests/").is_empty());
+    kill_process(Pid::from_child(&pull), Signal::KILL).expect("it is ours");
+    pull.wait().expect("our child");
+    eventually("the engine has left", || left.load(Ordering::SeqCst) > 0);
+    world.dhow(&["pull", "-q", &name]).exits(0);
+    assert_eq!(gate.asked("").len(), 1, "nobody wants to know it any more");
+    world.dhow(&["rmi", &name]).exits(0);
     world.is_in_order();
 }
 

@@ -175,11 +175,18 @@ mod tests {
     use dhow_oci::Reference;
 
     use super::*;
-    use crate::registry::Credentials;
+    use crate::registry::{Credentials, NEVER};
 
     fn bases(settings: &RegistrySettings, name: &str, access: Access) -> Vec<String> {
         let name = Reference::parse(name).expect("a name");
-        let visit = Visit { name: &name, access, credentials: &Credentials::Anonymous, sources: &[], insecure: false };
+        let visit = Visit {
+            name: &name,
+            access,
+            credentials: &Credentials::Anonymous,
+            sources: &[],
+            insecure: false,
+            cancelled: NEVER,
+        };
         of(settings, &visit).into_iter().map(|endpoint| endpoint.base).collect()
     }
 

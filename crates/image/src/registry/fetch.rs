@@ -16,9 +16,6 @@ use super::wait::Backoff;
 /// How long the next bytes may take.
 const STALL: Duration = Duration::from_secs(60);
 
-/// How often one who waits looks whether he is still wanted.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// So many bytes must come in each period of [`STALL`]: a drip would hold a pull for ever.
 const FLOOR: u64 = 64 << 10;
 
@@ -98,7 +95,7 @@ impl<'a> Fetch<'a> {
             None => self.open()?,
         };
         let begin = Instant::now();
-        match self.patiently(async || answer.chunk().await) {
+        match self.repository.wait(STALL, answer.chunk()) {
             Some(Ok(Some(piece))) => {
                 self.pace.came(piece.len() as u64, begin.elapsed(), &self.digest)?;
                 self.take(piece);
@@ -116,7 +113,7 @@ impl<'a> Fetch<'a> {
     fn advance_in_parts(&mut self) -> Result<()> {
         let Some(mut parts) = self.segments.take() else { return Ok(()) };
         let begin = Instant::now();
-        if let Some(came) = self.patiently(async || parts.next().await) {
+        if let Some(came) = self.repository.wait(STALL, parts.next()) {
             if let Some(piece) = came {
                 self.pace.came(piece.len() as u64, begin.elapsed(), &self.digest)?;
                 self.take(piece);
@@ -127,17 +124,6 @@ impl<'a> Fetch<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Waits for the next bytes as long as they may take, and as long as somebody wants them.
-    fn patiently<T>(&self, mut next: impl AsyncFnMut() -> T) -> Option<T> {
-        let begin = Instant::now();
-        while begin.elapsed() < STALL && !(self.cancelled)() {
-            if let Some(came) = self.repository.wait(LOOK, next()) {
-                return Some(came);
-            }
-        }
-        None
     }
 
     fn ask_for_more(&self, parts: &mut Segments) {
@@ -222,7 +208,7 @@ impl<'a> Fetch<'a> {
         let mut left = self.at;
         while left > 0 {
             let begin = Instant::now();
-            let piece = self.patiently(async || answer.chunk().await);
+            let piece = self.repository.wait(STALL, answer.chunk());
             let Some(Ok(Some(mut piece))) = piece else {
                 return Err(Error::unavailable(format!("{} was cut again", self.url())));
             };

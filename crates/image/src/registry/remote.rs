@@ -6,7 +6,7 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, ImageConfig, Index, LARGEST_CONFIG, Manifest, Platform, Reference, media};
 
 use super::manifest::Found;
-use super::session::{Access, Repository, Visit};
+use super::session::{Access, NEVER, Repository, Visit};
 use super::upload::Offer;
 use super::{Credentials, Registries};
 
@@ -32,7 +32,7 @@ pub struct Caller {
 
 impl Caller {
     fn visit<'a>(&'a self, name: &'a Reference, access: Access, sources: &'a [String]) -> Visit<'a> {
-        Visit { name, access, credentials: &self.credentials, sources, insecure: self.insecure }
+        Visit { name, access, credentials: &self.credentials, sources, insecure: self.insecure, cancelled: NEVER }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Registries;
 use super::failure::{Wanted, printable};
 use super::remote::Caller;
-use super::session::{Access, Repository, Visit};
+use super::session::{Access, NEVER, Repository, Visit};
 use crate::filter::Filters;
 
 /// Where the default registry is searched.
@@ -77,7 +77,14 @@ impl Registries {
         // Any name of the registry will do: only the registry itself is asked.
         let name = Reference::parse(&format!("{registry}/search"))?;
         let Caller { credentials, insecure } = caller;
-        let visit = Visit { name: &name, access: Access::Look, credentials, sources: &[], insecure: *insecure };
+        let visit = Visit {
+            name: &name,
+            access: Access::Look,
+            credentials,
+            sources: &[],
+            insecure: *insecure,
+            cancelled: NEVER,
+        };
         let found = self.visit(visit, |repository| repository.search(word, limit))?;
         let fits = |result: &SearchResult| {
             official.is_none_or(|wanted| result.is_official == wanted) && result.star_count >= stars

@@ -38,8 +38,14 @@ const DELIVERY: Duration = Duration::from_secs(300);
 /// Longest answer that is no manifest and no blob.
 const SMALL: usize = 1 << 20;
 
+/// Where nobody gives up.
+pub(crate) const NEVER: &(dyn Fn() -> bool + Sync) = &|| false;
+
+/// How often one who waits looks whether he is still wanted.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Who wants what of which repository.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Visit<'r> {
     pub(crate) name: &'r Reference,
     pub(crate) access: Access,
@@ -48,6 +54,8 @@ pub(crate) struct Visit<'r> {
     pub(crate) sources: &'r [String],
     /// The registry may be reached without security, whatever the settings say.
     pub(crate) insecure: bool,
+    /// Whether nobody wants it any more; asked while something is waited for.
+    pub(crate) cancelled: &'r (dyn Fn() -> bool + Sync),
 }
 
 /// One repository at one endpoint.
@@ -122,6 +130,7 @@ impl<'r> Repository<'r> {
                 Err(failed) => failed,
             };
             match backoff.next(failed.asked) {
+                _ if (self.visit.cancelled)() => return Err(given_up()),
                 Some(wait) => std::thread::sleep(wait),
                 None => return Err(failed.error),
             }
@@ -188,9 +197,20 @@ impl<'r> Repository<'r> {
         &self.registries.runtime
     }
 
-    /// Runs something on the network's runtime; `None` when it takes too long.
+    /// Runs something on the network's runtime; `None` when it takes too long, or nobody wants it any more.
     pub(super) fn wait<T>(&self, at_most: Duration, work: impl Future<Output = T>) -> Option<T> {
-        self.registries.runtime.block_on(async { tokio::time::timeout(at_most, work).await.ok() })
+        let given_up = async {
+            while !(self.visit.cancelled)() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        self.registries.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = tokio::time::timeout(at_most, work) => done.ok(),
+                () = given_up => None,
+            }
+        })
     }
 
     /// The body of an answer, if it is not longer than `limit`.
@@ -325,6 +345,10 @@ impl<'r> Repository<'r> {
     fn authorization(&self) -> Option<HeaderValue> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn given_up() -> Error {
+    Error::cancelled("the pull was cancelled")
 }
 
 /// How often a request is sent again with other rights: with what is kept, with what another request has got, with new ones.
