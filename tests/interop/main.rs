@@ -4,6 +4,7 @@
 mod images;
 mod login;
 mod runtime;
+mod same;
 mod stock_engine;
 
 /// The binary under test.
