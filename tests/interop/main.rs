@@ -5,6 +5,7 @@ mod images;
 mod login;
 mod podman;
 mod runtime;
+mod same;
 mod stock_engine;
 mod tokens;
 

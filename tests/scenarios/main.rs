@@ -26,7 +26,6 @@ mod macvlan;
 mod mistakes;
 mod mounts;
 mod names;
-
 mod network_commands;
 mod networks;
 mod on_demand;
@@ -41,6 +40,7 @@ mod registries;
 mod registry_ways;
 mod removal;
 mod restart;
+mod same;
 mod security;
 mod spoofing;
 mod stats;

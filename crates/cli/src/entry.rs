@@ -77,7 +77,9 @@ fn dispatch(program: &'static str, words: &[String], hooks: Hooks) -> Outcome {
         Err(Fault::Wrong(text)) => return Err(help::wrong_flag(program, None, &text)),
     };
     if global.on("version") {
-        crate::output::line(&format!("{program} version {}, build {}", hooks.version, crate::commands::BUILD))?;
+        // Programs that call us `docker` look for its name as it is written there.
+        let name = if program == "docker" { "Docker" } else { program };
+        crate::output::line(&format!("{name} version {}, build {}", hooks.version, crate::commands::BUILD))?;
         return Ok(0);
     }
     let level = global.text("log-level");
@@ -125,6 +127,10 @@ fn run(
         Err(Fault::Help) => return help::of_command(program, command, name),
         Err(Fault::Wrong(text)) => return Err(help::wrong_flag(program, Some((command, name)), &text)),
     };
+    // Docker's client, too, writes this to standard output.
+    for line in parsed.deprecated() {
+        crate::output::line(&line)?;
+    }
     if let Some(why) = command.arguments.refuse(parsed.args.len()) {
         return Err(help::wrong_arguments(program, command, name, &why));
     }

@@ -47,6 +47,8 @@ pub(crate) struct Flag {
     pub(crate) shown: Option<&'static str>,
     pub(crate) check: Option<Check>,
     pub(crate) hidden: bool,
+    /// The flag that took this one's place.
+    pub(crate) instead: Option<&'static str>,
     /// Where alone it means something; elsewhere it is refused.
     pub(crate) elsewhere: Option<Elsewhere>,
 }
@@ -74,8 +76,8 @@ impl Elsewhere {
 
 impl Flag {
     const fn new(long: &'static str, kind: Kind, placeholder: &'static str, help: &'static str) -> Self {
-        let (short, default, shown, check, hidden, elsewhere) = (None, "", None, None, false, None);
-        Self { long, short, kind, placeholder, help, default, shown, check, hidden, elsewhere }
+        let (short, default, shown, check, hidden, instead, elsewhere) = (None, "", None, None, false, None, None);
+        Self { long, short, kind, placeholder, help, default, shown, check, hidden, instead, elsewhere }
     }
 
     pub(crate) const fn bool(long: &'static str, help: &'static str) -> Self {
@@ -138,6 +140,12 @@ impl Flag {
 
     pub(crate) const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    /// Still understood, with a word about the one to use.
+    pub(crate) const fn deprecated(mut self, instead: &'static str) -> Self {
+        (self.hidden, self.instead) = (true, Some(instead));
         self
     }
 

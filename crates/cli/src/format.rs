@@ -6,6 +6,7 @@ mod functions;
 mod json;
 mod moment;
 mod number;
+mod printf;
 mod rewrite;
 mod rows;
 mod shape;

@@ -11,8 +11,9 @@ use crate::output;
 
 /// `Usage:  dhow run [OPTIONS] IMAGE …`.
 fn usage(program: &str, command: &Command, name: &str) -> String {
-    // One line for each way to use it.
-    let usage = command.usage.replace('\n', &format!("\n\t{program} {name} "));
+    // One line for each way to use it; Docker names all but the first without the group.
+    let short = name.rsplit(' ').next().unwrap_or(name);
+    let usage = command.usage.replace('\n', &format!("\n\t{program} {short} "));
     format!("Usage:  {program} {name} {usage}").trim_end().to_owned()
 }
 

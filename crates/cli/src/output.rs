@@ -20,6 +20,14 @@ pub(crate) fn line(line: &str) -> io::Result<()> {
     text(&format!("{line}\n"))
 }
 
+/// The outcome of a template, which Docker's client ends with a line also where it failed on its way.
+pub(crate) fn ended<T>(outcome: Result<T, Failure>) -> Result<T, Failure> {
+    if !matches!(outcome, Ok(_) | Err(Failure::Text(_, 64))) {
+        line("")?;
+    }
+    outcome
+}
+
 /// Writes a line to standard error; that nobody reads it is no failure.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");

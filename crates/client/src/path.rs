@@ -13,9 +13,23 @@ pub(crate) fn segment(name: &str) -> String {
     escaped
 }
 
+/// What a path asks about without saying which: engines would only say that there is no such page.
+pub(crate) fn nameless(path: &str) -> Option<&'static str> {
+    let kinds = [("/containers/", "container"), ("/networks/", "network"), ("/volumes/", "volume")];
+    let empty = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    kinds.iter().find(|(prefix, _)| empty(prefix)).map(|(_, kind)| *kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_missed_where_there_should_be_one() {
+        assert_eq!(nameless(&format!("/containers/{}/json", segment(""))), Some("container"));
+        assert_eq!(nameless("/volumes/"), Some("volume"));
+        assert_eq!((nameless("/containers/json"), nameless("/volumes"), nameless("/networks/x")), (None, None, None));
+    }
 
     #[test]
     fn image_names_keep_their_slashes() {

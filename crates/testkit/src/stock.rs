@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::disk::Disk;
-use crate::{busybox_tar, eventually, finish_with_input};
+use crate::{busybox_tar, eventually, finish, finish_with_input};
 
 /// A running dockerd with roots of its own; without bridge and firewall rules, unless these are wanted.
 #[derive(Debug)]
@@ -55,8 +55,7 @@ impl StockEngine {
         eventually("dockerd answers", || {
             engine.command("docker", &["version"]).output().is_ok_and(|it| it.status.success())
         });
-        let import = ["import", "-c", "CMD [\"sh\"]", "-", "busybox"];
-        finish_with_input(&mut engine.command("docker", &import), busybox_tar()).exits(0);
+        engine.import_busybox();
         engine
     }
 
@@ -67,6 +66,31 @@ impl StockEngine {
         command.args(args).env("HOME", self.folder.path()).env_remove("DOCKER_CONTEXT").env_remove("DOCKER_CONFIG");
         command.env("DOCKER_HOST", format!("unix://{}", self.folder.path().join("docker.sock").display()));
         command
+    }
+
+    /// As it was at its start, as far as scripts can have changed that: nothing but busybox.
+    pub fn renew(&self) {
+        let docker = |args: &[&str]| finish(&mut self.command("docker", args));
+        for (list, remove) in [
+            (&["ps", "-aq"][..], &["rm", "-fv"][..]),
+            (&["volume", "ls", "-q"], &["volume", "rm", "-f"]),
+            (&["network", "ls", "-q", "-f", "type=custom"], &["network", "rm"]),
+            (&["images", "-aq", "--no-trunc"], &["rmi", "-f"]),
+        ] {
+            let found = docker(list).stdout();
+            let mut found: Vec<&str> = found.lines().collect();
+            found.dedup();
+            if !found.is_empty() {
+                docker(&[remove, &found[..]].concat());
+            }
+        }
+        drop(std::fs::remove_dir_all(self.folder.path().join(".docker")));
+        self.import_busybox();
+    }
+
+    fn import_busybox(&self) {
+        let import = ["import", "-c", "CMD [\"sh\"]", "-", "busybox"];
+        finish_with_input(&mut self.command("docker", &import), busybox_tar()).exits(0);
     }
 
     /// A folder of this engine's, for files of the test's own.

@@ -1,6 +1,7 @@
 //! A private engine and the commands that talk to it.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -232,16 +233,18 @@ impl World {
     /// Our command line, not started yet.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        self.client(self.binary.as_os_str().as_ref(), args)
+        self.client(&self.binary, args)
     }
 
     /// The stock `docker` command line against this world's engine, not started yet.
     #[must_use]
     pub fn stock_command(&self, args: &[&str]) -> Command {
-        self.client("docker".as_ref(), args)
+        self.client("docker", args)
     }
 
-    fn client(&self, program: &Path, args: &[&str]) -> Command {
+    /// A program whose clients talk to this world's engine, not started yet.
+    #[must_use]
+    pub fn client(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).env("DOCKER_HOST", self.host()).env("HOME", self.path()).env_remove("DOCKER_CONTEXT");
         command.env_remove("DOCKER_CONFIG").env_remove("DOCKER_API_VERSION");

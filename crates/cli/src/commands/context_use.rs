@@ -1,7 +1,7 @@
 //! `context use`.
 
 use crate::command::{Arguments, Command};
-use crate::context::{DEFAULT, Store};
+use crate::context::{DEFAULT, Store, check_name};
 use crate::failure::Outcome;
 use crate::flags::Parsed;
 use crate::output;
@@ -20,6 +20,7 @@ pub(super) static USE: Command = Command {
 fn run(session: &Session, flags: &Parsed) -> Outcome {
     let name = &flags.args[0];
     if name != DEFAULT {
+        check_name(name)?;
         Store::new(session.config().folder()).read(name)?;
     }
     session.config().set_current_context(Some(name.as_str()).filter(|name| *name != DEFAULT))?;

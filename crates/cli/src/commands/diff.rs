@@ -1,5 +1,7 @@
 //! `diff`.
 
+use dhow_errdefs::Error;
+
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::Parsed;
@@ -17,6 +19,9 @@ pub(super) static DIFF: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    if flags.args[0].is_empty() {
+        return Err(Error::invalid("Container name cannot be empty").into());
+    }
     let changes = session.client().await?.container_changes(&flags.args[0]).await?;
     let letter = |kind| match kind {
         0 => 'C',

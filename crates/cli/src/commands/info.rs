@@ -38,10 +38,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     }
     let info = match ask(session).await {
         Ok(info) => info,
-        Err(error) if format.is_empty() => {
-            return Err(error.into());
-        }
-        Err(error) => return Err(error.into()),
+        Err(error) if matches!(format, "" | "json") => return Err(error.into()),
+        Err(error) => return output::ended(Err(error.into())),
     };
     match format {
         "" => {
@@ -51,7 +49,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         "json" => output::line(&json(session, &info)?)?,
         template => {
             let document = Document::new(json(session, &info)?, "system.dockerInfo");
-            output::line(&document.execute(template).map_err(|error| Failure::of_template(&error, ""))?)?;
+            let text = document.execute(template).map_err(|error| Failure::of_template(&error, ""));
+            output::line(&output::ended(text)?)?;
         }
     }
     Ok(0)

@@ -82,7 +82,7 @@ async fn run(session: &Session, flags: &Parsed, kind: &str, platform: &str) -> O
     }
     let format = flags.text("format");
     check_template(format)?;
-    let wanted = Wanted { size: flags.on("size"), platform: platform::json(platform)? };
+    let wanted = Wanted { size: flags.on("size"), platform: platform::written(platform).map_err(Error::invalid)? };
     let client = session.client().await?;
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
     for name in &flags.args {
@@ -116,7 +116,7 @@ async fn find(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Resul
     for one in KINDS.iter().filter(|one| kind.is_empty() || kind == **one) {
         match ask(client, one, name, wanted).await {
             Ok(text) => return Ok((one, String::from_utf8_lossy(&text).into_owned())),
-            Err(error) if kind.is_empty() && may_be_another_kind(&error) => {}
+            Err(error) if kind.is_empty() && !name.is_empty() && may_be_another_kind(&error) => {}
             Err(error) => return Err(error),
         }
     }

@@ -54,6 +54,9 @@ struct Typed {
 }
 
 fn typed(flags: &Parsed) -> Result<Typed, Failure> {
+    if flags.has("username") && flags.text("username").is_empty() {
+        return Err(Failure::text("username is empty"));
+    }
     let username = flags.some("username").map(str::to_owned);
     let mut password = flags.some("password").map(str::to_owned);
     if password.is_some() {

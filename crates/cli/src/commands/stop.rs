@@ -19,7 +19,7 @@ pub(super) static STOP: Command = Command {
 /// The flags that `restart` has too.
 pub(super) const FLAGS: &[Flag] = &[
     Flag::text("signal", "Signal to send").short(b's'),
-    Flag::int("time", "Seconds to wait before it is killed").hidden(),
+    Flag::int("time", "Seconds to wait before it is killed").deprecated("timeout"),
     Flag::int("timeout", "Seconds to wait before it is killed").short(b't'),
 ];
 

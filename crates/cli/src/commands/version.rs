@@ -172,8 +172,13 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         Ok(server) => (Some(with_components(server)), None),
         Err(error) => (None, Some(error)),
     };
+    let format = flags.text("format");
+    // A template would only complain of the server that is not there.
+    if let Some(error) = failed.as_ref().filter(|_| !matches!(format, "" | "json") && format.contains(".Server")) {
+        return output::ended(Err(Failure::text(error.to_string())));
+    }
     let both = Both { client: Client::new(session, Some(session.api_version())), server };
-    output::text(&text(&both, flags.text("format"))?)?;
+    output::text(&text(&both, format)?)?;
     match failed {
         None => Ok(0),
         Some(error) => Err(error.into()),
@@ -194,7 +199,7 @@ fn text(both: &Both, format: &str) -> Result<String, Failure> {
         "json" => Ok(json + "\n"),
         template => {
             let text = Document::new(json, "system.versionInfo").execute(template);
-            Ok(text.map_err(|error| Failure::of_template(&error, "version"))? + "\n")
+            Ok(output::ended(text.map_err(|error| Failure::of_template(&error, "version")))? + "\n")
         }
     }
 }

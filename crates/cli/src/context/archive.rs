@@ -17,9 +17,7 @@ pub(crate) fn write(meta: &Meta, material: &Material, to: impl Write) -> Result<
     let text = serde_json::to_vec(meta).map_err(|cause| Error::internal("encode a context").with_cause(cause))?;
     let mut archive = Builder::new(to);
     add(&mut archive, "meta.json", 0o644, &text).context(step)?;
-    if !material.is_empty() {
-        folder(&mut archive, "tls").context(step)?;
-    }
+    folder(&mut archive, "tls").context(step)?;
     let mut last = None;
     for ((endpoint, file), content) in material {
         if last.replace(endpoint) != Some(endpoint) {
@@ -52,7 +50,7 @@ pub(crate) fn read(from: impl Read) -> Result<(Meta, Material)> {
     let (mut meta, mut material) = (None, Material::new());
     let mut archive = Archive::new(from);
     for entry in archive.entries().context(|| "read the archive")? {
-        let entry = entry.context(|| "read the archive")?;
+        let entry = entry.map_err(|_| Error::invalid("unexpected EOF"))?;
         if entry.header().entry_type() == EntryType::Directory {
             continue;
         }

@@ -38,6 +38,15 @@ impl Parsed {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
+    /// Docker's words about the flags that were given and whose time is over.
+    pub(crate) fn deprecated(&self) -> impl Iterator<Item = String> {
+        let given = self.given.iter();
+        given.filter_map(|(flag, _)| {
+            let instead = flag.instead?;
+            Some(format!("Flag --{} has been deprecated, use --{instead} instead", flag.long))
+        })
+    }
+
     /// Whether the flag was given at all.
     pub(crate) fn has(&self, long: &str) -> bool {
         self.last(long).is_some()

@@ -104,7 +104,9 @@ pub(crate) fn show<T: Row>(rows: &[T], format: &Format<'_>) -> Result<String> {
 
 /// Executes a template on a row or a header.
 fn fill<T: Row>(template: &Template, source: &str, value: &Value) -> Result<String> {
-    execute(template, source, value, Some(T::KIND), T::FAULTS)
+    let text = execute(template, source, value, Some(T::KIND), T::FAULTS)?;
+    // What is nothing in a row is a pointer in Go, and no interface.
+    Ok(text.replace("<no value>", "<nil>"))
 }
 
 fn columns<T: Row>(rows: &[T], fields: &[&str]) -> String {

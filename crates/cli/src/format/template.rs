@@ -6,17 +6,26 @@ use dhow_errdefs::{Error, Result};
 use gotmpl::{FuncMap, MissingKey, Template, TemplateError, Value};
 
 use super::functions::{encode, for_headers, for_values};
+use super::printf;
 use super::rewrite::unbalanced;
 
 /// Parses a template for rows. `\t` and `\n` may be written as two characters.
-pub(super) fn parse(source: &str, functions: FuncMap, faults: [&str; 2]) -> Result<Template> {
+pub(super) fn parse(source: &str, mut functions: FuncMap, faults: [&str; 2]) -> Result<Template> {
     // A method with an argument is a function in a field here, which has to be called by name.
-    let source = source.replace("\\t", "\t").replace("\\n", "\n").replace(".Label ", "call .Label ");
+    let source = unescaped(source).replace(".Label ", "call .Label ");
+    if source.contains("%T") {
+        functions.insert("printf".into(), printf::with_types());
+    }
     let parsed = Template::new("").missing_key(MissingKey::Error).funcs(functions).parse(&source);
     if let (Ok(_), Some(why)) = (&parsed, unbalanced(&source)) {
         return Err(Error::invalid(format!("{}: template: :1: {why}", faults[0])));
     }
     parsed.map_err(|error| Error::invalid(format!("{}: {}", faults[0], syntax(&source, &error))))
+}
+
+/// With the characters that may be written as two.
+fn unescaped(source: &str) -> String {
+    source.replace("\\t", "\t").replace("\\n", "\n")
 }
 
 pub(super) fn row_functions() -> FuncMap {
@@ -88,7 +97,7 @@ pub(super) fn execute(
         Error::invalid(match error {
             // Go finds this out before it executes anything.
             TemplateError::UndefinedFunction(_) => format!("{}: {}", faults[0], syntax(source, &error)),
-            error => format!("{}: {}", faults[1], failure(source, &error, kind)),
+            error => format!("{}: {}", faults[1], failure(&unescaped(source), &error, kind)),
         })
     })
 }

@@ -51,10 +51,11 @@ impl View {
         Ok(view)
     }
 
-    /// The document as it is written.
+    /// The document as Go's maps have it: what is written from them again is in the order of the keys.
     pub(super) fn plain(text: &str) -> serde_json::Result<Self> {
         let mut view = Self::empty(false);
-        view.value = view.of("x", Some(serde_json::from_str(text)?))?;
+        let sorted = serde_json::from_str::<serde_json::Value>(text)?.to_string();
+        view.value = view.of("x", Some(serde_json::from_str(&sorted)?))?;
         Ok(view)
     }
 

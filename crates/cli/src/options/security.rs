@@ -1,4 +1,6 @@
-//! `--security-opt`.
+//! `--security-opt`, and the names of capabilities.
+
+use std::collections::BTreeSet;
 
 use dhow_errdefs::{Error, Result};
 
@@ -41,6 +43,15 @@ fn profile(path: &str) -> Result<String> {
     Ok(compact(document.get()).0)
 }
 
+/// Capabilities as Docker's client sends them: by the kernel's names, each once, sorted.
+pub(super) fn capabilities<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let whole = |name: &str| match name.trim().to_uppercase() {
+        name if name.starts_with("CAP_") || matches!(name.as_str(), "ALL" | "RESET") => name,
+        name => format!("CAP_{name}"),
+    };
+    names.map(whole).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +79,11 @@ mod tests {
             "opening seccomp profile (/nope) failed: open /nope: no such file or directory"
         );
         assert!(parse(["systempaths=unconfined"].into_iter()).unwrap().bare_system_paths);
+    }
+
+    #[test]
+    fn capabilities_have_the_kernels_names() {
+        let names = ["sys_time", "CAP_chown", "all", " CHOWN"];
+        assert_eq!(capabilities(names.into_iter()), ["ALL", "CAP_CHOWN", "CAP_SYS_TIME"]);
     }
 }

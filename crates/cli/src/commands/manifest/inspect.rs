@@ -17,7 +17,7 @@ pub(in crate::commands) static INSPECT: Command = Command {
     usage: "[OPTIONS] [MANIFEST_LIST] MANIFEST",
     summary: "Show a manifest, or a list of manifests",
     flags: &[&[INSECURE, Flag::bool("verbose", "Show layers and platform, too").short(b'v')]],
-    arguments: Arguments::AtLeast(1),
+    arguments: Arguments::Between(1, 2),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags)),
 };
