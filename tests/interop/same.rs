@@ -44,7 +44,12 @@ fn same(theme: &str) {
     });
     let pairs = scripts.iter().zip(ours.1.iter().zip(&stock.1));
     let differences = pairs.flat_map(|(script, (own, other))| script.differences((&ours.0, own), (&stock.0, other)));
-    let differences: Vec<String> = differences.filter(|text| !text.contains("\" requires API version ")).collect();
+    // What the stock client says of flags that the engine is too old for; ours leaves that to the engine.
+    let gated = |text: &String| {
+        let stock = text.split_once("\nstock:").map_or("", |(_, stock)| stock);
+        stock.contains("\" requires API version ")
+    };
+    let differences: Vec<String> = differences.filter(|text| !gated(text)).collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 

@@ -36,6 +36,18 @@ fn same(theme: &str) {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// The themes below.
+const THEMES: [&str; 10] =
+    ["context", "files", "image", "life", "look", "network", "registry", "run", "system", "volume"];
+
+#[test]
+fn every_script_has_a_theme_that_is_played() {
+    let folders = std::fs::read_dir(SCRIPTS).expect("scripts").map(|entry| entry.expect("readable").file_name());
+    let mut folders: Vec<_> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
+    folders.sort_unstable();
+    assert_eq!(folders, THEMES);
+}
+
 #[test]
 fn life() {
     same("life");

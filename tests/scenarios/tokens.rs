@@ -248,3 +248,32 @@ fn what_a_registry_points_to_is_shown_no_rights() {
     assert!(!elsewhere.asked("GET /v2/app/blobs/").is_empty());
     assert_eq!(shown.load(Ordering::SeqCst), 0);
 }
+
+/// Whoever is there may not ask for the password either: a challenge of his names a token server of his.
+#[test]
+fn what_a_registry_points_to_may_not_ask_for_the_password() {
+    let (world, guarded, open) = (busybox(), Registry::guarded(), Registry::start());
+    let thief = Gate::before(&open, |_, _| Ok(false));
+    let challenge = format!("Bearer realm=\"http://{}/token\",service=\"mine\"", thief.address());
+    let elsewhere = Gate::before(&open, move |_, near| {
+        let head = format!("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n");
+        near.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).map(|()| true)
+    });
+    let place = elsewhere.address();
+    let gate = Gate::before(&guarded, move |request, near| {
+        if request.method != "GET" || !request.target.contains("/blobs/sha256:") {
+            return Ok(false);
+        }
+        let place = format!("http://{place}{}", request.target);
+        let head = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {place}\r\nContent-Length: 0\r\n");
+        near.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).map(|()| true)
+    });
+    world.dhow(&["login", "-u", "me", "-p", "secret", &gate.address()]).exits(0);
+    let name = gate.name("app:1");
+    world.dhow(&["tag", "busybox", &name]).exits(0);
+    world.dhow(&["push", &name]).exits(0);
+    world.dhow(&["rmi", "busybox", &name]).exits(0);
+    world.dhow(&["pull", &name]).exits(1);
+    assert!(!elsewhere.asked("/blobs/").is_empty(), "it was sent there");
+    assert!(thief.asked("").is_empty(), "and told him nothing");
+}

@@ -10,7 +10,7 @@ mod gzip;
 mod layers;
 mod transfer;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result};
 use dhow_oci::{Descriptor, Digest, Manifest, Platform, Reference, media};
 use dhow_store::{Durability, ImageRecord, Lease};
 
@@ -204,16 +204,17 @@ impl Push<'_> {
     /// Everything that a manifest names; gives how it names the layers.
     fn blobs(&self, own: Option<&Manifest>, config: &Descriptor) -> Result<Vec<Descriptor>> {
         let (layers, config) = both(|| self.layers(own), || self.config(config));
-        config.and(layers)
+        let layers = layers?;
+        config.map(|()| layers)
     }
 
     fn config(&self, config: &Descriptor) -> Result<()> {
-        let step = || format!("push config {}", config.digest);
         self.stored(&config.digest)?;
         if self.repository.has_blob(&config.digest)? {
             return Ok(());
         }
-        transfer::stored(self, &config.digest, &|_| {}).context(step)
+        let sent = transfer::stored(self, &config.digest, &|_| {});
+        layers::within(sent, || format!("push config {}", config.digest))
     }
 }
 

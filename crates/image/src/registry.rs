@@ -105,6 +105,7 @@ impl Registries {
             let visit = Visit { credentials, ..visit };
             let done = self.client(&endpoint).and_then(|client| work(&Repository::new(self, client, &endpoint, visit)));
             match done {
+                Err(_) if (visit.cancelled)() => return Err(session::given_up()),
                 Err(error) if endpoint.mirror || unreachable(&error) => last = Some(error),
                 done => return done,
             }

@@ -181,6 +181,7 @@ fn a_pull_goes_on_when_there_is_space_again_wherever_it_ended() {
     // Which request it is after which nothing is free any more: the manifest's, the config's, the layers'.
     for at in 0..6 {
         let ((asks, asked), (go, going)) = (channel(), channel());
+        let ended = asks.clone();
         let turn = Mutex::new((0, asks, going));
         let gate = Gate::before(&registry, move |request, _| {
             let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +189,7 @@ fn a_pull_goes_on_when_there_is_space_again_wherever_it_ended() {
                 turn.0 += 1;
                 if turn.0 == at + 1 {
                     // A test that has failed listens no more.
-                    let _ = (turn.1.send(()), turn.2.recv());
+                    let _ = (turn.1.send(true), turn.2.recv());
                 }
             }
             Ok(false)
@@ -196,8 +197,13 @@ fn a_pull_goes_on_when_there_is_space_again_wherever_it_ended() {
         let name = gate.name("app:1");
         let mut pull = world.command(&["pull", "-q", &name]);
         let refused = std::thread::scope(|scope| {
-            let pull = scope.spawn(|| dhow_testkit::finish(&mut pull));
-            asked.recv().expect("so many are asked");
+            let pull = scope.spawn(move || {
+                let outcome = dhow_testkit::finish(&mut pull);
+                // A test that has got as far as this listens no more.
+                let _ = ended.send(false);
+                outcome
+            });
+            assert_eq!(asked.recv(), Ok(true), "a pull asks for more than {at} things");
             world.fill_disk();
             go.send(()).expect("it waits");
             pull.join().expect("no panic")

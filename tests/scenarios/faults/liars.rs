@@ -35,9 +35,9 @@ enum Lie {
 
 /// Every lie, and what the client says of it; nothing where the image comes.
 const LIES: [(Lie, Option<&str>); 9] = [
-    (Lie::Bytes, Some("pull layer sha256:")),
+    (Lie::Bytes, Some("has digest sha256:")),
     (Lie::Length, Some("ended too early")),
-    (Lie::Endless, Some("pull layer sha256:")),
+    (Lie::Endless, Some("has digest sha256:")),
     (Lie::Circle, Some("too many redirects")),
     (Lie::HugeManifest, Some("answers with more than")),
     (Lie::Broken, Some("500 Internal Server Error")),
@@ -188,7 +188,7 @@ fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", sum.split(' ').next().expect("a sum"))
 }
 
-/// A terabyte of zeros in a megabyte, as gzip members one after the other.
+/// The head of a file of a terabyte and more than a gigabyte of zeros of it, in little, as gzip members one after the other.
 fn bomb() -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_path("zeros").expect("short");
@@ -232,7 +232,7 @@ fn a_layer_that_becomes_a_thousand_times_as_large_is_refused() {
     world.is_in_order();
 }
 
-/// A manifest for another digest than was asked for, of an image that is here already and of one that is not.
+/// A manifest for another digest than was asked for.
 #[test]
 fn another_manifest_than_was_asked_for_is_refused() {
     let (registry, name) = registry_with_an_image();

@@ -22,11 +22,13 @@ impl Strace {
         command.args(["--quiet=all", "--follow-forks"]).args(flags).arg(format!("--attach={pid}"));
         let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace is installed");
         let traced = format!("TracerPid:\t{}\n", child.id());
+        // Made now: it ends with this, whatever comes of the wait.
+        let strace = Self { child };
         eventually("strace has all threads", || {
             let mut threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
             threads.all(|thread| fs::read_to_string(thread.path().join("status")).unwrap_or_default().contains(&traced))
         });
-        Self { child }
+        strace
     }
 
     /// Writes down the calls of these kinds.

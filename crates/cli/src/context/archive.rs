@@ -50,7 +50,11 @@ pub(crate) fn read(from: impl Read) -> Result<(Meta, Material)> {
     let (mut meta, mut material) = (None, Material::new());
     let mut archive = Archive::new(from);
     for entry in archive.entries().context(|| "read the archive")? {
-        let entry = entry.map_err(|_| Error::invalid("unexpected EOF"))?;
+        let entry = entry.or_else(|error| match error.raw_os_error() {
+            Some(_) => Err(error).context(|| "read the archive"),
+            // Docker's words, for whatever is no archive.
+            None => Err(Error::invalid("unexpected EOF")),
+        })?;
         if entry.header().entry_type() == EntryType::Directory {
             continue;
         }

@@ -271,7 +271,7 @@ impl Core {
     /// Removes what an engine before this one has left in the kernel. Blocks.
     pub(crate) fn settle_networks(&self) {
         if !self.config.has_bridges() {
-            return;
+            return self.kernel.settle_nothing();
         }
         // Without root the default network gets its addresses when it is first used.
         let usable = if self.config.rootless { Ok(()) } else { self.make_default_usable() };

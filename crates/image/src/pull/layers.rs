@@ -280,14 +280,18 @@ impl BufRead for Arrival<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.piece.is_empty() {
             match self.next() {
-                Ok(piece) => self.piece = piece,
+                Ok(piece) => {
+                    self.piece = piece;
+                    if !self.piece.is_empty() {
+                        self.tell();
+                    }
+                }
                 Err(error) => {
                     let kind = io::Error::other(error.to_string());
                     self.failure.get_or_insert(error);
                     return Err(kind);
                 }
             }
-            self.tell();
         }
         Ok(&self.piece)
     }

@@ -33,13 +33,8 @@ impl Push<'_> {
         layers.iter().skip(PARALLEL).for_each(|(layer, _)| self.say(&layer.diff_id, PushNews::Waiting));
         let sent = in_parallel(layers.len(), PARALLEL, |at| {
             let (layer, own) = layers[at];
-            let sent = self.layer(layer, own);
-            // Who may not push may push no layer: which one it was says nothing.
-            let sent = match sent {
-                Err(error) if is_refusal(&error) => Err(error),
-                sent => sent.context(|| format!("push layer {}", layer.diff_id)),
-            };
-            Ok((layer.diff_id, sent?))
+            let sent = within(self.layer(layer, own), || format!("push layer {}", layer.diff_id))?;
+            Ok((layer.diff_id, sent))
         })?;
         let sent: BTreeMap<Digest, Descriptor> = sent.into_iter().collect();
         Ok(self.image.layers.iter().map(|layer| sent[&layer.diff_id].clone()).collect())
@@ -113,7 +108,10 @@ impl Push<'_> {
     }
 }
 
-/// Whether the registry does not want it from this person.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.class(), Class::Unauthenticated | Class::PermissionDenied)
+/// Says of what a failure is. Who may not push may push nothing: which part it was says nothing then.
+pub(super) fn within<T>(sent: Result<T>, part: impl FnOnce() -> String) -> Result<T> {
+    match sent {
+        Err(error) if matches!(error.class(), Class::Unauthenticated | Class::PermissionDenied) => Err(error),
+        sent => sent.context(part),
+    }
 }

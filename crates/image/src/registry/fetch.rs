@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode};
 
 use super::failure::{self, Wanted};
 use super::segments::{self, LARGE, PART, Segments};
-use super::session::Repository;
+use super::session::{Repository, given_up};
 use super::wait::Backoff;
 
 /// How long the next bytes may take.
@@ -81,7 +81,7 @@ impl<'a> Fetch<'a> {
     pub(crate) fn piece(&mut self) -> Result<Bytes> {
         while self.piece.is_empty() && self.at < self.size {
             if (self.cancelled)() {
-                return Err(Error::cancelled("the pull was cancelled"));
+                return Err(given_up());
             }
             self.advance()?;
         }
@@ -151,11 +151,11 @@ impl<'a> Fetch<'a> {
     fn cut(&mut self, error: Error) -> Result<()> {
         self.segments = None;
         if (self.cancelled)() {
-            return Err(Error::cancelled("the pull was cancelled"));
+            return Err(given_up());
         }
         match self.backoff.next(None) {
             Some(wait) => {
-                std::thread::sleep(wait);
+                self.repository.pause(wait);
                 Ok(())
             }
             None => Err(error),
@@ -183,6 +183,9 @@ impl<'a> Fetch<'a> {
     }
 
     fn ask(&self, range: Option<String>) -> Result<Response> {
+        if (self.cancelled)() {
+            return Err(given_up());
+        }
         let url = self.url();
         self.repository.send("Get", &url, Wanted::Blob(self.repository.name()), |client| match &range {
             Some(range) => client.get(&url).header(RANGE, range),

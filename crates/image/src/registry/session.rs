@@ -6,7 +6,7 @@ use std::time::Duration;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_oci::Reference;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::Handle;
 
 use super::challenge::{self, Challenge};
@@ -131,7 +131,7 @@ impl<'r> Repository<'r> {
             };
             match backoff.next(failed.asked) {
                 _ if (self.visit.cancelled)() => return Err(given_up()),
-                Some(wait) => std::thread::sleep(wait),
+                Some(wait) => self.pause(wait),
                 None => return Err(failed.error),
             }
         }
@@ -150,7 +150,9 @@ impl<'r> Repository<'r> {
         let mut answer = self.once(method, url, request)?;
         let mut rights = Rights::Kept;
         for _ in 0..ASKED_AGAIN {
-            if answer.status() != StatusCode::UNAUTHORIZED || rights == Rights::New {
+            // Who is asked in place of the registry may say whatever he likes: he is told nothing of us.
+            let asks = answer.status() == StatusCode::UNAUTHORIZED && self.is_own(answer.url());
+            if !asks || rights == Rights::New {
                 break;
             }
             rights = self.authorize(method, url, &answer, shown.as_ref())?;
@@ -167,11 +169,24 @@ impl<'r> Repository<'r> {
     /// A request with the rights that were asked for so far. An address that the registry gave may lead elsewhere; its
     /// rights are not for others.
     pub(super) fn entitled(&self, url: &str, request: impl Fn(&Client) -> RequestBuilder) -> RequestBuilder {
-        let own = url.strip_prefix(&self.endpoint.base).is_some_and(|rest| rest.starts_with('/'));
-        match self.authorization().filter(|_| own) {
+        let own = || Url::parse(url).is_ok_and(|url| self.is_own(&url));
+        match self.authorization().filter(|_| own()) {
             Some(authorization) => request(&self.client).header(AUTHORIZATION, authorization),
             None => request(&self.client),
         }
+    }
+
+    /// Whether something is the registry's own, and not where it, or somebody, led us.
+    fn is_own(&self, url: &Url) -> bool {
+        Url::parse(&self.endpoint.base).is_ok_and(|base| {
+            let below = url.path().strip_prefix(base.path().trim_end_matches('/'));
+            url.origin() == base.origin() && below.is_some_and(|rest| rest.starts_with('/'))
+        })
+    }
+
+    /// Leaves the registry alone for a while, or until nobody wants anything of it any more.
+    pub(super) fn pause(&self, wait: Duration) {
+        let _: Option<()> = self.wait(wait, std::future::pending());
     }
 
     fn once(&self, method: &str, url: &str, request: &impl Fn(&Client) -> RequestBuilder) -> Result<Response, Failed> {
@@ -281,7 +296,7 @@ impl<'r> Repository<'r> {
             credentials: self.visit.credentials.clone(),
         };
         if *self.visit.credentials != Credentials::Anonymous
-            && key.realm.starts_with("http://")
+            && Url::parse(&key.realm).is_ok_and(|realm| realm.scheme() == "http")
             && !self.endpoint.is_plain()
         {
             let text =
@@ -347,7 +362,7 @@ impl<'r> Repository<'r> {
     }
 }
 
-fn given_up() -> Error {
+pub(super) fn given_up() -> Error {
     Error::cancelled("the pull was cancelled")
 }
 

@@ -31,6 +31,12 @@ struct Token {
     until: Instant,
 }
 
+/// Longest token that a registry could be shown in a header.
+const LONGEST: usize = 16 << 10;
+
+/// So many are kept: what they are for is said by registries, who may think of something else each time.
+const MOST: usize = 1_000;
+
 /// How long a token is good where the server does not say.
 const ORDINARY: u64 = 60;
 
@@ -51,7 +57,14 @@ impl Tokens {
         let text = document.text().to_owned();
         let seconds = document.expires_in.unwrap_or(ORDINARY).saturating_sub(MARGIN).min(24 * 3600);
         let until = Instant::now() + Duration::from_secs(seconds);
-        self.tokens().insert(key, Token { text: text.clone(), until });
+        let mut tokens = self.tokens();
+        if tokens.len() >= MOST
+            && !tokens.contains_key(&key)
+            && let Some(first) = tokens.iter().min_by_key(|(_, token)| token.until).map(|(key, _)| key.clone())
+        {
+            tokens.remove(&first);
+        }
+        tokens.insert(key, Token { text: text.clone(), until });
         text
     }
 
@@ -76,11 +89,15 @@ impl Document {
     /// Reads the answer of the token server at `realm`.
     ///
     /// # Errors
-    /// `Unauthenticated` for one without a token.
+    /// `Unauthenticated` for one without a token, or with one that is too long.
     pub(super) fn read(realm: &str, answer: &[u8]) -> Result<Self> {
         let wrong = || Error::new(Class::Unauthenticated, format!("{realm} gave no token"));
         let document: Self = serde_json::from_slice(answer).map_err(|cause| wrong().with_cause(cause))?;
-        if document.text().is_empty() { Err(wrong()) } else { Ok(document) }
+        match document.text().len() {
+            0 => Err(wrong()),
+            1..=LONGEST => Ok(document),
+            length => Err(Error::new(Class::Unauthenticated, format!("{realm} gave a token of {length} bytes"))),
+        }
     }
 
     /// What may be shown in place of the password from now on.
@@ -178,6 +195,20 @@ mod tests {
         tokens.keep(key(), read(r#"{"token":"t","expires_in":1}"#).expect("a token"));
         assert_eq!(tokens.get(&key()), None, "about to end");
         assert!(read("{}").is_err());
+        assert!(read(&format!(r#"{{"token":"{}"}}"#, "t".repeat(LONGEST + 1))).is_err());
+    }
+
+    #[test]
+    fn a_registry_that_always_wants_something_else_costs_no_more_than_so_much() {
+        let tokens = Tokens::default();
+        let keep = |number: usize, seconds: u64| {
+            let document = Document { token: "t".into(), expires_in: Some(seconds), ..Document::default() };
+            tokens.keep(Key { scope: number.to_string(), ..key() }, document);
+        };
+        keep(0, 100);
+        (1..=MOST).for_each(|number| keep(number, 300));
+        assert_eq!(tokens.tokens().len(), MOST);
+        assert_eq!(tokens.get(&Key { scope: "0".into(), ..key() }), None, "the first to end");
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Upload<'_> {
                 Err(failed) => failed,
             };
             let wait = backoff.next(failed.asked).filter(|_| failed.passing);
-            std::thread::sleep(wait.ok_or(failed.error)?);
+            self.repository.pause(wait.ok_or(failed.error)?);
             self.at = self.arrived(end)?;
         }
         Ok(())
@@ -132,7 +132,7 @@ impl Upload<'_> {
                 return Ok(());
             }
             let wait = backoff.next(failed.asked).filter(|_| failed.passing);
-            std::thread::sleep(wait.ok_or(failed.error)?);
+            self.repository.pause(wait.ok_or(failed.error)?);
             self.at = self.arrived(end)?;
         }
     }

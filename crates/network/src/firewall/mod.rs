@@ -14,6 +14,7 @@ mod state;
 mod tracking;
 
 use std::collections::BTreeSet;
+use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dhow_errdefs::{Error, Result};
@@ -143,7 +144,40 @@ impl Firewall {
         if self.delivery == Delivery::WithoutRules {
             return self.remove_leftovers();
         }
-        self.rebuild(&mut self.lock())
+        let whole = self.rebuild(&mut self.lock());
+        if whole.is_err() {
+            self.restore_one_by_one();
+        }
+        whole
+    }
+
+    /// What the kernel refuses of one container must not cost all others their ports.
+    fn restore_one_by_one(&self) {
+        let (zones, members, redirects) = {
+            let mut state = self.lock();
+            (take(&mut state.zones), take(&mut state.members), take(&mut state.redirects))
+        };
+        for zone in zones.into_values() {
+            let bridge = zone.bridge.clone();
+            if let Err(error) = self.add_zone(zone) {
+                tracing::warn!(%error, bridge, "the rules of a network are missing");
+            }
+        }
+        if self.lock().zones.is_empty() {
+            return;
+        }
+        for member in members.into_values() {
+            let link = member.link.clone();
+            if let Err(error) = self.apply(Changes { come: vec![member], ..Changes::default() }) {
+                tracing::warn!(%error, link, "the rules of a container's link are missing");
+            }
+        }
+        for redirect in redirects {
+            let port = redirect.published;
+            if let Err(error) = self.apply(Changes { opened: vec![redirect], ..Changes::default() }) {
+                tracing::warn!(%error, ?port, "a published port leads nowhere");
+            }
+        }
     }
 
     /// Whether news about nftables are that somebody else has been at our tables.

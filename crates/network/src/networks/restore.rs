@@ -272,7 +272,13 @@ impl Networks {
         };
         // Whatever went wrong: what happens from now on the kernel is told.
         self.firewall.end_collecting();
-        watched.and(home).and(links).and(done)
+        all([watched, home, links, done])
+    }
+
+    /// In place of [`settle`](Self::settle) where the host's networks are none of ours: what happens from now on the kernel
+    /// is told.
+    pub fn settle_nothing(&self) {
+        self.firewall.end_collecting();
     }
 
     /// Gives back what the holder has for containers that are gone.
@@ -307,6 +313,14 @@ impl Networks {
         }
         let unused = lock(&self.live).is_empty();
         let rules = if unused { self.firewall.remove_leftovers() } else { self.firewall.restore() };
-        swept.and(ports).and(rules)
+        all([swept, ports, rules])
     }
+}
+
+/// The first failure; the others are told, too.
+fn all<const COUNT: usize>(done: [Result<()>; COUNT]) -> Result<()> {
+    let mut failed = done.into_iter().filter_map(Result::err);
+    let first = failed.next();
+    failed.for_each(|error| tracing::warn!(%error, "settle networks"));
+    first.map_or(Ok(()), Err)
 }

@@ -105,8 +105,8 @@ impl Spare {
     fn filled(&mut self, archive: &mut impl Read) -> io::Result<(Piece, usize)> {
         let free = self.0.pop_front_if(|piece| Arc::get_mut(piece).is_some());
         let mut piece = free.unwrap_or_else(|| Arc::from(vec![0; PIECE]));
-        // Nobody else has it: it is new, or was let go.
-        let length = Arc::get_mut(&mut piece).map_or(Ok(0), |buffer| fill(archive, buffer))?;
+        let taken = || io::Error::other("a piece of an archive is in use and was to be filled");
+        let length = fill(archive, Arc::get_mut(&mut piece).ok_or_else(taken)?)?;
         self.0.push_back(Arc::clone(&piece));
         Ok((piece, length))
     }
