@@ -254,3 +254,51 @@ impl Firewall {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::thread::ThreadNameSpaceType;
+
+    use super::*;
+    use crate::model::{Port, Protocol, Published};
+
+    fn redirect(host_port: u16, target: &str) -> Redirect {
+        let port = Port { number: 80, protocol: Protocol::Tcp };
+        let published = Published { port, host_address: "0.0.0.0".parse().expect("an address"), host_port };
+        Redirect { published, target: target.parse().expect("an address"), from: Vec::new() }
+    }
+
+    fn opened(redirect: Redirect) -> Changes {
+        Changes { opened: vec![redirect], ..Changes::default() }
+    }
+
+    /// Two containers have the same port, as only a damaged record says: one of them does without, and nobody else.
+    #[test]
+    fn what_the_kernel_refuses_of_one_container_costs_no_other_its_port() {
+        dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).expect("the tests run as root");
+        let firewall = Firewall::new("dhow-test".to_owned(), Delivery::Direct);
+        firewall.collect();
+        let zone = Zone {
+            bridge: "br0".to_owned(),
+            subnets: vec!["10.1.0.0/24".parse().expect("a subnet")],
+            gateways: vec!["10.1.0.1".parse().expect("an address")],
+            internal: false,
+            masquerade: true,
+            icc: true,
+        };
+        firewall.add_zone(zone).expect("it is only kept");
+        for (port, target) in [(8080, "10.1.0.2"), (8080, "10.1.0.3"), (8081, "10.1.0.4")] {
+            firewall.apply(opened(redirect(port, target))).expect("it is only kept");
+        }
+        firewall.restore().expect_err("one of them is too many");
+        firewall.apply(opened(redirect(8082, "10.1.0.5"))).expect("what comes later is made");
+        let table =
+            Command::new("nft").args(["list", "table", "inet", "dhow-test"]).output().expect("nft is installed");
+        let table = String::from_utf8_lossy(&table.stdout).into_owned();
+        for (target, there) in [("10.1.0.2", true), ("10.1.0.3", false), ("10.1.0.4", true), ("10.1.0.5", true)] {
+            assert_eq!(table.contains(target), there, "{target}: {table}");
+        }
+    }
+}
