@@ -45,9 +45,9 @@ fn created_started_stopped_restarted_killed_removed() {
     assert_eq!(world.dhow(&["start", "box"]).ok(), "box");
     assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.Running}}"), "running true");
     let pid = world.inspect("box", "{{.State.Pid}}");
-    world.dhow(&["restart", "--time", "0", "box"]).exits(0);
+    world.dhow(&["restart", "--timeout", "0", "box"]).exits(0);
     assert_ne!(world.inspect("box", "{{.State.Pid}}"), pid);
-    assert_eq!(world.dhow(&["stop", "--time", "0", "box"]).ok(), "box");
+    assert_eq!(world.dhow(&["stop", "--timeout", "0", "box"]).ok(), "box");
     assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
     world.dhow(&["start", "box"]).exits(0);
     world.dhow(&["kill", "--signal", "KILL", "box"]).exits(0);
