@@ -65,11 +65,25 @@ pub(crate) struct Proxy {
     all_proxy: Option<String>,
 }
 
+/// What is null counts as not said, as it does for Docker: it costs no login.
+fn parse(text: &[u8]) -> serde_json::Result<File> {
+    let mut said: Value = serde_json::from_slice(text)?;
+    drop_nulls(&mut said);
+    serde_json::from_value(said)
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().for_each(drop_nulls);
+    }
+}
+
 impl Config {
     pub(crate) fn load(folder: PathBuf) -> Self {
         let path = folder.join("config.json");
         let file = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
+            Ok(text) => parse(&text).unwrap_or_else(|error| {
                 crate::output::note(&format!("WARNING: Error parsing config file ({}): {error}", path.display()));
                 File::default()
             }),
@@ -197,6 +211,15 @@ mod tests {
         assert_eq!(variables[0], ("HTTP_PROXY".into(), "http://p:1".into()));
         assert_eq!(variables[1].0, "http_proxy");
         assert_eq!(config.proxy_variables("tcp://x:1")[0].0, "NO_PROXY");
+    }
+
+    #[test]
+    fn what_is_null_is_not_said() {
+        for text in [r#"{"auths":null}"#, r#"{"auths":{"r":null},"psFormat":null}"#] {
+            assert!(parse(text.as_bytes()).unwrap().auths.is_empty(), "{text}");
+        }
+        let file = parse(br#"{"auths":{"r":{"auth":null,"identitytoken":"t"},"other":null}}"#).unwrap();
+        assert_eq!(file.auths["r"].identity_token, "t");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) enum Compression {
 }
 
 impl Compression {
-    /// What the first bytes say (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
+    /// What the first bytes say (RFC 1952, section 2.3.1; RFC 8878, section 3.1).
     ///
     /// # Errors
     /// [`NotImplemented`](dhow_errdefs::Class::NotImplemented) for bzip2 and xz.
@@ -32,7 +32,8 @@ impl Compression {
         };
         match start {
             [0x1f, 0x8b, ..] => Ok(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            // A frame of zstd, or one without contents before it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => refused("bzip2", "bzip2 -d"),
             [0xfd, b'7', b'z', b'X', b'Z', ..] => refused("xz", "xz -d"),
             _ => Ok(Self::None),
@@ -140,6 +141,8 @@ mod tests {
         assert_eq!(round_trip(&gzip.finish().unwrap()), (Compression::Gzip, b"hello".to_vec()));
         let zstd = zstd::encode_all(&b"hello"[..], 1).unwrap();
         assert_eq!(round_trip(&zstd), (Compression::Zstd, b"hello".to_vec()));
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4][..], &zstd].concat();
+        assert_eq!(round_trip(&skippable), (Compression::Zstd, b"hello".to_vec()));
         assert_eq!(round_trip(b"hello"), (Compression::None, b"hello".to_vec()));
         assert_eq!(round_trip(b""), (Compression::None, Vec::new()));
     }

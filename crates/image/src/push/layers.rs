@@ -20,10 +20,10 @@ const PARALLEL: usize = 5;
 impl Push<'_> {
     /// Brings all layers there and returns how a manifest names them, bottom first. With a manifest: as that says.
     pub(super) fn layers(&self, own: Option<&Manifest>) -> Result<Vec<Descriptor>> {
-        // Top first, as Docker tells them; one that an image has twice goes once.
+        // Top first, as Docker tells them; a blob that an image has twice goes once.
         let mut layers: Vec<(&ImageLayer, Option<&Descriptor>)> = Vec::new();
         for (at, layer) in self.image.layers.iter().enumerate().rev() {
-            if !layers.iter().any(|(known, _)| known.diff_id == layer.diff_id) {
+            if !layers.iter().any(|(known, _)| known.blob == layer.blob) {
                 layers.push((layer, own.map(|manifest| &manifest.layers[at])));
             }
         }
@@ -34,10 +34,10 @@ impl Push<'_> {
         let sent = in_parallel(layers.len(), PARALLEL, |at| {
             let (layer, own) = layers[at];
             let sent = within(self.layer(layer, own), || format!("push layer {}", layer.diff_id))?;
-            Ok((layer.diff_id, sent))
+            Ok((layer.blob, sent))
         })?;
         let sent: BTreeMap<Digest, Descriptor> = sent.into_iter().collect();
-        Ok(self.image.layers.iter().map(|layer| sent[&layer.diff_id].clone()).collect())
+        Ok(self.image.layers.iter().map(|layer| sent[&layer.blob].clone()).collect())
     }
 
     fn layer(&self, layer: &ImageLayer, own: Option<&Descriptor>) -> Result<Descriptor> {
