@@ -6,19 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use dhow_testkit::{Outcome, Registry, StockEngine, finish, finish_with_input};
+use dhow_testkit::{Outcome, Registry, StockEngine, finish, finish_with_input, install_credential_helper};
 
 use crate::DHOW;
-
-/// A helper that keeps one secret in a file and writes down what it is asked.
-const HELPER: &str = r#"#!/bin/sh
-echo "$1" >>"$HOME/asked"
-case $1 in
-store) cat >"$HOME/kept" ;;
-get) if [ -e "$HOME/kept" ]; then cat "$HOME/kept"; else echo "credentials not found in native keychain"; exit 1; fi ;;
-erase) rm -f "$HOME/kept" ;;
-esac
-"#;
 
 struct Case {
     engine: StockEngine,
@@ -128,9 +118,7 @@ fn what_one_command_line_keeps_the_other_uses() {
 fn helpers_keep_secrets_out_of_the_file() {
     let (case, homes) = (Case::new(), Homes::new());
     for home in homes.each() {
-        let program = home.join("bin/docker-credential-test");
-        fs::write(&program, HELPER).expect("written");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+        install_credential_helper(home);
         fs::create_dir_all(home.join(".docker")).expect("made");
         let config = format!(r#"{{"credHelpers": {{"{}": "test"}}}}"#, case.registry.address());
         fs::write(home.join(".docker/config.json"), config).expect("written");

@@ -7,9 +7,6 @@ use dhow_testkit::{Outcome, Script, StockEngine, binary};
 
 use crate::DHOW;
 
-/// Where the scripts are, by theme.
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scripts");
-
 /// Scripts for engines as new as the client alone, and why. Docker's client writes a structure anew with the fields that an
 /// older engine has not, and refuses flags by the engine's version; ours shows what the engine said, and lets it refuse.
 const FOR_NEW_ENGINES: [&str; 2] = ["inspect", "volume"];
@@ -32,7 +29,7 @@ fn play(scripts: &[Script], client: Option<&Path>) -> Played {
 
 /// Plays the scripts of a theme.
 fn same(theme: &str) {
-    let mut scripts = Script::all_in(&Path::new(SCRIPTS).join(theme));
+    let mut scripts = Script::all_of(theme);
     scripts.retain(|script| !FOR_NEW_ENGINES.contains(&script.name()));
     let (ours, stock) = thread::scope(|scope| {
         let ours = scope.spawn(|| play(&scripts, Some(&binary(Path::new(DHOW)))));

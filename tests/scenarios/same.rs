@@ -10,9 +10,6 @@ use dhow_testkit::{Outcome, Script, World};
 
 use crate::DHOW;
 
-/// Where the scripts are, by theme.
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scripts");
-
 /// Plays one script in a new world; on a thread of its own, which has a network of its own.
 fn play(script: &Script, client: Option<&Path>) -> (PathBuf, Vec<Outcome>) {
     let world = World::with_busybox(DHOW);
@@ -31,7 +28,7 @@ fn compare(script: &Script) -> Vec<String> {
 
 /// Plays the scripts of a theme.
 fn same(theme: &str) {
-    let scripts = Script::all_in(&Path::new(SCRIPTS).join(theme));
+    let scripts = Script::all_of(theme);
     let differences: Vec<String> = scripts.iter().flat_map(compare).collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
@@ -42,10 +39,7 @@ const THEMES: [&str; 10] =
 
 #[test]
 fn every_script_has_a_theme_that_is_played() {
-    let folders = std::fs::read_dir(SCRIPTS).expect("scripts").map(|entry| entry.expect("readable").file_name());
-    let mut folders: Vec<_> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
-    folders.sort_unstable();
-    assert_eq!(folders, THEMES);
+    assert_eq!(Script::themes(), THEMES);
 }
 
 #[test]

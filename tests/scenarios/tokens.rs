@@ -3,22 +3,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dhow_testkit::{Gate, Outcome, Registry, TokenServer, World, finish};
+use dhow_testkit::{Gate, Outcome, Registry, TokenServer, World, finish, install_credential_helper};
 
 use crate::busybox;
-
-/// A program that keeps one login in a file, by the protocol of Docker's credential helpers.
-const HELPER: &str = r#"#!/bin/sh
-case $1 in
-store) cat >"$HOME/kept" ;;
-get) if [ -e "$HOME/kept" ]; then cat "$HOME/kept"; else echo "credentials not found in native keychain"; exit 1; fi ;;
-erase) rm -f "$HOME/kept" ;;
-esac
-"#;
 
 const CLIENTS: [fn(&World, &[&str]) -> Outcome; 2] = [World::dhow, World::docker];
 
@@ -99,10 +89,7 @@ fn moves(world: &World, client: fn(&World, &[&str]) -> Outcome, name: &str) {
 fn helpers_are_asked_by_every_command() {
     let tokens = TokenServer::start();
     let world = busybox();
-    let program = world.path().join("bin/docker-credential-test");
-    fs::create_dir_all(world.path().join("bin")).expect("made");
-    fs::write(&program, HELPER).expect("written");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+    install_credential_helper(world.path());
     let path = format!("{}:{}", world.path().join("bin").display(), std::env::var("PATH").expect("a path"));
     fs::create_dir_all(world.path().join(".docker")).expect("made");
     // What is kept of the password: what was given for it, or itself.

@@ -184,7 +184,7 @@ impl Images {
             let mut keep = |bytes: &[u8]| ingest.write_all(bytes).context(|| "keep a blob");
             match size {
                 Some(size) => {
-                    let mut fetch = Fetch::new(repository, (*digest, size), false, &|| false);
+                    let mut fetch = Fetch::new(repository, (*digest, size), false);
                     while let piece = fetch.piece()?
                         && !piece.is_empty()
                     {

@@ -33,7 +33,7 @@ pub use settings::RegistrySettings;
 pub(crate) use failure::unreachable;
 pub(crate) use fetch::Fetch;
 pub(crate) use manifest::Found;
-pub(crate) use session::{Access, NEVER, Repository, Visit};
+pub(crate) use session::{Access, LOOK, NEVER, Repository, Visit, given_up};
 pub(crate) use upload::{Offer, Upload};
 
 use std::collections::HashMap;
@@ -105,7 +105,7 @@ impl Registries {
             let visit = Visit { credentials, ..visit };
             let done = self.client(&endpoint).and_then(|client| work(&Repository::new(self, client, &endpoint, visit)));
             match done {
-                Err(_) if (visit.cancelled)() => return Err(session::given_up()),
+                Err(_) if (visit.cancelled)() => return Err(given_up()),
                 Err(error) if endpoint.mirror || unreachable(&error) => last = Some(error),
                 done => return done,
             }

@@ -17,6 +17,9 @@ pub struct Script {
     lines: Vec<String>,
 }
 
+/// Where the project's scripts are, by theme.
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scripts");
+
 /// Before a line of which only the exit code is compared.
 const OTHER_WORDS: char = '~';
 
@@ -24,13 +27,26 @@ const OTHER_WORDS: char = '~';
 type Seen = (i32, String, String);
 
 impl Script {
-    /// The scripts of a folder, by name.
+    /// The themes of the project's scripts, by name.
     ///
     /// # Panics
-    /// Where there is no such folder, or nothing in it.
+    /// Where the scripts are not.
     #[must_use]
-    pub fn all_in(folder: &Path) -> Vec<Self> {
-        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    pub fn themes() -> Vec<String> {
+        let folders = fs::read_dir(SCRIPTS).expect("scripts").map(|entry| entry.expect("readable").file_name());
+        let mut themes: Vec<_> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
+        themes.sort_unstable();
+        themes
+    }
+
+    /// The scripts of a theme, by name.
+    ///
+    /// # Panics
+    /// Where there is no such theme, or nothing in it.
+    #[must_use]
+    pub fn all_of(theme: &str) -> Vec<Self> {
+        let folder = Path::new(SCRIPTS).join(theme);
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         assert!(!paths.is_empty(), "no script in {}", folder.display());

@@ -69,6 +69,14 @@ fn spare(world: &World) -> u32 {
     u32::try_from(world.spare_shims()[0]).expect("a pid")
 }
 
+/// Some steps that a process takes in a life in which nobody is killed.
+fn steps_of(world: &World, pid: u32, kinds: &str) -> Vec<Step> {
+    let recording = Strace::record(pid, kinds, &record(world));
+    life(&mut door(&world.socket())).expect("nobody is killed yet");
+    drop(recording);
+    some(steps(&record(world)), 10)
+}
+
 /// containerd#6860, moby#23371: what was half made leaked, and what was half removed kept its name.
 #[test]
 fn an_engine_that_dies_before_any_step_leaves_nothing_half_done() {
@@ -77,11 +85,8 @@ fn an_engine_that_dies_before_any_step_leaves_nothing_half_done() {
     // As fresh as in each of the following lives.
     world.crash_engine();
     world.start_engine();
-    let recording = Strace::record(engine(&world), OF_AN_ENGINE, &record(&world));
-    life(&mut door(&world.socket())).expect("nobody is killed yet");
-    drop(recording);
+    let steps = steps_of(&world, engine(&world), OF_AN_ENGINE);
     let mut cut = 0;
-    let steps = some(steps(&record(&world)), 10);
     let count = steps.len();
     for step in steps {
         world.crash_engine();
@@ -102,11 +107,8 @@ fn an_engine_that_dies_before_any_step_leaves_nothing_half_done() {
 fn a_shim_that_dies_before_any_step_leaves_nothing_half_done() {
     let world = busybox();
     world.dhow(&["run", "--rm", "--network", "none", "busybox", "true"]).exits(0);
-    let recording = Strace::record(spare(&world), OF_A_SHIM, &record(&world));
-    life(&mut door(&world.socket())).expect("nobody is killed yet");
-    drop(recording);
+    let steps = steps_of(&world, spare(&world), OF_A_SHIM);
     let mut cut = 0;
-    let steps = some(steps(&record(&world)), 10);
     let count = steps.len();
     for step in steps {
         let killing = Strace::kill_at(spare(&world), &step);

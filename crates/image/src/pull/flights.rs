@@ -5,13 +5,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::Result;
 use dhow_oci::Digest;
 
-/// How often one who waits looks whether he is still wanted.
-const LOOK: Duration = Duration::from_millis(200);
+use crate::registry::{LOOK, given_up};
 
 /// The blobs that are on their way now, and from where.
 #[derive(Debug, Default)]
@@ -39,7 +37,7 @@ impl Flights {
         let mut now = self.lock();
         while now.get(&digest).is_some_and(|others| others.iter().any(|other| other == from)) {
             if cancelled() {
-                return Err(Error::cancelled("the pull was cancelled"));
+                return Err(given_up());
             }
             now = self.landed.wait_timeout(now, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }

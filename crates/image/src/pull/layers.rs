@@ -172,7 +172,7 @@ impl Pull<'_> {
 
     fn fetch(&self, descriptor: &Descriptor, way: Way) -> Fetch<'_> {
         let blob = (descriptor.digest, descriptor.size);
-        Fetch::new(self.repository, blob, way == Way::AsItMay, self.options.cancelled)
+        Fetch::new(self.repository, blob, way == Way::AsItMay)
     }
 
     fn say(&self, descriptor: &Descriptor, news: LayerNews) {

@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode};
 
 use super::failure::{self, Wanted};
 use super::segments::{self, LARGE, PART, Segments};
-use super::session::{Repository, given_up};
+use super::session::Repository;
 use super::wait::Backoff;
 
 /// How long the next bytes may take.
@@ -36,17 +36,11 @@ pub(crate) struct Fetch<'a> {
     piece: Bytes,
     backoff: Backoff,
     pace: Pace,
-    cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> Fetch<'a> {
     /// The blob of a descriptor, which may come in parts. Nothing is asked before the first piece.
-    pub(crate) fn new(
-        repository: &'a Repository<'a>,
-        (digest, size): (Digest, u64),
-        in_parts: bool,
-        cancelled: &'a (dyn Fn() -> bool + Sync),
-    ) -> Self {
+    pub(crate) fn new(repository: &'a Repository<'a>, (digest, size): (Digest, u64), in_parts: bool) -> Self {
         Self {
             repository,
             digest,
@@ -59,7 +53,6 @@ impl<'a> Fetch<'a> {
             piece: Bytes::new(),
             backoff: Backoff::default(),
             pace: Pace::default(),
-            cancelled,
         }
     }
 
@@ -80,9 +73,7 @@ impl<'a> Fetch<'a> {
     /// The next bytes; none at the end.
     pub(crate) fn piece(&mut self) -> Result<Bytes> {
         while self.piece.is_empty() && self.at < self.size {
-            if (self.cancelled)() {
-                return Err(given_up());
-            }
+            self.repository.still_wanted()?;
             self.advance()?;
         }
         Ok(std::mem::take(&mut self.piece))
@@ -150,9 +141,7 @@ impl<'a> Fetch<'a> {
     /// A transfer was cut: the next one goes on from here, after a while. Not for ever.
     fn cut(&mut self, error: Error) -> Result<()> {
         self.segments = None;
-        if (self.cancelled)() {
-            return Err(given_up());
-        }
+        self.repository.still_wanted()?;
         match self.backoff.next(None) {
             Some(wait) => {
                 self.repository.pause(wait);
@@ -183,9 +172,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn ask(&self, range: Option<String>) -> Result<Response> {
-        if (self.cancelled)() {
-            return Err(given_up());
-        }
+        self.repository.still_wanted()?;
         let url = self.url();
         self.repository.send("Get", &url, Wanted::Blob(self.repository.name()), |client| match &range {
             Some(range) => client.get(&url).header(RANGE, range),

@@ -42,7 +42,7 @@ const SMALL: usize = 1 << 20;
 pub(crate) const NEVER: &(dyn Fn() -> bool + Sync) = &|| false;
 
 /// How often one who waits looks whether he is still wanted.
-const LOOK: Duration = Duration::from_millis(200);
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 /// Who wants what of which repository.
 #[derive(Clone, Copy)]
@@ -182,6 +182,12 @@ impl<'r> Repository<'r> {
             let below = url.path().strip_prefix(base.path().trim_end_matches('/'));
             url.origin() == base.origin() && below.is_some_and(|rest| rest.starts_with('/'))
         })
+    }
+
+    /// # Errors
+    /// `Cancelled` when nobody wants anything of it any more.
+    pub(super) fn still_wanted(&self) -> Result<()> {
+        if (self.visit.cancelled)() { Err(given_up()) } else { Ok(()) }
     }
 
     /// Leaves the registry alone for a while, or until nobody wants anything of it any more.
@@ -362,7 +368,7 @@ impl<'r> Repository<'r> {
     }
 }
 
-pub(super) fn given_up() -> Error {
+pub(crate) fn given_up() -> Error {
     Error::cancelled("the pull was cancelled")
 }
 
