@@ -1,5 +1,6 @@
 docker run -d -i --name box busybox sh -c 'read line; echo got $line; exit 4'
-echo word | docker attach box
+# Input that ends ends the session, here and with Docker: it stays open until the output is there.
+(echo word; docker wait box >code) | docker attach box
 docker attach box
 docker attach nothing
 docker container attach nothing
