@@ -13,6 +13,7 @@ mod exec;
 mod exposure;
 mod faults;
 mod firewalld;
+mod flows;
 mod formats;
 mod health;
 mod images;

@@ -2,7 +2,7 @@
 //! namespace of its own, in which its engine is, too.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -331,41 +331,6 @@ pub(crate) fn inside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
     in_network_of(world.inspect(container, "{{.State.Pid}}"), work)
-}
-
-/// Answers each datagram in a container with its name, as long as somebody asks.
-fn answer_datagrams(world: &World, container: &'static str) {
-    let socket = inside(world, container, || UdpSocket::bind("0.0.0.0:53").expect("free"));
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-    thread::spawn(move || {
-        while let Ok((_, client)) = socket.recv_from(&mut [0; 100]) {
-            drop(socket.send_to(container.as_bytes(), client));
-        }
-    });
-}
-
-#[test]
-fn a_flow_of_datagrams_follows_its_port_to_the_next_container() {
-    let world = busybox();
-    let publish = ["run", "-d", "-p", "5353:53/udp", "--name"];
-    let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    client.set_read_timeout(Some(Duration::from_millis(200))).expect("set");
-    let asks = || {
-        let mut buffer = [0; 100];
-        client.send_to(b"x", "127.0.0.1:5353").ok()?;
-        let length = client.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
-    };
-    // A client that was there first: what it sends goes to the host, and the kernel remembers that.
-    assert_eq!(asks(), None);
-    for name in ["first", "second"] {
-        world.dhow(&[&publish[..], &[name, "busybox", "sleep", "1000"]].concat()).exits(0);
-        answer_datagrams(&world, name);
-        eventually(name, || asks().as_deref() == Some(name));
-        // Whoever takes its address next is not to get what was for it.
-        world.dhow(&["rm", "-f", name]).exits(0);
-        world.dhow(&["run", "-d", "busybox", "sleep", "1000"]).exits(0);
-    }
 }
 
 #[test]

@@ -164,9 +164,9 @@ impl Networks {
 
     /// Changes the firewall, and which ports are passed on.
     fn apply(&self, changes: Changes, reservations: &[Reservation]) -> Result<()> {
-        let (mut closed, mut opened) = (changes.closed.clone(), changes.opened.clone());
-        self.firewall.apply(changes)?;
-        Firewall::forget_flows(&closed, &opened);
+        self.firewall.apply(&changes)?;
+        Firewall::forget_flows(&changes);
+        let Changes { mut closed, mut opened, .. } = changes;
         if !self.settings.passed_on {
             closed.retain(Redirect::is_relayed);
             opened.retain(Redirect::is_relayed);

@@ -15,10 +15,12 @@ mod tracking;
 
 use std::collections::BTreeSet;
 use std::mem::take;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, ResultExt};
 
+use crate::model::Subnet;
 use crate::netlink::{Attributes, Family, Socket, string};
 use nft::Transaction;
 use state::State;
@@ -101,12 +103,12 @@ impl Firewall {
     }
 
     /// Lets links of containers have their addresses, sends ports of the host to them, and takes such things back.
-    pub(crate) fn apply(&self, changes: Changes) -> Result<()> {
-        if changes == Changes::default() {
+    pub(crate) fn apply(&self, changes: &Changes) -> Result<()> {
+        if *changes == Changes::default() {
             return Ok(());
         }
         let mut state = self.lock();
-        state.apply(&changes);
+        state.apply(changes);
         let gone: Vec<_> = changes.gone.iter().map(|member| (member, state.shared(member))).collect();
         let done = self.change(&mut state, |transaction, guards| {
             elements::remove_redirects(transaction, &changes.closed);
@@ -117,14 +119,19 @@ impl Firewall {
                 changes.come.iter().for_each(|member| elements::add_member(transaction, member));
             }
         });
-        done.inspect_err(|_| state.apply(&changes.reversed()))
+        done.inspect_err(|_| state.apply(&changes.clone().reversed()))
     }
 
-    /// Lets flows of datagrams go where their ports lead now.
-    pub(crate) fn forget_flows(closed: &[Redirect], opened: &[Redirect]) {
-        if let Err(error) = tracking::forget(closed, opened) {
-            tracing::warn!(%error, "forget where datagrams have gone before");
+    /// Lets flows go where their ports lead now, after these changes.
+    pub(crate) fn forget_flows(changes: &Changes) {
+        if let Err(error) = tracking::forget(changes) {
+            tracing::warn!(%error, "forget where a port has led before");
         }
+    }
+
+    /// Forgets flows through ports to whom nobody of `present` is, in these blocks.
+    pub(crate) fn forget_absent(subnets: &[Subnet], present: &BTreeSet<IpAddr>) -> Result<()> {
+        tracking::forget_absent(subnets, present).context(|| "forget what went to containers that have ended")
     }
 
     /// What it hears from now on it only keeps, until it is told that this is all: an engine that begins learns of its
@@ -168,13 +175,13 @@ impl Firewall {
         }
         for member in members.into_values() {
             let link = member.link.clone();
-            if let Err(error) = self.apply(Changes { come: vec![member], ..Changes::default() }) {
+            if let Err(error) = self.apply(&Changes { come: vec![member], ..Changes::default() }) {
                 tracing::warn!(%error, link, "the rules of a container's link are missing");
             }
         }
         for redirect in redirects {
             let port = redirect.published;
-            if let Err(error) = self.apply(Changes { opened: vec![redirect], ..Changes::default() }) {
+            if let Err(error) = self.apply(&Changes { opened: vec![redirect], ..Changes::default() }) {
                 tracing::warn!(%error, ?port, "a published port leads nowhere");
             }
         }
@@ -290,10 +297,10 @@ mod tests {
         };
         firewall.add_zone(zone).expect("it is only kept");
         for (port, target) in [(8080, "10.1.0.2"), (8080, "10.1.0.3"), (8081, "10.1.0.4")] {
-            firewall.apply(opened(redirect(port, target))).expect("it is only kept");
+            firewall.apply(&opened(redirect(port, target))).expect("it is only kept");
         }
         firewall.restore().expect_err("one of them is too many");
-        firewall.apply(opened(redirect(8082, "10.1.0.5"))).expect("what comes later is made");
+        firewall.apply(&opened(redirect(8082, "10.1.0.5"))).expect("what comes later is made");
         let table =
             Command::new("nft").args(["list", "table", "inet", "dhow-test"]).output().expect("nft is installed");
         let table = String::from_utf8_lossy(&table.stdout).into_owned();

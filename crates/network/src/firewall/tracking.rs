@@ -1,13 +1,15 @@
-//! What the kernel remembers of datagrams (nf_conntrack): it goes on sending a flow where it has gone before, as long as
-//! somebody says something. So it has to forget flows to a port when that leads somewhere else.
+//! What the kernel remembers of flows (nf_conntrack): it goes on sending one where it has gone before, as long as somebody
+//! says something. So it has to forget datagrams to a port when that leads somewhere else, and everything that goes to an
+//! address which the next container may have: a client of the last one that has had no answer asks again.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use dhow_errdefs::Result;
 
-use super::state::Redirect;
+use super::state::{Changes, Member, Redirect};
 use crate::link::Links;
-use crate::model::Protocol;
+use crate::model::{Protocol, Subnet};
 use crate::netlink::{Attributes, Batch, Family, Socket, address, flags};
 
 /// Requests (linux/netfilter/nfnetlink_conntrack.h).
@@ -23,47 +25,78 @@ const PROTOCOL: u16 = 2;
 const NUMBER: u16 = 1;
 const TO_PORT: u16 = 3;
 
+/// Attributes of a question for some flows only: which parts of their second direction are compared, and the one for its
+/// source (since Linux 5.8; a kernel before that tells of all flows).
+const FILTER: u16 = 25;
+const REPLY_PARTS: u16 = 2;
+const SOURCE: u32 = 1;
+
 /// `struct nfgenmsg`.
 const HEADER: usize = 4;
 
-/// A flow of datagrams.
+/// The number of UDP.
+const DATAGRAMS: u8 = 17;
+
+/// What was sent somewhere, and who answers.
 struct Flow<'a> {
     /// The client's direction, as the kernel has written it.
     original: &'a [u8],
+    protocol: u8,
     to: IpAddr,
+    /// 0 where the protocol has none.
     to_port: u16,
     /// Who answers.
     answers: IpAddr,
 }
 
-/// Forgets the flows of ports that lead somewhere else than before. Costs nothing where none of them is for datagrams.
-pub(super) fn forget(closed: &[Redirect], opened: &[Redirect]) -> Result<()> {
-    let datagrams = |redirect: &&Redirect| redirect.published.port.protocol == Protocol::Udp;
-    let (closed, opened): (Vec<_>, Vec<_>) =
-        (closed.iter().filter(datagrams).collect(), opened.iter().filter(datagrams).collect());
-    let changed: Vec<&Redirect> = closed.into_iter().chain(opened).collect();
-    if changed.is_empty() {
-        return Ok(());
+/// Forgets datagrams to ports that lead somewhere else than before, and what went through ports that are closed to
+/// addresses that are given up. Costs nothing where there is neither.
+pub(super) fn forget(changes: &Changes) -> Result<()> {
+    let is_of_datagrams = |redirect: &&Redirect| redirect.published.port.protocol == Protocol::Udp;
+    let changed: Vec<&Redirect> = changes.closed.iter().chain(&changes.opened).filter(is_of_datagrams).collect();
+    if !changed.is_empty() {
+        let local: Vec<IpAddr> = Links::open()?.addresses()?.iter().map(|it| it.subnet.address()).collect();
+        for ipv6 in [false, true] {
+            if changed.iter().any(|redirect| redirect.target.is_ipv6() == ipv6) {
+                forget_family(ipv6, None, |flow| flow.protocol == DATAGRAMS && flow.is_of(&changed, &local))?;
+            }
+        }
     }
-    let local: Vec<IpAddr> = Links::open()?.addresses()?.iter().map(|it| it.subnet.address()).collect();
+    for target in given_up(changes) {
+        forget_family(target.is_ipv6(), Some(target), |flow| flow.answers == target)?;
+    }
+    Ok(())
+}
+
+/// Where ports led that are closed together with the links whose addresses those were.
+fn given_up(changes: &Changes) -> BTreeSet<IpAddr> {
+    let gone = |target: &IpAddr| changes.gone.iter().any(|Member { addresses, .. }| addresses.contains(target));
+    changes.closed.iter().map(|redirect| redirect.target).filter(gone).collect()
+}
+
+/// Forgets what was led through ports to addresses in `subnets` that nobody of `present` has: their containers have ended
+/// while there was no engine.
+pub(super) fn forget_absent(subnets: &[Subnet], present: &BTreeSet<IpAddr>) -> Result<()> {
+    let is_absent = |flow: &Flow<'_>| {
+        let ours = || subnets.iter().any(|subnet| subnet.contains(flow.answers));
+        flow.to != flow.answers && !present.contains(&flow.answers) && ours()
+    };
     for ipv6 in [false, true] {
-        let changed: Vec<&Redirect> = changed.iter().copied().filter(|it| it.target.is_ipv6() == ipv6).collect();
-        if !changed.is_empty() {
-            forget_family(ipv6, &changed, &local)?;
+        if subnets.iter().any(|subnet| subnet.address().is_ipv6() == ipv6) {
+            forget_family(ipv6, None, is_absent)?;
         }
     }
     Ok(())
 }
 
-fn forget_family(ipv6: bool, changed: &[&Redirect], local: &[IpAddr]) -> Result<()> {
+/// Forgets those that are `unwanted`, among all, or among what `answers` answers.
+fn forget_family(ipv6: bool, answers: Option<IpAddr>, unwanted: impl Fn(&Flow<'_>) -> bool) -> Result<()> {
     let header = [if ipv6 { super::nft::IPV6 } else { super::nft::IPV4 }, 0, 0, 0];
     let socket = Socket::open(Family::Netfilter)?;
-    let mut request = Batch::default();
-    drop(request.message("read what flows", GET, flags::DUMP, &header));
     let mut gone = Vec::new();
-    socket.dump(&request, |_, payload| {
+    socket.dump(&question(&header, answers), |_, payload| {
         let flow = Flow::read(payload.get(HEADER..).unwrap_or_default());
-        gone.extend(flow.filter(|flow| flow.is_of(changed, local)).map(|flow| flow.original.to_vec()));
+        gone.extend(flow.filter(&unwanted).map(|flow| flow.original.to_vec()));
     })?;
     for original in gone {
         let mut request = Batch::default();
@@ -76,13 +109,28 @@ fn forget_family(ipv6: bool, changed: &[&Redirect], local: &[IpAddr]) -> Result<
     Ok(())
 }
 
+fn question(header: &[u8], answers: Option<IpAddr>) -> Batch {
+    let mut request = Batch::default();
+    let mut message = request.message("read what flows", GET, flags::DUMP, header);
+    if let Some(address) = answers {
+        let source = if address.is_ipv6() { 3 } else { 1 };
+        message.nest(REPLY, |tuple| {
+            tuple.nest(ADDRESSES, |addresses| {
+                addresses.put_address(source, address);
+            });
+        });
+        message.nest(FILTER, |parts| {
+            parts.put_u32(REPLY_PARTS, SOURCE);
+        });
+    }
+    drop(message);
+    request
+}
+
 impl<'a> Flow<'a> {
-    /// `None` if it is none of datagrams.
     fn read(attributes: &'a [u8]) -> Option<Self> {
-        const DATAGRAMS: u8 = 17;
         let original = Attributes(attributes).get(ORIGINAL)?;
         let protocol = Attributes(Attributes(original).get(PROTOCOL)?);
-        (protocol.get(NUMBER)? == [DATAGRAMS]).then_some(())?;
         let reply = Attributes(attributes).get(REPLY)?;
         // Source and destination: 1 and 2 of IPv4, 3 and 4 of IPv6.
         let end = |tuple, numbers: [u16; 2]| {
@@ -91,8 +139,9 @@ impl<'a> Flow<'a> {
         };
         Some(Self {
             original,
+            protocol: *protocol.get(NUMBER)?.first()?,
             to: end(original, [2, 4])?,
-            to_port: u16::from_be_bytes(protocol.get(TO_PORT)?.try_into().ok()?),
+            to_port: protocol.get(TO_PORT).and_then(|port| port.try_into().ok()).map_or(0, u16::from_be_bytes),
             answers: end(reply, [1, 3])?,
         })
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
@@ -105,7 +105,7 @@ async fn streams(listener: TcpListener, target: Arc<RwLock<Target>>) {
         match listener.accept().await {
             Ok((client, address)) => {
                 if let Some(way) = led(&target, address) {
-                    drop(tokio::spawn(carry(client, address, way)));
+                    drop(tokio::spawn(carry(client, address, way, Arc::downgrade(&target))));
                 }
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -113,9 +113,13 @@ async fn streams(listener: TcpListener, target: Arc<RwLock<Target>>) {
     }
 }
 
-async fn carry(mut client: TcpStream, address: SocketAddr, way: Way) -> io::Result<()> {
+async fn carry(mut client: TcpStream, address: SocketAddr, way: Way, target: Weak<RwLock<Target>>) -> io::Result<()> {
     let socket = speaking_for(SocketType::STREAM, address, way)?;
     let mut server = TcpSocket::from_std_stream(socket.into()).connect(way.address).await?;
+    // Whoever did not answer may be gone, and the next one have the address.
+    if target.upgrade().and_then(|target| led(&target, address)) != Some(way) {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, CHUNK, CHUNK).await.map(drop)

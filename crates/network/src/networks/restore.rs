@@ -1,6 +1,6 @@
 //! After a start of the engine: what was there before.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{Networks, lock, pass_on};
 use crate::connection::{Attachment, Connection};
 use crate::dns::Sockets;
 use crate::driver::Bridges;
-use crate::firewall::Redirect;
+use crate::firewall::{Firewall, Redirect};
 use crate::home::{Home, host_side};
 use crate::link::Links;
 use crate::model::{HostPorts, Network, PortBinding, Protocol, Published};
@@ -313,7 +313,17 @@ impl Networks {
         }
         let unused = lock(&self.live).is_empty();
         let rules = if unused { self.firewall.remove_leftovers() } else { self.firewall.restore() };
-        all([swept, ports, rules])
+        let flows = if strangers { Ok(()) } else { self.forget_absent(networks) };
+        all([swept, ports, rules, flows])
+    }
+
+    /// Nobody's clients come to the container that has their container's address next.
+    fn forget_absent(&self, networks: &[Network]) -> Result<()> {
+        let mut present = BTreeSet::new();
+        self.containers
+            .each(|connection| present.extend(connection.attachments.iter().flat_map(Attachment::addresses)));
+        let subnets: Vec<_> = networks.iter().flat_map(|network| &network.pools).map(|pool| pool.subnet).collect();
+        Firewall::forget_absent(&subnets, &present)
     }
 }
 
