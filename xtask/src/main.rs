@@ -17,6 +17,7 @@ Usage: cargo xtask TASK
   bench    measure against what is installed, as ratios in one run; writes target/bench.json; `bench run exec` only those
   docs     write docs/reference and the man pages (target/man), made of the tables of the command line
   vm       run test programs under a stock Debian kernel with cgroup v2 in QEMU
+  boot     boot a machine in QEMU again, and look which containers are started
   power    kill machines that pull images in QEMU, and look at what they leave; `power 50` so many
 ";
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "docs" => docs::run(&rest),
         "vm" => vm::run(&rest),
+        "boot" => vm::boot::run(&rest),
         "power" => vm::power::run(&rest),
         _ => {
             eprint!("{USAGE}");

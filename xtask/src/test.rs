@@ -27,6 +27,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let tests = ["test", "--release", "--workspace", "--no-fail-fast", "--", "--show-output"];
     tally.tests("tests", shell::cargo().args(tests));
     tally.tests("cgroup v2, in a virtual machine", &mut vm::command("vm"));
+    tally.tests("boots of the host, in a virtual machine", &mut vm::command("boot"));
     tally.tests("power cuts, in a virtual machine", &mut vm::command("power"));
     println!("{tally}");
     if tally.failed() == 0 { Ok(()) } else { Err("see the failures above".to_owned()) }

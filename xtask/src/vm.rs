@@ -3,8 +3,10 @@
 //! Users mostly have cgroup v2, machines like this one a hybrid. The kernel comes from Debian's package, the initial RAM
 //! disk is written here: busybox, the kernel modules that are needed, our binary and the test programs, all static.
 
+pub(crate) mod boot;
 mod cpio;
 mod kernel;
+mod life;
 pub(crate) mod power;
 mod programs;
 mod tools;
