@@ -4,6 +4,7 @@
 //! wins), fields that are not known are ignored, and of a field that comes twice the last one counts. They are put around
 //! any [`Deserializer`] in one pass, so that nothing is buffered and the types carry no attributes for it.
 
+mod fault;
 mod go;
 mod nothing;
 mod twice;
@@ -11,6 +12,7 @@ mod twice;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use fault::{Fault, fault};
 pub use go::Go;
 
 /// Reads one JSON document. Types are to derive `Deserialize` with `#[serde(default)]` and without `flatten`.

@@ -79,7 +79,7 @@ impl Properties {
         };
         self.before.is_none_or(|before| created < before)
             && self.after.is_none_or(|after| created > after)
-            && self.until.is_none_or(|until| created <= until)
+            && self.until.is_none_or(|until| created < until)
             && self.labels.iter().all(has)
             && !self.not_labels.iter().any(has)
     }

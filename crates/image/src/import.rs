@@ -102,10 +102,16 @@ fn config(options: &ImportOptions, run: RunConfig, diff_id: Digest) -> ImageConf
     }
 }
 
-/// The compression of an archive, and the archive with the bytes that told it.
+/// The end of a tar, of which that of nothing consists (ustar in POSIX.1-2017, pax).
+const END: [u8; 1024] = [0; 1024];
+
+/// The compression of an archive, and the archive with the bytes that told it. Docker takes no bytes for an empty one.
 fn sniff<R: Read + Send>(mut archive: R) -> Result<(Compression, impl Read + Send)> {
     let mut start = Vec::with_capacity(6);
     archive.by_ref().take(6).read_to_end(&mut start).context(|| "read the archive")?;
+    if start.is_empty() {
+        start.extend(END);
+    }
     let compression = Compression::of(&start)?;
     Ok((compression, Cursor::new(start).chain(archive)))
 }

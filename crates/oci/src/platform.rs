@@ -106,12 +106,13 @@ impl FromStr for Platform {
 
     /// `os/architecture[/variant]`, or one of the two words alone: the other one is this host's then, or Linux.
     fn from_str(text: &str) -> Result<Self> {
-        let word = |part: &&str| {
-            !part.is_empty()
-                && !part.starts_with('.')
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
-        };
         let parts: Vec<&str> = text.split('/').collect();
+        // The words of containerd's parser, which Docker passes on.
+        if let Some(part) = parts.iter().find(|part| !is_word(part)) {
+            let which = if *part == parts[0] { "an invalid OS component" } else { "an invalid component" };
+            let said = format!("{part:?} is {which} of {text:?}: it is written os/architecture[/variant]");
+            return Err(Error::invalid(said));
+        }
         match parts.as_slice() {
             [os] if OPERATING_SYSTEMS.contains(&os.to_lowercase().as_str()) => {
                 Ok(Self { os: os.to_lowercase(), ..Self::host() })
@@ -119,12 +120,23 @@ impl FromStr for Platform {
             [architecture] if ARCHITECTURES.contains(&normalised(architecture, None).0.as_str()) => {
                 Ok(Self::new("linux", architecture, None))
             }
-            [os, architecture, variant @ ..] if variant.len() < 2 && parts.iter().all(word) => {
+            [_] => Err(Error::invalid(format!(
+                "{text:?}: unknown operating system or architecture: it is written os/architecture[/variant]"
+            ))),
+            [os, architecture, variant @ ..] if variant.len() < 2 => {
                 Ok(Self::new(os, architecture, variant.first().copied()))
             }
-            _ => Err(Error::invalid(format!("invalid platform {text:?}: it is written os/architecture[/variant]"))),
+            _ => Err(Error::invalid(format!(
+                "{text:?}: cannot parse platform specifier: it is written os/architecture[/variant]"
+            ))),
         }
     }
+}
+
+fn is_word(part: &str) -> bool {
+    !part.is_empty()
+        && !part.starts_with('.')
+        && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 impl fmt::Display for Platform {

@@ -99,7 +99,7 @@ fn an_engine_that_dies_before_any_step_leaves_nothing_half_done() {
         world.start_engine();
         is_whole(&world, &step);
     }
-    assert!(cut > count / 4, "{cut} lives of {count} were cut off");
+    assert!(cut > 0, "no life of {count} was cut off");
 }
 
 /// The same of the one who makes the container: the engine lives, answers, and takes away what is left.

@@ -28,7 +28,8 @@ impl Address {
             Error::invalid(format!("invalid bind address ({text})"))
                 .with_hint("an address is unix:///path/of/a/socket, tcp://10.0.0.1:2376 or fd://")
         };
-        match text.split_once("://") {
+        // A host or a port alone is one of TCP, as with Docker.
+        match text.split_once("://").or(Some(("tcp", text))) {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             Some(("tcp", address)) => {
                 tcp(address, if tls { TLS_PORT } else { PLAIN_PORT }).map(Self::Tcp).ok_or_else(wrong)

@@ -30,6 +30,9 @@ pub(crate) fn with_image(spec: &mut ContainerSpec, image: &RunConfig) {
     };
     text(&mut spec.user, &image.user);
     text(&mut spec.working_dir, &image.working_dir);
+    if spec.working_dir.starts_with('/') {
+        spec.working_dir = super::mounts::clean(&spec.working_dir);
+    }
     environment(&mut spec.env, image.env.as_deref().unwrap_or_default());
     for (name, value) in image.labels.iter().flatten() {
         spec.labels.entry(name.clone()).or_insert_with(|| value.clone());

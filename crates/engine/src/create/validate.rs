@@ -84,6 +84,9 @@ fn process(spec: &ContainerSpec) -> Result<()> {
     if let Some(text) = texts.into_iter().find(zero) {
         return Err(Error::invalid(format!("{text:?} has a zero byte")));
     }
+    if spec.host.annotations.contains_key("") {
+        return Err(Error::invalid("invalid Annotations: the empty string is not permitted as an annotation key"));
+    }
     if !spec.working_dir.is_empty() && !spec.working_dir.starts_with('/') {
         let text = format!("the working directory '{}' is invalid, it needs to be an absolute path", spec.working_dir);
         return Err(Error::invalid(text));

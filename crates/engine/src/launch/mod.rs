@@ -122,23 +122,34 @@ pub(crate) struct EtcFiles {
 pub(crate) fn configuration(spec: &ContainerSpec, mounts: &[Mount], around: &Surroundings<'_>) -> Result<Spec> {
     let host = &spec.host;
     let own_uts = host.uts_mode != "host";
+    let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
+    if around.host.rootless && security.writable_cgroups.is_some() {
+        return Err(dhow_errdefs::Error::invalid(
+            "option WritableCgroups conflicts with user namespaces and rootless mode",
+        ));
+    }
+    let writable_cgroups = security.writable_cgroups.unwrap_or(host.privileged);
     Ok(Spec {
         oci_version: runtime::VERSION.to_owned(),
         root: Some(runtime::Root { path: PathBuf::from("rootfs"), readonly: host.readonly_rootfs }),
         process: Some(process::first(spec, around)?),
         hostname: own_uts.then(|| hostname(spec, around.id)),
         domainname: (own_uts && !spec.domainname.is_empty()).then(|| spec.domainname.clone()),
-        mounts: mounts::all(spec, mounts, around),
+        mounts: mounts::all(spec, mounts, around, writable_cgroups),
         hooks: None,
         annotations: host.annotations.clone(),
-        linux: Some(linux(spec, mounts, around)?),
+        linux: Some(linux(spec, mounts, around, &security)?),
     })
 }
 
-fn linux(spec: &ContainerSpec, mounts: &[Mount], around: &Surroundings<'_>) -> Result<Linux> {
+fn linux(
+    spec: &ContainerSpec,
+    mounts: &[Mount],
+    around: &Surroundings<'_>,
+    security: &SecurityOptions,
+) -> Result<Linux> {
     let host = &spec.host;
     resources::check_devices(&host.resources)?;
-    let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
     let open = host.privileged || security.system_paths_unconfined;
     let paths = |given: &Option<Vec<String>>, default: fn() -> Vec<String>| match given {
         _ if open => Vec::new(),

@@ -12,8 +12,13 @@ use crate::spec::{ContainerSpec, HostSpec};
 const SHM_SIZE: i64 = 64 << 20;
 
 /// The default mounts, then what was asked for, then the engine's own files.
-pub(super) fn all(spec: &ContainerSpec, planned: &[Mount], around: &Surroundings<'_>) -> Vec<Entry> {
-    let mut entries = kernel(spec, around);
+pub(super) fn all(
+    spec: &ContainerSpec,
+    planned: &[Mount],
+    around: &Surroundings<'_>,
+    writable_cgroups: bool,
+) -> Vec<Entry> {
+    let mut entries = kernel(spec, around, writable_cgroups);
     let taken = |destination: &str| {
         planned.iter().any(|mount| mount.destination == destination) || spec.host.tmpfs.contains_key(destination)
     };
@@ -69,14 +74,15 @@ fn entry(target: &str, kind: &str, source: Option<PathBuf>, options: &[&str]) ->
 }
 
 /// /proc, /dev, /sys and what is below them.
-fn kernel(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Entry> {
+fn kernel(spec: &ContainerSpec, around: &Surroundings<'_>, writable_cgroups: bool) -> Vec<Entry> {
     const STRICT: [&str; 3] = ["nosuid", "noexec", "nodev"];
     let host = &spec.host;
     let rootless = around.host.rootless;
     let bind = |target: &str, options: &[&str]| entry(target, "bind", Some(PathBuf::from(target)), options);
     // The kernel lets only the owner of a namespace mount its file system.
     let foreign = |mode: &str| rootless && Sharing::of(mode) == Sharing::Host;
-    let access = if host.privileged { "rw" } else { "ro" };
+    let writable = |yes| if yes { "rw" } else { "ro" };
+    let access = writable(host.privileged);
     let mut entries = vec![
         if foreign(&host.pid_mode) {
             bind("/proc", &["rbind", "nosuid", "noexec", "nodev"])
@@ -90,7 +96,7 @@ fn kernel(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Entry> {
         } else {
             entry("/sys", "sysfs", None, &["nosuid", "noexec", "nodev", access])
         },
-        entry("/sys/fs/cgroup", "cgroup", None, &[access, "nosuid", "noexec", "nodev"]),
+        entry("/sys/fs/cgroup", "cgroup", None, &[writable(writable_cgroups), "nosuid", "noexec", "nodev"]),
     ];
     entries.extend(ipc(spec, around));
     entries

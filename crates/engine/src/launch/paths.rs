@@ -1,23 +1,25 @@
 //! Paths below /proc and /sys that a container must not read or write, as Docker has them.
 
-const MASKED: [&str; 10] = [
-    "/proc/acpi",
+/// In Docker's order, which clients see.
+const MASKED: [&str; 12] = [
     "/proc/asound",
+    "/proc/acpi",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ];
-const MASKED_SYS: [&str; 2] = ["/sys/devices/virtual/powercap", "/sys/firmware"];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Hidden.
 pub(crate) fn masked() -> Vec<String> {
-    MASKED.iter().chain(&MASKED_SYS).map(ToString::to_string).collect()
+    MASKED.iter().map(ToString::to_string).collect()
 }
 
 /// Not to be written.

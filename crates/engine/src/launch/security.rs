@@ -12,6 +12,8 @@ pub(crate) struct SecurityOptions {
     pub apparmor: String,
     /// What was asked of SELinux, apart from being left alone.
     pub labels: Vec<String>,
+    /// The container may write to its own cgroup.
+    pub writable_cgroups: Option<bool>,
     /// Nothing below /proc and /sys is masked or read-only.
     pub system_paths_unconfined: bool,
 }
@@ -67,6 +69,10 @@ impl SecurityOptions {
                 self.no_new_privileges = true;
                 return Ok(());
             }
+            "writable-cgroups" => {
+                self.writable_cgroups = Some(true);
+                return Ok(());
+            }
             // `label=disable` in short: there is no SELinux confinement to switch off.
             "disable" => return Ok(()),
             _ => {}
@@ -81,6 +87,8 @@ impl SecurityOptions {
                 let wrong = || Error::invalid(format!("invalid --security-opt: \"{option}\""));
                 self.no_new_privileges = parse_bool(word).ok_or_else(wrong)?;
             }
+            ("writable-cgroups", "true") => self.writable_cgroups = Some(true),
+            ("writable-cgroups", "false") => self.writable_cgroups = Some(false),
             ("seccomp", "unconfined") => self.seccomp = SeccompChoice::Unconfined,
             ("seccomp", "builtin" | "default" | "") => self.seccomp = SeccompChoice::Default,
             ("seccomp", profile) => self.seccomp = SeccompChoice::Profile(profile.to_owned()),

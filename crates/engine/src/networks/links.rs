@@ -29,7 +29,8 @@ impl<'a> LinkText<'a> {
             [target] => Ok(Self { target, alias: target }),
             [target, alias] => match target.strip_prefix('/') {
                 Some(target) => Ok(Self { target, alias: alias.rsplit('/').next().unwrap_or(alias) }),
-                None => Ok(Self { target, alias }),
+                // Docker's paths of names begin so, and people write them.
+                None => Ok(Self { target, alias: alias.trim_start_matches('/') }),
             },
             _ => Err(Error::invalid(format!("bad format for links: {text}"))),
         }

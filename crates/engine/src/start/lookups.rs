@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Error, Result, ResultExt, message};
 use dhow_store::Overlay;
 use rustix::fs::{AtFlags, StatxFlags};
 
@@ -77,6 +77,16 @@ pub(crate) fn of_process(view: &View, wanted: &str, groups: &[String]) -> Result
     Process::of(view)?.look(Root::of_process)?.accounts()?.resolve(wanted, groups)
 }
 
+/// Docker's words, and its classes.
+fn not_joined(what: &str, id: &str, view: &View) -> Error {
+    if what == "network" {
+        let (name, state) = (&view.name, view.state().status.as_str());
+        let text = format!("cannot join network namespace of a non running container: container {name} is {state}");
+        return Error::conflict(text);
+    }
+    Error::internal(format!("failed to join {what} namespace: {}", message::not_running(id)))
+}
+
 /// The namespaces of other containers that a container lives in. Their paths are good as long as this is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -98,7 +108,7 @@ impl Shared {
         let Sharing::Container(reference) = Sharing::of(mode) else { return Ok(None) };
         let peer = core.containers().find(reference)?;
         let view = peer.view();
-        let not_running = || Error::conflict(format!("cannot join {what} of a non running container: {}", peer.id));
+        let not_running = || not_joined(what, &peer.id, &view);
         if !shareable(&view) {
             return Err(not_running());
         }

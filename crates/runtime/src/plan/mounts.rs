@@ -275,10 +275,11 @@ impl Planner<'_> {
         match &self.options.subpath {
             // Where an image or a volume is kept is nobody's business who asks for a part of it.
             Some(subpath) if error == Errno::XDEV => {
-                Error::invalid(format!("mount {target}: subpath {subpath:?} leads out of its source"))
+                let text = "path concatenation escapes the base directory";
+                Error::invalid(format!("mount {target}: subpath {subpath:?}: {text}"))
             }
             Some(subpath) if Path::new(shown).exists() => {
-                Error::new(class, format!("mount {target}: subpath {subpath:?}")).with_cause(cause)
+                Error::new(class, format!("mount {target}: cannot access path {subpath:?}")).with_cause(cause)
             }
             _ => Error::new(class, format!("bind source {shown}")).with_cause(cause),
         }

@@ -28,6 +28,8 @@ pub(crate) enum Body {
     Later(Pin<Box<dyn Future<Output = Bytes> + Send>>),
     /// Piece by piece. An error cuts the connection, so that the client cannot take a part for the whole.
     Pieces(mpsc::Receiver<Result<Bytes, Error>>),
+    /// The same, when the first piece was waited for.
+    Begun(Option<Result<Bytes, Error>>, mpsc::Receiver<Result<Bytes, Error>>),
 }
 
 impl Body {
@@ -47,12 +49,21 @@ impl Body {
         (sender, Self::Pieces(receiver))
     }
 
+    /// Waits for the first piece, or for the end of one that has none: an answer that begins then says that so much was
+    /// done.
+    pub(crate) async fn begun(self) -> Self {
+        match self {
+            Self::Pieces(mut pieces) => Self::Begun(pieces.recv().await, pieces),
+            other => other,
+        }
+    }
+
     /// The bytes of a body that is there.
     #[cfg(test)]
     pub(crate) fn into_full(self) -> Option<Bytes> {
         match self {
             Self::Full(bytes) => Some(bytes.unwrap_or_default()),
-            Self::Later(_) | Self::Pieces(_) => None,
+            Self::Later(_) | Self::Pieces(_) | Self::Begun(..) => None,
         }
     }
 }
@@ -65,6 +76,10 @@ impl hyper::body::Body for Body {
         let bytes = match &mut *self {
             Self::Full(bytes) => bytes.take().map(Ok),
             Self::Pieces(pieces) => ready!(pieces.poll_recv(context)),
+            Self::Begun(first, pieces) => match first.take() {
+                Some(first) => Some(first),
+                None => ready!(pieces.poll_recv(context)),
+            },
             Self::Later(future) => {
                 let bytes = ready!(future.as_mut().poll(context));
                 *self = Self::Full(None);
@@ -81,7 +96,7 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Later(_) | Self::Pieces(_) => SizeHint::new(),
+            Self::Later(_) | Self::Pieces(_) | Self::Begun(..) => SizeHint::new(),
         }
     }
 }

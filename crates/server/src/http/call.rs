@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use dhow_api::json::Fault;
 use dhow_api::query::{self, Query};
 use dhow_api::version::Version;
 use dhow_engine::{Engine, Filters};
@@ -127,11 +128,21 @@ impl Call {
         text.parse().map(Some).map_err(wrong)
     }
 
-    /// Height and width of a terminal.
+    /// Height and width of a terminal, which has fewer lines and columns than the API lets numbers be.
     pub(crate) fn window(&self) -> Result<(u16, u16)> {
-        let side = |name| self.number(name).map(Option::unwrap_or_default);
-        Ok((side("h")?, side("w")?))
+        let side = |name, called| side(self.query.get(name).unwrap_or_default(), called);
+        Ok((side("h", "height")?, side("w", "width")?))
     }
+}
+
+fn side(text: &str, called: &str) -> Result<u16> {
+    let wrong = |why| Error::invalid(format!("invalid resize {called} {text:?}: {why}"));
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong("invalid syntax"));
+    }
+    let number: u32 = text.parse().map_err(|_| wrong("value out of range"))?;
+    Ok(number.try_into().unwrap_or(u16::MAX))
 }
 
 /// The host of an address as clients keep it, as in `https://index.docker.io/v1/`; without one the default registry.
@@ -172,17 +183,33 @@ pub(crate) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
-    dhow_api::json::from_slice(text).map_err(not_the_json)
+    dhow_api::json::from_slice(text).map_err(|cause| not_the_json(text, cause))
 }
 
-/// What is wrong with a body, which says where.
-pub(crate) fn not_the_json(cause: serde_json::Error) -> Error {
-    Error::invalid("invalid JSON").with_cause(cause)
+/// What is wrong with a body: in Go's words where it is no JSON, and in ours, which say where, when it is not the right one.
+pub(crate) fn not_the_json(text: &[u8], cause: serde_json::Error) -> Error {
+    match dhow_api::json::fault(text) {
+        Some(Fault::Trailing) => Error::invalid("unexpected content after JSON"),
+        Some(fault) => Error::invalid(format!("invalid JSON: {fault}")),
+        None => Error::invalid("invalid JSON").with_cause(cause),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{check_for_json, registry};
+    use super::{check_for_json, registry, side};
+
+    #[test]
+    fn sides_of_a_terminal_are_numbers() {
+        let said = |text| side(text, "width").map_err(|error| error.to_string());
+        assert_eq!((said("80"), said("70000")), (Ok(80), Ok(u16::MAX)));
+        for text in ["", "x", "-", "+1"] {
+            assert_eq!(said(text), Err(format!("invalid resize width {text:?}: invalid syntax")));
+        }
+        for text in ["-100", "4294967296"] {
+            assert_eq!(said(text), Err(format!("invalid resize width {text:?}: value out of range")));
+        }
+    }
 
     #[test]
     fn addresses_are_hosts() {

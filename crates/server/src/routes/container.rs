@@ -38,7 +38,7 @@ async fn create(mut call: Call) -> Result<Response> {
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
-    let mut request = CreateRequest::from_slice(&text).map_err(not_the_json)?;
+    let mut request = CreateRequest::from_slice(&text).map_err(|cause| not_the_json(&text, cause))?;
     if !call.version.at_least(40) && request.host_config.ipc_mode.is_empty() {
         // So it was when nobody could say otherwise.
         request.host_config.ipc_mode = "shareable".to_owned();
@@ -110,7 +110,7 @@ async fn list(call: Call) -> Result<Response> {
     let containers = call.engine().list(options).await?;
     // Our own CLI asks so for a plain table: the rest of a line is most of the work in a long list.
     let lean = call.query.flag("lean");
-    json_list(&container_view::Summaries { containers: &containers, lean }, containers.len())
+    json_list(&container_view::Summaries { containers: &containers, lean, version: call.version }, containers.len())
 }
 
 async fn inspect(call: Call) -> Result<Response> {

@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::image::reference;
 use super::route;
-use crate::http::{Body, Call, ChunkWriter, Response, Route, json, plain_json, status_only};
+use crate::http::{Body, Call, ChunkWriter, Response, Route, json, not_the_json, plain_json, status_only};
 use crate::wire::{self, container_spec, time};
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -108,7 +108,7 @@ async fn commit(mut call: Call) -> Result<Response> {
         b"" | b"null" => None,
         text => {
             let request = CreateRequest::from_slice(text);
-            let request = request.map_err(|cause| Error::invalid("invalid JSON").with_cause(cause))?;
+            let request = request.map_err(|cause| not_the_json(text, cause))?;
             Some(container_spec::spec(request)?)
         }
     };

@@ -115,7 +115,8 @@ fn status(text: String) -> Message {
     Message { status: text, ..Message::default() }
 }
 
-/// As dockerd does, a load that fails says so in the stream, whatever happened before.
+/// As dockerd does, a load that fails says so in the stream, whatever happened before, and the answer begins with its first
+/// word: clients that listen no further know that a quiet load is over.
 async fn load(call: Call) -> Result<Response> {
     let options = LoadOptions { platform: platform(&call)? };
     let quiet = call.query.flag("quiet");
@@ -138,7 +139,7 @@ async fn load(call: Call) -> Result<Response> {
             pieces.end(Ok(line(&wire::image::failure(&error))));
         }
     });
-    Ok(json_stream(body))
+    Ok(json_stream(body.begun().await))
 }
 
 fn load_all(

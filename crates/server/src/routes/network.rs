@@ -11,6 +11,7 @@ use crate::wire::{self, endpoint, network};
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/networks" => list),
+    route!(GET "/networks/" => list),
     route!(POST "/networks/create" => create),
     route!(POST "/networks/prune" => prune),
     route!(GET "/system/exposure" => exposure),

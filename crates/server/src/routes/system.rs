@@ -41,7 +41,7 @@ async fn version(call: Call) -> Result<Response> {
 
 async fn info(call: Call) -> Result<Response> {
     let info = call.engine().info().await;
-    json(&system::info(call.engine().config(), info))
+    json(&system::info(call.engine().config(), info, call.version))
 }
 
 async fn disk_usage(call: Call) -> Result<Response> {

@@ -21,7 +21,11 @@ pub(crate) struct Summaries<'a> {
     pub(crate) containers: &'a [dhow_engine::Summary],
     /// Only what a plain table shows.
     pub(crate) lean: bool,
+    pub(crate) version: Version,
 }
+
+/// The version that lists annotations.
+const WITH_ANNOTATIONS: u16 = 46;
 
 impl Serialize for Summaries<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -31,6 +35,9 @@ impl Serialize for Summaries<'_> {
             fill_table(&mut line, container, now);
             if !self.lean {
                 fill_rest(&mut line, container);
+            }
+            if !self.version.at_least(WITH_ANNOTATIONS) {
+                line.host_config.annotations.clear();
             }
             list.serialize_element(&line)?;
         }
@@ -262,7 +269,10 @@ mod tests {
             container("d", "bridge", 0),
             container("e", "bridge", 3),
         ];
-        let written = |lean| serde_json::to_value(Summaries { containers: &containers, lean }).expect("plain data");
+        let written = |lean| {
+            serde_json::to_value(Summaries { containers: &containers, lean, version: Version::MAX })
+                .expect("plain data")
+        };
         let list = written(false);
         let alone = containers.each_ref().map(|container| summary(container, Timestamp::now()));
         assert_eq!(list, serde_json::to_value(alone).expect("plain data"));

@@ -24,7 +24,7 @@ pub(crate) fn bring_up(request: &mut CreateRequest, version: Version) -> Result<
     let endpoints = request.networking_config.endpoints_config.get_or_insert_default();
     if old && endpoints.len() > 1 {
         let names: Vec<&str> = endpoints.keys().map(String::as_str).collect();
-        let text = format!("Container cannot be connected to network endpoints: {}", names.join(", "));
+        let text = format!("Container cannot be created with multiple network endpoints: {}", names.join(", "));
         return Err(Error::invalid(text));
     }
     let address =
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(address(&brought(&own, 44).expect("good").0, "a"), MAC);
         let two = r#"{"NetworkingConfig":{"EndpointsConfig":{"a":{},"b":{}}}}"#;
         let error = brought(two, 43).expect_err("one only").to_string();
-        assert_eq!(error, "Container cannot be connected to network endpoints: a, b");
+        assert_eq!(error, "Container cannot be created with multiple network endpoints: a, b");
         brought(two, 44).expect("good");
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use dhow_api::system::{Commit, Component, Info, PlatformName, Plugins, RegistryConfig, Runtime, Version};
 use dhow_api::version::Version as ApiVersion;
 use dhow_engine::Config;
+use dhow_image::RegistrySettings;
+use serde_json::json;
 
 use super::{null_if_empty, time};
 
@@ -40,9 +42,13 @@ pub(crate) fn version(config: &Config, info: &dhow_engine::Info) -> Version {
     }
 }
 
+/// The version that no longer tells whether bridges' packets pass iptables; ours never need that.
+const WITHOUT_BRIDGE_FILTERS: u16 = 50;
+
 /// `docker info`.
-pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
+pub(crate) fn info(config: &Config, info: dhow_engine::Info, version: ApiVersion) -> Info {
     let limits = info.limits;
+    let bridge_filters = (!version.at_least(WITHOUT_BRIDGE_FILTERS)).then_some(false);
     Info {
         id: info.id,
         containers: count(info.containers),
@@ -67,6 +73,9 @@ pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
         cpu_set: limits.cpuset,
         pids_limit: limits.pids,
         ipv4_forwarding: info.ipv4_forwarding,
+        bridge_nf_iptables: bridge_filters,
+        bridge_nf_ip6tables: bridge_filters,
+        debug: tracing::enabled!(tracing::Level::DEBUG),
         fds: count(info.fds),
         oom_kill_disable: limits.oom_kill_disable,
         goroutines: count(info.tasks),
@@ -81,10 +90,7 @@ pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
         os_type: "linux".to_owned(),
         architecture: info.architecture,
         index_server_address: dhow_oci::DEFAULT_SERVER.to_owned(),
-        registry_config: Some(RegistryConfig {
-            mirrors: Some(config.registries.mirrors.clone()),
-            ..RegistryConfig::default()
-        }),
+        registry_config: Some(registries(&config.registries)),
         cpus: count(info.cpus),
         mem_total: info.memory.try_into().unwrap_or(i64::MAX),
         docker_root_dir: info.data_root.to_string_lossy().into_owned(),
@@ -101,6 +107,27 @@ pub(crate) fn info(config: &Config, info: dhow_engine::Info) -> Info {
         cdi_spec_dirs: Some(Vec::new()),
         warnings: null_if_empty(info.warnings),
         ..Info::default()
+    }
+}
+
+/// As Docker has it, addresses of mirrors end with a slash, and this host's registries are among the insecure ones.
+fn registries(settings: &RegistrySettings) -> RegistryConfig {
+    let mirrors: Vec<String> = settings.mirrors.iter().map(|it| format!("{}/", it.trim_end_matches('/'))).collect();
+    let is_block = |entry: &&String| entry.contains('/');
+    let index = |name: &str, mirrors: &[String], secure: bool| {
+        let official = name == dhow_oci::DEFAULT_REGISTRY;
+        (name.to_owned(), json!({"Name": name, "Mirrors": mirrors, "Secure": secure, "Official": official}))
+    };
+    let hosts = settings.insecure.iter().filter(|entry| !is_block(entry));
+    let indexes = hosts.map(|host| index(host, &[], false));
+    RegistryConfig {
+        index_configs: indexes.chain([index(dhow_oci::DEFAULT_REGISTRY, &mirrors, true)]).collect(),
+        insecure_registry_cidrs: ["::1/128", "127.0.0.0/8"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(settings.insecure.iter().filter(is_block).cloned())
+            .collect(),
+        mirrors: Some(mirrors),
     }
 }
 

@@ -182,7 +182,7 @@ fn older_versions_have_other_shapes() {
     assert_eq!(endpoint("v1.51")["MacAddress"], mac);
     let two = json!({"Image": "busybox", "NetworkingConfig": {"EndpointsConfig": {"one": {}, "two": {}}}});
     let refused = world.request("POST", "/v1.43/containers/create", &two.to_string());
-    assert_eq!(refused.message(), "Container cannot be connected to network endpoints: one, two");
+    assert_eq!(refused.message(), "Container cannot be created with multiple network endpoints: one, two");
 }
 
 fn removing_and_pruning() {
