@@ -3,14 +3,14 @@
 pub(crate) mod changes;
 mod words;
 
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, History, ImageConfig, Platform, Reference, RootFs, RunConfig};
 use dhow_store::{ImageLayer, ImageRecord, Lease, UnpackOptions};
 
 use crate::images::Images;
-use crate::stream::Compression;
+use crate::stream;
 use crate::{filter, name, time};
 
 /// How to import.
@@ -57,7 +57,7 @@ impl Images {
         options: &ImportOptions,
         run: RunConfig,
     ) -> Result<ImageRecord> {
-        let (compression, archive) = sniff(archive)?;
+        let (compression, archive) = stream::look(archive)?;
         let mut ingest = self.store().content().ingest(self.room()?)?;
         let tee = Tee { from: archive, to: &mut ingest };
         let unpacked = self.store().layers().unpack(tee, &UnpackOptions::default()).context(|| "import")?;
@@ -100,14 +100,6 @@ fn config(options: &ImportOptions, run: RunConfig, diff_id: Digest) -> ImageConf
         rootfs: RootFs { diff_ids: vec![diff_id], ..RootFs::default() },
         ..ImageConfig::default()
     }
-}
-
-/// The compression of an archive, and the archive with the bytes that told it.
-fn sniff<R: Read + Send>(mut archive: R) -> Result<(Compression, impl Read + Send)> {
-    let mut start = Vec::with_capacity(6);
-    archive.by_ref().take(6).read_to_end(&mut start).context(|| "read the archive")?;
-    let compression = Compression::of(&start)?;
-    Ok((compression, Cursor::new(start).chain(archive)))
 }
 
 /// Writes down what is read.
