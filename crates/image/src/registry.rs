@@ -33,7 +33,7 @@ pub use settings::RegistrySettings;
 pub(crate) use failure::unreachable;
 pub(crate) use fetch::Fetch;
 pub(crate) use manifest::Found;
-pub(crate) use session::{Access, LOOK, NEVER, Repository, Visit, given_up};
+pub(crate) use session::{Access, Repository, Visit};
 pub(crate) use upload::{Offer, Upload};
 
 use std::collections::HashMap;
@@ -48,6 +48,7 @@ use tokio::runtime::Handle;
 use endpoint::{Endpoint, Stamp};
 use token::Tokens;
 
+use crate::cancelled::Cancelled;
 use crate::pull::Flights;
 
 /// The registries of this engine: settings, connections and tokens, shared by all pulls.
@@ -93,7 +94,10 @@ impl Registries {
         credentials: &Credentials,
         work: impl Fn(&Repository<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.visit(Visit { name, access, credentials, sources: &[], insecure: false, cancelled: NEVER }, work)
+        self.visit(
+            Visit { name, access, credentials, sources: &[], insecure: false, cancelled: Cancelled::NEVER },
+            work,
+        )
     }
 
     /// The same, said in full.
@@ -104,8 +108,10 @@ impl Registries {
             let credentials = if endpoint.mirror { &Credentials::Anonymous } else { visit.credentials };
             let visit = Visit { credentials, ..visit };
             let done = self.client(&endpoint).and_then(|client| work(&Repository::new(self, client, &endpoint, visit)));
+            if done.is_err() {
+                visit.cancelled.check()?;
+            }
             match done {
-                Err(_) if (visit.cancelled)() => return Err(given_up()),
                 Err(error) if endpoint.mirror || unreachable(&error) => last = Some(error),
                 done => return done,
             }

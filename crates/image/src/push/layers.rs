@@ -39,9 +39,7 @@ impl Push<'_> {
     }
 
     fn layer(&self, layer: &ImageLayer, own: Option<&Descriptor>) -> Result<Descriptor> {
-        if (self.options.cancelled)() {
-            return Err(Error::cancelled("the push was cancelled"));
-        }
+        self.options.cancelled.check()?;
         let wanted = match own {
             Some(own) => Some(own.clone()),
             None => self.form(layer)?,

@@ -175,7 +175,8 @@ mod tests {
     use dhow_oci::Reference;
 
     use super::*;
-    use crate::registry::{Credentials, NEVER};
+    use crate::cancelled::Cancelled;
+    use crate::registry::Credentials;
 
     fn bases(settings: &RegistrySettings, name: &str, access: Access) -> Vec<String> {
         let name = Reference::parse(name).expect("a name");
@@ -185,7 +186,7 @@ mod tests {
             credentials: &Credentials::Anonymous,
             sources: &[],
             insecure: false,
-            cancelled: NEVER,
+            cancelled: Cancelled::NEVER,
         };
         of(settings, &visit).into_iter().map(|endpoint| endpoint.base).collect()
     }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use dhow_errdefs::{Class, Result};
-use dhow_image::{Credentials, LayerNews, PullEvent, PullOptions, Pulled, Registries, RegistrySettings};
+use dhow_image::{Cancelled, Credentials, LayerNews, PullEvent, PullOptions, Pulled, Registries, RegistrySettings};
 use dhow_oci::{Digest, Reference, media};
 use tokio::runtime::Runtime;
 
@@ -29,7 +29,7 @@ impl Puller {
 
     fn pull_as(&self, world: &World, name: &str, credentials: Credentials) -> Result<(Pulled, Vec<PullEvent>)> {
         let name = Reference::parse(name).expect("a name").with_default_tag();
-        let options = PullOptions { platform: None, credentials, cancelled: &|| false };
+        let options = PullOptions { platform: None, credentials, cancelled: Cancelled::NEVER };
         let events = Mutex::new(Vec::new());
         let pulled = world.images.pull(&self.registries, &name, &options, &|event| {
             events.lock().expect("no panic").push(event);
