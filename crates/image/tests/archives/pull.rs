@@ -111,6 +111,54 @@ fn a_transfer_that_was_cut_goes_on_where_it_was() {
     assert_eq!(registry.asked("bytes=10-").len(), 1);
 }
 
+/// Bytes that gzip cannot make smaller.
+fn noise(length: usize) -> String {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'0' + (state >> 26) as u8)
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Something in the way that cuts every connection after a while: each gains something, and in the end all has come.
+#[test]
+fn a_transfer_that_is_cut_again_and_again_comes_whole() {
+    const BETWEEN_CUTS: usize = 100 << 10;
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", &noise(1_500_000))]);
+    let blob = &served.blobs[0];
+    let cuts = blob.len() / BETWEEN_CUTS;
+    assert!(cuts > 9, "{} bytes", blob.len());
+    registry.says(&blob_path("app", blob), [Answer::CutPart(blob.clone(), BETWEEN_CUTS)]);
+    pull(&world, &registry.name("app")).expect("a pull");
+    assert_eq!(registry.asked(&blob_path("app", blob)).len(), cuts + 1, "no byte twice");
+}
+
+/// One that gains next to nothing each time would never end.
+#[test]
+fn a_transfer_that_is_cut_after_a_few_bytes_ends() {
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", &noise(50_000))]);
+    let blob = &served.blobs[0];
+    registry.says(&blob_path("app", blob), [Answer::CutPart(blob.clone(), 100)]);
+    let error = pull(&world, &registry.name("app")).expect_err("it does not come");
+    assert_eq!(error.class(), Class::Unavailable, "{error}");
+    assert_eq!(registry.asked(&blob_path("app", blob)).len(), 6);
+}
+
+/// The same where each connection begins anew: it is tried as often, and not given up at the first cut.
+#[test]
+fn a_registry_without_ranges_that_cuts_is_asked_again() {
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", &noise(50_000))]);
+    let blob = &served.blobs[0];
+    let whole = Answer::Whole(blob.clone());
+    let cut = |at| Answer::Cut(blob.clone(), at);
+    registry.says(&blob_path("app", blob), [cut(20_000), cut(10_000), cut(100), whole]);
+    pull(&world, &registry.name("app")).expect("a pull");
+}
+
 #[test]
 fn trouble_that_passes_is_waited_for() {
     let (world, registry) = (World::new(), Registry::start());
