@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Way};
 use super::failure::{self, Wanted};
 use super::wait::{self, Backoff};
 use super::{Registries, token};
@@ -294,10 +294,8 @@ impl<'r> Repository<'r> {
             scope: token::scope(self.scope(), &parameter("scope")),
             credentials: self.visit.credentials.clone(),
         };
-        if *self.visit.credentials != Credentials::Anonymous
-            && Url::parse(&key.realm).is_ok_and(|realm| realm.scheme() == "http")
-            && !self.endpoint.is_plain()
-        {
+        let realm = token::address(&key.realm).map_err(Failed::for_good)?;
+        if *self.visit.credentials != Credentials::Anonymous && realm.scheme() == "http" && !self.endpoint.is_plain() {
             let text =
                 format!("{} wants the password sent to {}, where everybody can read it", self.endpoint.host, key.realm);
             return Err(Failed::for_good(Error::new(Class::PermissionDenied, text)));
@@ -309,8 +307,9 @@ impl<'r> Repository<'r> {
         if let Some(token) = kept {
             return Ok((token, Rights::Kept));
         }
-        let request = token::request(&self.client, &key, login).map_err(Failed::for_good)?;
-        let body = self.asked_for_a_token(request, &key.realm)?;
+        let way = Way::to_token_server(&self.registries.settings, &realm, self.endpoint);
+        let client = self.registries.client(&way).map_err(Failed::for_good)?;
+        let body = self.asked_for_a_token(token::request(&client, realm, &key, login), &key)?;
         let document = token::Document::read(&key.realm, &body).map_err(Failed::for_good)?;
         if login {
             *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = document.identity();
@@ -318,11 +317,12 @@ impl<'r> Repository<'r> {
         Ok((tokens.keep(key, document), Rights::New))
     }
 
-    fn asked_for_a_token(&self, request: RequestBuilder, realm: &str) -> Result<Vec<u8>, Failed> {
+    fn asked_for_a_token(&self, request: RequestBuilder, key: &token::Key) -> Result<Vec<u8>, Failed> {
+        let (realm, method) = (key.realm.as_str(), token::method(key));
         let passing = |error| Failed { error, passing: true, asked: None };
         let answer = match self.wait(ANSWER, async { request.send().await }) {
             Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Err(Failed::for_good(failure::of_transport("Get", realm, error))),
+            Some(Err(error)) => return Err(Failed::for_good(failure::of_transport(method, realm, error))),
             None => {
                 let late = format!("{realm}: no answer in {} s", ANSWER.as_secs());
                 return Err(passing(Error::unavailable(late)));

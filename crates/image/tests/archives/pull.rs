@@ -239,6 +239,21 @@ fn who_asks_is_told_to_the_token_server() {
     assert!(registry.asked("/token").iter().any(|line| line.contains("scope=repository%3Aapp%3Apull")));
 }
 
+/// An identity token is shown by POST, and to who does not know that not at all: as with Docker's engine, which stops there.
+#[test]
+fn an_identity_token_goes_to_no_server_that_wants_a_password() {
+    for status in [400, 401, 404, 405] {
+        let (world, registry) = (World::new(), Registry::start());
+        let challenge = format!("WWW-Authenticate: Bearer realm=\"{}/token\"\r\n", registry.address());
+        registry.says("/v2/app/manifests/latest", [Answer::Status(401, challenge, String::new())]);
+        registry.says("/token", [Answer::Status(status, String::new(), String::new())]);
+        let puller = Puller::new(RegistrySettings::default());
+        let error = puller.pull_as(&world, &registry.name("app"), Credentials::IdentityToken("kept".into()));
+        assert!(error.is_err(), "{status}");
+        assert_eq!(registry.asked("/token"), ["POST /token "], "{status}");
+    }
+}
+
 #[test]
 fn refusals_are_told_in_dockers_words() {
     let (world, registry) = (World::new(), Registry::start());
