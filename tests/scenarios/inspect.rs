@@ -22,7 +22,7 @@ fn inspect_shows_what_was_asked_for() {
     assert!(world.dhow(&["inspect", "box"]).ok().starts_with("[\n    {\n        \"Id\": \""));
 }
 
-fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -57,8 +57,9 @@ mod websocket;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
-use dhow_testkit::{Registry, World};
+use dhow_testkit::{Registry, World, finish_with_input};
 
 /// The binary under test.
 const DHOW: &str = env!("CARGO_BIN_EXE_dhow");
@@ -74,6 +75,12 @@ fn cgroups(path: &str) -> Vec<PathBuf> {
     // The mount point itself is the tree where there is one only.
     let trees = trees.chain([PathBuf::from("/sys/fs/cgroup")]);
     trees.map(|tree| tree.join(path.trim_start_matches('/'))).filter(|folder| folder.is_dir()).collect()
+}
+
+/// SHA-256, as registries write it.
+fn digest(bytes: &[u8]) -> String {
+    let sum = finish_with_input(&mut Command::new("sha256sum"), bytes.to_vec()).ok();
+    format!("sha256:{}", sum.split(' ').next().expect("a sum"))
 }
 
 /// A registry that has the image `app:1`, made by a script in busybox, and that image's name there.

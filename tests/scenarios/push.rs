@@ -1,8 +1,14 @@
 //! Images into a registry: Debian's, on a loopback port.
 
-use dhow_testkit::{Registry, World};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use crate::{DHOW, busybox};
+use dhow_testkit::{Registry, World, busybox_tar, finish, finish_with_input};
+use serde_json::{Value, json};
+
+use crate::inspect::architecture;
+use crate::{DHOW, busybox, digest};
 
 /// A world with an image of two layers, the upper one made by a commit and so not compressed.
 fn committed() -> World {
@@ -57,6 +63,62 @@ fn what_was_pulled_keeps_its_digest_and_is_taken_over_within_a_registry() {
     assert_eq!(said.matches(": Pushed").count(), 2, "{said}");
     assert!(said.contains(&digest[0]), "{said}");
     assert_eq!(digests(&other, &first.name("one:1")), [digest[0].as_str(), &digest[0], &digest[0]]);
+}
+
+/// An archive with an image that has one layer twice, in two compressions. Gives the digests of its manifest and of the two
+/// blobs.
+fn one_layer_in_two_forms(archive: &Path) -> (String, [String; 2]) {
+    let folder = archive.with_extension("d");
+    fs::create_dir_all(folder.join("blobs/sha256")).expect("made");
+    let put = |kind: &str, bytes: &[u8]| {
+        let digest = digest(bytes);
+        fs::write(folder.join("blobs").join(digest.replace(':', "/")), bytes).expect("written");
+        json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "size": bytes.len(), "digest": digest})
+    };
+    let tar = busybox_tar();
+    let forms = [("gzip", "layer.v1.tar+gzip"), ("zstd", "layer.v1.tar+zstd")].map(|(program, kind)| {
+        let packed = finish_with_input(Command::new(program).arg("-c"), tar.clone());
+        put(kind, packed.exits(0).stdout_bytes())
+    });
+    let config = json!({"architecture": architecture(), "os": "linux", "config": {"Cmd": ["echo", "twice"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(&tar), digest(&tar)]}});
+    let config = put("config.v1+json", config.to_string().as_bytes());
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": forms});
+    let mut manifest = put("manifest.v1+json", manifest.to_string().as_bytes());
+    manifest["annotations"] = json!({"io.containerd.image.name": "docker.io/library/twice:1"});
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("written");
+    fs::write(folder.join("index.json"), json!({"schemaVersion": 2, "manifests": [manifest]}).to_string())
+        .expect("written");
+    finish(Command::new("tar").arg("-cf").arg(archive).arg("-C").arg(&folder).arg(".")).exits(0);
+    let name = |descriptor: &Value| descriptor["digest"].as_str().expect("made").to_owned();
+    (name(&manifest), forms.each_ref().map(name))
+}
+
+/// Two blobs, one diff ID: both are sent, from where they were loaded and from where they were pulled.
+#[test]
+fn one_layer_in_two_forms_is_sent_in_both() {
+    let (loader, puller) = (World::new(DHOW), World::new(DHOW));
+    let archive = loader.path().join("twice.tar");
+    let (manifest, blobs) = one_layer_in_two_forms(&archive);
+    loader.dhow(&["load", "-i", &archive.display().to_string()]).exits(0);
+    let registries = [Registry::start(), Registry::start()];
+    let [first, second] = registries.each_ref().map(|registry| registry.name("app:1"));
+    for (world, from, to) in [(&loader, "twice:1", &first), (&puller, &first, &second)] {
+        if world.dhow(&["image", "inspect", from]).code() != 0 {
+            world.dhow(&["pull", from]).exits(0);
+        }
+        world.dhow(&["tag", from, to]).exits(0);
+        let said = world.dhow(&["push", to]).ok();
+        assert_eq!(said.matches(": Pushed").count(), 2, "{said}");
+        assert!(said.contains(&manifest), "{said}");
+        let there: Value = serde_json::from_str(&world.dhow(&["manifest", "inspect", to]).ok()).expect("JSON");
+        let layers: Vec<&Value> = there["layers"].as_array().expect("layers").iter().map(|it| &it["digest"]).collect();
+        assert_eq!(layers, [&blobs[0], &blobs[1]]);
+    }
+    let last = World::new(DHOW);
+    let by_digest = format!("{}@{manifest}", second.trim_end_matches(":1"));
+    assert_eq!(last.dhow(&["run", "-q", "--rm", "--network", "none", &by_digest]).ok(), "twice");
 }
 
 #[test]

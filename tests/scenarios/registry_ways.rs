@@ -1,14 +1,15 @@
 //! The ways to a registry: over TLS with certificates of both sides, without security, through a proxy, by a mirror.
 
 use std::fs;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use dhow_testkit::{Registry, TokenServer, World, finish, isolate};
+use dhow_testkit::{Gate, Registry, TokenServer, World, finish, isolate};
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
@@ -96,6 +97,41 @@ fn a_password_goes_to_no_token_server_without_security() {
     let login = world.dhow(&["login", "-u", "me", "-p", "secret", &registry.address()]);
     login.exits(1).says("where everybody can read it");
     assert_eq!(tokens.asked("").len(), asked);
+}
+
+/// What a token server shows is judged, and what is shown to it chosen, by what is said of it; where nothing is, by what is
+/// said of the registry, as in Docker. One that is reached says that it has no such page.
+#[test]
+fn a_token_server_is_reached_by_what_is_said_of_it() {
+    move_elsewhere();
+    let (certificates, open) = (Certificates::new(), Registry::start());
+    let server = Registry::secure(ELSEWHERE, &certificates.path("engine"));
+    let realm = format!("https://{}/token", server.address());
+    let give = |place: &Path| {
+        fs::create_dir_all(place).expect("made");
+        for (from, to) in [("ca.pem", "ca.crt"), ("client/cert.pem", "client.cert"), ("client/key.pem", "client.key")] {
+            fs::copy(certificates.path(from), place.join(to)).expect("copied");
+        }
+    };
+    // A registry of this host, of which any certificate is taken.
+    let challenge = format!("WWW-Authenticate: Bearer realm=\"{realm}\"\r\nContent-Length: 0\r\nConnection: close\r\n");
+    let local = Gate::before(&open, move |_, near| {
+        near.write_all(format!("HTTP/1.1 401 Unauthorized\r\n{challenge}\r\n").as_bytes()).map(|()| true)
+    });
+    let (world, folder) = world_with(&[]);
+    let pull = |name: &str, words: &str| {
+        world.dhow(&["pull", name]).exits(1).says(words);
+    };
+    pull(&local.name("app:1"), "certificate signed by unknown authority");
+    give(&folder.path().join("certs.d").join(server.address()));
+    pull(&local.name("app:1"), "404 Not Found");
+    fs::remove_dir_all(folder.path().join("certs.d")).expect("removed");
+    let registry = Registry::secure_with_realm(ELSEWHERE, &certificates.path("engine"), &realm);
+    give(&folder.path().join("certs.d").join(registry.address()));
+    pull(&registry.name("app:1"), "404 Not Found");
+    // It takes any certificate then, and has none to show.
+    let (lenient, _folder) = world_with(&["--insecure-registry", &server.address()]);
+    lenient.dhow(&["pull", &local.name("app:1")]).exits(1).says("remote error: tls");
 }
 
 #[test]

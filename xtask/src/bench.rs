@@ -3,6 +3,7 @@
 //! Absolute times are noisy, so the contestants of a measurement take turns within one run, the median is taken, and
 //! what is promised is a ratio. Every command's exit code is checked: a fast failure is not a result.
 
+mod floor;
 mod idle;
 mod images;
 mod logs;

@@ -9,7 +9,7 @@ use dhow_shim::protocol::{Op, Resize};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::container::{Command, Container, Request, Then};
+use crate::container::{Command, Container, Request, State, Then};
 use crate::core::Core;
 use crate::networks::{PublishChange, owner_and_alias};
 use crate::signal;
@@ -346,6 +346,10 @@ impl Engine {
     pub async fn exec_create(&self, reference: &str, spec: ExecSpec) -> Result<String> {
         let container = self.find(reference)?;
         container.until_copied().await?;
+        if container.view().condition.state == State::Paused {
+            let text = format!("Container {reference} is paused, unpause the container before exec");
+            return Err(Error::conflict(text));
+        }
         self.core.exec_create(&container, spec)
     }
 

@@ -133,13 +133,16 @@ impl Execs {
         exec.end(code).then(|| Ended { container: exec.container.to_string() })
     }
 
-    /// The container has ended: so have its execs, killed with it where nobody said otherwise.
+    /// The container has ended: so have its execs, killed with it where nobody said otherwise. Those that nobody has started
+    /// were for that run, and are forgotten as Docker forgets them.
     pub(crate) fn container_ended(&self, container: &str) {
-        for exec in self.lock().values_mut().filter(|exec| &*exec.container == container) {
-            if matches!(exec.phase, Phase::Running { .. } | Phase::Starting) {
+        self.lock().retain(|_, exec| {
+            let is_of_it = &*exec.container == container;
+            if is_of_it && matches!(exec.phase, Phase::Running { .. } | Phase::Starting) {
                 exec.end(137);
             }
-        }
+            !is_of_it || exec.phase != Phase::Created
+        });
     }
 
     pub(crate) fn forget_container(&self, container: &str) {

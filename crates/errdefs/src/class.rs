@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::Error;
+
 /// What kind of failure it was, as far as a caller may act on it.
 ///
 /// The names follow containerd's `errdefs`, which Docker uses too.
@@ -105,8 +107,11 @@ impl From<io::ErrorKind> for Class {
 }
 
 impl From<&io::Error> for Class {
-    /// As its kind says, and where the standard library has no kind, its number.
+    /// That of a failure which travels in it; else as its kind says, and where the standard library has no kind, its number.
     fn from(error: &io::Error) -> Self {
+        if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            return failure.class();
+        }
         match error.raw_os_error() {
             Some(ENFILE | EMFILE) => Self::ResourceExhausted,
             _ => error.kind().into(),
@@ -128,6 +133,11 @@ mod tests {
             assert_eq!(Class::from(&io::Error::from_raw_os_error(number)), Class::ResourceExhausted);
         }
         assert_eq!(Class::from(&io::Error::from_raw_os_error(2)), Class::NotFound);
+    }
+
+    #[test]
+    fn a_failure_that_travels_in_an_error_of_reading_keeps_its_class() {
+        assert_eq!(Class::from(&io::Error::other(Error::conflict("in use"))), Class::Conflict);
     }
 
     #[test]

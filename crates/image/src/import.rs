@@ -10,7 +10,7 @@ use dhow_oci::{Digest, History, ImageConfig, Platform, Reference, RootFs, RunCon
 use dhow_store::{ImageLayer, ImageRecord, Lease, UnpackOptions};
 
 use crate::images::Images;
-use crate::stream::Compression;
+use crate::stream;
 use crate::{filter, name, time};
 
 /// How to import.
@@ -36,6 +36,9 @@ impl Images {
     /// [`DataLoss`](dhow_errdefs::Class::DataLoss) for a damaged one. Nothing is left then.
     pub fn import(&self, archive: impl Read + Send, options: &ImportOptions) -> Result<Digest> {
         // Everything that can be refused is refused before the first byte is read.
+        if options.platform.as_ref().is_some_and(|platform| platform.os != "linux") {
+            return Err(Error::invalid("operating system is not supported"));
+        }
         let names = options.reference.iter().map(name::taggable).collect::<Result<Vec<_>>>()?;
         let run = changes::apply_to(RunConfig::default(), &options.changes)?;
         let lease = self.store().lease();
@@ -57,7 +60,7 @@ impl Images {
         options: &ImportOptions,
         run: RunConfig,
     ) -> Result<ImageRecord> {
-        let (compression, archive) = sniff(archive)?;
+        let (compression, archive) = stream::look(or_end(archive)?)?;
         let mut ingest = self.store().content().ingest(self.room()?)?;
         let tee = Tee { from: archive, to: &mut ingest };
         let unpacked = self.store().layers().unpack(tee, &UnpackOptions::default()).context(|| "import")?;
@@ -84,6 +87,19 @@ impl Images {
     }
 }
 
+/// The end of a tar, of which that of nothing consists (POSIX.1-2017, pax, "ustar Interchange Format").
+const END: [u8; 1024] = [0; 1024];
+
+/// The archive; for no bytes at all, which Docker takes, that of nothing.
+fn or_end(mut archive: impl Read + Send) -> Result<impl Read + Send> {
+    let mut start = Vec::new();
+    archive.by_ref().take(1).read_to_end(&mut start).context(|| "read the archive")?;
+    if start.is_empty() {
+        start.extend(END);
+    }
+    Ok(Cursor::new(start).chain(archive))
+}
+
 fn config(options: &ImportOptions, run: RunConfig, diff_id: Digest) -> ImageConfig {
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
     let source = if options.source.is_empty() { "-" } else { &options.source };
@@ -100,20 +116,6 @@ fn config(options: &ImportOptions, run: RunConfig, diff_id: Digest) -> ImageConf
         rootfs: RootFs { diff_ids: vec![diff_id], ..RootFs::default() },
         ..ImageConfig::default()
     }
-}
-
-/// The end of a tar, of which that of nothing consists (ustar in POSIX.1-2017, pax).
-const END: [u8; 1024] = [0; 1024];
-
-/// The compression of an archive, and the archive with the bytes that told it. Docker takes no bytes for an empty one.
-fn sniff<R: Read + Send>(mut archive: R) -> Result<(Compression, impl Read + Send)> {
-    let mut start = Vec::with_capacity(6);
-    archive.by_ref().take(6).read_to_end(&mut start).context(|| "read the archive")?;
-    if start.is_empty() {
-        start.extend(END);
-    }
-    let compression = Compression::of(&start)?;
-    Ok((compression, Cursor::new(start).chain(archive)))
 }
 
 /// Writes down what is read.

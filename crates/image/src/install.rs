@@ -7,7 +7,7 @@ use dhow_oci::{Digest, Hasher, ImageConfig, LARGEST_CONFIG, chain_id};
 use dhow_store::{Blob, ImageLayer, ImageRecord, LayerRecord, Lease, Store, UnpackOptions, Unpacked};
 
 use crate::filter;
-use crate::stream::{self, Compression, PIECE};
+use crate::stream::{self, PIECE};
 
 /// Told how far a layer is: diff ID, bytes read, bytes of its blob.
 pub(crate) type Progress<'a> = &'a (dyn Fn(Digest, u64, u64) + Sync);
@@ -182,20 +182,13 @@ impl Installer<'_> {
             blob_size: source.blob.size,
             media_type: match &source.media_type {
                 Some(media_type) => media_type.clone(),
-                None => self.compression(&source.blob)?.layer_type().to_owned(),
+                None => self.store.content().compression(&source.blob.digest)?.layer_type().to_owned(),
             },
         })
     }
 
     fn is_sound(&self, known: &ImageLayer) -> Result<bool> {
         Ok(!self.thorough || self.store.content().verify(&known.blob)?)
-    }
-
-    fn compression(&self, blob: &Blob) -> Result<Compression> {
-        let mut start = Vec::with_capacity(6);
-        let file = self.store.content().reader(&blob.digest)?;
-        file.take(6).read_to_end(&mut start).context(|| format!("read blob {}", blob.digest))?;
-        Compression::of(&start)
     }
 
     /// Reads a blob to see whether it is that layer.

@@ -11,6 +11,7 @@
 //! * Names change one at a time, so that what was decided about an image ("nobody uses it") holds when it is done.
 //! * No environment variable is read, nothing is printed; progress goes to a callback.
 
+mod cancelled;
 mod check;
 mod commit;
 mod embed;
@@ -39,6 +40,7 @@ mod time;
 mod usage;
 mod volume;
 
+pub use cancelled::Cancelled;
 pub use check::{CheckOptions, Checked, Fault, FaultKind, Repair};
 pub use commit::CommitOptions;
 pub use embed::Embedded;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use dhow_errdefs::Result;
-use dhow_oci::Digest;
+use dhow_oci::{Digest, Reference};
 use dhow_store::ImageRecord;
 
 use crate::filter::{Filters, Properties};
@@ -37,7 +37,11 @@ impl Images {
             let unwanted = (named_too || names.tags.is_empty()) && properties.fit(&self.config_or_empty(&image.id));
             // One that was made of it may have taken it along.
             let gone = || Ok::<_, dhow_errdefs::Error>(self.store().metadata().image(&image.id)?.is_none());
-            if !unwanted || self.is_used(&image.id, &users)? || gone()? {
+            if !unwanted || gone()? {
+                continue;
+            }
+            if self.is_used(&image.id, &users)? {
+                pruned.removed.extend(self.untag_all_but_one(image, &names)?);
                 continue;
             }
             let (sizes, parent) = (self.layer_sizes(&image.layers)?, image.parent);
@@ -52,6 +56,19 @@ impl Images {
             pruned.removed.extend(removed);
         }
         Ok(pruned)
+    }
+
+    /// Of an image that is used, Docker leaves one name: the last.
+    fn untag_all_but_one(&self, image: ImageRecord, names: &Names) -> Result<Vec<Removed>> {
+        let mut tags = names.tags.clone();
+        tags.sort_by_key(Reference::familiar);
+        tags.pop();
+        let removal = Removal { images: self, image, force: false, users: Vec::new() };
+        let mut removed = Vec::new();
+        for name in &tags {
+            removed.extend(removal.untag_one(name)?);
+        }
+        Ok(removed)
     }
 
     pub(crate) fn layer_sizes(&self, layers: &[dhow_store::ImageLayer]) -> Result<Vec<(Digest, u64)>> {

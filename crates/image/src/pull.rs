@@ -13,6 +13,7 @@ use dhow_oci::{
 };
 use dhow_store::{Blob, ImageRecord, Lease};
 
+use crate::cancelled::Cancelled;
 use crate::images::Images;
 use crate::install::{Installer, Parts, same_length};
 use crate::registry::{Access, Credentials, Found, Registries, Repository, Visit};
@@ -28,8 +29,8 @@ pub struct PullOptions<'a> {
     pub platform: Option<Platform>,
     /// Who asks.
     pub credentials: Credentials,
-    /// Whether nobody wants it any more; asked now and then.
-    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// What has come until then is kept for the next one.
+    pub cancelled: Cancelled<'a>,
 }
 
 /// What happens during a pull, in the order of Docker's lines.

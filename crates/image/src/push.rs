@@ -14,10 +14,11 @@ use dhow_errdefs::{Error, Result};
 use dhow_oci::{Descriptor, Digest, Manifest, Platform, Reference, media};
 use dhow_store::{Durability, ImageRecord, Lease};
 
+use crate::cancelled::Cancelled;
 use crate::images::Images;
 use crate::name::Names;
 use crate::parallel::both;
-use crate::registry::{Access, Credentials, NEVER, Registries, Repository, Visit};
+use crate::registry::{Access, Credentials, Registries, Repository, Visit};
 
 pub use compress::PushCompression;
 use forms::Known;
@@ -30,8 +31,8 @@ pub struct PushOptions<'a> {
     pub compression: PushCompression,
     /// Who asks.
     pub credentials: Credentials,
-    /// Whether nobody wants it any more; asked now and then.
-    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// What was sent until then is taken back, unless it was whole.
+    pub cancelled: Cancelled<'a>,
 }
 
 /// What happens during a push, in the order of Docker's lines.
@@ -116,9 +117,9 @@ impl Images {
         let lease = self.store().lease();
         let known = Known::collect(self, &image, name)?;
         let sources = known.repositories();
-        let (access, credentials) = (Access::Push, &options.credentials);
-        // A push that is given up still takes back what it has begun.
-        let visit = Visit { name, access, credentials, sources: &sources, insecure: false, cancelled: NEVER };
+        let PushOptions { credentials, cancelled, .. } = options;
+        let (access, cancelled) = (Access::Push, *cancelled);
+        let visit = Visit { name, access, credentials, sources: &sources, insecure: false, cancelled };
         let (digest, bytes) = registries.visit(visit, |repository| {
             let push =
                 Push { images: self, image: &image, known: &known, repository, lease: &lease, options, progress };

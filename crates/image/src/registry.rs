@@ -33,7 +33,7 @@ pub use settings::RegistrySettings;
 pub(crate) use failure::unreachable;
 pub(crate) use fetch::Fetch;
 pub(crate) use manifest::Found;
-pub(crate) use session::{Access, LOOK, NEVER, Repository, Visit, given_up};
+pub(crate) use session::{Access, Repository, Visit};
 pub(crate) use upload::{Offer, Upload};
 
 use std::collections::HashMap;
@@ -45,17 +45,17 @@ use dhow_oci::Reference;
 use reqwest::Client;
 use tokio::runtime::Handle;
 
-use endpoint::{Endpoint, Stamp};
+use endpoint::{Stamp, Way};
 use token::Tokens;
 
+use crate::cancelled::Cancelled;
 use crate::pull::Flights;
 
 /// The registries of this engine: settings, connections and tokens, shared by all pulls.
 pub struct Registries {
     settings: RegistrySettings,
     runtime: Handle,
-    /// One per way to connect: certificates differ by host.
-    clients: Mutex<HashMap<Endpoint, (Stamp, Client)>>,
+    clients: Mutex<HashMap<Way, (Stamp, Client)>>,
     tokens: Tokens,
     flights: Flights,
 }
@@ -93,7 +93,10 @@ impl Registries {
         credentials: &Credentials,
         work: impl Fn(&Repository<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.visit(Visit { name, access, credentials, sources: &[], insecure: false, cancelled: NEVER }, work)
+        self.visit(
+            Visit { name, access, credentials, sources: &[], insecure: false, cancelled: Cancelled::NEVER },
+            work,
+        )
     }
 
     /// The same, said in full.
@@ -103,9 +106,12 @@ impl Registries {
             // Whoever is no mirror gets the person's credentials, nobody else.
             let credentials = if endpoint.mirror { &Credentials::Anonymous } else { visit.credentials };
             let visit = Visit { credentials, ..visit };
-            let done = self.client(&endpoint).and_then(|client| work(&Repository::new(self, client, &endpoint, visit)));
+            let client = self.client(&endpoint.way(&self.settings));
+            let done = client.and_then(|client| work(&Repository::new(self, client, &endpoint, visit)));
+            if done.is_err() {
+                visit.cancelled.check()?;
+            }
             match done {
-                Err(_) if (visit.cancelled)() => return Err(given_up()),
                 Err(error) if endpoint.mirror || unreachable(&error) => last = Some(error),
                 done => return done,
             }
@@ -135,17 +141,17 @@ impl Registries {
         self.with_repository(name, Access::Pull, credentials, |repository| repository.tags())
     }
 
-    fn client(&self, endpoint: &Endpoint) -> Result<Client> {
-        let stamp = Stamp::of(&self.settings.certificates, &endpoint.host);
-        if let Some((_, client)) = self.clients().get(endpoint).filter(|(made_of, _)| *made_of == stamp) {
+    fn client(&self, way: &Way) -> Result<Client> {
+        let stamp = Stamp::of(way);
+        if let Some((_, client)) = self.clients().get(way).filter(|(made_of, _)| *made_of == stamp) {
             return Ok(client.clone());
         }
-        let client = endpoint.connect(&self.settings)?;
-        self.clients().insert(endpoint.clone(), (stamp, client.clone()));
+        let client = way.connect(&self.settings)?;
+        self.clients().insert(way.clone(), (stamp, client.clone()));
         Ok(client)
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<Endpoint, (Stamp, Client)>> {
+    fn clients(&self) -> MutexGuard<'_, HashMap<Way, (Stamp, Client)>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -172,6 +172,11 @@ impl Removal<'_> {
         Error::conflict(format!("conflict: unable to delete {} ({how}) - {reason}", short(&self.image.id)))
     }
 
+    /// Takes away one of several names.
+    pub(crate) fn untag_one(&self, name: &Reference) -> Result<Vec<Removed>> {
+        self.untag(&named_with(&self.names()?, name))
+    }
+
     fn untag(&self, doomed: &[Reference]) -> Result<Vec<Removed>> {
         self.images.store().metadata().transaction(Durability::Full, |transaction| {
             doomed.iter().try_for_each(|name| transaction.delete_tag(&name.canonical()).map(drop))

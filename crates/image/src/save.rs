@@ -9,15 +9,15 @@ mod archive;
 mod documents;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, Manifest, Platform, Reference, media};
-use dhow_store::{Blob, ImageLayer, ImageRecord, Lease};
+use dhow_store::{Blob, Compression, ImageLayer, ImageRecord, Lease};
 
 use crate::images::Images;
 use crate::name::{Names, familiar};
-use crate::stream::{self, Compression};
+use crate::stream;
 
 /// An image and the names it is to have in the archive.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Plan<'_> {
     fn layer(&mut self, layer: &ImageLayer) -> Result<SavedLayer> {
         let diff_id = layer.diff_id;
         let content = self.images.store().content();
-        if content.hold(self.lease, &layer.blob)?.is_some() && self.is_zstd(layer)? {
+        if content.hold(self.lease, &layer.blob)?.is_some() && content.compression(&layer.blob)? == Compression::Zstd {
             let (_, mut tar) = stream::open(content.reader(&layer.blob)?)?;
             let size = std::io::copy(&mut tar, &mut std::io::sink()).context(|| format!("read {}", layer.blob))?;
             self.blobs.insert(diff_id, Bytes::Inflated { blob: layer.blob, size });
@@ -182,13 +182,6 @@ impl Plan<'_> {
         }
         let blob = self.stored(&layer.blob)?;
         Ok(SavedLayer { diff_id, descriptor: Descriptor::new(oci_type(&layer.media_type), blob.digest, blob.size) })
-    }
-
-    fn is_zstd(&self, layer: &ImageLayer) -> Result<bool> {
-        let mut start = Vec::with_capacity(6);
-        let file = self.images.store().content().reader(&layer.blob)?;
-        file.take(6).read_to_end(&mut start).context(|| format!("read blob {}", layer.blob))?;
-        Ok(Compression::of(&start)? == Compression::Zstd)
     }
 
     /// The manifest that the image came with, if it names the layers as they are written.

@@ -43,7 +43,7 @@ impl Platform {
     #[must_use]
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let (architecture, variant) = normalised(architecture, variant);
-        Self { os: os.to_lowercase(), architecture, variant, ..Self::default() }
+        Self { os: system(os), architecture, variant, ..Self::default() }
     }
 
     /// Whether an image for this platform is what somebody gets who asks for `wanted`: the same, or what such a processor
@@ -82,6 +82,14 @@ impl Platform {
 const OPERATING_SYSTEMS: [&str; 4] = ["linux", "windows", "darwin", "freebsd"];
 const ARCHITECTURES: [&str; 9] = ["amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le"];
 
+/// The system of that name, as containerd's `platforms` calls it.
+fn system(name: &str) -> String {
+    match name.to_lowercase() {
+        macos if macos == "macos" => "darwin".to_owned(),
+        name => name,
+    }
+}
+
 /// Names of one processor made equal, as containerd's `platforms` does.
 fn normalised(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
     let architecture = architecture.to_lowercase();
@@ -114,9 +122,7 @@ impl FromStr for Platform {
             return Err(Error::invalid(said));
         }
         match parts.as_slice() {
-            [os] if OPERATING_SYSTEMS.contains(&os.to_lowercase().as_str()) => {
-                Ok(Self { os: os.to_lowercase(), ..Self::host() })
-            }
+            [os] if OPERATING_SYSTEMS.contains(&system(os).as_str()) => Ok(Self { os: system(os), ..Self::host() }),
             [architecture] if ARCHITECTURES.contains(&normalised(architecture, None).0.as_str()) => {
                 Ok(Self::new("linux", architecture, None))
             }

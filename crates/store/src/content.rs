@@ -13,6 +13,7 @@ use std::time::Duration;
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, Hasher};
 
+use crate::compression::Compression;
 use crate::lease::Lease;
 use crate::room::Room;
 use crate::trash::Trash;
@@ -152,6 +153,15 @@ impl Content {
     /// [`NotFound`](dhow_errdefs::Class::NotFound) when it is not there.
     pub fn reader(&self, digest: &Digest) -> Result<File> {
         File::open(self.path(digest)).context(|| format!("open blob {digest}"))
+    }
+
+    /// How a blob is compressed.
+    ///
+    /// # Errors
+    /// As [`reader`](Self::reader), and [`NotImplemented`](dhow_errdefs::Class::NotImplemented) for bzip2 and xz.
+    pub fn compression(&self, digest: &Digest) -> Result<Compression> {
+        let looked = Compression::look(self.reader(digest)?).context(|| format!("read blob {digest}"))?;
+        Ok(looked.0)
     }
 
     /// Reads a small blob (a config, a manifest) whole and verifies it.

@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod compression;
 pub mod content;
 pub mod gc;
 pub mod layer;
@@ -43,6 +44,7 @@ pub mod snapshot;
 mod store;
 mod trash;
 
+pub use compression::{Compression, Whole};
 pub use content::{Blob, Content, Ingest};
 pub use gc::Collected;
 pub use layer::{

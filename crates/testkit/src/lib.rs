@@ -25,7 +25,7 @@ mod wait;
 mod world;
 
 pub use door::{Answer, Door};
-pub use footprint::Footprint;
+pub use footprint::{Footprint, peak_memory};
 pub use gate::Gate;
 pub use helper::install_credential_helper;
 pub use isolation::{in_network_of, isolate};

@@ -46,6 +46,12 @@ impl Registry {
         Self::with(host, |_| tls(certificates) + &server.section())
     }
 
+    /// The same that sends everybody to a token server at that address.
+    #[must_use]
+    pub fn secure_with_realm(host: &str, certificates: &Path, realm: &str) -> Self {
+        Self::with(host, |_| tls(certificates) + &tokens(realm, &certificates.join("cert.pem")))
+    }
+
     /// The same for the user `me` with the password `secret`, and nobody else.
     #[must_use]
     pub fn guarded() -> Self {
@@ -112,6 +118,14 @@ fn tls(certificates: &Path) -> String {
     let file = |name: &str| certificates.join(name).display().to_string();
     let (certificate, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
     format!("  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n")
+}
+
+/// What a registry needs to take what a token server gives: where that is, and its certificate.
+pub(crate) fn tokens(realm: &str, certificate: &Path) -> String {
+    let certificate = certificate.display();
+    format!(
+        "auth:\n  token:\n    realm: {realm}\n    service: test\n    issuer: test\n    rootcertbundle: {certificate}\n"
+    )
 }
 
 /// A port that was free a moment ago.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gate::Gate;
-use crate::{Request, finish, finish_with_input};
+use crate::{Request, finish, finish_with_input, registry};
 
 /// What is given in place of the password.
 const REFRESH: &str = "kept in place of a password";
@@ -78,12 +78,8 @@ impl TokenServer {
 
     /// The section of a registry's configuration.
     pub(crate) fn section(&self) -> String {
-        let (address, certificate) = (self.gate.address(), self.shared.folder.path().join("cert.pem"));
-        format!(
-            "auth:\n  token:\n    realm: http://{address}/token\n    service: test\n    issuer: test\n    \
-             rootcertbundle: {}\n",
-            certificate.display()
-        )
+        let realm = format!("http://{}/token", self.gate.address());
+        registry::tokens(&realm, &self.shared.folder.path().join("cert.pem"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dhow_testkit::{Footprint, World, finish};
+use dhow_testkit::{World, finish, peak_memory};
 use fastrand::Rng;
 
 use super::{chance, rounds};
@@ -57,8 +57,8 @@ fn check(world: &World, what: &str) {
     // Whatever is left of it, it can be looked at, and asked for its log.
     world.dhow(&["logs", "victim"]);
     world.dhow(&["inspect", "victim"]).exits(0);
-    let memory = Footprint::of(world.engine_pid().expect("it runs")).memory;
-    assert!(memory < BOUND, "{what}: {memory} KiB");
+    let most = peak_memory(world.engine_pid().expect("it runs"));
+    assert!(most < BOUND, "{what}: {most} KiB");
 }
 
 fn damages(chance: &mut Rng, whole: &[u8], flips: usize) -> Vec<Damage> {
@@ -154,8 +154,8 @@ fn a_damaged_database_is_used_or_refused_with_advice() {
 }
 
 fn removes_all(world: &World, what: &str) {
-    let memory = Footprint::of(world.engine_pid().expect("it runs")).memory;
-    assert!(memory < BOUND, "{what}: {memory} KiB");
+    let most = peak_memory(world.engine_pid().expect("it runs"));
+    assert!(most < BOUND, "{what}: {most} KiB");
     let ids = world.dhow(&["ps", "--all", "--quiet", "--no-trunc"]).ok();
     let ids: Vec<&str> = ids.lines().collect();
     if !ids.is_empty() {

@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dhow_testkit::{Footprint, Gate, Registry, Request, World, eventually, finish, finish_with_input};
+use dhow_testkit::{Gate, Registry, Request, World, eventually, finish, finish_with_input, peak_memory};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::pulls::{parts, registry_with_an_image};
-use crate::DHOW;
+use crate::{DHOW, busybox, digest};
 
-/// Memory that the engine may take at most, in KiB.
+/// Memory that the engine may take at any time, in KiB.
 const BOUND: u64 = 200 << 10;
 
 /// What is asked of a registry that lies.
@@ -116,9 +116,9 @@ fn foreign(manifest: &Value) -> Value {
     document
 }
 
-fn begin(world: &World, name: &str) -> std::process::Child {
-    let mut pull = world.command(&["pull", "-q", name]);
-    pull.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
+fn begin(world: &World, words: &[&str]) -> std::process::Child {
+    let mut command = world.command(words);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
 #[test]
@@ -135,11 +135,11 @@ fn registries_that_lie_are_found_out_and_hurt_nobody_else() {
         near.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n\x1f").as_bytes())?;
         near.read(&mut [0]).map(|_| true)
     });
-    let mut waiting = begin(&world, &drip.name("app:1"));
+    let mut waiting = begin(&world, &["pull", "-q", &drip.name("app:1")]);
     let wanted = largest(&manifest).0;
     eventually("the drip has begun", || !drip.asked(&wanted).is_empty());
     let gates = LIES.map(|(lie, _)| lie.told_by(&registry, &manifest));
-    let pulls: Vec<_> = gates.iter().map(|gate| begin(&world, &gate.name("app:1"))).collect();
+    let pulls: Vec<_> = gates.iter().map(|gate| begin(&world, &["pull", "-q", &gate.name("app:1")])).collect();
     // The same layers from where they are good.
     world.dhow(&["pull", "-q", &name]).exits(0);
     assert_eq!(world.dhow(&["run", "--rm", "--network", "none", &name, "cat", "/end"]).ok(), "whole");
@@ -152,8 +152,8 @@ fn registries_that_lie_are_found_out_and_hurt_nobody_else() {
     assert!(waiting.try_wait().expect("our child").is_none(), "it waits for its own registry");
     kill_process(Pid::from_child(&waiting), Signal::KILL).expect("it is ours");
     waiting.wait().expect("our child");
-    let memory = Footprint::of(world.engine_pid().expect("it runs")).memory;
-    assert!(memory < BOUND, "{memory} KiB");
+    let most = peak_memory(world.engine_pid().expect("it runs"));
+    assert!(most < BOUND, "{most} KiB");
     world.dhow(&["image", "prune", "-af"]).exits(0);
     assert!(world.dhow(&["system", "check", "--deep"]).ok().ends_with("Nothing is damaged"));
     world.is_in_order();
@@ -171,7 +171,7 @@ fn a_pull_that_waits_for_an_answer_ends_with_its_client() {
         counted.fetch_add(1, Ordering::SeqCst);
         read
     });
-    let mut pull = begin(&world, &gate.name("app:1"));
+    let mut pull = begin(&world, &["pull", "-q", &gate.name("app:1")]);
     eventually("it is asked", || !gate.asked("/manifests/").is_empty());
     kill_process(Pid::from_child(&pull), Signal::KILL).expect("it is ours");
     pull.wait().expect("our child");
@@ -182,10 +182,39 @@ fn a_pull_that_waits_for_an_answer_ends_with_its_client() {
     world.is_in_order();
 }
 
-/// SHA-256, as registries write it.
-fn digest(bytes: &[u8]) -> String {
-    let sum = finish_with_input(&mut Command::new("sha256sum"), bytes.to_vec()).ok();
-    format!("sha256:{}", sum.split(' ').next().expect("a sum"))
+/// The same for what is pushed, at each question at which the registry may fall silent; what was begun is taken back.
+#[test]
+fn a_push_that_waits_for_an_answer_ends_with_its_client() {
+    let (world, registry) = (busybox(), Registry::start());
+    for (silent_at, signal) in [("GET /v2/", Signal::INT), ("POST", Signal::KILL), ("PUT", Signal::INT)] {
+        let left = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&left);
+        let gate = Gate::before(&registry, move |request, near| {
+            if !format!("{} {}", request.method, request.target).starts_with(silent_at) {
+                return Ok(false);
+            }
+            // Whatever comes, until nothing can come any more.
+            let read = io::copy(near, &mut io::sink()).map(|_| true);
+            counted.fetch_add(1, Ordering::SeqCst);
+            read
+        });
+        let name = gate.name("app:1");
+        world.dhow(&["tag", "busybox", &name]).exits(0);
+        let mut push = begin(&world, &["push", "-q", &name]);
+        eventually("it is asked", || !gate.asked(silent_at).is_empty());
+        kill_process(Pid::from_child(&push), signal).expect("it is ours");
+        push.wait().expect("our child");
+        let asked = gate.asked(silent_at).len();
+        eventually("the engine has left", || left.load(Ordering::SeqCst) == asked);
+        if silent_at == "PUT" {
+            eventually("what was begun is taken back", || !gate.asked("DELETE /v2/app/blobs/uploads/").is_empty());
+        }
+        world.dhow(&["rmi", &name]).exits(0);
+    }
+    world.dhow(&["tag", "busybox", &registry.name("app:1")]).exits(0);
+    world.dhow(&["push", "-q", &registry.name("app:1")]).exits(0);
+    world.dhow(&["rmi", "busybox", &registry.name("app:1")]).exits(0);
+    world.is_in_order();
 }
 
 /// The head of a file of a terabyte and more than a gigabyte of zeros of it, in little, as gzip members one after the other.

@@ -1,6 +1,6 @@
 //! What nobody sends in good faith. It is refused in words, costs little, and hurts nobody else.
 
-use dhow_testkit::{Door, Footprint, World};
+use dhow_testkit::{Door, World, peak_memory};
 
 use super::containers::door;
 use crate::busybox;
@@ -19,8 +19,8 @@ fn status(world: &World, bytes: impl AsRef<[u8]>) -> u16 {
 fn is_alive(world: &World, after: &str) {
     let answer = door(&world.socket()).ask("GET", "/_ping", "").expect("answered");
     assert_eq!(answer.body, "OK", "{after}");
-    let memory = Footprint::of(world.engine_pid().expect("it runs")).memory;
-    assert!(memory < BOUND, "{after}: {memory} KiB");
+    let most = peak_memory(world.engine_pid().expect("it runs"));
+    assert!(most < BOUND, "{after}: {most} KiB");
 }
 
 fn create(body: &str) -> String {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use dhow_testkit::{Gate, Registry, World, eventually};
+use dhow_testkit::{Gate, Registry, World, eventually, peak_memory};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{chance, rounds};
@@ -160,9 +160,7 @@ fn a_pull_of_much_costs_little_memory() {
     let (_registry, name) = registry_with_what_is_made(script);
     let world = World::new(DHOW);
     world.dhow(&["pull", &name]).exits(0);
-    let status = fs::read_to_string(format!("/proc/{}/status", world.engine_pid().expect("it runs"))).expect("it runs");
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells");
-    let most: u64 = most.trim().trim_end_matches(" kB").parse().expect("a number");
+    let most = peak_memory(world.engine_pid().expect("it runs"));
     assert!(most < 100 << 10, "the engine took {most} KiB");
 }
 

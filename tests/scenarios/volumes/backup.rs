@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use dhow_testkit::{Door, Registry, World, eventually, finish, finish_with_input};
+use dhow_testkit::{Door, Registry, World, eventually, finish, finish_with_input, peak_memory};
 
 use super::refused;
 use crate::{DHOW, busybox};
@@ -282,18 +282,13 @@ fn a_backup_takes_no_more_memory_than_a_piece_of_it() {
     let world = busybox();
     let script = "for n in 1 2 3 4; do head -c 60000000 /dev/zero > /d/$n; done";
     world.dhow(&["run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", script]).exits(0);
-    let peak = |world: &World| {
-        let pid = world.engine_pid().expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak").to_owned();
-        line.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok()).expect("a number")
-    };
-    let before = peak(&world);
+    let engine = world.engine_pid().expect("it runs");
+    let before = peak_memory(engine);
     let (host, dhow) = (world.host(), DHOW);
     let line = format!("{dhow} -H {host} volume backup data | {dhow} -H {host} volume import copy");
     finish(Command::new("sh").args(["-c", &line])).exits(0);
     assert_eq!(fs::metadata(folder(&world, "copy").join("4")).expect("it is there").len(), 60_000_000);
-    let grown = peak(&world) - before;
+    let grown = peak_memory(engine) - before;
     assert!(grown < 40_000, "{grown} kB for 240,000 kB");
 }
 

@@ -4,9 +4,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use dhow_testkit::{Registry, StockEngine, World};
+use dhow_testkit::{Registry, StockEngine, World, peak_memory};
 
-use super::memory;
+use super::floor;
 use super::report::Report;
 use super::turns::{Contestant, medians, time};
 use crate::shell::{self, Result};
@@ -88,21 +88,8 @@ fn transfers_of(recipe: &Recipe, world: &World, dockerd: Option<&StockEngine>, r
         client.run(&["load", "-i", &archive])?;
         clients.push(client);
     }
-    let race = |once: &dyn Fn(&Client<'_>) -> Result<Duration>| {
-        let contestants: Vec<Contestant<'_>> =
-            clients.iter().map(|client| Contestant { name: client.name, once: Box::new(|| once(client)) }).collect();
-        medians(&contestants, ROUNDS)
-    };
-    let push = race(&|client| {
-        // Each into a registry that has nothing.
-        let registry = Registry::start();
-        let name = registry.name(&format!("{image}:1"));
-        client.run(&["tag", image, &name])?;
-        let taken = client.time(&["push", &name])?;
-        client.run(&["rmi", &name])?;
-        Ok(taken)
-    })?;
-    report.race(&format!("push {what}"), "at least 5 x faster than Docker", &push);
+    pushes(recipe, &clients, &floor::Image::of(&registry.address(), image, "1")?, report)?;
+    let race = |once: &dyn Fn(&Client<'_>) -> Result<Duration>| medians(&contestants(&clients, once), ROUNDS);
     let saved = world.path().join("saved.tar").display().to_string();
     let save = race(&|client| client.time(&["save", "-o", &saved, image]))?;
     report.race(&format!("save {what}"), "at least 3 x faster than Docker", &save);
@@ -122,6 +109,39 @@ fn transfers_of(recipe: &Recipe, world: &World, dockerd: Option<&StockEngine>, r
     Ok(())
 }
 
+/// Every client does the same.
+fn contestants<'a>(
+    clients: &'a [Client<'_>],
+    once: &'a dyn Fn(&Client<'_>) -> Result<Duration>,
+) -> Vec<Contestant<'a>> {
+    clients.iter().map(|client| Contestant { name: client.name, once: Box::new(|| once(client)) }).collect()
+}
+
+/// Each into a registry that has nothing; beside them what the registry itself takes for it.
+fn pushes(recipe: &Recipe, clients: &[Client<'_>], bare: &floor::Image, report: &mut Report) -> Result {
+    let once = |client: &Client<'_>| {
+        let registry = Registry::start();
+        let name = registry.name(&format!("{}:1", recipe.name));
+        client.run(&["tag", recipe.name, &name])?;
+        let taken = client.time(&["push", &name])?;
+        client.run(&["rmi", &name])?;
+        Ok(taken)
+    };
+    let mut contestants = contestants(clients, &once);
+    let floor = || {
+        let registry = Registry::start();
+        bare.push(&registry.address())
+    };
+    contestants.push(Contestant { name: "bare client", once: Box::new(floor) });
+    let push = medians(&contestants, ROUNDS)?;
+    let what = format!("push {}", recipe.what);
+    report.race(&what, "at least 5 x faster than Docker", &push);
+    if let [.., (rival, theirs), (_, floor)] = push[1..] {
+        report.floor(&what, (rival, theirs), floor);
+    }
+    Ok(())
+}
+
 /// The most memory that an engine had which has done nothing but to pull much.
 pub(crate) fn memory_of_a_pull(world: &World, report: &mut Report) -> Result {
     let registry = Registry::start();
@@ -133,7 +153,11 @@ pub(crate) fn memory_of_a_pull(world: &World, report: &mut Report) -> Result {
     let fresh = World::as_installed(super::binary());
     fresh.dhow(&["pull", "-q", &name]).exits(0);
     let pid = fresh.engine_pid().ok_or("the engine does not run")?;
-    report.size(&format!("pull of {}, most memory of the engine", HUGE.what), "at most 100 MB", memory::most(pid)?);
+    report.size(
+        &format!("pull of {}, most memory of the engine", HUGE.what),
+        "at most 100 MB",
+        peak_memory(pid) * 1024,
+    );
     Ok(())
 }
 

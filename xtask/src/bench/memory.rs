@@ -45,18 +45,10 @@ pub(crate) fn binary(report: &mut Report) -> Result {
     Ok(())
 }
 
-/// The most that a process had at any time (proc(5), status).
-pub(super) fn most(pid: u32) -> Result<u64> {
-    kilobytes(&format!("/proc/{pid}/status"), "VmHWM:")
-}
-
 fn pss(pid: u32) -> Result<u64> {
-    kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
-}
-
-fn kilobytes(path: &str, field: &str) -> Result<u64> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).ok_or_else(|| format!("{path}: no {field}"))?;
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or_else(|| format!("{path}: no Pss"))?;
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("{path}: {error}"))?;
     Ok(kilobytes * 1024)
 }

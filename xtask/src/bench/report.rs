@@ -28,6 +28,13 @@ impl Report {
         self.rows.push(json!({ "what": what, "promise": promise, "results": results }));
     }
 
+    /// How much faster than a rival anybody can be at most, by the time of one who does nothing but what must be done.
+    pub(crate) fn floor(&mut self, what: &str, (rival, theirs): (&str, Duration), floor: Duration) {
+        let ratio = theirs.as_secs_f64() / floor.as_secs_f64();
+        println!("  {rival} / floor {:>43.2} x", ratio);
+        self.rows.push(json!({ "what": format!("{what}, floor"), "rival": rival, "at_most": ratio }));
+    }
+
     /// So many of something, in that time; and how long all but one in a hundred waited at most.
     pub(crate) fn rate(&mut self, what: &str, promise: &str, (count, taken): (usize, Duration), p99: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "shown without fractions")]

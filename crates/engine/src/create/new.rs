@@ -8,8 +8,8 @@ use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
 use super::{
-    Mount, Source, check_exposed, container_name, parse_inherited, plan_mounts, random_id, validate, with_defaults,
-    with_image,
+    Mount, NO_COMMAND, Source, check_exposed, command, container_name, parse_inherited, plan_mounts, random_id,
+    validate, with_defaults, with_image,
 };
 use crate::container::{Body, Condition, Container, Owner, View, record};
 use crate::core::Core;
@@ -60,6 +60,9 @@ impl Core {
 
     /// Everything that can be refused is refused here.
     fn draft(&self, spec: ContainerSpec, platform: Option<&Platform>, lease: &Lease) -> Result<Draft> {
+        if spec.image.is_empty() && command(&spec).next().is_none() {
+            return Err(Error::invalid(NO_COMMAND));
+        }
         let image = self.images.resolve_for(&spec.image, platform)?;
         self.images.allow_run(&spec.image, &image)?;
         let layer = image.layers.last().map(|layer| layer.chain_id);

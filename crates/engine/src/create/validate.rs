@@ -76,7 +76,7 @@ pub(crate) fn is_restricted_name(name: &str) -> bool {
 
 fn process(spec: &ContainerSpec) -> Result<()> {
     if command(spec).next().is_none() {
-        return Err(Error::invalid("no command specified"));
+        return Err(Error::invalid(NO_COMMAND));
     }
     // A string of the kernel's ends there.
     let zero = |text: &&String| text.contains('\0');
@@ -101,6 +101,9 @@ fn process(spec: &ContainerSpec) -> Result<()> {
     }
     Ok(())
 }
+
+/// Docker's words for a container that has nothing to do.
+pub(crate) const NO_COMMAND: &str = "no command specified";
 
 /// Program and arguments, in order.
 pub(crate) fn command(spec: &ContainerSpec) -> impl Iterator<Item = &String> {

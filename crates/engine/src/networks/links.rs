@@ -113,7 +113,8 @@ impl Core {
             let peer = self.containers().find(target).ok()?;
             Some(format!("/{}:/{}/{alias}", peer.view().name, view.name))
         });
-        Some(shown.collect())
+        let shown: Vec<String> = shown.collect();
+        (!shown.is_empty()).then_some(shown)
     }
 
     /// What a container is told about those that it is linked to.

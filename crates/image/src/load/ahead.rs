@@ -10,9 +10,7 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::Digest;
-use dhow_store::{Layers, Pieces, UnpackOptions, Unpacked};
-
-use crate::stream::Compression;
+use dhow_store::{Compression, Layers, Pieces, UnpackOptions, Unpacked};
 
 /// A smaller one is unpacked faster than a thread is started for it.
 const WORTH: u64 = 64 << 10;
@@ -92,6 +90,6 @@ mod tests {
         assert_eq!(Look::of(&tar, WORTH - 1), None);
         assert_eq!(Look::of(&[0x1f, 0x8b, 8, 0], WORTH), Some(Look::Packed));
         assert_eq!(Look::of(b"{\"config\":", WORTH), None);
-        assert_eq!(Look::of(b"BZh91AY", WORTH), None);
+        assert_eq!(Look::of(b"BZh91AY&SY", WORTH), None);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use dhow_errdefs::Result;
 use dhow_oci::Digest;
 
-use crate::registry::{LOOK, given_up};
+use crate::cancelled::{Cancelled, LOOK};
 
 /// The blobs that are on their way now, and from where.
 #[derive(Debug, Default)]
@@ -33,12 +33,10 @@ impl Flights {
     ///
     /// # Errors
     /// `Cancelled` when nobody wants it any more.
-    pub(super) fn enter(&self, digest: Digest, from: &str, cancelled: &dyn Fn() -> bool) -> Result<Flight<'_>> {
+    pub(super) fn enter(&self, digest: Digest, from: &str, cancelled: Cancelled<'_>) -> Result<Flight<'_>> {
         let mut now = self.lock();
         while now.get(&digest).is_some_and(|others| others.iter().any(|other| other == from)) {
-            if cancelled() {
-                return Err(given_up());
-            }
+            cancelled.check()?;
             now = self.landed.wait_timeout(now, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
         let others = now.entry(digest).or_default();
@@ -73,7 +71,7 @@ mod tests {
     use super::*;
 
     fn enter<'a>(flights: &'a Flights, digest: Digest, from: &str) -> Flight<'a> {
-        flights.enter(digest, from, &|| false).expect("it is wanted")
+        flights.enter(digest, from, Cancelled::NEVER).expect("it is wanted")
     }
 
     #[test]
@@ -100,7 +98,7 @@ mod tests {
         let slow = enter(&flights, digest, "slow");
         let quick = enter(&flights, digest, "quick");
         assert!(slow.first && !quick.first);
-        assert!(flights.enter(digest, "slow", &|| true).is_err(), "nobody wants it any more");
+        assert!(flights.enter(digest, "slow", Cancelled::when(&|| true)).is_err(), "nobody wants it any more");
         drop(slow);
         assert!(!enter(&flights, digest, "slow").first, "the other one is still on its way");
     }

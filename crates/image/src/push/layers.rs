@@ -2,17 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, Manifest};
-use dhow_store::{Blob, ImageLayer};
+use dhow_store::{Blob, Compression, ImageLayer};
 
 use super::transfer;
 use super::{Push, PushEvent, PushNews};
 use crate::parallel::in_parallel;
 use crate::registry::Offer;
-use crate::stream::Compression;
 
 /// How many layers go out at once, as in Docker.
 const PARALLEL: usize = 5;
@@ -41,9 +39,7 @@ impl Push<'_> {
     }
 
     fn layer(&self, layer: &ImageLayer, own: Option<&Descriptor>) -> Result<Descriptor> {
-        if (self.options.cancelled)() {
-            return Err(Error::cancelled("the push was cancelled"));
-        }
+        self.options.cancelled.check()?;
         let wanted = match own {
             Some(own) => Some(own.clone()),
             None => self.form(layer)?,
@@ -71,10 +67,7 @@ impl Push<'_> {
 
     /// The form in which a layer should go out: as it lies here if it is compressed, as it went out before otherwise.
     fn form(&self, layer: &ImageLayer) -> Result<Option<Descriptor>> {
-        let mut start = Vec::with_capacity(6);
-        let file = self.images.store().content().reader(&layer.blob)?;
-        file.take(6).read_to_end(&mut start).context(|| format!("read blob {}", layer.blob))?;
-        Ok(match Compression::of(&start)? {
+        Ok(match self.images.store().content().compression(&layer.blob)? {
             Compression::None => self.known.form(&layer.diff_id, self.options.compression.layer_type()).cloned(),
             compression => Some(Descriptor::new(compression.layer_type(), layer.blob, layer.blob_size)),
         })

@@ -99,9 +99,7 @@ fn deliver(
     expected: Option<&Digest>,
 ) -> Result<(Digest, u64)> {
     loop {
-        if (push.options.cancelled)() {
-            return Err(Error::cancelled("the push was cancelled"));
-        }
+        push.options.cancelled.check()?;
         let piece = pieces.recv().map_err(|_| Error::internal("the thread that reads a blob died"))??;
         match piece {
             Piece::More(bytes) => upload.send(&bytes)?,

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Registries;
-use super::endpoint::Endpoint;
+use super::endpoint::Way;
 use super::failure::of_transport;
 
 /// How long a server may send nothing.
@@ -34,7 +34,7 @@ impl Registries {
     /// [`Unavailable`](dhow_errdefs::Class::Unavailable) when nobody answers, and a refusal in Docker's words.
     pub fn download(&self, source: &str) -> Result<Download> {
         let url = address(source)?;
-        let client = self.client(&Endpoint::of_url(&url))?;
+        let client = self.client(&Way::to_file(&self.settings, &url))?;
         let answer = self.runtime.block_on(async { timeout(PATIENCE, client.get(url.clone()).send()).await });
         let late = |_| Error::deadline(format!("Get {:?}: the server does not answer", url.as_str()));
         let response = answer.map_err(late)?.map_err(|error| of_transport("Get", url.as_str(), error))?;

@@ -8,10 +8,10 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::DEFAULT_REGISTRY;
 use dhow_tls::TlsMaterial;
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url};
 
 use super::session::{Access, Visit};
-use super::settings::RegistrySettings;
+use super::settings::{RegistrySettings, is_local};
 
 /// Where the default registry answers: its name is not its host.
 const DEFAULT_HOST: &str = "registry-1.docker.io";
@@ -68,19 +68,47 @@ fn mirror(settings: &RegistrySettings, address: &str) -> Endpoint {
 }
 
 impl Endpoint {
-    /// Where a file of a web server lies. Nothing is sent there but a question for it.
-    pub(super) fn of_url(url: &reqwest::Url) -> Self {
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Self { base: format!("{}://{host}", url.scheme()), host, trusts_all: false, mirror: false }
-    }
-
     /// Whether what is sent can be read on the way.
     pub(super) fn is_plain(&self) -> bool {
         self.base.starts_with("http://")
     }
 
-    /// A client with the certificates and proxies for this host. Connections are made when they are needed.
+    /// How it is reached.
+    pub(super) fn way(&self, settings: &RegistrySettings) -> Way {
+        Way { folder: folder_of(&settings.certificates, &self.host), trusts_all: self.trusts_all }
+    }
+}
+
+/// How a host is reached: what it has to show, and what is shown to it. The same for many hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    /// The host's folder of certificates.
+    folder: Option<PathBuf>,
+    /// Any certificate will do.
+    trusts_all: bool,
+}
+
+impl Way {
+    /// To a web server that has a file. Nothing is sent there but a question for it.
+    pub(super) fn to_file(settings: &RegistrySettings, url: &Url) -> Self {
+        Self { folder: folder_of(&settings.certificates, &host_of(url)), trusts_all: false }
+    }
+
+    /// To the token server that a registry names: the server's own where something is said of it, else that to the registry,
+    /// as Docker's engine goes for all of them.
+    pub(super) fn to_token_server(settings: &RegistrySettings, realm: &Url, registry: &Endpoint) -> Self {
+        let host = host_of(realm);
+        let own = Self { folder: folder_of(&settings.certificates, &host), trusts_all: settings.is_insecure(&host) };
+        if own.folder.is_some() || own.trusts_all {
+            return own;
+        }
+        let registrys = registry.way(settings);
+        // What is said of all that is on this host is not said of a server elsewhere.
+        Self { trusts_all: registrys.trusts_all && !is_local(&registry.host), ..registrys }
+    }
+
+    /// A client for hosts that are reached like that, through the proxies of the settings. Connections are made when they
+    /// are needed.
     pub(super) fn connect(&self, settings: &RegistrySettings) -> Result<Client> {
         let builder = Client::builder()
             .user_agent(settings.user_agent.clone())
@@ -89,9 +117,9 @@ impl Endpoint {
             .http1_only()
             .tls_danger_accept_invalid_certs(self.trusts_all);
         let builder = with_proxies(builder, settings)?;
-        let builder = with_certificates(builder, &settings.certificates, self)?;
+        let builder = with_certificates(builder, self)?;
         builder.build().map_err(|cause| {
-            Error::internal(format!("prepare a connection to {}", self.host))
+            Error::internal("prepare connections")
                 .with_cause(cause)
                 .with_hint("the host needs certificates of authorities, as in the package ca-certificates")
         })
@@ -119,9 +147,9 @@ fn with_proxies(builder: ClientBuilder, settings: &RegistrySettings) -> Result<C
 pub(super) struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
 
 impl Stamp {
-    pub(super) fn of(folders: &[PathBuf], host: &str) -> Self {
+    pub(super) fn of(way: &Way) -> Self {
         // What cannot be read is told by whoever makes a client of it.
-        let paths = folder_of(folders, host).and_then(|folder| files(&folder).ok()).unwrap_or_default();
+        let paths = way.folder.as_ref().and_then(|folder| files(folder).ok()).unwrap_or_default();
         let file = |path: PathBuf| {
             let metadata = path.metadata().ok();
             let (length, time) =
@@ -134,10 +162,10 @@ impl Stamp {
 
 /// What Docker's `certs.d/<host>` has: `*.crt` are authorities beside the host's own, `NAME.cert` and `NAME.key` a certificate
 /// to show.
-fn with_certificates(builder: ClientBuilder, folders: &[PathBuf], endpoint: &Endpoint) -> Result<ClientBuilder> {
-    let Some(folder) = folder_of(folders, &endpoint.host) else { return Ok(builder) };
+fn with_certificates(builder: ClientBuilder, way: &Way) -> Result<ClientBuilder> {
+    let Some(folder) = &way.folder else { return Ok(builder) };
     let (mut authorities, mut identity) = (Vec::new(), None);
-    for path in files(&folder)? {
+    for path in files(folder)? {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("crt") => authorities.extend([read(&path)?, b"\n".to_vec()].concat()),
             Some("cert") => identity = Some((read(&path)?, read(&path.with_extension("key"))?)),
@@ -148,9 +176,15 @@ fn with_certificates(builder: ClientBuilder, folders: &[PathBuf], endpoint: &End
         authority: (!authorities.is_empty()).then_some(&authorities),
         identity: identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())),
         and_hosts: true,
-        any_server: endpoint.trusts_all,
+        any_server: way.trusts_all,
     });
     Ok(builder.tls_backend_preconfigured(config.context(|| format!("read the certificates in {}", folder.display()))?))
+}
+
+/// `host[:port]`, as folders are called.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The first folder that has the host counts.
@@ -175,7 +209,8 @@ mod tests {
     use dhow_oci::Reference;
 
     use super::*;
-    use crate::registry::{Credentials, NEVER};
+    use crate::cancelled::Cancelled;
+    use crate::registry::Credentials;
 
     fn bases(settings: &RegistrySettings, name: &str, access: Access) -> Vec<String> {
         let name = Reference::parse(name).expect("a name");
@@ -185,7 +220,7 @@ mod tests {
             credentials: &Credentials::Anonymous,
             sources: &[],
             insecure: false,
-            cancelled: NEVER,
+            cancelled: Cancelled::NEVER,
         };
         of(settings, &visit).into_iter().map(|endpoint| endpoint.base).collect()
     }
@@ -205,6 +240,41 @@ mod tests {
         assert_eq!(bases(&settings, "reg.example/x", Access::Pull), ["https://cache.example", "https://reg.example"]);
         assert_eq!(bases(&settings, "reg.example/x", Access::Push), ["https://reg.example"]);
         assert_eq!(bases(&settings, "busybox", Access::Pull).len(), 1);
+    }
+
+    #[test]
+    fn a_token_server_is_reached_as_is_said_of_it_or_else_of_its_registry() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for host in ["reg.example", "known.example:5001"] {
+            fs::create_dir(folder.path().join(host)).expect("made");
+        }
+        let settings = RegistrySettings {
+            certificates: vec![folder.path().to_owned()],
+            insecure: vec!["open.example".into(), "tokens.open.example".into()],
+            ..RegistrySettings::default()
+        };
+        let way = |registry: &str, realm: &str| {
+            let registry = Endpoint {
+                base: format!("https://{registry}"),
+                host: registry.into(),
+                trusts_all: settings.is_insecure(registry),
+                mirror: false,
+            };
+            let way = Way::to_token_server(&settings, &Url::parse(realm).expect("an address"), &registry);
+            let folder = way.folder.and_then(|folder| Some(folder.file_name()?.to_str()?.to_owned()));
+            (folder.unwrap_or_default(), way.trusts_all)
+        };
+        for (registry, realm, folder, trusts_all) in [
+            ("reg.example", "https://other.example/token", "reg.example", false),
+            ("reg.example", "https://known.example:5001/token", "known.example:5001", false),
+            ("reg.example", "https://tokens.open.example/token", "", true),
+            ("open.example", "https://other.example/token", "", true),
+            ("open.example", "https://known.example:5001/token", "known.example:5001", false),
+            ("127.0.0.1:5000", "https://other.example/token", "", false),
+            ("127.0.0.1:5000", "https://127.0.0.1:5001/token", "", true),
+        ] {
+            assert_eq!(way(registry, realm), (folder.to_owned(), trusts_all), "{registry} {realm}");
+        }
     }
 
     #[test]

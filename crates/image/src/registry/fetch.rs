@@ -16,7 +16,8 @@ use super::wait::Backoff;
 /// How long the next bytes may take.
 const STALL: Duration = Duration::from_secs(60);
 
-/// So many bytes must come in each period of [`STALL`]: a drip would hold a pull for ever.
+/// So many bytes must come in each period of [`STALL`], or between as many cuts as are borne: a drip would hold a pull for
+/// ever.
 const FLOOR: u64 = 64 << 10;
 
 /// A blob from a registry, piece by piece, from where it was cut as often as it must; a large one in several parts at once where the
@@ -35,6 +36,8 @@ pub(crate) struct Fetch<'a> {
     segments: Option<Segments>,
     piece: Bytes,
     backoff: Backoff,
+    /// Where the cuts began that the waits are for.
+    cut_from: u64,
     pace: Pace,
 }
 
@@ -52,6 +55,7 @@ impl<'a> Fetch<'a> {
             segments: None,
             piece: Bytes::new(),
             backoff: Backoff::default(),
+            cut_from: 0,
             pace: Pace::default(),
         }
     }
@@ -59,6 +63,7 @@ impl<'a> Fetch<'a> {
     /// Leaves out what is here already. Only before the first piece.
     pub(crate) fn start_at(&mut self, at: u64) {
         self.at = at.min(self.size);
+        self.cut_from = self.at;
     }
 
     /// Whether it came in parts: one who lies about ranges may still tell the truth in one stream.
@@ -83,7 +88,7 @@ impl<'a> Fetch<'a> {
         let mut answer = match self.answer.take() {
             Some(answer) => answer,
             None if self.segments.is_some() => return self.advance_in_parts(),
-            None => self.open()?,
+            None => return self.open(),
         };
         let begin = Instant::now();
         match self.repository.wait(STALL, answer.chunk()) {
@@ -138,10 +143,14 @@ impl<'a> Fetch<'a> {
         self.at += wanted as u64;
     }
 
-    /// A transfer was cut: the next one goes on from here, after a while. Not for ever.
+    /// A transfer was cut: the next one goes on from here, after a while. As often as it must where it gains something, and
+    /// else not for ever.
     fn cut(&mut self, error: Error) -> Result<()> {
         self.segments = None;
         self.repository.still_wanted()?;
+        if self.at - self.cut_from >= FLOOR {
+            (self.backoff, self.cut_from) = (Backoff::default(), self.at);
+        }
         match self.backoff.next(None) {
             Some(wait) => {
                 self.repository.pause(wait);
@@ -151,13 +160,15 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    fn open(&mut self) -> Result<Response> {
+    /// Asks for an answer that goes on from here.
+    fn open(&mut self) -> Result<()> {
         // Once: who fails in parts is asked for one stream.
         if std::mem::take(&mut self.in_parts)
             && self.size - self.at >= LARGE
             && let Some(answer) = self.open_in_parts()
         {
-            return Ok(answer);
+            self.answer = Some(answer);
+            return Ok(());
         }
         let (from, last) = (self.at, self.size.saturating_sub(1));
         let mut answer = self.ask((from > 0).then(|| format!("bytes={from}-")))?;
@@ -166,9 +177,12 @@ impl<'a> Fetch<'a> {
                 // Another part than was asked for.
                 answer = self.ask(None)?;
             }
-            self.skip(&mut answer)?;
+            if !self.skip(&mut answer)? {
+                return Ok(());
+            }
         }
-        Ok(answer)
+        self.answer = Some(answer);
+        Ok(())
     }
 
     fn ask(&self, range: Option<String>) -> Result<Response> {
@@ -193,14 +207,14 @@ impl<'a> Fetch<'a> {
         (self.at == 0 && answer.status() == StatusCode::OK).then_some(answer)
     }
 
-    /// A server that knows no ranges sends everything again.
-    fn skip(&mut self, answer: &mut Response) -> Result<()> {
+    /// A server that knows no ranges sends everything again. Says whether it came so far as before.
+    fn skip(&mut self, answer: &mut Response) -> Result<bool> {
         let mut left = self.at;
         while left > 0 {
             let begin = Instant::now();
             let piece = self.repository.wait(STALL, answer.chunk());
             let Some(Ok(Some(mut piece))) = piece else {
-                return Err(Error::unavailable(format!("{} was cut again", self.url())));
+                return self.cut(Error::unavailable(format!("{} was cut again", self.url()))).map(|()| false);
             };
             self.pace.came(piece.len() as u64, begin.elapsed(), &self.digest)?;
             let known = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
@@ -210,7 +224,7 @@ impl<'a> Fetch<'a> {
                 self.take(piece);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -6,9 +6,10 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Descriptor, Digest, ImageConfig, Index, LARGEST_CONFIG, Manifest, Platform, Reference, media};
 
 use super::manifest::Found;
-use super::session::{Access, NEVER, Repository, Visit};
+use super::session::{Access, Repository, Visit};
 use super::upload::Offer;
 use super::{Credentials, Registries};
+use crate::cancelled::Cancelled;
 
 /// A manifest or an index in a registry, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,14 @@ pub struct Caller {
 
 impl Caller {
     fn visit<'a>(&'a self, name: &'a Reference, access: Access, sources: &'a [String]) -> Visit<'a> {
-        Visit { name, access, credentials: &self.credentials, sources, insecure: self.insecure, cancelled: NEVER }
+        Visit {
+            name,
+            access,
+            credentials: &self.credentials,
+            sources,
+            insecure: self.insecure,
+            cancelled: Cancelled::NEVER,
+        }
     }
 }
 

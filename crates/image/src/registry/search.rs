@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::Registries;
 use super::failure::{Wanted, printable};
 use super::remote::Caller;
-use super::session::{Access, NEVER, Repository, Visit};
+use super::session::{Access, Repository, Visit};
+use crate::cancelled::Cancelled;
 use crate::filter::Filters;
 
 /// Where the default registry is searched.
@@ -83,7 +84,7 @@ impl Registries {
             credentials,
             sources: &[],
             insecure: *insecure,
-            cancelled: NEVER,
+            cancelled: Cancelled::NEVER,
         };
         let found = self.visit(visit, |repository| repository.search(word, limit))?;
         let fits = |result: &SearchResult| {

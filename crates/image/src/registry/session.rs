@@ -11,10 +11,11 @@ use tokio::runtime::Handle;
 
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Way};
 use super::failure::{self, Wanted};
 use super::wait::{self, Backoff};
 use super::{Registries, token};
+use crate::cancelled::Cancelled;
 
 /// What one wants to do with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +39,6 @@ const DELIVERY: Duration = Duration::from_secs(300);
 /// Longest answer that is no manifest and no blob.
 const SMALL: usize = 1 << 20;
 
-/// Where nobody gives up.
-pub(crate) const NEVER: &(dyn Fn() -> bool + Sync) = &|| false;
-
-/// How often one who waits looks whether he is still wanted.
-pub(crate) const LOOK: Duration = Duration::from_millis(200);
-
 /// Who wants what of which repository.
 #[derive(Clone, Copy)]
 pub(crate) struct Visit<'r> {
@@ -54,8 +49,8 @@ pub(crate) struct Visit<'r> {
     pub(crate) sources: &'r [String],
     /// The registry may be reached without security, whatever the settings say.
     pub(crate) insecure: bool,
-    /// Whether nobody wants it any more; asked while something is waited for.
-    pub(crate) cancelled: &'r (dyn Fn() -> bool + Sync),
+    /// Looked at while something is waited for.
+    pub(crate) cancelled: Cancelled<'r>,
 }
 
 /// One repository at one endpoint.
@@ -129,8 +124,8 @@ impl<'r> Repository<'r> {
                 Err(failed) if !failed.passing => return Err(failed.error),
                 Err(failed) => failed,
             };
+            self.still_wanted()?;
             match backoff.next(failed.asked) {
-                _ if (self.visit.cancelled)() => return Err(given_up()),
                 Some(wait) => self.pause(wait),
                 None => return Err(failed.error),
             }
@@ -187,7 +182,7 @@ impl<'r> Repository<'r> {
     /// # Errors
     /// `Cancelled` when nobody wants anything of it any more.
     pub(super) fn still_wanted(&self) -> Result<()> {
-        if (self.visit.cancelled)() { Err(given_up()) } else { Ok(()) }
+        self.visit.cancelled.check()
     }
 
     /// Leaves the registry alone for a while, or until nobody wants anything of it any more.
@@ -220,16 +215,14 @@ impl<'r> Repository<'r> {
 
     /// Runs something on the network's runtime; `None` when it takes too long, or nobody wants it any more.
     pub(super) fn wait<T>(&self, at_most: Duration, work: impl Future<Output = T>) -> Option<T> {
-        let given_up = async {
-            while !(self.visit.cancelled)() {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
+        if self.visit.cancelled.is_so() {
+            return None;
+        }
         self.registries.runtime.block_on(async {
             tokio::select! {
                 biased;
                 done = tokio::time::timeout(at_most, work) => done.ok(),
-                () = given_up => None,
+                () = self.visit.cancelled.comes() => None,
             }
         })
     }
@@ -301,10 +294,8 @@ impl<'r> Repository<'r> {
             scope: token::scope(self.scope(), &parameter("scope")),
             credentials: self.visit.credentials.clone(),
         };
-        if *self.visit.credentials != Credentials::Anonymous
-            && Url::parse(&key.realm).is_ok_and(|realm| realm.scheme() == "http")
-            && !self.endpoint.is_plain()
-        {
+        let realm = token::address(&key.realm).map_err(Failed::for_good)?;
+        if *self.visit.credentials != Credentials::Anonymous && realm.scheme() == "http" && !self.endpoint.is_plain() {
             let text =
                 format!("{} wants the password sent to {}, where everybody can read it", self.endpoint.host, key.realm);
             return Err(Failed::for_good(Error::new(Class::PermissionDenied, text)));
@@ -316,8 +307,9 @@ impl<'r> Repository<'r> {
         if let Some(token) = kept {
             return Ok((token, Rights::Kept));
         }
-        let request = token::request(&self.client, &key, login).map_err(Failed::for_good)?;
-        let body = self.asked_for_a_token(request, &key.realm)?;
+        let way = Way::to_token_server(&self.registries.settings, &realm, self.endpoint);
+        let client = self.registries.client(&way).map_err(Failed::for_good)?;
+        let body = self.asked_for_a_token(token::request(&client, realm, &key, login), &key)?;
         let document = token::Document::read(&key.realm, &body).map_err(Failed::for_good)?;
         if login {
             *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = document.identity();
@@ -325,11 +317,12 @@ impl<'r> Repository<'r> {
         Ok((tokens.keep(key, document), Rights::New))
     }
 
-    fn asked_for_a_token(&self, request: RequestBuilder, realm: &str) -> Result<Vec<u8>, Failed> {
+    fn asked_for_a_token(&self, request: RequestBuilder, key: &token::Key) -> Result<Vec<u8>, Failed> {
+        let (realm, method) = (key.realm.as_str(), token::method(key));
         let passing = |error| Failed { error, passing: true, asked: None };
         let answer = match self.wait(ANSWER, async { request.send().await }) {
             Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Err(Failed::for_good(failure::of_transport("Get", realm, error))),
+            Some(Err(error)) => return Err(Failed::for_good(failure::of_transport(method, realm, error))),
             None => {
                 let late = format!("{realm}: no answer in {} s", ANSWER.as_secs());
                 return Err(passing(Error::unavailable(late)));
@@ -366,10 +359,6 @@ impl<'r> Repository<'r> {
     fn authorization(&self) -> Option<HeaderValue> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-pub(crate) fn given_up() -> Error {
-    Error::cancelled("the pull was cancelled")
 }
 
 /// How often a request is sent again with other rights: with what is kept, with what another request has got, with new ones.

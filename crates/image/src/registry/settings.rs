@@ -29,15 +29,19 @@ pub struct RegistrySettings {
 impl RegistrySettings {
     /// Whether a registry may be reached without security: this host's always (as Docker has it), else those named.
     pub(crate) fn is_insecure(&self, host: &str) -> bool {
-        let name = host_name(host);
-        let address: Option<IpAddr> = name.parse().ok();
-        let local = name == "localhost" || address.is_some_and(|address| address.is_loopback());
-        local
+        let address: Option<IpAddr> = host_name(host).parse().ok();
+        is_local(host)
             || self
                 .insecure
                 .iter()
                 .any(|entry| entry == host || address.is_some_and(|address| network_contains(entry, address)))
     }
+}
+
+/// Whether what is sent there stays on this host.
+pub(crate) fn is_local(host: &str) -> bool {
+    let name = host_name(host);
+    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// The host without its port, and without the brackets of an IPv6 address.

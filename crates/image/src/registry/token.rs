@@ -127,13 +127,22 @@ pub(super) fn scope(own: String, wanted: &str) -> String {
 /// How we name ourselves to token servers.
 const CLIENT: &str = "dhow";
 
-/// The request to a token server. Who logs in asks for what can be kept in place of the password, too.
+/// Where a token server is.
 ///
 /// # Errors
 /// `InvalidArgument` for a realm that is no address.
-pub(super) fn request(client: &Client, key: &Key, login: bool) -> Result<RequestBuilder> {
-    let mut realm = Url::parse(&key.realm)
-        .map_err(|cause| Error::invalid(format!("invalid token server {:?}", key.realm)).with_cause(cause))?;
+pub(super) fn address(realm: &str) -> Result<Url> {
+    Url::parse(realm).map_err(|cause| Error::invalid(format!("invalid token server {realm:?}")).with_cause(cause))
+}
+
+/// How a token server is asked, in Docker's words. Who does not know `POST` is not asked otherwise, as Docker does not: an
+/// identity token is no password.
+pub(super) fn method(key: &Key) -> &'static str {
+    if matches!(key.credentials, Credentials::IdentityToken(_)) { "Post" } else { "Get" }
+}
+
+/// The request to a token server. Who logs in asks for what can be kept in place of the password, too.
+pub(super) fn request(client: &Client, mut realm: Url, key: &Key, login: bool) -> RequestBuilder {
     if let Credentials::IdentityToken(token) = &key.credentials {
         let form = form(&[
             ("grant_type", "refresh_token"),
@@ -142,7 +151,7 @@ pub(super) fn request(client: &Client, key: &Key, login: bool) -> Result<Request
             ("scope", &key.scope),
             ("refresh_token", token),
         ]);
-        return Ok(client.post(realm).header("Content-Type", "application/x-www-form-urlencoded").body(form));
+        return client.post(realm).header("Content-Type", "application/x-www-form-urlencoded").body(form);
     }
     // Each scope is a parameter of its own.
     let scopes = key.scope.split(' ').map(|scope| ("scope", scope));
@@ -151,7 +160,7 @@ pub(super) fn request(client: &Client, key: &Key, login: bool) -> Result<Request
             realm.query_pairs_mut().append_pair(name, value);
         }
     }
-    Ok(match &key.credentials {
+    match &key.credentials {
         Credentials::Password { username, password } => {
             realm.query_pairs_mut().append_pair("account", username);
             if login {
@@ -160,7 +169,7 @@ pub(super) fn request(client: &Client, key: &Key, login: bool) -> Result<Request
             client.get(realm).basic_auth(username, Some(password))
         }
         _ => client.get(realm),
-    })
+    }
 }
 
 /// Pairs as a form sends them (URL standard, "application/x-www-form-urlencoded").
@@ -226,10 +235,11 @@ mod tests {
 
     #[test]
     fn the_server_is_asked_with_service_and_scope() {
-        let asked = |login| request(&Client::new(), &key(), login).expect("good").build().expect("good");
-        let address = "https://auth.example/token?service=reg&scope=repository%3Aa%2Fb%3Apull&account=u";
-        assert_eq!(asked(false).url().as_str(), address);
-        assert_eq!(asked(true).url().as_str(), format!("{address}&offline_token=true&client_id=dhow"));
+        let realm = address(&key().realm).expect("an address");
+        let asked = |login| request(&Client::new(), realm.clone(), &key(), login).build().expect("good");
+        let asked_at = "https://auth.example/token?service=reg&scope=repository%3Aa%2Fb%3Apull&account=u";
+        assert_eq!(asked(false).url().as_str(), asked_at);
+        assert_eq!(asked(true).url().as_str(), format!("{asked_at}&offline_token=true&client_id=dhow"));
         assert!(asked(false).headers().contains_key("authorization"));
     }
 

@@ -18,6 +18,9 @@ const PIECE: usize = 4 << 20;
 /// Most that a registry may ask for at once.
 const LARGEST_PIECE: usize = 64 << 20;
 
+/// How long a registry may take to forget what was begun.
+const TAKING_BACK: Duration = Duration::from_secs(5);
+
 /// What a registry says of a blob that is to come.
 pub(crate) enum Offer<'a> {
     /// It was taken over from another repository.
@@ -150,12 +153,10 @@ impl Upload<'_> {
 impl Drop for Upload<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            // A registry forgets what is never finished; this only spares it the wait.
-            let url = &self.location;
-            drop(
-                self.repository
-                    .attempt("Delete", url, Wanted::Push, &|client| client.delete(url).timeout(Duration::from_secs(5))),
-            );
+            // A registry forgets what is never finished; this only spares it the wait, and nobody waits for that.
+            let request = self.repository.entitled(&self.location, |client| client.delete(&self.location));
+            let taken_back = async move { request.timeout(TAKING_BACK).send().await };
+            self.repository.runtime().spawn(taken_back);
         }
     }
 }

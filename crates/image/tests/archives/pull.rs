@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use dhow_errdefs::{Class, Result};
-use dhow_image::{Credentials, LayerNews, PullEvent, PullOptions, Pulled, Registries, RegistrySettings};
+use dhow_image::{Cancelled, Credentials, LayerNews, PullEvent, PullOptions, Pulled, Registries, RegistrySettings};
 use dhow_oci::{Digest, Reference, media};
 use tokio::runtime::Runtime;
 
@@ -29,7 +29,7 @@ impl Puller {
 
     fn pull_as(&self, world: &World, name: &str, credentials: Credentials) -> Result<(Pulled, Vec<PullEvent>)> {
         let name = Reference::parse(name).expect("a name").with_default_tag();
-        let options = PullOptions { platform: None, credentials, cancelled: &|| false };
+        let options = PullOptions { platform: None, credentials, cancelled: Cancelled::NEVER };
         let events = Mutex::new(Vec::new());
         let pulled = world.images.pull(&self.registries, &name, &options, &|event| {
             events.lock().expect("no panic").push(event);
@@ -111,6 +111,54 @@ fn a_transfer_that_was_cut_goes_on_where_it_was() {
     assert_eq!(registry.asked("bytes=10-").len(), 1);
 }
 
+/// Bytes that gzip cannot make smaller.
+fn noise(length: usize) -> String {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'0' + (state >> 26) as u8)
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Something in the way that cuts every connection after a while: each gains something, and in the end all has come.
+#[test]
+fn a_transfer_that_is_cut_again_and_again_comes_whole() {
+    const BETWEEN_CUTS: usize = 100 << 10;
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", &noise(1_500_000))]);
+    let blob = &served.blobs[0];
+    let cuts = blob.len() / BETWEEN_CUTS;
+    assert!(cuts > 9, "{} bytes", blob.len());
+    registry.says(&blob_path("app", blob), [Answer::CutPart(blob.clone(), BETWEEN_CUTS)]);
+    pull(&world, &registry.name("app")).expect("a pull");
+    assert_eq!(registry.asked(&blob_path("app", blob)).len(), cuts + 1, "no byte twice");
+}
+
+/// One that gains next to nothing each time would never end.
+#[test]
+fn a_transfer_that_is_cut_after_a_few_bytes_ends() {
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", &noise(50_000))]);
+    let blob = &served.blobs[0];
+    registry.says(&blob_path("app", blob), [Answer::CutPart(blob.clone(), 100)]);
+    let error = pull(&world, &registry.name("app")).expect_err("it does not come");
+    assert_eq!(error.class(), Class::Unavailable, "{error}");
+    assert_eq!(registry.asked(&blob_path("app", blob)).len(), 6);
+}
+
+/// The same where each connection begins anew: it is tried as often, and not given up at the first cut.
+#[test]
+fn a_registry_without_ranges_that_cuts_is_asked_again() {
+    let (world, registry) = (World::new(), Registry::start());
+    let served = registry.serves("app", "latest", &[&layer("file", &noise(50_000))]);
+    let blob = &served.blobs[0];
+    let whole = Answer::Whole(blob.clone());
+    let cut = |at| Answer::Cut(blob.clone(), at);
+    registry.says(&blob_path("app", blob), [cut(20_000), cut(10_000), cut(100), whole]);
+    pull(&world, &registry.name("app")).expect("a pull");
+}
+
 #[test]
 fn trouble_that_passes_is_waited_for() {
     let (world, registry) = (World::new(), Registry::start());
@@ -189,6 +237,21 @@ fn who_asks_is_told_to_the_token_server() {
     registry.says("/token", [busy, known]);
     puller.pull_as(&world, &registry.name("app"), me("secret")).expect("a pull");
     assert!(registry.asked("/token").iter().any(|line| line.contains("scope=repository%3Aapp%3Apull")));
+}
+
+/// An identity token is shown by POST, and to who does not know that not at all: as with Docker's engine, which stops there.
+#[test]
+fn an_identity_token_goes_to_no_server_that_wants_a_password() {
+    for status in [400, 401, 404, 405] {
+        let (world, registry) = (World::new(), Registry::start());
+        let challenge = format!("WWW-Authenticate: Bearer realm=\"{}/token\"\r\n", registry.address());
+        registry.says("/v2/app/manifests/latest", [Answer::Status(401, challenge, String::new())]);
+        registry.says("/token", [Answer::Status(status, String::new(), String::new())]);
+        let puller = Puller::new(RegistrySettings::default());
+        let error = puller.pull_as(&world, &registry.name("app"), Credentials::IdentityToken("kept".into()));
+        assert!(error.is_err(), "{status}");
+        assert_eq!(registry.asked("/token"), ["POST /token "], "{status}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dhow_errdefs::Class;
-use dhow_image::{Credentials, LayerNews, PullEvent, PullOptions, RegistrySettings};
+use dhow_image::{Cancelled, Credentials, LayerNews, PullEvent, PullOptions, RegistrySettings};
 use dhow_oci::Reference;
 
 use crate::pull::{Puller, pull};
@@ -104,7 +104,8 @@ fn a_large_layer_that_was_given_up_goes_on_in_parts() {
     let enough = AtomicBool::new(false);
     let name = Reference::parse(&registry.name("app")).expect("a name").with_default_tag();
     let given_up = || enough.load(Ordering::Relaxed);
-    let options = PullOptions { platform: None, credentials: Credentials::Anonymous, cancelled: &given_up };
+    let options =
+        PullOptions { platform: None, credentials: Credentials::Anonymous, cancelled: Cancelled::when(&given_up) };
     let pulled = world.images.pull(&puller.registries, &name, &options, &|event| {
         let came =
             |least: u64| matches!(event, PullEvent::Layer { news: LayerNews::Downloading(at, _), .. } if at > least);

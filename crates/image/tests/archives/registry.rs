@@ -182,7 +182,7 @@ fn say(
             let (from, to) = part(range, body.len());
             let more = format!("Content-Range: bytes {from}-{}/{}\r\n", to - 1, body.len());
             stream.write_all(head("206 Partial Content", &more, to - from).as_bytes())?;
-            stream.write_all(&body[from..from + at])
+            stream.write_all(&body[from..to.min(from + at)])
         }
         Some(Answer::Endless) => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;

@@ -55,7 +55,7 @@ impl Bridges {
                 }
             }
             if !link.up {
-                settings.up(link.index, network.spec.ipv6);
+                settings.up(link.index, Some(link.mtu), network.spec.ipv6);
             }
         })?;
         routing(network, &name, self.forwarding && !network.spec.internal)?;

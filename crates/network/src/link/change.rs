@@ -72,7 +72,7 @@ impl Links {
         // A link is not given an alias while it is made, nor a way to make up addresses.
         let mut message = batch.message("take the bridge up", NEW_LINK, 0, &link_header(0, 0, true));
         message.put_str(ifla::NAME, bridge.name).put_str(ifla::ALIAS, bridge.alias);
-        link_local(&mut message, bridge.ipv6);
+        link_local(&mut message, bridge.mtu, bridge.ipv6);
         drop(message);
         self.0.send(&batch).context(|| format!("network link {}", bridge.name))
     }
@@ -101,7 +101,7 @@ impl Links {
         drop(message);
         let mut message = batch.message("take the link up", NEW_LINK, 0, &link_header(0, 0, true));
         message.put_str(ifla::NAME, veth.name);
-        link_local(&mut message, false);
+        link_local(&mut message, veth.mtu, false);
         as_port(&mut message, veth.isolated);
         drop(message);
         self.0.send(&batch).context(|| format!("network link {}", veth.name))
@@ -213,9 +213,9 @@ pub(crate) struct Settings(Batch);
 
 impl Settings {
     /// Takes a link up; with a link-local address of IPv6, or without.
-    pub(crate) fn up(&mut self, index: u32, ipv6: bool) -> &mut Self {
+    pub(crate) fn up(&mut self, index: u32, mtu: Option<u32>, ipv6: bool) -> &mut Self {
         let mut message = self.0.message("take the link up", NEW_LINK, 0, &link_header(0, index, true));
-        link_local(&mut message, ipv6);
+        link_local(&mut message, mtu, ipv6);
         drop(message);
         self
     }
@@ -272,10 +272,14 @@ fn hairpin() -> bool {
     Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
 }
 
+/// The least MTU of a link with IPv6, in bytes (RFC 8200, section 5): the kernel knows of none on others, and fails when
+/// told about it.
+const LEAST_MTU: u32 = 1280;
+
 /// Keeps the kernel from making up an address for a link that needs none.
-pub(super) fn link_local(message: &mut Message<'_>, wanted: bool) {
+pub(super) fn link_local(message: &mut Message<'_>, mtu: Option<u32>, wanted: bool) {
     static KNOWN: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/sys/net/ipv6").exists());
-    if !wanted && *KNOWN {
+    if !wanted && *KNOWN && mtu.is_none_or(|mtu| mtu >= LEAST_MTU) {
         message.nest(ifla::FAMILIES, |families| {
             families.nest(u16::from(INET6), |inet6| {
                 inet6.put(ifla::ADDRESS_MODE, &[NO_ADDRESS]);

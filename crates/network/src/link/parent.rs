@@ -60,5 +60,5 @@ fn up(batch: &mut Batch, name: &str, alias: Option<&str>, flags: u32) {
     if let Some(alias) = alias {
         message.put_str(ifla::ALIAS, alias);
     }
-    super::change::link_local(&mut message, false);
+    super::change::link_local(&mut message, None, false);
 }

@@ -15,7 +15,7 @@ use crate::connection::{Attachment, Connection, Place, Request};
 use crate::dns::Sockets;
 use crate::driver::{Bridges, Raised, attach_macvlan, port_name, random_mac, sysctl};
 use crate::firewall::Changes;
-use crate::link::{Links, Settings, announce};
+use crate::link::{Link, Links, Settings, announce};
 use crate::model::{
     BridgeOptions, Driver, Endpoint, Mac, Network, PortBinding, Protocol, Published, Subnet, option_name,
 };
@@ -112,7 +112,9 @@ impl Networks {
         let sandbox = held.sandbox.as_ref().ok_or_else(|| Error::internal("no network namespace"))?;
         let name = &attachment.endpoint.interface;
         if sandbox.links().named(name).is_ok() {
-            return Err(Error::conflict(format!("the container has a network link {name} already"))
+            let text =
+                format!("error renaming interface to {name}: file exists: the container has such a network link");
+            return Err(Error::conflict(text)
                 .with_hint(format!("another name can be asked for with the option {}", option_name::INTERFACE_NAME)));
         }
         match place.network.spec.driver {
@@ -343,7 +345,7 @@ fn set_sysctl(path: &str, value: &str) -> Result<()> {
 pub(super) fn furnish(sandbox: &Sandbox, attachment: &Attachment) -> Result<()> {
     let endpoint = &attachment.endpoint;
     set_sysctls(sandbox, attachment)?;
-    let index = sandbox.links().named(&endpoint.interface)?.index;
+    let Link { index, mtu, .. } = sandbox.links().named(&endpoint.interface)?;
     let ipv4 = endpoint.ipv4.map(|(address, prefix)| (IpAddr::V4(address), prefix));
     let ipv6 = endpoint.ipv6.map(|(address, prefix)| (IpAddr::V6(address), prefix));
     let further = attachment.link_local.iter().map(|&address| (address, if address.is_ipv6() { 64 } else { 16 }));
@@ -353,7 +355,7 @@ pub(super) fn furnish(sandbox: &Sandbox, attachment: &Attachment) -> Result<()> 
         addresses.iter().for_each(|&subnet| {
             settings.address(index, subnet);
         });
-        settings.up(index, endpoint.ipv6.is_some());
+        settings.up(index, Some(mtu), endpoint.ipv6.is_some());
     };
     let set = sandbox.links().set(settle);
     set.context(|| format!("set up {} in network {}", endpoint.interface, attachment.network_name))

@@ -39,7 +39,7 @@ impl Sandbox {
         sandbox
             .links
             .set(|settings| {
-                settings.up(LOOPBACK, true);
+                settings.up(LOOPBACK, None, true);
             })
             .context(|| "take the loopback up")?;
         Ok(sandbox)

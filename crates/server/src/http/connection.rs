@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::UPGRADE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 
@@ -80,6 +80,10 @@ async fn route(context: Arc<Context>, mut request: Request<Incoming>) -> Result<
     let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let body = RequestBody::new(body);
+    // Docker answers to this on every path.
+    if parts.method == Method::OPTIONS {
+        return Ok(respond::status_only(StatusCode::OK));
+    }
     let (version, path) = path::split_version(parts.uri.path());
     let (route, name) = routes::find(&parts.method, path).ok_or_else(|| Error::not_found("page not found"))?;
     let query = Query::parse(parts.uri.query().unwrap_or_default());

@@ -39,6 +39,9 @@ async fn create(mut call: Call) -> Result<Response> {
         return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
     }
     let mut request = CreateRequest::from_slice(&text).map_err(|cause| not_the_json(&text, cause))?;
+    if request == CreateRequest::default() {
+        return Err(Error::invalid("config cannot be empty in order to create a container"));
+    }
     if !call.version.at_least(40) && request.host_config.ipc_mode.is_empty() {
         // So it was when nobody could say otherwise.
         request.host_config.ipc_mode = "shareable".to_owned();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dhow_api::stream::Message;
 use dhow_engine::Engine;
 use dhow_errdefs::{Error, Result};
-use dhow_image::{Credentials, LayerNews, PullEvent, PullOptions};
+use dhow_image::{Cancelled, Credentials, LayerNews, PullEvent, PullOptions};
 use dhow_oci::{Platform, Reference};
 use tokio::sync::oneshot;
 
@@ -83,11 +83,11 @@ impl Teller {
     }
 
     fn one(&self, request: &Request, name: &Reference) -> Result<()> {
-        let cancelled = || self.pieces.is_closed();
+        let gone = || self.pieces.is_closed();
         let options = PullOptions {
             platform: request.platform.clone(),
             credentials: request.credentials.clone(),
-            cancelled: &cancelled,
+            cancelled: Cancelled::when(&gone),
         };
         let pulled = request.engine.pull(name, &options, &|event| self.event(&event))?;
         self.say(&image::pulled(&pulled));

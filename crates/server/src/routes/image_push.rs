@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dhow_api::stream::Message;
 use dhow_engine::Engine;
 use dhow_errdefs::Result;
-use dhow_image::{PushEvent, PushNews, PushOptions};
+use dhow_image::{Cancelled, PushEvent, PushNews, PushOptions};
 use dhow_oci::Reference;
 
 use super::image_archive::{line, platform};
@@ -30,8 +30,8 @@ async fn push(call: Call) -> Result<Response> {
     let (pieces, body) = Body::pieces();
     tokio::task::spawn_blocking(move || {
         let teller = Teller { pieces: PieceSender::new(pieces) };
-        let cancelled = || teller.pieces.is_closed();
-        let options = PushOptions { platform, compression, credentials, cancelled: &cancelled };
+        let gone = || teller.pieces.is_closed();
+        let options = PushOptions { platform, compression, credentials, cancelled: Cancelled::when(&gone) };
         teller.say(&image::push_begins(&name));
         if let Err(error) = teller.push(&engine, &name, &options) {
             teller.say(&image::failure(&error));

@@ -9,9 +9,9 @@ use std::thread::{self, ScopedJoinHandle};
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::{Digest, Hasher};
-use flate2::bufread::MultiGzDecoder;
 
 use super::Limits;
+use crate::compression::Compression;
 use crate::pieces::Pieces;
 use crate::room::Room;
 
@@ -20,10 +20,6 @@ pub(super) const PIECE: usize = 256 << 10;
 
 /// How many pieces may wait: bounds memory, and lets neither side starve when the other one stalls for a moment.
 const WAITING: usize = 8;
-
-/// The first bytes of a compressed stream (RFC 1952, section 2.3.1; RFC 8878, section 3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 type Piece = Arc<[u8]>;
 
@@ -81,7 +77,8 @@ fn inflate(
     hash: &SyncSender<Piece>,
 ) -> io::Result<()> {
     let received = AtomicU64::new(0);
-    let mut archive = decoder(Counted { inner: archive, count: &received })?;
+    let (compression, archive) = Compression::look(Counted { inner: archive, count: &received })?;
+    let mut archive = compression.decode(archive)?;
     let mut spare = Spare::default();
     loop {
         let (piece, length) = spare.filled(&mut archive)?;
@@ -110,25 +107,6 @@ impl Spare {
         self.0.push_back(Arc::clone(&piece));
         Ok((piece, length))
     }
-}
-
-/// Looks at the first bytes for the compression.
-fn decoder<'a>(mut archive: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut start = [0; 4];
-    let length = fill(&mut archive, &mut start)?;
-    let whole = io::Cursor::new(start).take(length as u64).chain(archive);
-    Ok(if start.starts_with(&GZIP) {
-        Box::new(MultiGzDecoder::new(whole))
-    } else if start == ZSTD || is_skippable(start) {
-        Box::new(zstd::Decoder::with_buffer(whole)?)
-    } else {
-        Box::new(whole)
-    })
-}
-
-/// A frame without contents, which may come before those of zstd (RFC 8878, section 3.1.2): pzstd writes such.
-fn is_skippable(start: [u8; 4]) -> bool {
-    u32::from_le_bytes(start) & !0xf == 0x184d_2a50
 }
 
 /// Reads until the buffer is full or the end.

@@ -53,7 +53,9 @@ fn gateways(core: &Core, connection: &Connection) -> Vec<IpAddr> {
         return core.config.usual.host_gateway.clone();
     }
     let own = connection.way_out(false).and_then(|attachment| attachment.endpoint.gateway4).map(IpAddr::V4);
-    own.or_else(|| core.networks.named(DEFAULT)?.pool(false)?.gateway).into_iter().collect()
+    let default = core.networks.named(DEFAULT);
+    let of_default = |ipv6| default.as_ref()?.pool(ipv6)?.gateway;
+    own.or_else(|| of_default(false)).into_iter().chain(of_default(true)).collect()
 }
 
 /// Other containers of the default network, `container[:alias]`.
