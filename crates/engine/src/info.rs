@@ -52,7 +52,7 @@ impl Core {
             security_options: self.security_options(),
             limits: host.limits,
             ipv4_forwarding: is_on("/proc/sys/net/ipv4/ip_forward"),
-            tasks: entries("/proc/self/task"),
+            tasks: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
             fds: entries("/proc/self/fd"),
             event_listeners: self.events.listeners(),
             warnings: self.warnings(),

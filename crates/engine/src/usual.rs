@@ -19,6 +19,8 @@ pub struct Usual {
     pub dns_search: Vec<String>,
     /// IPC mode; empty: `private`.
     pub ipc_mode: String,
+    /// Cgroup namespace mode; empty: `private` where there is one tree of cgroups, else `host`.
+    pub cgroupns_mode: String,
     /// Programs in containers get no more rights than they begin with.
     pub no_new_privileges: bool,
     /// Where blocks for networks come from, and how many bits name one of them; none: what is built in.
@@ -57,6 +59,10 @@ impl Usual {
         fill(&mut host.dns_search, &self.dns_search);
         if host.ipc_mode.is_empty() {
             host.ipc_mode.clone_from(&self.ipc_mode);
+        }
+        // A privileged one sees all cgroups, as with Docker.
+        if host.cgroupns_mode.is_empty() && !(host.privileged && self.cgroupns_mode == "private") {
+            host.cgroupns_mode.clone_from(&self.cgroupns_mode);
         }
         let options = host.security_opt.iter().flatten();
         let said = options.clone().any(|option| option.starts_with("no-new-privileges"));

@@ -86,6 +86,7 @@ file! {
     "dns-search" dns_search: Vec<String>,
     "default-ipc-mode" default_ipc_mode: String,
     "no-new-privileges" no_new_privileges: bool,
+    "default-cgroupns-mode" default_cgroupns_mode: String,
     "default-address-pools" default_address_pools: Vec<AddressPool>,
     /// Bytes; 0: what is usual.
     "mtu" mtu: u32,

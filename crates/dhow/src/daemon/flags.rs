@@ -33,7 +33,6 @@ pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
     ("cpu-rt-period", true),
     ("cpu-rt-runtime", true),
     ("cri-containerd", false),
-    ("default-cgroupns-mode", true),
     ("exec-opt", true),
     ("experimental", false),
     ("feature", true),
@@ -88,6 +87,7 @@ impl Flags {
                 log_driver: text("log-driver"),
                 log_opts: many("log-opt").map(|words| words.iter().map(|word| pair(word)).collect()),
                 default_shm_size: text("default-shm-size"),
+                default_cgroupns_mode: text("default-cgroupns-mode"),
                 default_ulimits: None,
                 ulimits: many("default-ulimit"),
                 init: flag("init"),
@@ -222,6 +222,11 @@ fn command() -> Command {
         )
         .arg(value("log-driver", "name", "Default driver for container logs"))
         .arg(list("log-opt", "key=value", "Default log driver options for containers"))
+        .arg(value(
+            "default-cgroupns-mode",
+            "mode",
+            "Default mode for containers cgroup namespace (\"host\" | \"private\")",
+        ))
         .arg(value("default-shm-size", "bytes", "Default shm size for containers"))
         .arg(list("default-ulimit", "ulimit", "Default ulimits for containers"))
         .arg(flag("init", "Run an init in the container to forward signals and reap processes"))

@@ -21,11 +21,18 @@ pub(super) fn usual(file: &File) -> Result<Usual> {
     if !matches!(ipc_mode.as_str(), "" | "private" | "shareable") {
         return Err(invalid(format!("IPC mode \"{ipc_mode}\" is not supported as default value")));
     }
+    let cgroupns_mode = file.default_cgroupns_mode.clone().unwrap_or_default();
+    if !["", "host", "private"].contains(&cgroupns_mode.as_str()) {
+        return Err(invalid(format!(
+            "default cgroup namespace mode ({cgroupns_mode}) is invalid; use \"host\" or \"private\""
+        )));
+    }
     Ok(Usual {
         dns: servers,
         dns_options: file.dns_opts.clone().unwrap_or_default(),
         dns_search: file.dns_search.clone().unwrap_or_default(),
         ipc_mode,
+        cgroupns_mode,
         no_new_privileges: file.no_new_privileges.unwrap_or_default(),
         address_pools: pools(file)?,
         network_options: file.default_network_opts.clone().unwrap_or_default(),

@@ -13,7 +13,7 @@ use crate::attach::detach_keys;
 use crate::container::{Container, Process, Request, View};
 use crate::core::Core;
 use crate::engine::blocking;
-use crate::launch::{Identity, exec_process};
+use crate::launch::{Identity, exec_process, merge_environment};
 use crate::link::{LONG_PATIENCE, Link};
 use crate::spec::ExecSpec;
 use crate::{ClientStream, ExecStartOptions};
@@ -110,7 +110,12 @@ impl Core {
     fn exec_process(&self, target: &Target, options: &ExecStartOptions, user: &Identity) -> Result<runtime::Process> {
         let Target { container, view, spec } = target;
         let sized = ExecSpec { console_size: options.console_size.or(spec.console_size), ..(**spec).clone() };
-        exec_process(&sized, &view.spec, &container.id, &self.host.platform, user)
+        let mut process = exec_process(&sized, &view.spec, &container.id, &self.host.platform, user)?;
+        // As the first process was told of those that the container is linked to, unless one of them has ended since.
+        if let Ok(links) = self.link_environment(view) {
+            process.env = merge_environment(links, &process.env);
+        }
+        Ok(process)
     }
 
     fn exec_event(&self, container: &Container, view: &View, id: &str, action: String) {

@@ -21,7 +21,7 @@ use super::stat::resolve;
 use crate::container::{Container, Process, View, shareable};
 use crate::core::Core;
 use crate::create::{Source, random_id};
-use crate::launch::IdMap;
+use crate::launch::{EtcFiles, IdMap};
 use crate::rootfs::Root;
 use crate::spec::ContainerSpec;
 use crate::start::{mount_image_at, prepare_images, unmount_images};
@@ -54,6 +54,7 @@ pub(super) struct Parts {
     spec: Arc<ContainerSpec>,
     /// The container's own folder, over which the root is mounted for the moment.
     place: PathBuf,
+    etc: Vec<Volume>,
     volumes: Vec<Volume>,
     borrowed: Borrowed,
     /// It must not start while something is written, nor may two write.
@@ -181,6 +182,23 @@ impl Ground {
     }
 }
 
+/// The container's own files below /etc, which it has in place of the image's where it has been started before.
+fn of_the_network(core: &Core, container: &Container, view: &View) -> Vec<Volume> {
+    let EtcFiles { hostname, hosts, resolv_conf } = crate::start::etc_files(core, &container.id, &view.body.spec);
+    let own = [(hostname, "/etc/hostname"), (hosts, "/etc/hosts"), (resolv_conf, "/etc/resolv.conf")];
+    let taken = |target: &str| view.body.mounts.iter().any(|mount| mount.destination == target);
+    let there = own.into_iter().filter(|(source, target)| source.exists() && !taken(target));
+    let volume = |(source, target): (PathBuf, &str)| Volume {
+        source,
+        subpath: String::new(),
+        target: target.to_owned(),
+        recursive: false,
+        read_only: view.body.spec.host.readonly_rootfs,
+        id_map: false,
+    };
+    there.map(volume).collect()
+}
+
 impl Parts {
     fn of(core: &Core, container: &Container, view: &View, (borrowed, quiet): (Borrowed, Quiet)) -> Result<Self> {
         let volumes = view.body.mounts.iter().filter_map(|mount| {
@@ -201,6 +219,7 @@ impl Parts {
             overlay: core.store.snapshots().overlay(&container.id, container.layer.as_ref())?,
             spec: Arc::clone(&view.body.spec),
             place: core.store.snapshots().dir(&container.id),
+            etc: of_the_network(core, container, view),
             volumes: volumes.collect(),
             borrowed,
             quiet,
@@ -208,7 +227,7 @@ impl Parts {
     }
 
     fn enter<T>(self, access: Access, watch: &Watch, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
-        let Self { overlay, spec, place, volumes, borrowed, quiet } = self;
+        let Self { overlay, spec, place, etc, volumes, borrowed, quiet } = self;
         let quiet = Lent::to(watch, quiet, drop);
         let step = || "look into the container's file system";
         namespace::unshare(ThreadNameSpaceType::MOUNT).context(step)?;
@@ -223,6 +242,7 @@ impl Parts {
             // A volume whose place is not in the image is seen only when the place has been made.
             if volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
                 mounted(&root, &place)?;
+                attach(&root, &spec, &etc, watch)?;
                 attach(&root, &spec, &volumes, watch)?;
                 // Whoever reads slowly keeps nobody from starting it, nor a volume from being unmounted.
                 drop((quiet.take(), borrowed));
@@ -240,6 +260,7 @@ impl Parts {
                 made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
             }
         }
+        attach(&root, &spec, &etc, watch)?;
         attach(&root, &spec, &volumes, watch)?;
         let done = work(&root);
         drop(quiet.take());

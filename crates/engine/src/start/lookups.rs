@@ -165,6 +165,9 @@ fn requested(mapping: &DeviceMapping, found: &mut Vec<HostDevice>) -> Result<()>
     }
     let mut inside = Vec::new();
     below(source, &mut inside);
+    if inside.is_empty() {
+        return Err(Error::invalid("not a device node").context(step()));
+    }
     for device in inside {
         let relative = Path::new(&device.path).strip_prefix(source).ok().map(|path| Path::new(target).join(path));
         let Some(path) = relative.and_then(|path| path.to_str().map(str::to_owned)) else { continue };

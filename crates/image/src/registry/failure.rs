@@ -89,8 +89,8 @@ fn lookup(chain: &[String], host: &str) -> Option<String> {
     let asked = said.split_once("Name(\"").and_then(|(_, rest)| rest.split_once('"'));
     let host = asked.map_or(host, |(name, _)| name.trim_end_matches('.'));
     Some(match said.contains("no records found") {
-        true => format!("lookup {host}: no such host"),
-        false => format!("lookup {host}: cannot be resolved: no name server answers ({said})"),
+        true => format!("dial tcp: lookup {host}: no such host"),
+        false => format!("dial tcp: lookup {host}: cannot be resolved: no name server answers ({said})"),
     })
 }
 
@@ -241,10 +241,10 @@ mod tests {
         let told = |said: &str| lookup(&chain(said), "r.example").expect("a lookup");
         assert_eq!(
             told("no connections available"),
-            "lookup r.example: cannot be resolved: no name server answers (no connections available)"
+            "dial tcp: lookup r.example: cannot be resolved: no name server answers (no connections available)"
         );
         let missing = r#"DNS error: no records found for Query { name: Name("proxy.example."), query_type: A }"#;
-        assert_eq!(told(missing), "lookup proxy.example: no such host");
+        assert_eq!(told(missing), "dial tcp: lookup proxy.example: no such host");
         assert_eq!(lookup(&["tcp connect error".to_owned()], "r.example"), None);
     }
 

@@ -64,7 +64,9 @@ impl Process {
         if process.exec_cpu_affinity.is_some() {
             return Err(Error::not_implemented("execCPUAffinity is not supported"));
         }
-        let environment = Vector::new(process.env.iter().map(cstring).collect::<Result<_>>()?);
+        // One that is empty is none: it is made as if nobody had named it.
+        let named = process.env.iter().filter(|variable| *variable != "HOME=");
+        let environment = Vector::new(named.map(cstring).collect::<Result<_>>()?);
         let candidates = candidates(process)?;
         let user = &process.user;
         Ok(Self {

@@ -24,7 +24,7 @@ pub(crate) const ROUTES: &[Route] = &[
 async fn create(mut call: Call) -> Result<Response> {
     let request: CreateRequest = call.json().await?;
     if request.cmd.as_ref().is_none_or(Vec::is_empty) {
-        return Err(Error::invalid("no exec command specified"));
+        return Err(Error::invalid("No exec command specified"));
     }
     let id = call.engine().exec_create(&call.name, wire::exec::spec(request)).await?;
     plain_json(StatusCode::CREATED, &CreateResponse { id })

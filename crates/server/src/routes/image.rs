@@ -92,6 +92,9 @@ pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference
 }
 
 async fn remove(call: Call) -> Result<Response> {
+    if call.name.trim().is_empty() {
+        return Err(Error::invalid("image name cannot be blank"));
+    }
     let (name, options) =
         (call.name.clone(), RemoveOptions { force: call.query.flag("force"), no_prune: call.query.flag("noprune") });
     let platforms = call.query.all("platforms").map(platform_of).collect::<Result<Vec<_>>>()?;

@@ -98,7 +98,7 @@ fn refusals() {
     assert_eq!(refused.status, 409);
     assert!(refused.message().contains("is not running"), "{}", refused.message());
     let empty = world.request("POST", &format!("/containers/{stopped}/exec"), r#"{"Cmd":[]}"#);
-    assert_eq!((empty.status, empty.message().as_str()), (400, "no exec command specified"));
+    assert_eq!((empty.status, empty.message().as_str()), (400, "No exec command specified"));
     let missing = world.get("/exec/nope/json");
     assert_eq!((missing.status, missing.message().as_str()), (404, "No such exec instance: nope"));
     let (head, _) = start(&world, "nope", UPGRADE);

@@ -9,6 +9,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("protocol::what_is_not_there_says_so", what_is_not_there_says_so),
     ("protocol::a_connection_serves_many_requests", a_connection_serves_many_requests),
     ("protocol::what_is_not_said_to_be_json_is_not_read", what_is_not_said_to_be_json_is_not_read),
+    ("protocol::what_is_no_json_is_told_in_gos_words", what_is_no_json_is_told_in_gos_words),
+    ("protocol::every_path_has_options", every_path_has_options),
+    (
+        "protocol::older_versions_hear_of_bridges_and_not_of_annotations",
+        older_versions_hear_of_bridges_and_not_of_annotations,
+    ),
     ("protocol::half_a_request_hurts_nobody", half_a_request_hurts_nobody),
     ("protocol::heads_have_limits", heads_have_limits),
     ("protocol::an_unwanted_body_does_not_break_the_pipe", an_unwanted_body_does_not_break_the_pipe),
@@ -64,6 +70,44 @@ fn a_connection_serves_many_requests() {
         client.send_request("POST", "/containers/create", &[], b"{");
         assert_eq!(client.answer().status, 400);
     }
+}
+
+fn what_is_no_json_is_told_in_gos_words() {
+    let world = World::new();
+    for path in ["/containers/create", "/commit", "/containers/x/update", "/containers/x/exec", "/networks/create"] {
+        let said = |body: &str| world.request("POST", path, body);
+        let broken = said("{invalid json");
+        let words = "invalid JSON: invalid character 'i' looking for beginning of object key string";
+        assert_eq!((broken.status, broken.message().as_str()), (400, words), "{path}");
+        let trailing = said("{} trailing content");
+        assert_eq!((trailing.status, trailing.message().as_str()), (400, "unexpected content after JSON"), "{path}");
+    }
+    let said = |body: &str| world.request("POST", "/containers/create", body).message();
+    assert_eq!(said("{}"), "config cannot be empty in order to create a container");
+    assert_eq!(said(r#"{"Image":""}"#), "config cannot be empty in order to create a container");
+    assert_eq!(said(r#"{"Tty":true}"#), "no command specified");
+    let annotations = r#"{"Image":"busybox","Cmd":["true"],"HostConfig":{"Annotations":{"":"x"}}}"#;
+    assert!(said(annotations).contains("the empty string is not permitted as an annotation key"));
+}
+
+fn every_path_has_options() {
+    let world = World::empty();
+    for path in ["/", "/containers/json", "/v1.44/no/such/thing"] {
+        assert_eq!(world.request("OPTIONS", path, "").status, 200, "{path}");
+    }
+    assert_eq!(world.get("/networks/").json(), world.get("/networks").json());
+}
+
+fn older_versions_hear_of_bridges_and_not_of_annotations() {
+    let world = World::new();
+    let info = |version: &str| world.get(&format!("/v{version}/info")).json();
+    assert_eq!(info("1.49")["BridgeNfIp6tables"], false);
+    assert!(info("1.50").get("BridgeNfIptables").is_none());
+    assert_eq!(info("1.50")["RegistryConfig"]["InsecureRegistryCIDRs"][1], "127.0.0.0/8");
+    world.create(r#"{"Cmd":["true"],"HostConfig":{"Annotations":{"a":"b"}}}"#);
+    let listed = |version: &str| world.get(&format!("/v{version}/containers/json?all=1")).json();
+    assert_eq!(listed("1.46")[0]["HostConfig"]["Annotations"]["a"], "b");
+    assert!(listed("1.45")[0]["HostConfig"].get("Annotations").is_none());
 }
 
 /// Otherwise any page in a browser could send it (dockerd: `CheckForJSON`).

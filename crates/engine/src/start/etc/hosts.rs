@@ -41,8 +41,9 @@ pub(super) fn text(core: &Core, spec: &ContainerSpec, id: &str, connection: &Con
     linked(core, spec, &mut text);
     let name = hostname(spec, id);
     let domain = if spec.domainname.is_empty() { String::new() } else { format!("{name}.{} ", spec.domainname) };
+    let first = name.split_once('.').map(|(first, _)| format!(" {first}")).unwrap_or_default();
     for address in connection.attachments.iter().flat_map(|attachment| attachment.addresses()) {
-        let _ = writeln!(text, "{address}\t{domain}{name}");
+        let _ = writeln!(text, "{address}\t{domain}{name}{first}");
     }
     Ok(text)
 }
@@ -67,9 +68,9 @@ fn linked(core: &Core, spec: &ContainerSpec, text: &mut String) {
         let alias = alias.rsplit('/').next().unwrap_or(alias);
         let place = view.condition.attached.as_ref().and_then(|attached| attached.endpoints.get(DEFAULT)?.ipv4);
         if let Some((address, _)) = place {
-            let short = peer.id.get(..12).unwrap_or(&peer.id);
+            let own = hostname(&view.spec, &peer.id);
             let name = if view.name == alias { String::new() } else { format!(" {}", view.name) };
-            let _ = writeln!(text, "{address}\t{alias} {short}{name}");
+            let _ = writeln!(text, "{address}\t{alias} {own}{name}");
         }
     }
 }
