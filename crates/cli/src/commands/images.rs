@@ -23,7 +23,7 @@ pub(super) static IMAGES: Command = Command {
         FORMAT,
         Flag::bool("no-trunc", "Cut nothing off"),
         Flag::bool("quiet", "Only show IDs").short(b'q'),
-        Flag::bool("tree", "Show the platforms of each image below it"),
+        Flag::bool("tree", "Show the platforms of each image below it").since(47),
     ]],
     arguments: Arguments::AtMost(1),
     interspersed: true,

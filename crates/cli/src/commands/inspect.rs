@@ -35,7 +35,7 @@ pub(super) static IMAGE_INSPECT: Command = Command {
     names: &["image inspect"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     summary: "Show everything about images",
-    flags: &[&[FORMAT, Flag::text("platform", "Only if the image is for this platform"), SIZE.hidden()]],
+    flags: &[&[FORMAT, Flag::text("platform", "Only if the image is for this platform").since(49), SIZE.hidden()]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags, "image", flags.text("platform"))),
