@@ -44,14 +44,14 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     } else {
         terminal::check(config.attach_stdin, config.tty)?;
     }
-    let pass_signals = flags.on("sig-proxy") && !detach && !config.tty;
+    let catch_signals = !detach && !config.tty;
     let client = session.client().await.map_err(failed)?;
     let (created, forward) = tokio::join!(create(session, client, flags, &wanted), async {
         // The request goes out first, when its connection has said that it takes one: what follows is done while the engine
         // creates the container.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
-        let forward = pass_signals.then(terminal::proxy);
+        let forward = catch_signals.then(|| terminal::proxy(flags.on("sig-proxy")));
         // Attaching, waiting and starting overlap. A failure comes back when the connection is needed.
         let _ = client.connect(if detach { 0 } else { 2 }).await;
         forward
