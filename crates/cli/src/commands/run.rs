@@ -4,7 +4,7 @@ use dhow_client::{Attach, Client};
 use dhow_errdefs::{Error, Result};
 
 use super::interact::{Live, Since, Target, exit_code, with_signals};
-use super::new::{create, prepare};
+use super::new::{choose_image, create, prepare};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
@@ -33,6 +33,7 @@ const FLAGS: &[Flag] = &[
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let failed = |error: Error| Failure::of_run(session.program, session.name, &error);
     let mut wanted = prepare(session, flags).map_err(failed)?;
+    choose_image(flags, &mut wanted).map_err(failed)?;
     let detach = flags.on("detach");
     if detach && flags.has("attach") {
         return Err(Error::invalid("conflicting options: cannot specify both --attach and --detach").into());
