@@ -23,6 +23,7 @@ mod iptables;
 mod ipv6;
 mod lifecycle;
 mod limits;
+mod logins;
 mod logs;
 mod macvlan;
 mod mistakes;

@@ -41,8 +41,8 @@ fn other_containers_are_not_taken_for_images() {
 #[test]
 fn references_are_checked() {
     let world = busybox();
-    world.dhow(&["create", "Upper"]).exits(125).says("must be lowercase");
-    world.dhow(&["create", ":::"]).exits(125).says("invalid reference format");
+    world.dhow(&["create", "Upper"]).exits(1).says("must be lowercase");
+    world.dhow(&["create", ":::"]).exits(1).says("invalid reference format");
     world.dhow(&["tag", "busybox", "bad:tag:twice"]).exits(1).says("not a valid repository/tag");
     world.dhow(&["start", "nobody"]).exits(1).says("No such container: nobody");
     world.dhow(&["stop", "nobody"]).exits(1).says("No such container: nobody");

@@ -58,11 +58,20 @@ fn unresolved(error: Error) -> Error {
     }
 }
 
+/// The version that the environment asks for, or else the newest.
+pub(crate) fn wanted_version() -> Version {
+    version_variable().and_then(Result::ok).unwrap_or(Version::MAX)
+}
+
+fn version_variable() -> Option<Result<Version>> {
+    let text = variable("DOCKER_API_VERSION")?;
+    let wrong = |_| Error::internal(format!("DOCKER_API_VERSION is {text:?}, which is no version"));
+    Some(text.trim_start_matches('v').parse().map_err(wrong))
+}
+
 fn with_version(mut endpoint: Endpoint) -> Result<Endpoint> {
-    if let Some(text) = variable("DOCKER_API_VERSION") {
-        let wrong = |_| Error::internal(format!("DOCKER_API_VERSION is {text:?}, which is no version"));
-        let version: Version = text.trim_start_matches('v').parse().map_err(wrong)?;
-        endpoint.client = endpoint.client.with_version(version);
+    if let Some(version) = version_variable() {
+        endpoint.client = endpoint.client.with_version(version?);
     }
     Ok(endpoint)
 }

@@ -178,5 +178,38 @@ pub(crate) static ALL: &[&Command] = &[
     &volume_update::UPDATE,
 ];
 
+/// Commands and groups that came after the API's first versions, and the minor version that brought them.
+const SINCE: &[(&str, u16)] = &[
+    ("network", 21),
+    ("volume", 21),
+    ("container prune", 25),
+    ("image prune", 25),
+    ("network prune", 25),
+    ("system df", 25),
+    ("system prune", 25),
+    ("volume prune", 25),
+    ("volume update", 42),
+];
+
+/// The minor version of the API that an engine needs for a command of that name; 0 for any.
+pub(crate) fn since(name: &str) -> u16 {
+    let is = |of: &str| name.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    SINCE.iter().filter(|(of, _)| is(of)).map(|(_, minor)| *minor).max().unwrap_or(0)
+}
+
 /// Commands that programs call and people need not know.
 pub(crate) static HIDDEN: &[&Command] = &[&dial_stdio::DIAL_STDIO];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_have_the_version_of_their_group_or_a_later_one() {
+        assert_eq!(["ps", "network ls", "network prune", "volume update"].map(since), [0, 21, 25, 42]);
+        let known = |name: &str| {
+            GROUPS.iter().any(|(group, _)| *group == name) || ALL.iter().any(|command| command.names.contains(&name))
+        };
+        assert!(SINCE.iter().all(|(name, _)| known(name)));
+    }
+}

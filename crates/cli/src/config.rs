@@ -11,6 +11,8 @@ use dhow_errdefs::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::{credentials, output};
+
 pub(crate) use replace::replace;
 
 /// What is read of it. A file that cannot be read or parsed is reported and counts as empty.
@@ -40,11 +42,14 @@ struct File {
 /// What `login` keeps about a registry where there is no helper.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Auth {
+pub(crate) struct Auth {
     /// Name and password, as HTTP's basic authentication has them.
-    auth: String,
+    pub(crate) auth: String,
+    /// What other programs write in its place.
+    pub(crate) username: String,
+    pub(crate) password: String,
     #[serde(rename = "identitytoken")]
-    identity_token: String,
+    pub(crate) identity_token: String,
 }
 
 /// Secrets are not for logs.
@@ -66,10 +71,94 @@ pub(crate) struct Proxy {
 }
 
 /// What is null counts as not said, as it does for Docker: it costs no login.
-fn parse(text: &[u8]) -> serde_json::Result<File> {
-    let mut said: Value = serde_json::from_slice(text)?;
-    drop_nulls(&mut said);
-    serde_json::from_value(said)
+fn parse(text: &[u8]) -> Result<File> {
+    let mut fields = read_object(text)?;
+    fields.retain(|_, field| !field.is_null());
+    fields.values_mut().for_each(drop_nulls);
+    serde_json::from_value(Value::Object(fields)).map_err(|cause| Error::invalid(cause.to_string()))
+}
+
+/// The fields of the file. Docker's reader takes their names in any case; they come in that of [`File`], and what stands
+/// under two spellings is put together.
+fn read_object(text: &[u8]) -> Result<Map<String, Value>> {
+    if text.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(text).map_err(|cause| Error::invalid(cause.to_string()))? {
+        Value::Null => Ok(Map::new()),
+        Value::Object(fields) => {
+            let mut fields = respelled(fields, &NAMES);
+            if let Some(Value::Object(auths)) = fields.get_mut("auths") {
+                auths.values_mut().for_each(|auth| respell(auth, &AUTH_NAMES));
+            }
+            if let Some(Value::Object(proxies)) = fields.get_mut("proxies") {
+                proxies.values_mut().for_each(|proxy| respell(proxy, &PROXY_NAMES));
+            }
+            Ok(fields)
+        }
+        other => {
+            let kind = match other {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Number(_) => "number",
+                _ => "bool",
+            };
+            Err(Error::invalid(format!("json: cannot unmarshal {kind} into Go value of type configfile.ConfigFile")))
+        }
+    }
+}
+
+/// Names of Docker's in the file, whether we read them or not.
+const NAMES: [&str; 26] = [
+    "auths",
+    "HttpHeaders",
+    "psFormat",
+    "imagesFormat",
+    "networksFormat",
+    "pluginsFormat",
+    "volumesFormat",
+    "statsFormat",
+    "detachKeys",
+    "credsStore",
+    "credHelpers",
+    "serviceInspectFormat",
+    "servicesFormat",
+    "tasksFormat",
+    "secretFormat",
+    "configFormat",
+    "nodesFormat",
+    "pruneFilters",
+    "proxies",
+    "experimental",
+    "currentContext",
+    "cliPluginsExtraDirs",
+    "plugins",
+    "aliases",
+    "features",
+    "stackOrchestrator",
+];
+/// The same in what is kept for a registry, and in a proxy's settings.
+const AUTH_NAMES: [&str; 7] =
+    ["username", "password", "auth", "email", "serveraddress", "identitytoken", "registrytoken"];
+const PROXY_NAMES: [&str; 5] = ["httpProxy", "httpsProxy", "noProxy", "ftpProxy", "allProxy"];
+
+fn respell(value: &mut Value, names: &[&str]) {
+    if let Value::Object(fields) = value {
+        *fields = respelled(std::mem::take(fields), names);
+    }
+}
+
+fn respelled(fields: Map<String, Value>, names: &[&str]) -> Map<String, Value> {
+    let mut spelled = Map::new();
+    for (name, value) in fields {
+        let known = names.iter().find(|known| known.eq_ignore_ascii_case(&name));
+        let name = known.map_or(name, |known| (*known).to_owned());
+        match (spelled.get_mut(&name), value) {
+            (Some(Value::Object(there)), Value::Object(more)) => there.extend(more),
+            (_, value) => drop(spelled.insert(name, value)),
+        }
+    }
+    spelled
 }
 
 fn drop_nulls(value: &mut Value) {
@@ -83,13 +172,19 @@ impl Config {
     pub(crate) fn load(folder: PathBuf) -> Self {
         let path = folder.join("config.json");
         let file = match fs::read(&path) {
-            Ok(text) => parse(&text).unwrap_or_else(|error| {
-                crate::output::note(&format!("WARNING: Error parsing config file ({}): {error}", path.display()));
-                File::default()
-            }),
+            Ok(text) => {
+                let warn = |why: &Error| {
+                    output::note(&format!("WARNING: Error parsing config file ({}): {why}", path.display()))
+                };
+                let file = parse(&text).inspect_err(&warn).unwrap_or_default();
+                if let Some(why) = file.auths.values().find_map(|auth| credentials::decode(&auth.auth).err()) {
+                    warn(&why);
+                }
+                file
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
             Err(error) => {
-                crate::output::note(&format!("WARNING: Error loading config file: open {}: {error}", path.display()));
+                output::note(&format!("WARNING: Error loading config file: open {}: {error}", path.display()));
                 File::default()
             }
         };
@@ -109,8 +204,7 @@ impl Config {
         let path = self.folder.join("config.json");
         let step = || format!("write {}", path.display());
         let mut fields: Map<String, Value> = match fs::read(&path) {
-            Ok(text) if text.trim_ascii().is_empty() => Map::new(),
-            Ok(text) => serde_json::from_slice(&text).map_err(|cause| Error::invalid(step()).with_cause(cause))?,
+            Ok(text) => read_object(&text).map_err(|error| error.context(step()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
             Err(error) => return Err(error).context(step),
         };
@@ -168,12 +262,16 @@ impl Config {
         helper.map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    /// What the file keeps for a registry, under whatever spelling of its name: name and password in base 64, a token.
-    pub(crate) fn auth(&self, server: &str) -> Option<(&str, &str)> {
+    /// What the file keeps for a registry, under whatever spelling of its name.
+    pub(crate) fn auth(&self, server: &str) -> Option<&Auth> {
         let auths = &self.file.auths;
-        let other = || auths.iter().find(|(name, _)| crate::credentials::key(name) == server).map(|(_, auth)| auth);
-        let auth = auths.get(server).or_else(other)?;
-        Some((&auth.auth, &auth.identity_token))
+        let other = || auths.iter().find(|(name, _)| credentials::key(name) == server).map(|(_, auth)| auth);
+        auths.get(server).or_else(other)
+    }
+
+    /// Whether it is kept under that very name.
+    pub(crate) fn has_auth(&self, server: &str) -> bool {
+        self.file.auths.contains_key(server)
     }
 
     /// The proxy variables for containers of the engine at `host`, in both spellings.
@@ -220,6 +318,37 @@ mod tests {
         }
         let file = parse(br#"{"auths":{"r":{"auth":null,"identitytoken":"t"},"other":null}}"#).unwrap();
         assert_eq!(file.auths["r"].identity_token, "t");
+    }
+
+    #[test]
+    fn names_may_be_written_in_any_case() {
+        let text = br#"{"Auths":{"R":{"Auth":"dTpw"}},"auths":{"s":{"IdentityToken":"t"}},"PSFORMAT":"x",
+            "Proxies":{"default":{"HTTPPROXY":"p"}},"credHELPERS":{"R":"h"}}"#;
+        let config = Config { folder: PathBuf::new(), file: parse(text).unwrap() };
+        assert_eq!((config.auth("R").unwrap().auth.as_str(), config.ps_format()), ("dTpw", Some("x")));
+        assert_eq!(config.auth("s").unwrap().identity_token, "t");
+        assert_eq!(config.credential_helper("R"), Some("h"));
+        assert!(config.credential_helper("r").is_none() && config.auth("r").is_none());
+        assert_eq!(config.proxy_variables("")[0], ("HTTP_PROXY".into(), "p".into()));
+    }
+
+    #[test]
+    fn a_file_without_anything_is_fine_and_one_with_something_else_is_told() {
+        for text in ["", " \n", "null", "{}"] {
+            assert!(parse(text.as_bytes()).is_ok(), "{text:?}");
+        }
+        let told = parse(b"[]").unwrap_err().to_string();
+        assert_eq!(told, "json: cannot unmarshal array into Go value of type configfile.ConfigFile");
+    }
+
+    #[test]
+    fn a_change_goes_under_dockers_spelling() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        fs::write(&path, r#"{"Auths":{"a":{"auth":"dTpw"}},"CurrentContext":"far","own":1}"#).unwrap();
+        Config::load(dir.path().into()).set_current_context(Some("near")).unwrap();
+        let kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(kept, serde_json::json!({"auths":{"a":{"auth":"dTpw"}},"currentContext":"near","own":1}));
     }
 
     #[test]

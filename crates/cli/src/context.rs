@@ -9,7 +9,7 @@ mod store;
 
 pub(crate) use archive::{read, write};
 pub(crate) use meta::{DOCKER, Endpoint, Meta};
-pub(crate) use store::{Material, Store, check_name};
+pub(crate) use store::{Material, Store, check_name, no_name};
 
 /// The context that is made of flags and environment, not of files.
 pub(crate) const DEFAULT: &str = "default";

@@ -3,8 +3,8 @@
 
 mod helper;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::{DecodeError, Engine as _};
 use dhow_api::system::AuthConfig;
 use dhow_errdefs::{Error, Result};
 use dhow_oci::{DEFAULT_REGISTRY, DEFAULT_SERVER};
@@ -95,6 +95,9 @@ pub(crate) fn store(config: &Config, server: &str, login: &Login) -> Result<Kept
         config.change(|fields| drop(auths(fields).insert(server.to_owned(), Map::new().into())))?;
         return Ok(Kept::InHelper);
     }
+    if config.has_auth(server) && in_file(config, server).as_ref() == Some(login) {
+        return Ok(Kept::InFile(false));
+    }
     // A token is worth less than a password, and nothing is said of it, as in Docker.
     let fresh = in_file(config, server).as_ref() != Some(login) && matches!(login.secret, Secret::Password(_));
     let mut entry = Map::new();
@@ -107,7 +110,11 @@ pub(crate) fn store(config: &Config, server: &str, login: &Login) -> Result<Kept
             entry.insert("identitytoken".to_owned(), token.as_str().into());
         }
     }
-    config.change(|fields| drop(auths(fields).insert(server.to_owned(), entry.into())))?;
+    config.change(|fields| {
+        let auths = auths(fields);
+        auths.values_mut().for_each(encode_plain);
+        auths.insert(server.to_owned(), entry.into());
+    })?;
     Ok(Kept::InFile(fresh))
 }
 
@@ -116,7 +123,11 @@ pub(crate) fn erase(config: &Config, server: &str) -> Result<()> {
     let spellings = [server.to_owned(), format!("http://{server}"), format!("https://{server}")];
     if let Some(name) = config.credential_helper(server) {
         let helper = Helper::new(name);
-        helper.erase(server)?;
+        if let Err(error) = helper.erase(server) {
+            // For Docker, too, this is no failure: whoever logs out wants the rest done, and the helper has had its say.
+            crate::output::note(&format!("hint: it may still know the password: {error}"));
+            return Ok(());
+        }
         // Nothing is there under those, as a rule.
         spellings[1..].iter().for_each(|other| drop(helper.erase(other)));
     }
@@ -131,19 +142,58 @@ fn auths(fields: &mut Map<String, Value>) -> &mut Map<String, Value> {
     auths.as_object_mut().expect("it is one by now")
 }
 
-fn in_file(config: &Config, server: &str) -> Option<Login> {
-    let (auth, token) = config.auth(server)?;
-    if auth.is_empty() && !token.is_empty() {
-        // Programs that log people in write it like that: a token says whose it is.
-        return Some(Login { username: String::new(), secret: Secret::IdentityToken(token.to_owned()) });
-    }
-    let plain = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
-    let (username, password) = plain.split_once(':')?;
-    let secret = match token.is_empty() {
-        true => Secret::Password(password.trim_end_matches('\0').to_owned()),
-        false => Secret::IdentityToken(token.to_owned()),
+/// Name and password in the place where Docker keeps them, where another program has written them plainly.
+fn encode_plain(entry: &mut Value) {
+    let Value::Object(fields) = entry else { return };
+    let mut take = |name: &str| match fields.remove(name) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
     };
-    Some(Login { username: username.to_owned(), secret })
+    let (username, password, auth) = (take("username"), take("password"), take("auth"));
+    let auth = match (auth.is_empty(), username.is_empty()) {
+        (true, false) => STANDARD.encode(format!("{username}:{password}")),
+        _ => auth,
+    };
+    if !auth.is_empty() {
+        fields.insert("auth".to_owned(), auth.into());
+    }
+}
+
+fn in_file(config: &Config, server: &str) -> Option<Login> {
+    let auth = config.auth(server)?;
+    let (username, password) = match auth.auth.as_str() {
+        "" => (auth.username.clone(), auth.password.clone()),
+        encoded => decode(encoded).ok()?,
+    };
+    let secret = match auth.identity_token.as_str() {
+        "" if username.is_empty() => return None,
+        "" => Secret::Password(password),
+        // Programs that log people in write it without a name: a token says whose it is.
+        token => Secret::IdentityToken(token.to_owned()),
+    };
+    Some(Login { username, secret })
+}
+
+/// Name and password of HTTP's basic authentication; nothing is none. The errors are Docker's words.
+pub(crate) fn decode(encoded: &str) -> Result<(String, String)> {
+    if encoded.is_empty() {
+        return Ok((String::new(), String::new()));
+    }
+    let bytes = STANDARD.decode(encoded).map_err(|cause| {
+        let place = match cause {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => at,
+            DecodeError::InvalidLength(length) => length - length % 4,
+            DecodeError::InvalidPadding => encoded.len(),
+        };
+        Error::invalid(format!("illegal base64 data at input byte {place}"))
+    })?;
+    let plain = String::from_utf8_lossy(&bytes);
+    match plain.split_once(':') {
+        Some((username, password)) if !username.is_empty() => {
+            Ok((username.to_owned(), password.trim_matches('\0').to_owned()))
+        }
+        _ => Err(Error::invalid("Invalid auth configuration file")),
+    }
 }
 
 fn broken(name: &str, why: impl std::fmt::Display) -> Error {
@@ -176,6 +226,34 @@ mod tests {
         assert!(kept.secret == Secret::IdentityToken("t".to_owned()));
         erase(&load(), "reg:5000").unwrap();
         assert_eq!(get(&load(), "reg:5000").unwrap(), None);
+    }
+
+    #[test]
+    fn names_and_passwords_may_stand_there_plainly() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        let text = r#"{"Auths":{"r":{"Username":"me","password":"pw"},"s":{"auth":"eDp5","username":"me"}}}"#;
+        std::fs::write(&path, text).unwrap();
+        let load = || Config::load(dir.path().into());
+        assert_eq!(get(&load(), "r").unwrap(), Some(login("me", "pw")));
+        assert_eq!(get(&load(), "s").unwrap(), Some(login("x", "y")));
+        assert_eq!(store(&load(), "r", &login("me", "pw")).unwrap(), Kept::InFile(false));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "what is there already is not written again");
+        store(&load(), "t", &login("a", "b")).unwrap();
+        let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let auth = |encoded: &str| serde_json::json!({ "auth": encoded });
+        assert_eq!(kept["auths"], serde_json::json!({"r": auth("bWU6cHc="), "s": auth("eDp5"), "t": auth("YTpi")}));
+    }
+
+    #[test]
+    fn what_is_no_login_is_told_in_dockers_words() {
+        let told = |encoded| decode(encoded).unwrap_err().to_string();
+        assert_eq!(told("!!"), "illegal base64 data at input byte 0");
+        assert_eq!(told("dTpw="), "illegal base64 data at input byte 4");
+        for nobody in ["dXA=", "OnA="] {
+            assert_eq!(told(nobody), "Invalid auth configuration file");
+        }
+        assert_eq!(decode("dTpwAAA=").unwrap(), ("u".to_owned(), "p".to_owned()));
     }
 
     #[test]

@@ -8,9 +8,10 @@ use dhow_errdefs::{Error, Result};
 
 use crate::address::Global;
 use crate::command::{Command, Found, find};
+use crate::commands;
 use crate::completion;
 use crate::failure::{Failure, Outcome};
-use crate::flags::{Fault, Flag, Tables, parse};
+use crate::flags::{Fault, Flag, Parsed, Tables, parse, too_old};
 use crate::help;
 use crate::session::Session;
 
@@ -79,7 +80,7 @@ fn dispatch(program: &'static str, words: &[String], hooks: Hooks) -> Outcome {
     if global.on("version") {
         // Programs that call us `docker` look for its name as it is written there.
         let name = if program == "docker" { "Docker" } else { program };
-        crate::output::line(&format!("{name} version {}, build {}", hooks.version, crate::commands::BUILD))?;
+        crate::output::line(&format!("{name} version {}, build {}", hooks.version, commands::BUILD))?;
         return Ok(0);
     }
     let level = global.text("log-level");
@@ -122,7 +123,21 @@ fn run(
     rest: &[String],
     global: Global,
 ) -> Outcome {
-    let parsed = match parse(command.flags, command.interspersed, rest) {
+    let session = Session::new(program, name, global);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|cause| Error::internal("start the event loop").with_cause(cause))?;
+    let parsed = parse(command.flags, command.interspersed, rest);
+    if let Some(why) = runtime.block_on(too_new(&session, parsed.as_ref().ok())) {
+        if matches!(parsed, Err(Fault::Help)) {
+            crate::output::line(&why)?;
+            return Ok(0);
+        }
+        return Err(Failure::text(why));
+    }
+    let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(Fault::Help) => return help::of_command(program, command, name),
         Err(Fault::Wrong(text)) => return Err(help::wrong_flag(program, Some((command, name)), &text)),
@@ -134,20 +149,24 @@ fn run(
     if let Some(why) = command.arguments.refuse(parsed.args.len()) {
         return Err(help::wrong_arguments(program, command, name, &why));
     }
-    if let Some(why) = parsed.refused() {
-        return Err(Failure::text(why));
-    }
-    let session = Session::new(program, name, global);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(|cause| Error::internal("start the event loop").with_cause(cause))?;
     let outcome = runtime.block_on((command.run)(&session, &parsed));
     // The process ends now. The kernel closes what is open faster than we could, and threads that still read a terminal
     // must not be waited for.
     std::mem::forget(runtime);
     outcome
+}
+
+/// What the engine is too old for, or never knows, in Docker's words: that comes before whatever else is wrong. It is asked
+/// for its version only where that counts.
+async fn too_new(session: &Session, parsed: Option<&Parsed>) -> Option<String> {
+    let since = commands::since(session.name);
+    let counts = since > 0 || parsed.is_some_and(Parsed::needs_version);
+    let version = if counts { session.settled_version().await } else { session.api_version() };
+    if !version.at_least(since) {
+        let command = format!("{} {}", session.program, session.name);
+        return Some(too_old(&command, since, version));
+    }
+    parsed?.refused(version)
 }
 
 #[cfg(test)]
@@ -156,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_command_is_found_by_each_of_its_names() {
-        for command in crate::commands::ALL {
+        for command in commands::ALL {
             for path in command.names {
                 let words: Vec<String> = path.split(' ').map(str::to_owned).collect();
                 match find(&words) {
@@ -169,7 +188,7 @@ mod tests {
 
     #[test]
     fn no_command_has_two_flags_of_one_name() {
-        for command in crate::commands::ALL {
+        for command in commands::ALL {
             let mut seen = std::collections::HashSet::new();
             for flag in command.flags.iter().flat_map(|table| table.iter()) {
                 assert!(seen.insert(flag.long.to_owned()), "{} --{}", command.names[0], flag.long);

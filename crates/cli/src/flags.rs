@@ -10,6 +10,7 @@ mod help;
 mod parse;
 mod value;
 
+use dhow_api::version::Version;
 pub(crate) use dhow_errdefs::parse_bool;
 pub(crate) use help::{columns_of_terminal, describe};
 pub(crate) use parse::{Fault, Parsed, awaits, parse};
@@ -51,6 +52,8 @@ pub(crate) struct Flag {
     pub(crate) instead: Option<&'static str>,
     /// Where alone it means something; elsewhere it is refused.
     pub(crate) elsewhere: Option<Elsewhere>,
+    /// The minor version of the API that brought it; 0 if the oldest one that is spoken has it.
+    pub(crate) since: u16,
 }
 
 /// Engines that are not ours.
@@ -77,7 +80,7 @@ impl Elsewhere {
 impl Flag {
     const fn new(long: &'static str, kind: Kind, placeholder: &'static str, help: &'static str) -> Self {
         let (short, default, shown, check, hidden, instead, elsewhere) = (None, "", None, None, false, None, None);
-        Self { long, short, kind, placeholder, help, default, shown, check, hidden, instead, elsewhere }
+        Self { long, short, kind, placeholder, help, default, shown, check, hidden, instead, elsewhere, since: 0 }
     }
 
     pub(crate) const fn bool(long: &'static str, help: &'static str) -> Self {
@@ -155,6 +158,20 @@ impl Flag {
         self
     }
 
+    /// Refused for engines of before version 1.`minor`.
+    pub(crate) const fn since(mut self, minor: u16) -> Self {
+        self.since = minor;
+        self
+    }
+
+    /// Docker's words about a flag that an engine of that version, or none of ours, knows.
+    fn refuse(&self, version: Version) -> Option<String> {
+        if !version.at_least(self.since) {
+            return Some(too_old(&format!("\"--{}\"", self.long), self.since, version));
+        }
+        self.elsewhere.map(|place| place.refuse(self.long))
+    }
+
     /// The flag as messages name it.
     pub(crate) fn spelled(&self) -> String {
         match self.short {
@@ -162,6 +179,11 @@ impl Flag {
             None => format!("--{}", self.long),
         }
     }
+}
+
+/// Docker's words about what an engine of that version does not know yet.
+pub(crate) fn too_old(what: &str, since: u16, version: Version) -> String {
+    format!("{what} requires API version 1.{since}, but the Docker daemon API version is {version}")
 }
 
 /// The tables of one command.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use crate::address::wanted_version;
 use crate::command::Command;
-use crate::commands::{ALL, COMMON, GROUPS};
+use crate::commands::{ALL, COMMON, GROUPS, since};
 use crate::entry::GLOBAL;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{columns_of_terminal, describe};
@@ -71,7 +72,7 @@ pub(crate) fn of_command(program: &str, command: &Command, name: &str) -> Outcom
         write!(text, "\nAliases:\n  {}\n", names.join(", ")).expect("writing to a String cannot fail");
     }
     if command.flags.iter().any(|table| table.iter().any(|flag| !flag.hidden)) {
-        write!(text, "\nOptions:\n{}", describe(command.flags, columns_of_terminal()))
+        write!(text, "\nOptions:\n{}", describe(command.flags, columns_of_terminal(), wanted_version()))
             .expect("writing to a String cannot fail");
     }
     output::text(&text)?;
@@ -102,7 +103,8 @@ pub(crate) fn of_group(program: &str, group: &str, rest: &[String]) -> Outcome {
     }
     let summary = GROUPS.iter().find(|(name, _)| *name == group).map_or("", |(_, summary)| summary);
     let prefix = format!("{group} ");
-    let rows = ALL.iter().filter_map(|command| Some((command.names[0].strip_prefix(&prefix)?, command.summary)));
+    let there = ALL.iter().filter(|command| wanted_version().at_least(since(command.names[0])));
+    let rows = there.filter_map(|command| Some((command.names[0].strip_prefix(&prefix)?, command.summary)));
     let list = section(rows.collect());
     let text = format!(
         "Usage:  {program} {group} COMMAND\n\n{summary}\n\nCommands:\n{list}\nRun '{program} {group} COMMAND --help' for more information on a command."
@@ -129,7 +131,7 @@ pub(crate) fn of_program(program: &str, _asked: bool) -> Outcome {
         section(common),
         section(GROUPS.to_vec()),
         section(others),
-        describe(GLOBAL, columns_of_terminal()),
+        describe(GLOBAL, columns_of_terminal(), wanted_version()),
     ))?;
     Ok(0)
 }

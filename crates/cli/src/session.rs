@@ -92,6 +92,14 @@ impl Session {
         self.global.endpoint.as_ref().map_or(Version::MAX, |endpoint| endpoint.client.api_version())
     }
 
+    /// The same once it is known. That there is no engine is told by whoever needs one.
+    pub(crate) async fn settled_version(&self) -> Version {
+        if let Ok(endpoint) = self.endpoint() {
+            drop(endpoint.client.settle_version().await);
+        }
+        self.api_version()
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.global.config
     }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::body::{Payload, Upload};
 use crate::connection::Connection;
-use crate::path::nameless;
+use crate::path::{nameless, no_name};
 use crate::{Bytestream, Client, Hijacked, Messages, error};
 
 /// A request that has not been sent yet.
@@ -138,7 +138,7 @@ impl<'a> Call<'a> {
     /// Sends; an engine that is older than our version gets the same again in its own.
     async fn send(mut self) -> Result<(Connection, Response<Incoming>)> {
         if let Some(kind) = nameless(&self.path) {
-            return Err(Error::invalid(format!("invalid {kind} name or ID: value is empty")));
+            return Err(no_name(kind));
         }
         // What can be sent only once, and a question whose refusal has no words, need a version that is taken.
         if self.payload.again().is_none() || self.method == Method::HEAD {

@@ -9,7 +9,7 @@ use dhow_errdefs::Result;
 use serde::Deserialize;
 
 use crate::call::Call;
-use crate::path::segment;
+use crate::path::object;
 use crate::{Bytestream, Client, Hijacked, Messages};
 
 /// Which containers to list.
@@ -114,7 +114,7 @@ impl From<Lean> for Summary {
 }
 
 fn of(id: &str, verb: &str) -> String {
-    format!("/containers/{}{verb}", segment(id))
+    format!("/containers/{}{verb}", object(id))
 }
 
 /// Each call fails if the engine cannot be reached, or refuses, with its words.

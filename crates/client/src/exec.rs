@@ -4,7 +4,7 @@ use dhow_api::exec::{CreateRequest, CreateResponse, Inspect, StartRequest};
 use dhow_api::query::Query;
 use dhow_errdefs::Result;
 
-use crate::path::segment;
+use crate::path::{object, segment};
 use crate::{Client, Hijacked};
 
 /// Each call fails if the engine cannot be reached, or refuses, with its words.
@@ -12,7 +12,7 @@ use crate::{Client, Hijacked};
 impl Client {
     /// Prepares a process in a running container; gives its id.
     pub async fn exec_create(&self, container: &str, request: &CreateRequest) -> Result<String> {
-        let path = format!("/containers/{}/exec", segment(container));
+        let path = format!("/containers/{}/exec", object(container));
         let created: CreateResponse = self.post(path).json(request)?.document().await?;
         Ok(created.id)
     }

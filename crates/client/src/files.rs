@@ -6,7 +6,7 @@ use dhow_api::container::{CommitResponse, FilesystemChange, PathStat};
 use dhow_api::query::Query;
 use dhow_errdefs::{Error, Result};
 
-use crate::path::segment;
+use crate::path::{named, object};
 use crate::{Bytestream, Client, Upload};
 
 /// Tells what is at a path beside the archive of it.
@@ -41,7 +41,7 @@ pub struct Commit {
 }
 
 fn of(id: &str, verb: &str) -> String {
-    format!("/containers/{}{verb}", segment(id))
+    format!("/containers/{}{verb}", object(id))
 }
 
 fn stat(header: Option<&str>) -> Result<PathStat> {
@@ -97,7 +97,7 @@ impl Client {
     pub async fn commit(&self, commit: &Commit) -> Result<String> {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let query = Query::default()
-            .with("container", commit.container.as_str())
+            .with("container", named("container", &commit.container)?)
             .with_some("repo", given(&commit.repository))
             .with_some("tag", given(&commit.tag))
             .with_some("comment", given(&commit.comment))

@@ -51,6 +51,7 @@ pub use files::{Commit, Extraction};
 pub use hijack::{Hijacked, Socket};
 pub use host::Host;
 pub use images::{ImageListing, ImagePull, ImagePush, Import};
+pub use path::no_name;
 pub use ssh::Ssh;
 pub use stream::{Bytestream, Messages};
 pub use tls::Tls;

@@ -5,7 +5,7 @@ use dhow_api::query::{Filters, Query};
 use dhow_errdefs::Result;
 
 use crate::Client;
-use crate::path::segment;
+use crate::path::{named, object};
 
 /// Each call fails if the engine cannot be reached, or refuses, with its words.
 #[allow(clippy::missing_errors_doc, reason = "said once for all above")]
@@ -28,16 +28,20 @@ impl Client {
 
     /// Removes a network that nobody is in.
     pub async fn network_remove(&self, name: &str) -> Result<()> {
-        self.delete(format!("/networks/{}", segment(name))).done().await
+        self.delete(format!("/networks/{}", object(name))).done().await
     }
 
     /// Puts a container into a network.
     pub async fn network_connect(&self, name: &str, request: &ConnectRequest) -> Result<()> {
-        self.post(format!("/networks/{}/connect", segment(name))).json(request)?.done().await
+        named("network", name)?;
+        let request = ConnectRequest { container: named("container", &request.container)?, ..request.clone() };
+        self.post(format!("/networks/{}/connect", object(name))).json(&request)?.done().await
     }
 
     /// Takes a container out of a network.
     pub async fn network_disconnect(&self, name: &str, request: &DisconnectRequest) -> Result<()> {
-        self.post(format!("/networks/{}/disconnect", segment(name))).json(request)?.done().await
+        named("network", name)?;
+        let request = DisconnectRequest { container: named("container", &request.container)?, ..*request };
+        self.post(format!("/networks/{}/disconnect", object(name))).json(&request)?.done().await
     }
 }

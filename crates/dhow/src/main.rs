@@ -10,6 +10,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use dhow_sys::signal;
+
+/// Numbers of signals, the same on every architecture.
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
 /// What `--version` and the engine report.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -25,6 +31,13 @@ fn main() -> ExitCode {
         Some("init") => dhow_shim::init::main(&args[2..]),
         Some("runtime") => dhow_runtime::cli::main(&args[1..]),
         Some("daemon") => daemon::main(&args[1..]),
-        _ => dhow_cli::main(args, on_demand::hooks()),
+        _ => client(args),
     }
+}
+
+/// A shell starts what runs in the background with SIGINT ignored, and others leave SIGTERM so; Docker's client ends by
+/// both all the same.
+fn client(args: Vec<OsString>) -> ExitCode {
+    [SIGINT, SIGTERM].into_iter().for_each(signal::heed);
+    dhow_cli::main(args, on_demand::hooks())
 }

@@ -68,16 +68,19 @@ pub fn block_all() {
 /// Gives every signal its default disposition and unblocks all: a new program must not inherit that Rust ignores
 /// `SIGPIPE`, nor what the parent blocked. For a child after the fork.
 pub fn reset() {
-    for signal in 1..=SIGNALS {
-        // SAFETY: the raw call, because libc's refuses the numbers it reserves (32 and 33), which a parent may have
-        // left ignored. All-zero is SIG_DFL without flags, which runs no code of ours; SIGKILL and SIGSTOP are refused,
-        // which is what they need. `KernelAction` is at least as large as the kernel's structure on every architecture.
-        unsafe {
-            let action = KernelAction([0; 8]);
-            libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<KernelAction>(), 8usize);
-        }
-    }
+    (1..=SIGNALS).for_each(heed);
     block_only(&[]);
+}
+
+/// Gives a signal its default disposition: whoever started us may have left it ignored.
+pub fn heed(signal: i32) {
+    // SAFETY: the raw call, because libc's refuses the numbers it reserves (32 and 33), which a parent may have left
+    // ignored. All-zero is SIG_DFL without flags, which runs no code of ours; SIGKILL and SIGSTOP are refused, which is
+    // what they need. `KernelAction` is at least as large as the kernel's structure on every architecture.
+    unsafe {
+        let action = KernelAction([0; 8]);
+        libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<KernelAction>(), 8usize);
+    }
 }
 
 /// A descriptor that reads pending signals (signalfd(2)). The signals must be [blocked](block_only).

@@ -33,3 +33,9 @@ docker start box
 docker exec box cat /tmp/named
 docker cp box:/proc/self/nothing .
 docker cp file box:/tmp/running; docker exec box cat /tmp/running
+docker cp file box://; docker exec box ls /file
+docker cp folder box:///; docker exec box ls /folder
+docker cp file box://tmp//slashes; docker exec box ls /tmp/slashes
+docker cp ' box :/file' - | tar t
+docker cp file ' :/tmp'
+docker cp ' :/file' -

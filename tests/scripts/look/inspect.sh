@@ -41,3 +41,35 @@ docker container inspect busybox
 docker container inspect nothing idle -f '{{.Name}}'
 docker inspect ''
 docker inspect --type=volume nothing
+docker inspect ' '
+docker inspect -f '{{.Name}}' ' box '
+docker container inspect '	'
+docker image inspect ''
+docker image inspect ' '
+docker network inspect ' '
+docker volume inspect ' '
+docker inspect --type image ''
+# Go's types, and its words for what does not fit a verb.
+docker inspect -f '{{printf "%T %T %T %T" .ID .State.Pid .State .State.Running}}' box
+docker inspect -f '{{printf "%T %T %T %T" .Config.Labels .Config.Env .Config.Cmd .Mounts}}' box
+docker inspect -f '{{printf "%T %T %T %T" .HostConfig.Memory .HostConfig.Init .HostConfig.PortBindings .HostConfig.NetworkMode}}' box
+docker inspect -f '{{printf "%T %T %T" .HostConfig.ConsoleSize .HostConfig.Ulimits .Config.Healthcheck.Interval}} {{.HostConfig.Memory | printf "%T"}}' box
+docker inspect -f '{{printf "%T %T" .Config.Labels.nothing nil}} {{printf "%T %T %T" 1 1.5 "a"}}{{range $k, $v := .Config.Labels}}{{printf "%T%T" $k $v}}{{end}}' box
+docker inspect -f '{{printf "%T %T %T %T %T" .Id .State.Pid .State .Mounts .State.Running}}' box
+docker inspect -f '{{printf "%v %s %q %x %d %5.2f" .Name .Name .Name .Name .Name .Name}}' box
+docker inspect -f '{{printf "%X|% x|%#x|%10s|%-10s|%.2s|%05s" .Name .Name .Name .Name .Name .Name .Name}}' box
+docker inspect -f '{{printf "%s|%q|%5.2f|%5d|%-5d|%05d|%+d|%#v" .State.ExitCode .State.ExitCode .State.ExitCode .State.ExitCode .State.ExitCode .State.ExitCode .State.ExitCode .State.ExitCode}}' box
+docker inspect -f '{{printf "%v %s %d %q %+v %#v" .HostConfig.RestartPolicy .HostConfig.RestartPolicy .HostConfig.RestartPolicy .HostConfig.RestartPolicy .HostConfig.RestartPolicy .HostConfig.RestartPolicy}}' box
+docker inspect -f '{{printf "%q %x %d %10s %#v" .Config.Cmd .Config.Cmd .Config.Cmd .Config.Cmd .Config.Cmd}} {{printf "%q %d %#v" .Config.Labels .Config.Labels .Config.Labels}}' box
+docker inspect -f '{{printf "%v %s %d %#v" .HostConfig.PidsLimit .HostConfig.PidsLimit .HostConfig.PidsLimit .HostConfig.PidsLimit}} {{printf "%#v %#v" .HostConfig.CapDrop .HostConfig.ConsoleSize}}' idle
+docker inspect -f '{{printf "%v %q %#v" .HostConfig.PortBindings .HostConfig.PortBindings .HostConfig.PortBindings}} {{printf "%v %#v" .Config.ExposedPorts .Config.ExposedPorts}}' box
+docker inspect -f '{{printf "%v %s %d %q" .Config.Healthcheck.Interval .Config.Healthcheck.Interval .Config.Healthcheck.Interval .Config.Healthcheck.Interval}} {{printf "%+v" .Config.Healthcheck}} {{printf "%d" .Config.Healthcheck}}' box
+docker inspect -f '{{printf "%v %q" .HostConfig.Ulimits .HostConfig.Ulimits}} {{printf "%v %T" (index .HostConfig.Ulimits 0) (index .HostConfig.Ulimits 0)}}' box
+docker inspect -f '{{printf "%s %d %x %t" .State.Running .State.Running .State.Running .State.Running}} {{printf "%d"}} {{printf "%d" 1 2}} {{printf "%z" 1}} {{printf "%"}} {{printf "%[3]d" 1}} {{printf "%[2]d" 1 2}}' box
+docker inspect -f '{{printf "%e %g %v %08.2f %G %d" 1.5 1500000.0 1234567.0 1.5 0.00001 1.5}} {{printf "%+q %#q %U %c %O %08.3d" "é" "a" 65 65 8 5}}' box
+docker inspect -f '{{.Id}} {{.State.ExitCode}} {{json .State.ExitCode}} {{printf "%d %s %v" .State.ExitCode .State.ExitCode .State.ExitCode}}' box
+docker inspect -f '{{print .HostConfig.RestartPolicy .Config.Cmd}} {{print 1 2 "a" 3 nil}}{{println .Name .State.ExitCode}}' box
+docker inspect -f '{{printf "%T %T %T %T" .ID .Size .Config .Metadata.LastTagTime}} {{printf "%T" .}}' busybox
+docker inspect -f '{{printf "%T %T %T %T" .Created .IPAM .Containers .EnableIPv6}} {{printf "%T %+v" . .IPAM}} {{printf "%#v" .IPAM}}' bridge
+docker volume inspect -f '{{printf "%T %T %T %T" . .Name .Options .UsageData}} {{printf "%#v" .Options}}' data
+docker ps --format '{{printf "%T %s|%6s|%.2s|%d" .Names .Names .Names .Names .Names}} {{printf "%q" (split .Names "o")}}'

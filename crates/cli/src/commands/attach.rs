@@ -43,7 +43,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let (id, config) = (container.id.as_str(), &container.config);
     let stdin = !flags.on("no-stdin") && config.open_stdin;
     terminal::check(!flags.on("no-stdin"), config.tty)?;
-    let forward = (flags.on("sig-proxy") && !config.tty).then(terminal::proxy);
+    let forward = (!config.tty).then(|| terminal::proxy(flags.on("sig-proxy")));
     let detach_keys = session.detach_keys(flags);
     let attach = Attach { stdin, stdout: true, stderr: true, logs: false, detach_keys: detach_keys.clone() };
     let work = async {

@@ -1,6 +1,6 @@
 //! `commit`.
 
-use dhow_client::Commit;
+use dhow_client::{Commit, no_name};
 use dhow_errdefs::{Error, Result};
 use dhow_oci::Reference;
 
@@ -26,6 +26,9 @@ pub(super) static COMMIT: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
+    if flags.args[0].trim().is_empty() {
+        return Err(no_name("container").into());
+    }
     let name = flags.args.get(1).map(String::as_str).filter(|name| !name.is_empty());
     let (repository, tag) = name.map(parts).transpose()?.unwrap_or_default();
     let commit = Commit {

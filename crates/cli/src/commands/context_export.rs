@@ -8,7 +8,7 @@ use dhow_errdefs::{Error, ResultExt};
 
 use super::context_create::of_name;
 use crate::command::{Arguments, Command};
-use crate::context::{Store, write};
+use crate::context::{Store, no_name, write};
 use crate::failure::Outcome;
 use crate::flags::Parsed;
 use crate::output;
@@ -26,6 +26,9 @@ pub(super) static EXPORT: Command = Command {
 
 fn run(session: &Session, flags: &Parsed) -> Outcome {
     let name = &flags.args[0];
+    if name.is_empty() {
+        return Err(no_name().into());
+    }
     let store = Store::new(session.config().folder());
     let (meta, material) = of_name(session, &store, name)?;
     let usual = format!("{name}.dockercontext");

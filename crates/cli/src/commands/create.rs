@@ -1,6 +1,6 @@
 //! `create`.
 
-use super::new::{create, prepare};
+use super::new::{choose_image, create, prepare};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::Parsed;
@@ -20,7 +20,8 @@ pub(super) static CREATE: Command = Command {
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let failed = |error| Failure::of_run(session.program, session.name, &error);
-    let wanted = prepare(session, flags).map_err(failed)?;
+    let mut wanted = prepare(session, flags).map_err(failed)?;
+    choose_image(flags, &mut wanted)?;
     let id = create(session, session.client().await?, flags, &wanted).await?;
     output::line(&id)?;
     Ok(0)

@@ -19,7 +19,7 @@ pub(super) static HISTORY: Command = Command {
         FORMAT,
         Flag::bool("human", "Sizes and times in words").short(b'H').default("true"),
         Flag::bool("no-trunc", "Cut nothing off"),
-        Flag::text("platform", "Only if the image is for this platform"),
+        Flag::text("platform", "Only if the image is for this platform").since(48),
         Flag::bool("quiet", "Only show IDs").short(b'q'),
     ]],
     arguments: Arguments::Exactly(1),

@@ -23,7 +23,7 @@ pub(super) static IMAGES: Command = Command {
         FORMAT,
         Flag::bool("no-trunc", "Cut nothing off"),
         Flag::bool("quiet", "Only show IDs").short(b'q'),
-        Flag::bool("tree", "Show the platforms of each image below it"),
+        Flag::bool("tree", "Show the platforms of each image below it").since(47),
     ]],
     arguments: Arguments::AtMost(1),
     interspersed: true,
@@ -32,7 +32,7 @@ pub(super) static IMAGES: Command = Command {
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let mut filters = filters(flags);
-    if let Some(name) = flags.args.first() {
+    if let Some(name) = flags.args.first().filter(|name| !name.is_empty()) {
         filters.entry("reference".to_owned()).or_default().push(name.clone());
     }
     let (digests, tree) = (flags.on("digests"), flags.on("tree"));

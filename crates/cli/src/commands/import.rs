@@ -20,7 +20,7 @@ pub(super) static IMPORT: Command = Command {
     flags: &[&[
         Flag::list("change", "Apply a Dockerfile instruction to the image").short(b'c'),
         Flag::text("message", "Comment on the image").short(b'm'),
-        Flag::text("platform", "Platform of the image"),
+        Flag::text("platform", "Platform of the image").since(32),
     ]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

@@ -35,7 +35,7 @@ pub(super) static IMAGE_INSPECT: Command = Command {
     names: &["image inspect"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     summary: "Show everything about images",
-    flags: &[&[FORMAT, Flag::text("platform", "Only if the image is for this platform"), SIZE.hidden()]],
+    flags: &[&[FORMAT, Flag::text("platform", "Only if the image is for this platform").since(49), SIZE.hidden()]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,
     run: |session, flags| Box::pin(run(session, flags, "image", flags.text("platform"))),
@@ -116,7 +116,7 @@ async fn find(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Resul
     for one in KINDS.iter().filter(|one| kind.is_empty() || kind == **one) {
         match ask(client, one, name, wanted).await {
             Ok(text) => return Ok((one, String::from_utf8_lossy(&text).into_owned())),
-            Err(error) if kind.is_empty() && !name.is_empty() && may_be_another_kind(&error) => {}
+            Err(error) if kind.is_empty() && !name.trim().is_empty() && may_be_another_kind(&error) => {}
             Err(error) => return Err(error),
         }
     }
@@ -132,9 +132,11 @@ fn may_be_another_kind(error: &Error) -> bool {
 async fn ask(client: &Client, kind: &str, name: &str, wanted: &Wanted) -> Result<Vec<u8>> {
     match kind {
         "container" => client.container_inspect_raw(name, wanted.size).await,
+        // An image without a name is one that is not there, in Docker's words.
+        "image" if name.is_empty() => Err(Error::not_found("Error: No such image: ")),
         "image" => client.image_inspect_raw(name, &wanted.platform).await,
-        "network" => client.raw(&format!("/networks/{}", dhow_api::query::encode(name))).await,
-        _ => client.raw(&format!("/volumes/{}", dhow_api::query::encode(name))).await,
+        "network" => client.raw(&format!("/networks/{}", dhow_api::query::encode(name.trim()))).await,
+        _ => client.raw(&format!("/volumes/{}", dhow_api::query::encode(name.trim()))).await,
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) static LOAD: Command = Command {
     summary: "Load images from an archive",
     flags: &[&[
         Flag::text("input", "Read from this file").short(b'i'),
-        Flag::text("platform", "Load only this platform"),
+        Flag::text("platform", "Load only this platform").since(48),
         Flag::bool("quiet", "Say less").short(b'q'),
     ]],
     arguments: Arguments::None,

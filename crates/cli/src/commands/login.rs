@@ -30,7 +30,9 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let typed = typed(flags)?;
     let server = server(session, flags).await?;
     let nothing_typed = typed.username.is_none() && typed.password.is_none();
-    if nothing_typed && let Some(kept) = credentials::get(session.config(), &server)? {
+    // A helper that fails costs no more than that somebody has to type.
+    let kept = || credentials::get(session.config(), &server).ok().flatten().filter(is_enough);
+    if nothing_typed && let Some(kept) = kept() {
         output::note(&format!(
             "Authenticating with existing credentials... [Username: {}]\n\n Info -> To login with a different account, run \
              '{program} logout' followed by '{program} login'\n\n",
@@ -45,6 +47,14 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let login = asked(typed)?;
     check(session, &server, &login).await?;
     Ok(0)
+}
+
+/// Whether there is something to try: a token, or a name and a password.
+fn is_enough(kept: &Login) -> bool {
+    match &kept.secret {
+        Secret::Password(password) => !kept.username.is_empty() && !password.is_empty(),
+        Secret::IdentityToken(_) => true,
+    }
 }
 
 /// What stands on the command line.
@@ -81,8 +91,8 @@ fn typed(flags: &Parsed) -> Result<Typed, Failure> {
 /// The registry's key; without one, the engine's default.
 pub(super) async fn server(session: &Session, flags: &Parsed) -> Result<String> {
     match flags.args.first() {
-        Some(server) => Ok(credentials::key(server).to_owned()),
-        None => match session.client().await?.info().await?.index_server_address {
+        Some(server) if !server.is_empty() => Ok(credentials::key(server).to_owned()),
+        _ => match session.client().await?.info().await?.index_server_address {
             none if none.is_empty() => {
                 Err(Error::invalid("the engine has no default registry").with_hint("name a registry"))
             }

@@ -25,7 +25,7 @@ pub(super) static LOGS: Command = Command {
         Flag::text("since", "Only what came after this time (2013-01-02T13:23:37Z) or in this last while (42m)"),
         Flag::text("tail", "Only so many last lines").short(b'n').default("all"),
         Flag::bool("timestamps", "Show the time of each line").short(b't'),
-        Flag::text("until", "Only what came before this time (2013-01-02T13:23:37Z) or this while ago (42m)"),
+        Flag::text("until", "Only what came before this time (2013-01-02T13:23:37Z) or this while ago (42m)").since(35),
     ]],
     arguments: Arguments::Exactly(1),
     interspersed: true,

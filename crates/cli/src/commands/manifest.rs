@@ -29,6 +29,11 @@ fn named(typed: &str) -> Result<Reference> {
     Ok(Reference::parse(typed)?.with_default_tag())
 }
 
+/// The same with the words about what it is the name of.
+fn named_as(what: &str, typed: &str) -> Result<Reference> {
+    named(typed).map_err(|error| error.context(format!("error parsing name for {what} {typed}")))
+}
+
 fn remote(session: &Session, name: &Reference, insecure: bool) -> Remote {
     Remote { name: name.familiar(), insecure, auth: session.registry_auth(name.registry()) }
 }

@@ -24,13 +24,13 @@ pub(super) static CREATE: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::bool("attachable", "Let containers be connected by hand (clusters)"),
+    Flag::bool("attachable", "Let containers be connected by hand (clusters)").since(25),
     Flag::list("aux-address", "Addresses that others have (name=address)").placeholder("map").shown("map[]"),
-    Flag::text("config-from", "The network to take the configuration from"),
-    Flag::bool("config-only", "Only keep the configuration"),
+    Flag::text("config-from", "The network to take the configuration from").since(30),
+    Flag::bool("config-only", "Only keep the configuration").since(30),
     Flag::text("driver", "What makes it").short(b'd').default("bridge"),
     Flag::list("gateway", "IPv4 or IPv6 gateway of a subnet").placeholder("strings"),
-    Flag::bool("ingress", "Make the routing mesh of a cluster"),
+    Flag::bool("ingress", "Make the routing mesh of a cluster").since(29),
     Flag::bool("internal", "Without a way to the outside"),
     Flag::list("ip-range", "Give out addresses of this part of a subnet only").placeholder("strings"),
     Flag::text("ipam-driver", "Who gives out addresses").default("default"),
@@ -39,7 +39,7 @@ const FLAGS: &[Flag] = &[
     Flag::bool("ipv6", "With IPv6 addresses"),
     Flag::list("label", "Put a label on it").check(check_label),
     Flag::list("opt", "Options of the driver (name=value)").short(b'o').placeholder("map").shown("map[]"),
-    Flag::text("scope", "How far it reaches"),
+    Flag::text("scope", "How far it reaches").since(30),
     Flag::list("subnet", "Its addresses, as address and prefix (CIDR)").placeholder("strings"),
 ];
 

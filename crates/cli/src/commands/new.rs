@@ -23,14 +23,6 @@ pub(super) fn prepare(session: &Session, flags: &Parsed) -> Result<Wanted> {
             flags.text("pull")
         )));
     }
-    if let Some(typed) = flags.some("platform") {
-        let wrong = |why| Error::invalid(format!("error parsing specified platform: {why}"));
-        let platform = crate::platform::parse(typed).map_err(wrong)?;
-        wanted.platform = platform.to_string();
-    }
-    if !is_id(&flags.args[0]) {
-        Reference::parse(&flags.args[0])?;
-    }
     let variables = wanted.request.config.env.get_or_insert_default();
     for (name, value) in session.proxy_variables() {
         let set = |line: &String| line.split('=').next() == Some(&name);
@@ -43,8 +35,20 @@ pub(super) fn prepare(session: &Session, flags: &Parsed) -> Result<Wanted> {
     Ok(wanted)
 }
 
+/// Reads which image is wanted.
+pub(super) fn choose_image(flags: &Parsed, wanted: &mut Wanted) -> Result<()> {
+    if let Some(typed) = flags.some("platform") {
+        let wrong = |why| Error::invalid(format!("error parsing specified platform: {why}"));
+        wanted.platform = crate::platform::parse(typed).map_err(wrong)?.to_string();
+    }
+    if !is_id(&flags.args[0]) {
+        Reference::parse(&flags.args[0])?;
+    }
+    Ok(())
+}
+
 /// A full image ID, which is no name and cannot be pulled.
-fn is_id(image: &str) -> bool {
+pub(super) fn is_id(image: &str) -> bool {
     let digits = image.strip_prefix("sha256:").unwrap_or(image);
     digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

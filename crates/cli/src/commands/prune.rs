@@ -45,7 +45,7 @@ pub(super) static VOLUME_PRUNE: Command = Command {
     usage: "[OPTIONS]",
     summary: "Remove local volumes that nobody uses",
     flags: &[&[
-        Flag::bool("all", "Those with names too").short(b'a'),
+        Flag::bool("all", "Those with names too").since(42).short(b'a'),
         prune_filter("Only what matches (such as 'label=<label>')"),
         FORCE,
     ]],
@@ -70,7 +70,7 @@ pub(super) static SYSTEM_PRUNE: Command = Command {
     summary: "Remove everything that nobody uses",
     flags: &[&[
         Flag::bool("all", "Images with names too, if no container uses them").short(b'a'),
-        prune_filter("Only what matches (such as 'label=<key>=<value>')"),
+        prune_filter("Only what matches (such as 'label=<key>=<value>')").since(28),
         FORCE,
         Flag::bool("volumes", "Anonymous volumes too"),
     ]],

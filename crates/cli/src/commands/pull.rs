@@ -18,7 +18,7 @@ pub(super) static PULL: Command = Command {
     flags: &[&[
         Flag::bool("all-tags", "Download every tag of the repository").short(b'a'),
         Flag::bool("disable-content-trust", "Skip image verification").default("true").hidden(),
-        Flag::text("platform", "Take the image for this platform"),
+        Flag::text("platform", "Take the image for this platform").since(32),
         Flag::bool("quiet", "Print only the image's full name").short(b'q'),
     ]],
     arguments: Arguments::Exactly(1),

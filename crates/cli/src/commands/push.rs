@@ -20,7 +20,7 @@ pub(super) static PUSH: Command = Command {
         Flag::bool("all-tags", "Upload every tag of the repository").short(b'a'),
         Flag::text("compression", "Compress layers that are not, as gzip (default) or zstd"),
         Flag::bool("disable-content-trust", "Skip image signing").default("true").hidden(),
-        Flag::text("platform", "Upload only if the image is for this platform"),
+        Flag::text("platform", "Upload only if the image is for this platform").since(46),
         Flag::bool("quiet", "Print only the image's full name").short(b'q'),
     ]],
     arguments: Arguments::Exactly(1),

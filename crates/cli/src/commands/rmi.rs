@@ -16,7 +16,7 @@ pub(super) static RMI: Command = Command {
     flags: &[&[
         Flag::bool("force", "Remove it even if it has several names or is in use by stopped containers").short(b'f'),
         Flag::bool("no-prune", "Leave the images it was made from"),
-        Flag::list("platform", "Remove it only if it is for this platform").placeholder("strings"),
+        Flag::list("platform", "Remove it only if it is for this platform").since(50).placeholder("strings"),
     ]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

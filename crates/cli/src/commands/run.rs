@@ -4,7 +4,7 @@ use dhow_client::{Attach, Client};
 use dhow_errdefs::{Error, Result};
 
 use super::interact::{Live, Since, Target, exit_code, with_signals};
-use super::new::{create, prepare};
+use super::new::{choose_image, create, prepare};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Flag, Parsed};
@@ -33,6 +33,7 @@ const FLAGS: &[Flag] = &[
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let failed = |error: Error| Failure::of_run(session.program, session.name, &error);
     let mut wanted = prepare(session, flags).map_err(failed)?;
+    choose_image(flags, &mut wanted).map_err(failed)?;
     let detach = flags.on("detach");
     if detach && flags.has("attach") {
         return Err(Error::invalid("conflicting options: cannot specify both --attach and --detach").into());
@@ -44,14 +45,14 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     } else {
         terminal::check(config.attach_stdin, config.tty)?;
     }
-    let pass_signals = flags.on("sig-proxy") && !detach && !config.tty;
+    let catch_signals = !detach && !config.tty;
     let client = session.client().await.map_err(failed)?;
     let (created, forward) = tokio::join!(create(session, client, flags, &wanted), async {
         // The request goes out first, when its connection has said that it takes one: what follows is done while the engine
         // creates the container.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
-        let forward = pass_signals.then(terminal::proxy);
+        let forward = catch_signals.then(|| terminal::proxy(flags.on("sig-proxy")));
         // Attaching, waiting and starting overlap. A failure comes back when the connection is needed.
         let _ = client.connect(if detach { 0 } else { 2 }).await;
         forward

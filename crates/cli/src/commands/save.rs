@@ -20,7 +20,7 @@ pub(super) static SAVE: Command = Command {
     summary: "Write images into an archive",
     flags: &[&[
         Flag::text("output", "Write to this file").short(b'o'),
-        Flag::text("platform", "Save only this platform"),
+        Flag::text("platform", "Save only this platform").since(48),
     ]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

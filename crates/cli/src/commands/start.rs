@@ -58,7 +58,7 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
     let container = client.container_inspect(name).await?;
     let (id, config) = (container.id.as_str(), &container.config);
     let stdin = flags.on("interactive") && config.open_stdin;
-    let forward = (!config.tty).then(terminal::proxy);
+    let forward = (!config.tty).then(|| terminal::proxy(true));
     let detach_keys = session.detach_keys(flags);
     let attach = Attach { stdin, stdout: true, stderr: true, logs: false, detach_keys: detach_keys.clone() };
     let removed = container.host_config.auto_remove;

@@ -1,8 +1,9 @@
 //! `tag`.
 
-use dhow_errdefs::Error;
+use dhow_errdefs::{Error, Result};
 use dhow_oci::Reference;
 
+use super::new::is_id;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::Parsed;
@@ -20,13 +21,10 @@ pub(super) static TAG: Command = Command {
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let (source, target) = (&flags.args[0], &flags.args[1]);
-    if source.is_empty() {
-        let text = "Error parsing reference: \"\" is not a valid repository/tag: invalid reference format";
-        return Err(Error::invalid(text).into());
+    if !is_id(source) {
+        parse(source)?;
     }
-    let named = Reference::parse(target).map_err(|why| {
-        Error::invalid(format!("Error parsing reference: {target:?} is not a valid repository/tag: {why}"))
-    })?;
+    let named = parse(target)?;
     if named.digest().is_some() {
         return Err(Error::invalid("refusing to create a tag with a digest reference").into());
     }
@@ -34,4 +32,10 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     let client = session.client().await?;
     client.image_tag(source, &named.familiar_name(), named.tag().unwrap_or_default()).await?;
     Ok(0)
+}
+
+fn parse(name: &str) -> Result<Reference> {
+    Reference::parse(name).map_err(|why| {
+        Error::invalid(format!("Error parsing reference: {name:?} is not a valid repository/tag: {why}"))
+    })
 }

@@ -27,10 +27,10 @@ const LIMITS: &[Flag] = &[
         .check(check_weight),
     Flag::int("cpu-period", "Period of the CFS quota in microseconds"),
     Flag::int("cpu-quota", "Processor time per period in microseconds"),
-    Flag::int("cpu-rt-period", "Real-time period in microseconds"),
-    Flag::int("cpu-rt-runtime", "Real-time processor time per period in microseconds"),
+    Flag::int("cpu-rt-period", "Real-time period in microseconds").since(25),
+    Flag::int("cpu-rt-runtime", "Real-time processor time per period in microseconds").since(25),
     Flag::int("cpu-shares", "Share of the processors, relative to others").short(b'c'),
-    Flag::checked("cpus", "decimal", limits::check_cpus, "How many processors it may use"),
+    Flag::checked("cpus", "decimal", limits::check_cpus, "How many processors it may use").since(29),
     Flag::text("cpuset-cpus", "Which processors it may use (0-3, 0,1)"),
     Flag::text("cpuset-mems", "Which memory nodes it may use (0-3, 0,1)"),
     Flag::checked("kernel-memory", "bytes", limits::check_bytes, "Limit of kernel memory").hidden(),
@@ -42,7 +42,7 @@ const LIMITS: &[Flag] = &[
         limits::check_swap,
         "Limit of memory and swap together; '-1' for no limit of swap",
     ),
-    Flag::int("pids-limit", "How many processes it may have; '-1' for no limit"),
+    Flag::int("pids-limit", "How many processes it may have; '-1' for no limit").since(40),
     Flag::text("restart", "When to start it again by itself"),
 ];
 

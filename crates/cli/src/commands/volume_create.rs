@@ -35,16 +35,17 @@ pub(super) static CREATE: Command = Command {
 /// Flags that make a volume of a cluster.
 const OF_CLUSTERS: &[Flag] = &[
     super::volume_update::AVAILABILITY,
-    Flag::text("group", "Group of the volume (clusters)"),
-    Flag::checked("limit-bytes", "bytes", check_bytes, "Most bytes it may have (clusters)"),
-    Flag::checked("required-bytes", "bytes", check_bytes, "Fewest bytes it must have (clusters)"),
-    Flag::text("scope", "Who may use it at a time, \"single\" or \"multi\" (clusters)").default("single"),
-    Flag::list("secret", "Secrets of the volume (clusters)").placeholder("map"),
+    Flag::text("group", "Group of the volume (clusters)").since(42),
+    Flag::checked("limit-bytes", "bytes", check_bytes, "Most bytes it may have (clusters)").since(42),
+    Flag::checked("required-bytes", "bytes", check_bytes, "Fewest bytes it must have (clusters)").since(42),
+    Flag::text("scope", "Who may use it at a time, \"single\" or \"multi\" (clusters)").since(42).default("single"),
+    Flag::list("secret", "Secrets of the volume (clusters)").since(42).placeholder("map"),
     Flag::text("sharing", "How it is shared: \"none\", \"readonly\", \"onewriter\" or \"all\" (clusters)")
+        .since(42)
         .default("none"),
-    Flag::list("topology-preferred", "Where it had better be (clusters)"),
-    Flag::list("topology-required", "Where it has to be (clusters)"),
-    Flag::text("type", "How it is used, \"mount\" or \"block\" (clusters)").default("block"),
+    Flag::list("topology-preferred", "Where it had better be (clusters)").since(42),
+    Flag::list("topology-required", "Where it has to be (clusters)").since(42),
+    Flag::text("type", "How it is used, \"mount\" or \"block\" (clusters)").since(42).default("block"),
 ];
 
 fn check_bytes(text: &str) -> Result<(), String> {

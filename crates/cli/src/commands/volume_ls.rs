@@ -16,7 +16,7 @@ pub(super) static LS: Command = Command {
     usage: "[OPTIONS]",
     summary: "List volumes",
     flags: &[&[
-        Flag::bool("cluster", "Only volumes of clusters"),
+        Flag::bool("cluster", "Only volumes of clusters").since(42),
         FILTER,
         FORMAT,
         Flag::bool("quiet", "Only show names").short(b'q'),

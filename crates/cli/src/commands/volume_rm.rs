@@ -11,6 +11,7 @@ pub(super) static RM: Command = Command {
     usage: "[OPTIONS] VOLUME [VOLUME...]",
     summary: "Remove volumes that no container uses",
     flags: &[&[Flag::bool("force", "Forget one whose plugin cannot remove it; one that is not there is no failure")
+        .since(25)
         .short(b'f')]],
     arguments: Arguments::AtLeast(1),
     interspersed: true,

@@ -9,7 +9,7 @@ use crate::session::Session;
 
 /// `--availability`, which `volume create` has too.
 pub(super) const AVAILABILITY: Flag =
-    Flag::text("availability", "\"active\", \"pause\" or \"drain\" (clusters)").default("active");
+    Flag::text("availability", "\"active\", \"pause\" or \"drain\" (clusters)").since(42).default("active");
 
 pub(super) static UPDATE: Command = Command {
     names: &["volume update"],

@@ -134,10 +134,18 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
     }
 }
 
+/// Docker's words about a name that is none.
+pub(crate) fn no_name() -> Error {
+    Error::invalid("context name cannot be empty")
+}
+
 /// Refuses names that Docker refuses.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if name == DEFAULT {
         return Err(Error::invalid(format!("{DEFAULT:?} is a reserved context name")));
+    }
+    if name.is_empty() {
+        return Err(no_name());
     }
     let inner = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
     if name.len() < 2 || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(inner) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use dhow_api::version::Version;
+
 use super::{Flag, Kind, Tables};
 
 /// Columns when standard input is no terminal.
@@ -17,9 +19,10 @@ pub(crate) fn columns_of_terminal() -> usize {
     size.ok().map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0).unwrap_or(COLUMNS) - 1
 }
 
-/// All visible flags, sorted, one description each, wrapped at `columns`.
-pub(crate) fn describe(tables: Tables, columns: usize) -> String {
-    let mut flags: Vec<&Flag> = tables.iter().flat_map(|table| table.iter()).filter(|flag| !flag.hidden).collect();
+/// All visible flags that engines of that version know, sorted, one description each, wrapped at `columns`.
+pub(crate) fn describe(tables: Tables, columns: usize, version: Version) -> String {
+    let shown = |flag: &&Flag| !flag.hidden && version.at_least(flag.since);
+    let mut flags: Vec<&Flag> = tables.iter().flat_map(|table| table.iter()).filter(shown).collect();
     flags.sort_by_key(|flag| flag.long);
     let names: Vec<String> = flags.iter().map(|flag| name(flag)).collect();
     let widest = names.iter().map(String::len).max().unwrap_or(0);
@@ -114,6 +117,6 @@ mod tests {
       --pull string   When to pull
                       (default \"missing\")
 ";
-        assert_eq!(describe(FLAGS, 47), expected);
+        assert_eq!(describe(FLAGS, 47, Version::MAX), expected);
     }
 }

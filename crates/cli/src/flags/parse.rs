@@ -1,5 +1,7 @@
 //! From words to recorded flags.
 
+use dhow_api::version::Version;
+
 use super::parse_bool;
 use super::value::{check, parse_int};
 use super::{Flag, Kind, Tables};
@@ -31,11 +33,18 @@ impl Parsed {
         self.given.iter().rev().find(|(given, _)| given.long == flag.long).map(|(_, value)| value.as_str())
     }
 
-    /// Docker's words about the flags that were given and mean nothing to our engines.
-    pub(crate) fn refused(&self) -> Option<String> {
-        let refuse = |(flag, _): &(&Flag, String)| flag.elsewhere.map(|place| place.refuse(flag.long));
-        let lines: Vec<String> = self.given.iter().filter_map(refuse).collect();
+    /// Docker's words about the flags that were given and mean nothing to an engine of that version, or to any of ours.
+    pub(crate) fn refused(&self, version: Version) -> Option<String> {
+        let mut given: Vec<&Flag> = self.given.iter().map(|(flag, _)| *flag).collect();
+        given.sort_by_key(|flag| flag.long);
+        given.dedup_by_key(|flag| flag.long);
+        let lines: Vec<String> = given.iter().filter_map(|flag| flag.refuse(version)).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// Whether it depends on the engine's version if what was given is understood.
+    pub(crate) fn needs_version(&self) -> bool {
+        self.given.iter().any(|(flag, _)| flag.since > 0)
     }
 
     /// Docker's words about the flags that were given and whose time is over.
@@ -202,6 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::flags::Elsewhere;
 
     const FLAGS: Tables = &[&[
         Flag::bool("rm", ""),
@@ -210,7 +220,9 @@ mod tests {
         Flag::bool("sig-proxy", "").default("true"),
         Flag::list("env", "").short(b'e'),
         Flag::text("name", ""),
-        Flag::int("pids-limit", ""),
+        Flag::int("pids-limit", "").since(40),
+        Flag::bool("ambient", "").since(43),
+        Flag::int("count", "").elsewhere(Elsewhere::Windows),
     ]];
 
     fn words(line: &str) -> Vec<String> {
@@ -251,6 +263,21 @@ mod tests {
         assert!(!good("--rm --rm=false x").on("rm"));
         assert!(!good("-i=0 x").on("interactive"));
         assert!(good("x").on("sig-proxy") && !good("--sig-proxy=false x").on("sig-proxy"));
+    }
+
+    #[test]
+    fn flags_that_an_engine_is_too_old_for_are_refused_by_name() {
+        let parsed = good("--pids-limit 1 --rm --ambient --count 2 --pids-limit=2 x");
+        let refused = |minor| parsed.refused(Version::new(1, minor)).unwrap_or_default();
+        let windows = "\"--count\" is only supported on a Docker daemon running on windows, but the Docker daemon is \
+                       running on linux";
+        let ambient =
+            |minor| format!("\"--ambient\" requires API version 1.43, but the Docker daemon API version is 1.{minor}");
+        let limit = "\"--pids-limit\" requires API version 1.40, but the Docker daemon API version is 1.39";
+        assert_eq!(refused(43), windows);
+        assert_eq!(refused(40), format!("{}\n{windows}", ambient(40)));
+        assert_eq!(refused(39), format!("{}\n{windows}\n{limit}", ambient(39)));
+        assert!(parsed.needs_version() && !good("--rm --count 2 x").needs_version());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use gotmpl::parse::{DefineNode, ListNode, Parser};
 use gotmpl::{FuncMap, Template, TemplateError, Value, ValueFunc};
 
 use super::functions::for_values;
-use super::rewrite::{FIELD, INDEX, ITERABLE, PRINTABLE, Rewriter, SHOWN, unbalanced};
+use super::printf::{GoValue, print, printf, println};
+use super::rewrite::{FIELD, INDEX, ITERABLE, PRINTABLE, Rewriter, SHOWN, TYPED, TYPED_FIELD, unbalanced};
 use super::template::syntax;
 use super::view::View;
 
@@ -143,6 +144,11 @@ fn functions(view: &Arc<View>) -> FuncMap {
     add(INDEX, index);
     add(ITERABLE, |view, args| view.iterable(&args[0]));
     add(PRINTABLE, |view, args| Ok(view.printable(&args[0])));
+    add(TYPED, |_, args| Ok(typed(args[0].clone(), None)));
+    add(TYPED_FIELD, typed_field);
+    add("print", |view, args| Ok(printed(view, args, print)));
+    add("printf", |view, args| Ok(printed(view, args, printf)));
+    add("println", |view, args| Ok(printed(view, args, println)));
     add(SHOWN, |view, args| Ok(Value::String(view.shown(&args[0]).into())));
     functions
 }
@@ -154,6 +160,36 @@ fn field(view: &View, args: &[Value]) -> Result<Value, String> {
         value = view.field(&value, &name.to_string()).map_err(|why| at(args, &why))?;
     }
     Ok(value)
+}
+
+/// The same with its type, which numbers do not tell.
+fn typed_field(view: &View, args: &[Value]) -> Result<Value, String> {
+    let (last, before) = args.split_last().expect("a field has a name");
+    let owner = field(view, before)?;
+    let name = last.to_string();
+    let value = view.field(&owner, &name).map_err(|why| at(args, &why))?;
+    Ok(typed(value, view.field_of(&owner, &name)))
+}
+
+/// A value on its way to `printf`.
+fn typed(value: Value, name: Option<String>) -> Value {
+    Value::List([value, name.map_or(Value::Nil, |name| Value::String(name.into()))].into())
+}
+
+fn printed(view: &View, args: &[Value], by: fn(&[GoValue]) -> String) -> Value {
+    let args: Vec<GoValue> = args.iter().map(|arg| untyped(view, arg)).collect();
+    Value::String(by(&args).into())
+}
+
+fn untyped(view: &View, arg: &Value) -> GoValue {
+    match arg {
+        Value::List(pair) => match &pair[..] {
+            [value, Value::String(name)] => view.go(value, Some(name)),
+            [value, _] => view.go(value, None),
+            _ => GoValue::nil(),
+        },
+        other => GoValue::from(other),
+    }
 }
 
 /// Place, node, value, and keys.
@@ -226,6 +262,39 @@ mod tests {
             run("{{printf \"%v\" .State}} {{.State | print}} {{println .Args}}"),
             format!("{state} {state} [a b]\n")
         );
+    }
+
+    #[test]
+    fn printf_knows_gos_types() {
+        assert_eq!(run("{{printf \"%T %T %T\" .ID .State .State.Pid}}"), "string *container.State int");
+        assert_eq!(
+            run("{{.HostConfig.Memory | printf \"%T\"}} {{printf \"%s\" .HostConfig.Memory}}"),
+            "int64 %!s(int64=5)"
+        );
+        assert_eq!(
+            run("{{$h := .HostConfig}}{{printf \"%T %T\" $h.NetworkMode $h.Init}}"),
+            "container.NetworkMode *bool"
+        );
+        assert_eq!(
+            run("{{printf \"%T %v %#v\" .HostConfig.PidsLimit .HostConfig.PidsLimit .HostConfig.CapAdd}}"),
+            "*int64 <nil> strslice.StrSlice(nil)"
+        );
+        assert_eq!(run("{{printf \"%q %d\" .Args .Config.Healthcheck.Interval}}"), "[\"a\" \"b\"] 90000000000");
+        assert_eq!(
+            run("{{printf \"%T %#v\" .HostConfig.PortBindings .Config.ExposedPorts}}"),
+            "nat.PortMap nat.PortSet{\"80/tcp\":struct {}{}}"
+        );
+        assert_eq!(run("{{printf \"%v %T\" .Config.Labels.no .Config.Labels.no}}"), "<nil> <nil>");
+        // Where Docker's types do not fit, values have JSON's.
+        assert_eq!(
+            run("{{printf \"%T %T %T %T %T\" .Id .State.Pid .Args .State .State.Running}}"),
+            "string json.Number []interface {} map[string]interface {} bool"
+        );
+        assert_eq!(
+            run("{{.Id}} {{.State.Pid}} {{json .State.Pid}} {{printf \"%d\" .State.Pid}}"),
+            "abc 7 7 %!d(json.Number=7)"
+        );
+        assert_eq!(run("{{print .HostConfig.RestartPolicy .Args}} {{print 1 2 \"a\"}}"), "{no 0} [a b] 1 2a");
     }
 
     #[test]

@@ -10,9 +10,12 @@ pub(super) const INDEX: &str = "index of";
 pub(super) const ITERABLE: &str = "iterable";
 pub(super) const PRINTABLE: &str = "printable";
 pub(super) const SHOWN: &str = "shown";
+pub(super) const TYPED: &str = "typed";
+pub(super) const TYPED_FIELD: &str = "typed field of";
 
-/// Functions that print what they get.
-const PRINTING: [&str; 6] = ["print", "println", "printf", "html", "js", "urlquery"];
+/// Functions that print values by their types, and those that print them as they stand.
+const TYPING: [&str; 3] = ["print", "printf", "println"];
+const PRINTING: [&str; 3] = ["html", "js", "urlquery"];
 /// Functions of Go's templates.
 const BUILTIN: [&str; 20] = [
     "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf",
@@ -79,24 +82,28 @@ impl Rewriter<'_> {
 
     fn pipe(&self, pipe: &mut PipeNode) -> Result<(), String> {
         for mut command in std::mem::take(&mut pipe.commands) {
-            let prints = matches!(&command.args[0], Expr::Identifier(_, name) if PRINTING.contains(&name.as_str()));
-            if prints && !pipe.commands.is_empty() {
-                pipe.commands.push(call(command.pos, PRINTABLE));
+            let wrap = wrapping(&command.args[0]);
+            if let Some(wrap) = wrap
+                && let Some(before) = pipe.commands.last_mut()
+                && !(wrap == TYPED && before.args.len() == 1 && name_field(&mut before.args[0]))
+            {
+                pipe.commands.push(call(command.pos, wrap));
             }
-            self.command(&mut command, prints)?;
+            self.command(&mut command, wrap)?;
             pipe.commands.push(command);
         }
         Ok(())
     }
 
-    fn command(&self, command: &mut CommandNode, prints: bool) -> Result<(), String> {
+    fn command(&self, command: &mut CommandNode, wrap: Option<&str>) -> Result<(), String> {
         let node =
             matches!(&command.args[0], Expr::Identifier(_, name) if name == "index").then(|| spell(&command.args));
         for arg in &mut command.args {
             self.expr(arg)?;
         }
-        for arg in command.args.iter_mut().skip(1).filter(|_| prints) {
-            let args = vec![Expr::Identifier(command.pos, PRINTABLE.into()), arg.clone()];
+        for arg in command.args.iter_mut().skip(1) {
+            let Some(wrap) = wrap.filter(|wrap| *wrap != TYPED || !name_field(arg)) else { continue };
+            let args = vec![Expr::Identifier(command.pos, wrap.into()), arg.clone()];
             *arg = calling(command.pos, args);
         }
         if let Some(node) = node {
@@ -153,6 +160,29 @@ impl Rewriter<'_> {
         let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
         let place = format!("{}:{column}", 1 + before.matches('\n').count());
         [Expr::String(pos, place.into()), Expr::String(pos, node.into())]
+    }
+}
+
+/// What a function gets its values through, if it prints them.
+fn wrapping(function: &Expr) -> Option<&'static str> {
+    match function {
+        Expr::Identifier(_, name) if TYPING.contains(&name.as_str()) => Some(TYPED),
+        Expr::Identifier(_, name) if PRINTING.contains(&name.as_str()) => Some(PRINTABLE),
+        _ => None,
+    }
+}
+
+/// Makes a field that is read one that is read with its type; `false` if it is something else.
+fn name_field(expr: &mut Expr) -> bool {
+    match expr {
+        Expr::Pipe(_, pipe) if pipe.commands.len() == 1 => match pipe.commands[0].args.first_mut() {
+            Some(Expr::Identifier(_, name)) if name == FIELD => {
+                *name = TYPED_FIELD.into();
+                true
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -13,9 +13,7 @@ use super::rewrite::unbalanced;
 pub(super) fn parse(source: &str, mut functions: FuncMap, faults: [&str; 2]) -> Result<Template> {
     // A method with an argument is a function in a field here, which has to be called by name.
     let source = unescaped(source).replace(".Label ", "call .Label ");
-    if source.contains("%T") {
-        functions.insert("printf".into(), printf::with_types());
-    }
+    functions.insert("printf".into(), printf::of_plain_values());
     let parsed = Template::new("").missing_key(MissingKey::Error).funcs(functions).parse(&source);
     if let (Ok(_), Some(why)) = (&parsed, unbalanced(&source)) {
         return Err(Error::invalid(format!("{}: template: :1: {why}", faults[0])));

@@ -12,7 +12,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::functions::encode;
-use super::shape::Shape;
+use super::printf::{Form, GoValue};
+use super::shape::{self, Shape};
 use super::{go_duration, go_time};
 
 /// What a map stands for.
@@ -38,6 +39,8 @@ pub(super) struct View {
     pub(super) typed: bool,
     missing: Value,
     kinds: HashMap<usize, Kind>,
+    /// What Go calls them, where values do not tell it themselves.
+    types: HashMap<usize, shape::Kind>,
     /// The JSON of values that cannot be written again from what they are.
     texts: HashMap<usize, String>,
 }
@@ -47,7 +50,7 @@ impl View {
     pub(super) fn typed(text: &str, kind: &'static str) -> serde_json::Result<Self> {
         let mut view = Self::empty(true);
         let raw: &RawValue = serde_json::from_str(text)?;
-        view.value = view.of(kind, Some(raw))?;
+        view.value = view.of(shape::Kind::new(kind), Some(raw))?;
         Ok(view)
     }
 
@@ -55,13 +58,13 @@ impl View {
     pub(super) fn plain(text: &str) -> serde_json::Result<Self> {
         let mut view = Self::empty(false);
         let sorted = serde_json::from_str::<serde_json::Value>(text)?.to_string();
-        view.value = view.of("x", Some(serde_json::from_str(&sorted)?))?;
+        view.value = view.of(shape::Kind::new("x"), Some(serde_json::from_str(&sorted)?))?;
         Ok(view)
     }
 
     fn empty(typed: bool) -> Self {
-        let (kinds, texts) = (HashMap::new(), HashMap::new());
-        let mut view = Self { value: Value::Nil, typed, missing: Value::Nil, kinds, texts };
+        let (kinds, types, texts) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut view = Self { value: Value::Nil, typed, missing: Value::Nil, kinds, types, texts };
         view.missing = view.nothing(Kind::Missing);
         view
     }
@@ -80,21 +83,30 @@ impl View {
         kind.into_iter().for_each(|kind| drop(self.kinds.insert(address, kind)));
     }
 
-    fn of(&mut self, kind: &'static str, raw: Option<&RawValue>) -> serde_json::Result<Value> {
-        let raw = raw.filter(|raw| raw.get() != "null");
+    fn of(&mut self, kind: shape::Kind, raw: Option<&RawValue>) -> serde_json::Result<Value> {
+        let value = self.read(kind, raw.filter(|raw| raw.get() != "null"))?;
+        if kind.code != "x"
+            && let Some(address) = address(&value)
+        {
+            self.types.insert(address, kind);
+        }
+        Ok(value)
+    }
+
+    fn read(&mut self, kind: shape::Kind, raw: Option<&RawValue>) -> serde_json::Result<Value> {
         let text = raw.map_or("null", RawValue::get);
-        let inner = kind.get(1..).unwrap_or_default();
-        match (kind.as_bytes().first(), raw) {
+        let inner = kind.inner();
+        match (kind.code.as_bytes().first(), raw) {
             (Some(b'['), _) => self.list(inner, raw),
-            (Some(b'{'), _) => self.map(inner, raw, Kind::Map(inner)),
+            (Some(b'{'), _) => self.map(inner, raw, Kind::Map(inner.code)),
             (Some(b'<'), _) => self.map(inner, raw, Kind::Keyed),
             (Some(b'*'), None) => Ok(self.nothing(Kind::Nil)),
-            (Some(b'*'), Some(raw)) => self.structure(inner, Some(raw), true),
+            (Some(b'*'), Some(raw)) => self.structure(inner.code, Some(raw), true),
             (Some(b'?'), None) => Ok(Value::Nil),
             (Some(b'?'), Some(_)) => scalar(text),
-            _ if kind == "x" => self.anything(text),
+            _ if kind.code == "x" => self.anything(text),
             (None, None) => Ok(Value::String("".into())),
-            _ => match kind {
+            _ => match kind.code {
                 "b" if raw.is_none() => Ok(Value::Bool(false)),
                 "i" if raw.is_none() => Ok(Value::Int(0)),
                 "" | "b" | "i" => scalar(text),
@@ -118,13 +130,19 @@ impl View {
     fn anything(&mut self, text: &str) -> serde_json::Result<Value> {
         let raw: &RawValue = serde_json::from_str(text)?;
         match text.as_bytes().first() {
-            Some(b'{') => self.map("x", Some(raw), Kind::Map("x")),
-            Some(b'[') => self.list("x", Some(raw)),
+            Some(b'{') => self.of(shape::Kind::new("{x"), Some(raw)),
+            Some(b'[') => self.of(shape::Kind::new("[x"), Some(raw)),
+            // Where Docker's client knows no types, a number is the text it was.
+            Some(b'-' | b'0'..=b'9') if !self.typed => {
+                let number = self.words(text.to_owned(), text);
+                address(&number).map(|address| self.types.insert(address, shape::Kind::new("n")));
+                Ok(number)
+            }
             _ => scalar(text),
         }
     }
 
-    fn list(&mut self, kind: &'static str, raw: Option<&RawValue>) -> serde_json::Result<Value> {
+    fn list(&mut self, kind: shape::Kind, raw: Option<&RawValue>) -> serde_json::Result<Value> {
         let items: Vec<&RawValue> = raw.map_or(Ok(Vec::new()), |raw| serde_json::from_str(raw.get()))?;
         let items = items.into_iter().map(|item| self.of(kind, Some(item)));
         let value = Value::List(items.collect::<serde_json::Result<Vec<_>>>()?.into());
@@ -132,7 +150,7 @@ impl View {
         Ok(value)
     }
 
-    fn map(&mut self, kind: &'static str, raw: Option<&RawValue>, is: Kind) -> serde_json::Result<Value> {
+    fn map(&mut self, kind: shape::Kind, raw: Option<&RawValue>, is: Kind) -> serde_json::Result<Value> {
         let Fields(fields) = raw.map_or(Ok(Fields(Vec::new())), |raw| serde_json::from_str(raw.get()))?;
         let items = fields.into_iter().map(|(key, raw)| Ok((Arc::from(key), self.of(kind, Some(raw))?)));
         let value = Value::Map(Arc::new(items.collect::<serde_json::Result<_>>()?));
@@ -225,7 +243,100 @@ impl View {
         text
     }
 
-    /// The same for functions that print: there, pointers are marked, and plain values stay what they are.
+    /// Go's type of a field, which numbers, bools and what is not there do not tell themselves.
+    pub(super) fn field_of(&self, value: &Value, name: &str) -> Option<String> {
+        match self.kind(value) {
+            Some(Kind::Structure(shape, _)) => shape.field(name).map(shape::Kind::name),
+            _ => None,
+        }
+    }
+
+    /// A value as Go's `fmt` has it; `name` is its type, if the value itself is not known.
+    pub(super) fn go(&self, value: &Value, name: Option<&str>) -> GoValue {
+        let noted = address(value).and_then(|address| self.types.get(&address)).copied();
+        let of_kind = |kind: shape::Kind| kind.name();
+        let name = || noted.map(of_kind).or_else(|| name.map(str::to_owned));
+        match (self.kind(value), value) {
+            (Some(Kind::Missing), _) => GoValue::nil(),
+            (Some(Kind::Nil), _) => GoValue::new(name().unwrap_or_default(), Form::Pointer(None)),
+            (Some(Kind::Structure(shape, pointer)), Value::Map(map)) => self.go_structure(shape, *pointer, map, noted),
+            (_, Value::Map(map)) => match (name(), noted) {
+                (Some(name), Some(kind)) => GoValue::new(name.clone(), self.go_map(value, map, kind, &name)),
+                _ => GoValue::from(value),
+            },
+            (_, Value::List(items)) => match (name(), noted) {
+                (Some(name), Some(kind)) => {
+                    let inner = self.scalar_name(kind.inner());
+                    let items = items.iter().map(|item| self.go(item, inner.as_deref()));
+                    GoValue::new(name, Form::List((!self.is_null(value)).then(|| items.collect())))
+                }
+                _ => GoValue::from(value),
+            },
+            (_, Value::String(text)) => self.go_text(value, text, noted),
+            _ => name().map_or_else(|| GoValue::from(value), |name| GoValue::scalar(value, &name)),
+        }
+    }
+
+    fn is_null(&self, value: &Value) -> bool {
+        address(value).and_then(|address| self.texts.get(&address)).is_some_and(|text| text == "null")
+    }
+
+    /// The type of what is in a list or a map, if that cannot tell it itself.
+    fn scalar_name(&self, kind: shape::Kind) -> Option<String> {
+        match kind.code {
+            "x" => None,
+            _ => Some(kind.name()),
+        }
+    }
+
+    fn go_text(&self, value: &Value, text: &str, noted: Option<shape::Kind>) -> GoValue {
+        let name = noted.map_or_else(|| "string".to_owned(), shape::Kind::name);
+        let number = || self.json(value).parse().unwrap_or_default();
+        let (form, words) = match noted.map(|kind| kind.code) {
+            Some("d") => (Form::Int(number()), Some(text.to_owned())),
+            Some("t") => (Form::Structure(Vec::new()), Some(text.to_owned())),
+            _ => (Form::Text(text.to_owned()), None),
+        };
+        GoValue { words, ..GoValue::new(name, form) }
+    }
+
+    fn go_map(&self, value: &Value, map: &BTreeMap<Arc<str>, Value>, kind: shape::Kind, name: &str) -> Form {
+        let key = match kind.code.starts_with('<') && !name.starts_with("map[string]") {
+            true => "nat.Port",
+            false => "string",
+        };
+        let inner = self.scalar_name(kind.inner());
+        let item = |(name, value): (&Arc<str>, &Value)| {
+            (GoValue::new(key, Form::Text(name.to_string())), self.go(value, inner.as_deref()))
+        };
+        Form::Map((!self.is_null(value)).then(|| map.iter().map(item).collect()))
+    }
+
+    fn go_structure(
+        &self,
+        shape: &Shape,
+        pointer: bool,
+        map: &BTreeMap<Arc<str>, Value>,
+        noted: Option<shape::Kind>,
+    ) -> GoValue {
+        let nothing = Value::Nil;
+        let field = |field: &shape::Field| {
+            let value = map.get(field.name).unwrap_or(&nothing);
+            (field.name, self.go(value, Some(&field.kind.name())))
+        };
+        let fields = Form::Structure(shape.fields.iter().map(field).collect());
+        let words = spelled(shape, map);
+        let name = noted.map_or_else(|| shape.name.to_owned(), shape::Kind::name);
+        match pointer {
+            true => {
+                let target = Box::new(GoValue::new(name.trim_start_matches('*'), fields));
+                GoValue { words, ..GoValue::new(name, Form::Pointer(Some(target))) }
+            }
+            false => GoValue::new(name, fields),
+        }
+    }
+
+    /// A value for functions that print without a format: there, pointers are marked, and plain values stay what they are.
     pub(super) fn printable(&self, value: &Value) -> Value {
         match (self.kind(value), value) {
             (Some(Kind::Structure(_, true)), _) => Value::String(format!("&{}", self.shown(value)).into()),
@@ -272,7 +383,7 @@ impl View {
         for (at, field) in shape.fields.iter().enumerate() {
             out.write_str(if at > 0 { " " } else { "" })?;
             let value = map.get(field.name).unwrap_or(&Value::Nil);
-            match field.kind.starts_with('?') && !matches!(value, Value::Nil) {
+            match field.kind.code.starts_with('?') && !matches!(value, Value::Nil) {
                 true => pointer_to(std::ptr::from_ref(value).addr(), out)?,
                 false => self.print(value, true, out)?,
             }
@@ -291,7 +402,7 @@ impl View {
 fn spelled(shape: &Shape, map: &BTreeMap<Arc<str>, Value>) -> Option<String> {
     let field = |name: &str| map.get(name).map(ToString::to_string).unwrap_or_default();
     match shape.name {
-        "container.Ulimit" => Some(format!("{}={}:{}", field("Name"), field("Soft"), field("Hard"))),
+        "units.Ulimit" => Some(format!("{}={}:{}", field("Name"), field("Soft"), field("Hard"))),
         "blkiodev.WeightDevice" => Some(format!("{}:{}", field("Path"), field("Weight"))),
         "blkiodev.ThrottleDevice" => Some(format!("{}:{}", field("Path"), field("Rate"))),
         _ => None,

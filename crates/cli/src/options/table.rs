@@ -57,7 +57,7 @@ fn check_domain(text: &str) -> Result<(), String> {
 /// Every flag about the container itself.
 pub(crate) const CONTAINER: &[Flag] = &[
     Flag::list("add-host", "Put a line into the container's hosts file (host:ip)").check(check_host),
-    Flag::list("annotation", "Hand an annotation to the OCI runtime").placeholder("map").shown("map[]"),
+    Flag::list("annotation", "Hand an annotation to the OCI runtime").since(43).placeholder("map").shown("map[]"),
     Flag::list("attach", "Streams to attach to: STDIN, STDOUT, STDERR").short(b'a').check(check_stream),
     Flag::uint("blkio-weight", "uint16", "Share of block I/O, 10 to 1000; 0 for the default")
         .default("0")
@@ -71,16 +71,16 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::text(
         "cgroupns",
         "Cgroup namespace (host|private)\n'host':    that of the host\n'private': one of its own\n'':        what the engine is set to (default)",
-    ),
+    ).since(41),
     Flag::text("cidfile", "Write the container's ID into this file"),
     Flag::int("cpu-count", "Number of processors").elsewhere(Elsewhere::Windows),
     Flag::int("cpu-percent", "Share of the processors").elsewhere(Elsewhere::Windows),
     Flag::int("cpu-period", "Period of the CFS quota in microseconds"),
     Flag::int("cpu-quota", "Processor time per period in microseconds"),
-    Flag::int("cpu-rt-period", "Real-time period in microseconds"),
-    Flag::int("cpu-rt-runtime", "Real-time processor time per period in microseconds"),
+    Flag::int("cpu-rt-period", "Real-time period in microseconds").since(25),
+    Flag::int("cpu-rt-runtime", "Real-time processor time per period in microseconds").since(25),
     Flag::int("cpu-shares", "Share of the processors, relative to others").short(b'c'),
-    Flag::checked("cpus", "decimal", limits::check_cpus, "How many processors it may use"),
+    Flag::checked("cpus", "decimal", limits::check_cpus, "How many processors it may use").since(25),
     Flag::text("cpuset-cpus", "Which processors it may use (0-3, 0,1)"),
     Flag::text("cpuset-mems", "Which memory nodes it may use (0-3, 0,1)"),
     Flag::list("device", "Show a device of the host in the container"),
@@ -103,7 +103,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::list("env", "Set an environment variable").short(b'e').check(check_variable),
     Flag::list("env-file", "Set the environment variables of a file"),
     Flag::list("expose", "Expose a port or a range of ports"),
-    Flag::checked("gpus", "gpu-request", device::check_gpus, "GPUs to add ('all' for all of them)"),
+    Flag::checked("gpus", "gpu-request", device::check_gpus, "GPUs to add ('all' for all of them)").since(40),
     Flag::list("group-add", "Put the user into another group"),
     Flag::text("health-cmd", "Command that checks its health"),
     Flag::text("health-http", "Page that shows its health, asked for by the engine (URL or :PORT/PATH)"),
@@ -115,21 +115,21 @@ pub(crate) const CONTAINER: &[Flag] = &[
         "duration",
         health::check_duration,
         "Time between two checks while it starts (ms|s|m|h)",
-    )
+    ).since(44)
     .shown("0s"),
     Flag::checked(
         "health-start-period",
         "duration",
         health::check_duration,
         "Time it may take to start before failures count (ms|s|m|h)",
-    )
+    ).since(29)
     .shown("0s"),
     Flag::text("health-tcp", "Port that shows its health by taking a connection ([HOST:]PORT)"),
     Flag::checked("health-timeout", "duration", health::check_duration, "Time one check may take (ms|s|m|h)")
         .shown("0s"),
     Flag::bool("help", "Print usage"),
     Flag::text("hostname", "Host name of the container").short(b'h'),
-    Flag::bool("init", "Run an init inside that forwards signals and reaps processes"),
+    Flag::bool("init", "Run an init inside that forwards signals and reaps processes").since(25),
     Flag::bool("interactive", "Keep standard input open even if nobody is attached").short(b'i'),
     Flag::checked("io-maxbandwidth", "bytes", limits::check_bytes, "Limit of I/O on the system drive")
         .elsewhere(Elsewhere::Windows),
@@ -166,7 +166,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::int("oom-score-adj", "How readily it is killed when memory runs out (-1000 to 1000)"),
     Flag::text("pid", "PID namespace to use"),
     Flag::int("pids-limit", "Limit of processes; -1 for none"),
-    Flag::text("platform", "Platform of the image, where there are several"),
+    Flag::text("platform", "Platform of the image, where there are several").since(32),
     Flag::bool("privileged", "Give it every right"),
     Flag::list("publish", "Publish a port to the host").short(b'p'),
     Flag::bool("publish-all", "Publish all exposed ports to random ports").short(b'P'),
@@ -179,7 +179,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::list("security-opt", "Security option"),
     Flag::checked("shm-size", "bytes", limits::check_bytes, "Size of /dev/shm"),
     Flag::text("stop-signal", "Signal that stops it"),
-    Flag::int("stop-timeout", "Seconds it has to stop"),
+    Flag::int("stop-timeout", "Seconds it has to stop").since(25),
     Flag::list("storage-opt", "Option of the storage driver"),
     Flag::list("sysctl", "Kernel parameter").placeholder("map").shown("map[]").check(label::check_sysctl),
     Flag::list("tmpfs", "Mount a tmpfs"),

@@ -32,33 +32,43 @@ const FORWARDED: [(i32, &str); 20] = [
 const PATIENCE: u32 = 3;
 
 /// Signals that were caught, from now on.
-pub(crate) struct Forward(mpsc::UnboundedReceiver<(i32, &'static str)>);
+pub(crate) struct Forward {
+    caught: mpsc::UnboundedReceiver<(i32, &'static str)>,
+    pass: bool,
+}
 
-/// Catches signals.
-pub(crate) fn proxy() -> Forward {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    for (number, name) in FORWARDED {
+/// Catches signals to pass them on; or else those alone that ask us to end, to wait for the container all the same.
+pub(crate) fn proxy(pass: bool) -> Forward {
+    let (sender, caught) = mpsc::unbounded_channel();
+    for (number, name) in FORWARDED.into_iter().filter(|(number, _)| pass || ends(*number)) {
         let Ok(mut caught) = signal(SignalKind::from_raw(number)) else { continue };
         let sender = sender.clone();
         tokio::spawn(async move { while caught.recv().await.is_some() && sender.send((number, name)).is_ok() {} });
     }
-    Forward(receiver)
+    Forward { caught, pass }
+}
+
+/// Whether a signal asks a process to end.
+fn ends(number: i32) -> bool {
+    matches!(number, 2 | 15)
 }
 
 impl Forward {
     /// Passes the signals on to a container. Ends only when a person insists: the third request to stop ends us.
     pub(crate) async fn to(mut self, client: &Client, container: &str) {
         let mut asked = 0;
-        while let Some((number, name)) = self.0.recv().await {
-            if matches!(number, 2 | 15) {
+        while let Some((number, name)) = self.caught.recv().await {
+            if ends(number) {
                 asked += 1;
                 if asked >= PATIENCE {
                     crate::output::note("\ngot 3 SIGTERM/SIGINTs, forcefully exiting");
                     return;
                 }
             }
-            // A container that has not started, or has ended, takes no signals: no fault of the person's.
-            let _ = client.container_kill(container, name).await;
+            if self.pass {
+                // A container that has not started, or has ended, takes no signals: no fault of the person's.
+                let _ = client.container_kill(container, name).await;
+            }
         }
     }
 }

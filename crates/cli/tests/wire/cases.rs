@@ -117,7 +117,10 @@ fn exec_ends_with_the_commands_code() {
     );
     let ended = run(&fake, &["exec", "-e", "A=1", "-w", "/tmp", "c", "sh", "-c", "x"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(3), "done\n"), "{}", ended.err);
-    let body = String::from_utf8(fake.requests()[0].body.clone()).expect("JSON is text");
+    // That the engine knows the flags is asked first.
+    let requests = fake.requests();
+    assert_eq!(requests[0].line, "HEAD /_ping");
+    let body = String::from_utf8(requests[1].body.clone()).expect("JSON is text");
     assert!(body.contains(r#""Env":["A=1"]"#) && body.contains(r#""Cmd":["sh","-c","x"]"#), "{body}");
 }
 

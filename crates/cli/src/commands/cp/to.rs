@@ -36,10 +36,10 @@ pub(super) async fn run(session: &Session, copy: &Copy<'_>) -> Outcome {
     let own = || source.name.clone().unwrap_or_else(|| paths::split(&source.path).1);
     let (packing, report) = Packing::start(source.path.clone(), name.unwrap_or_else(own))?;
     // Docker names a folder without a slash at its end, in errors above all.
-    let folder = match folder.as_str() {
+    let folder = match folder.trim_end_matches('/') {
         // Paths in a container begin at its root.
-        "" | "/" => "/",
-        folder => folder.trim_end_matches('/'),
+        "" => "/",
+        folder => folder,
     };
     let sent = client.container_copy_in(copy.container, folder, how, Upload::from_reader(packing)).await;
     if let Some(error) = report.failure() {

@@ -1,10 +1,10 @@
 //! `manifest annotate`.
 
-use dhow_errdefs::Error;
+use dhow_errdefs::{Error, ResultExt};
 use dhow_oci::Platform;
 
 use super::list::List;
-use super::named;
+use super::named_as;
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
@@ -27,7 +27,8 @@ pub(in crate::commands) static ANNOTATE: Command = Command {
 };
 
 fn run(session: &Session, flags: &Parsed) -> Outcome {
-    let (name, member) = (named(&flags.args[0])?, named(&flags.args[1])?);
+    let named = |what: &str, typed: &str| named_as(what, typed).context(|| "annotate");
+    let (name, member) = (named("manifest list", &flags.args[0])?, named("manifest", &flags.args[1])?);
     let list = List::of(session.config(), &name);
     let missing =
         || Error::not_found(format!("manifest for image {} does not exist in {}", member.familiar(), name.familiar()));

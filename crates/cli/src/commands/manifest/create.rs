@@ -3,7 +3,7 @@
 use dhow_errdefs::Error;
 
 use super::list::List;
-use super::{INSECURE, fetch, named, remote};
+use super::{INSECURE, fetch, named, named_as, remote};
 use crate::command::{Arguments, Command};
 use crate::failure::Outcome;
 use crate::flags::{Flag, Parsed};
@@ -21,7 +21,7 @@ pub(in crate::commands) static CREATE: Command = Command {
 };
 
 async fn run(session: &Session, flags: &Parsed) -> Outcome {
-    let name = named(&flags.args[0])?;
+    let name = named_as("manifest list", &flags.args[0])?;
     let list = List::of(session.config(), &name);
     if list.exists() && !flags.on("amend") {
         return Err(Error::conflict("refusing to amend an existing manifest list with no --amend flag").into());
