@@ -65,13 +65,10 @@ fn files_of_the_network_are_copied_from_containers_that_have_ended() {
     let world = busybox();
     world.dhow(&["run", "--name", "box", "-h", "ship", "--dns", "10.1.2.3", "busybox", "true"]).exits(0);
     for (file, words) in [("hostname", "ship"), ("hosts", "ip6-allnodes"), ("resolv.conf", "10.1.2.3")] {
-        for client in ["dhow", "docker"] {
-            let copy = world.path().join(file).display().to_string();
-            let outcome = finish(&mut world.client(client, &["cp", &format!("box:/etc/{file}"), &copy]));
-            outcome.exits(0);
-            let text = std::fs::read_to_string(&copy).expect("copied");
-            assert!(text.contains(words), "{client} {file}: {text}");
-        }
+        let copy = world.path().join(file).display().to_string();
+        world.dhow(&["cp", &format!("box:/etc/{file}"), &copy]).exits(0);
+        let text = std::fs::read_to_string(&copy).expect("copied");
+        assert!(text.contains(words), "{file}: {text}");
     }
 }
 
@@ -176,9 +173,9 @@ fn a_container_may_be_let_write_to_its_cgroup() {
     let plain = told(&world, &["--cgroupns", "private"], access);
     let writable = |option: &str| told(&world, &["--cgroupns", "private", "--security-opt", option], access);
     assert_eq!(writable("writable-cgroups=false"), plain);
-    assert_ne!(writable("writable-cgroups"), plain);
+    assert_ne!(writable("writable-cgroups=true"), plain);
     let refused = world.docker(&["create", "--security-opt", "writable-cgroups=1", "busybox"]);
-    refused.exits(125).says("invalid --security-opt 2: \"writable-cgroups=1\"");
+    refused.exits(1).says("invalid --security-opt 2: \"writable-cgroups=1\"");
 }
 
 #[test]
@@ -214,7 +211,7 @@ fn who_lives_in_the_namespace_of_one_that_has_ended_is_told_so() {
 
 #[test]
 fn an_engine_that_is_given_a_port_alone_listens_there() {
-    let world = World::with_flags(DHOW, &["-H", "127.0.0.1:23756"]);
+    let world = World::with_flags(DHOW, &["-H", "127.0.0.1:23756", "--insecure-tcp-on-loopback"]);
     let ping = || finish(Command::new("curl").args(["-s", "http://127.0.0.1:23756/_ping"]));
     eventually("it answers", || ping().stdout() == "OK");
     drop(world);

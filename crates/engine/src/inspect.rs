@@ -55,8 +55,8 @@ impl Core {
     /// The specification with links in words.
     fn shown_spec(&self, view: &View) -> Arc<ContainerSpec> {
         let mut spec = Arc::clone(&view.spec);
-        if let Some(links) = self.shown_links(view) {
-            Arc::make_mut(&mut spec).host.links = Some(links);
+        if spec.host.links.is_some() {
+            Arc::make_mut(&mut spec).host.links = self.shown_links(view);
         }
         spec
     }

@@ -44,7 +44,7 @@ pub(super) enum Ground {
     /// It runs: the root of its first process. Should it end, it must not be started again while something is written into
     /// its old root, nor may two write.
     Running(Root, (Quiet, Passage)),
-    Stopped(Parts),
+    Stopped(Box<Parts>),
 }
 
 /// What the root file system of a container that does not run is put together of.
@@ -54,7 +54,7 @@ pub(super) struct Parts {
     spec: Arc<ContainerSpec>,
     /// The container's own folder, over which the root is mounted for the moment.
     place: PathBuf,
-    etc: Vec<Volume>,
+    etc: Vec<(PathBuf, &'static str)>,
     volumes: Vec<Volume>,
     borrowed: Borrowed,
     /// It must not start while something is written, nor may two write.
@@ -153,7 +153,7 @@ impl Ground {
             let view = container.view();
             if !shareable(&view) {
                 let borrowed = Borrowed::of(core, container, &view).await?;
-                return Parts::of(core, container, &view, (borrowed, quiet)).map(Self::Stopped);
+                return Parts::of(core, container, &view, (borrowed, quiet)).map(Box::new).map(Self::Stopped);
             }
             let root = Process::of(&view).and_then(|process| process.look(Root::of_process));
             // Otherwise it has ended meanwhile, and perhaps been started again.
@@ -182,21 +182,38 @@ impl Ground {
     }
 }
 
-/// The container's own files below /etc, which it has in place of the image's where it has been started before.
-fn of_the_network(core: &Core, container: &Container, view: &View) -> Vec<Volume> {
+/// The container's own files below /etc, where they are and where it has them: in place of the image's, when it has been
+/// started before.
+fn of_the_network(core: &Core, container: &Container, view: &View) -> Vec<(PathBuf, &'static str)> {
     let EtcFiles { hostname, hosts, resolv_conf } = crate::start::etc_files(core, &container.id, &view.body.spec);
     let own = [(hostname, "/etc/hostname"), (hosts, "/etc/hosts"), (resolv_conf, "/etc/resolv.conf")];
     let taken = |target: &str| view.body.mounts.iter().any(|mount| mount.destination == target);
-    let there = own.into_iter().filter(|(source, target)| source.exists() && !taken(target));
-    let volume = |(source, target): (PathBuf, &str)| Volume {
-        source,
-        subpath: String::new(),
-        target: target.to_owned(),
-        recursive: false,
-        read_only: view.body.spec.host.readonly_rootfs,
-        id_map: false,
+    own.into_iter().filter(|(source, target)| source.exists() && !taken(target)).collect()
+}
+
+/// Those files, to be mounted. They lie where the container's file system is seen later.
+fn trees(etc: Vec<(PathBuf, &'static str)>, read_only: bool) -> io::Result<Vec<(OwnedFd, &'static str)>> {
+    let tree = |(source, target)| {
+        let file = openat(CWD, &source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let tree = mount::clone_tree(file, false)?;
+        if read_only {
+            self::read_only(&tree)?;
+        }
+        Ok((tree, target))
     };
-    there.map(volume).collect()
+    etc.into_iter().map(tree).collect()
+}
+
+/// Mounts them; an image that has no place for one has none for others either.
+fn attach_files(root: &Root, trees: Vec<(OwnedFd, &'static str)>) -> Result<()> {
+    for (tree, target) in trees {
+        let place = resolve(root, target, OFlags::empty()).map_err(io::Error::from);
+        match place.and_then(|place| mount::attach(tree, place)) {
+            Err(error) if out_of_sight(&error) => {}
+            attached => attached.context(|| format!("mount {target}"))?,
+        }
+    }
+    Ok(())
 }
 
 impl Parts {
@@ -237,12 +254,13 @@ impl Parts {
         for (place, layers) in borrowed.images.values() {
             mount_image_at(layers, place)?;
         }
+        let etc = trees(etc, spec.host.readonly_rootfs).context(step)?;
         if access == Access::Read {
             let root = Root::of_overlay(&overlay)?;
             // A volume whose place is not in the image is seen only when the place has been made.
             if volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
                 mounted(&root, &place)?;
-                attach(&root, &spec, &etc, watch)?;
+                attach_files(&root, etc)?;
                 attach(&root, &spec, &volumes, watch)?;
                 // Whoever reads slowly keeps nobody from starting it, nor a volume from being unmounted.
                 drop((quiet.take(), borrowed));
@@ -260,7 +278,7 @@ impl Parts {
                 made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
             }
         }
-        attach(&root, &spec, &etc, watch)?;
+        attach_files(&root, etc)?;
         attach(&root, &spec, &volumes, watch)?;
         let done = work(&root);
         drop(quiet.take());
