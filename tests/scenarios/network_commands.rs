@@ -378,7 +378,7 @@ fn a_name_may_have_a_slash_and_an_address_is_had_by_one() {
     world.dhow(&["network", "create", "n"]).exits(0);
     world.dhow(&["network", "create", "m"]).exits(0);
     let twice = world.dhow(&["run", "--rm", "--network", "m", "--network", named, "busybox", "true"]);
-    twice.exits(125).says("the container has a network link eth0 already");
+    twice.exits(125).says("error renaming interface to eth0: file exists");
 }
 
 #[test]

@@ -444,8 +444,8 @@ fn what_is_wrong_with_a_mount_is_named() {
             refused(&client(&world, &[&["run", "--rm"], flags, &["busybox", "true"]].concat())).says(words);
         }
     };
-    refusal(&["--mount", "src=data,dst=/v,volume-subpath=nope"], "mount /v: subpath \"nope\": ");
-    refusal(&["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"], "mount /i: subpath \"nope\": ");
+    refusal(&["--mount", "src=data,dst=/v,volume-subpath=nope"], "mount /v: cannot access path \"nope\": ");
+    refusal(&["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"], "mount /i: cannot access path \"nope\": ");
     let over = format!("{}:/dev", path("folder"));
     refusal(&["-v", &over], "the container has no null device at /dev/null: something else is mounted on /dev");
     let (below, over) = (path("file/below"), format!("{}:/etc", path("file")));

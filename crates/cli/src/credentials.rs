@@ -123,13 +123,12 @@ pub(crate) fn erase(config: &Config, server: &str) -> Result<()> {
     let spellings = [server.to_owned(), format!("http://{server}"), format!("https://{server}")];
     if let Some(name) = config.credential_helper(server) {
         let helper = Helper::new(name);
-        if let Err(error) = helper.erase(server) {
+        match helper.erase(server) {
+            // Nothing is there under the others, as a rule.
+            Ok(()) => spellings[1..].iter().for_each(|other| drop(helper.erase(other))),
             // For Docker, too, this is no failure: whoever logs out wants the rest done, and the helper has had its say.
-            crate::output::note(&format!("hint: it may still know the password: {error}"));
-            return Ok(());
+            Err(error) => crate::output::note(&format!("hint: it may still know the password: {error}")),
         }
-        // Nothing is there under those, as a rule.
-        spellings[1..].iter().for_each(|other| drop(helper.erase(other)));
     }
     config.change(|fields| spellings.iter().for_each(|name| drop(auths(fields).remove(name))))
 }
@@ -150,10 +149,8 @@ fn encode_plain(entry: &mut Value) {
         _ => String::new(),
     };
     let (username, password, auth) = (take("username"), take("password"), take("auth"));
-    let auth = match (auth.is_empty(), username.is_empty()) {
-        (true, false) => STANDARD.encode(format!("{username}:{password}")),
-        _ => auth,
-    };
+    let plain = !(username.is_empty() && password.is_empty());
+    let auth = if auth.is_empty() && plain { STANDARD.encode(format!("{username}:{password}")) } else { auth };
     if !auth.is_empty() {
         fields.insert("auth".to_owned(), auth.into());
     }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use dhow_api::version::Version;
 use dhow_errdefs::{Error, Result};
 
 use crate::address::Global;
@@ -160,7 +161,7 @@ fn run(
 /// for its version only where that counts.
 async fn too_new(session: &Session, parsed: Option<&Parsed>) -> Option<String> {
     let since = commands::since(session.name);
-    let counts = since > 0 || parsed.is_some_and(Parsed::needs_version);
+    let counts = !Version::MIN.at_least(since) || parsed.is_some_and(Parsed::needs_version);
     let version = if counts { session.settled_version().await } else { session.api_version() };
     if !version.at_least(since) {
         let command = format!("{} {}", session.program, session.name);

@@ -78,15 +78,16 @@ impl Engine {
     /// The containers that use an image, for removing and pruning images.
     #[must_use]
     pub fn image_users(&self, image: &Digest) -> Vec<dhow_image::User> {
-        let users = self.core.containers();
-        let users = users.all().filter(|container| {
-            container.image.as_ref() == Some(image) || crate::start::mounts_image(&container.view().body.mounts, image)
-        });
-        let user = |container: &Arc<Container>| dhow_image::User {
-            container: container.id.to_string(),
-            running: container.view().state().is_running(),
+        let user = |container: &Arc<Container>| {
+            let view = container.view();
+            let name = match &container.image {
+                Some(own) if own == image => view.spec.image.clone(),
+                _ => crate::start::mounted_as(&view.body.mounts, image)?.to_owned(),
+            };
+            let running = view.state().is_running();
+            Some(dhow_image::User { container: container.id.to_string(), image: name, running })
         };
-        users.map(user).collect()
+        self.core.containers().all().filter_map(user).collect()
     }
 
     /// Lets every owner end; containers go on under their shims. Requests that come later find no containers.

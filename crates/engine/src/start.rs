@@ -24,7 +24,7 @@ use crate::spec::ContainerSpec;
 
 pub(crate) use etc::{name_servers, place as etc_files, renew as renew_names};
 pub(crate) use images::{
-    mount_at as mount_image_at, mounts_image, prepare_all as prepare_images, unmount_all as unmount_images,
+    mount_at as mount_image_at, mounted_as, prepare_all as prepare_images, unmount_all as unmount_images,
 };
 pub(crate) use lookups::{Shared, bind_sources, of_process as user_of_process};
 pub(crate) use shm::remove as remove_shm;

@@ -23,7 +23,8 @@ pub struct Pruned {
 
 impl Images {
     /// Takes away all images without names that no container uses and no other image was made of; with the filter
-    /// `dangling=false` also those with names. Further filters: `label`, `label!`, `until`.
+    /// `dangling=false` also those with names. An image that containers use keeps the names that they were made by; where
+    /// that is none, the last one, as with Docker. Further filters: `label`, `label!`, `until`.
     ///
     /// # Errors
     /// [`InvalidArgument`](dhow_errdefs::Class::InvalidArgument) for an unknown filter or value.
@@ -41,7 +42,7 @@ impl Images {
                 continue;
             }
             if self.is_used(&image.id, &users)? {
-                pruned.removed.extend(self.untag_all_but_one(image, &names)?);
+                pruned.removed.extend(self.untag_unused(image, &names, &users)?);
                 continue;
             }
             let (sizes, parent) = (self.layer_sizes(&image.layers)?, image.parent);
@@ -58,15 +59,29 @@ impl Images {
         Ok(pruned)
     }
 
-    /// Of an image that is used, Docker leaves one name: the last.
-    fn untag_all_but_one(&self, image: ImageRecord, names: &Names) -> Result<Vec<Removed>> {
+    /// Takes away the names of a used image that nobody has used.
+    fn untag_unused(
+        &self,
+        image: ImageRecord,
+        names: &Names,
+        users: &impl Fn(&Digest) -> Vec<User>,
+    ) -> Result<Vec<Removed>> {
+        let users = users(&image.id);
+        let used: Vec<Reference> = users.iter().filter_map(|user| Reference::parse(&user.image).ok()).collect();
+        let is_used = |tag: &Reference| used.iter().any(|name| name.clone().with_default_tag() == *tag);
         let mut tags = names.tags.clone();
-        tags.sort_by_key(Reference::familiar);
-        tags.pop();
+        tags.sort_by_key(Reference::canonical);
+        // An image that others were made of, and nobody uses, keeps all.
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !tags.iter().any(is_used) {
+            tags.pop();
+        }
         let removal = Removal { images: self, image, force: false, users: Vec::new() };
         let mut removed = Vec::new();
-        for name in &tags {
-            removed.extend(removal.untag_one(name)?);
+        for tag in tags.iter().filter(|tag| !is_used(tag)) {
+            removed.extend(removal.untag_one(tag)?);
         }
         Ok(removed)
     }

@@ -17,6 +17,8 @@ use crate::name::{Names, short};
 pub struct User {
     /// Its ID.
     pub container: String,
+    /// The image as it was named when the container was made.
+    pub image: String,
     /// Whether it runs (or is paused).
     pub running: bool,
 }

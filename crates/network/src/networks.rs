@@ -164,8 +164,10 @@ impl Networks {
 
     /// Changes the firewall, and which ports are passed on.
     fn apply(&self, changes: Changes, reservations: &[Reservation]) -> Result<()> {
-        self.firewall.apply(&changes)?;
+        let applied = self.firewall.apply(&changes);
+        // Whatever the kernel has refused: addresses are given up.
         Firewall::forget_flows(&changes);
+        applied?;
         let Changes { mut closed, mut opened, .. } = changes;
         if !self.settings.passed_on {
             closed.retain(Redirect::is_relayed);

@@ -226,7 +226,7 @@ fn a_path_below_a_volume_stays_below_it() {
         assert_ne!(refused.code(), 0, "{path}");
         assert_eq!(refused.stdout(), "", "{path}");
     }
-    list("host").says("leads out of");
+    list("host").says("escapes the base directory");
 }
 
 /// Volumes and mounts at places that the image made links to the host of.

@@ -45,7 +45,7 @@ DOCKER_HOST=unix:///nowhere docker run --init busybox true
 DOCKER_HOST=unix:///nowhere DOCKER_API_VERSION=1.30 docker run --annotation a=b busybox true
 DOCKER_HOST=unix:///nowhere docker system df
 DOCKER_API_VERSION=1.24 docker run --help | grep -cE -- '--(init|annotation|gpus|platform) '
-docker run --help | grep -cE -- '--(init|annotation|gpus|platform) '
+DOCKER_API_VERSION=1.50 docker run --help | grep -cE -- '--(init|annotation|gpus|platform) '
 DOCKER_API_VERSION=1.24 docker system --help | grep -cE '^  (df|prune) '
 docker system --help | grep -cE '^  (df|prune) '
 DOCKER_API_VERSION=1.24 docker volume create --help | grep -c scope

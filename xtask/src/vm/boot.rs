@@ -55,7 +55,7 @@ become() {
     tries=0
     until [ \"$(get $1 Status)\" = $2 ]; do
         tries=$((tries + 1))
-        [ $tries = 600 ] && { echo told: failed: $1 is $(get $1 Status), not $2; cat /run/log; poweroff -f; }
+        [ $tries = 600 ] && { cat /run/log; echo told: failed: $1 is $(get $1 Status), not $2; poweroff -f; }
         sleep 0.1
     done
     echo told: $1 is $2

@@ -26,7 +26,7 @@ mount -t ext4 /dev/vda /data || { echo 'told: failed: the disk cannot be mounted
 @FIRST@
 dhow daemon -H $DOCKER_HOST --data-root /data/dhow --exec-root /run/dhow > /run/log 2>&1 &
 until dhow version > /dev/null 2>&1; do
-    kill -0 $! 2> /dev/null || { echo 'told: failed: the engine does not start'; cat /run/log; poweroff -f; }
+    kill -0 $! 2> /dev/null || { cat /run/log; echo 'told: failed: the engine does not start'; poweroff -f; }
     sleep 0.1
 done
 @THEN@

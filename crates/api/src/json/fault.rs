@@ -35,7 +35,12 @@ impl fmt::Display for Quoted {
             b'\n' => f.write_str(r"'\n'"),
             b'\r' => f.write_str(r"'\r'"),
             b'\t' => f.write_str(r"'\t'"),
+            7 => f.write_str(r"'\a'"),
+            8 => f.write_str(r"'\b'"),
+            11 => f.write_str(r"'\v'"),
+            12 => f.write_str(r"'\f'"),
             byte @ (0..0x20 | 0x7f) => write!(f, "'\\x{byte:02x}'"),
+            byte @ (0x80..0xa0 | 0xad) => write!(f, "'\\u{byte:04x}'"),
             byte => write!(f, "'{}'", char::from(byte)),
         }
     }
@@ -48,101 +53,102 @@ pub fn fault(text: &[u8]) -> Option<Fault> {
     scanner.document().err()
 }
 
-/// Reads no values, only where they end.
+/// Where something else stands in one of the three words.
+const TRUE: [&str; 3] =
+    ["in literal true (expecting 'r')", "in literal true (expecting 'u')", "in literal true (expecting 'e')"];
+const FALSE: [&str; 4] = [
+    "in literal false (expecting 'a')",
+    "in literal false (expecting 'l')",
+    "in literal false (expecting 's')",
+    "in literal false (expecting 'e')",
+];
+const NULL: [&str; 3] =
+    ["in literal null (expecting 'u')", "in literal null (expecting 'l')", "in literal null (expecting 'l')"];
+
+/// Reads no values, only where they end. How deep they lie in each other costs memory and no stack.
 struct Scanner<'a> {
     rest: &'a [u8],
-    /// How the lists and objects end that are open, the outermost first.
-    open: Vec<u8>,
+    /// The lists and objects that are open, the outermost first.
+    open: Vec<Open>,
+}
+
+/// A list or object that has begun.
+struct Open {
+    /// How it ends.
+    close: u8,
+    /// Nothing has been in it yet.
+    empty: bool,
 }
 
 type Outcome = Result<(), Fault>;
 
+const VALUE: &str = "looking for beginning of value";
+
 impl Scanner<'_> {
     fn document(&mut self) -> Outcome {
-        self.value("looking for beginning of value")?;
-        while let Some(&close) = self.open.last() {
-            self.next(close)?;
+        self.value()?;
+        while let Some(open) = self.open.last_mut() {
+            let (close, empty) = (open.close, std::mem::take(&mut open.empty));
+            self.next(close, empty)?;
         }
         self.blanks();
         if self.rest.is_empty() { Ok(()) } else { Err(Fault::Trailing) }
     }
 
-    /// Goes on in the innermost list or object, after one of its values.
-    fn next(&mut self, close: u8) -> Outcome {
-        self.blanks();
-        let place = if close == b'}' { "after object key:value pair" } else { "after array element" };
-        match self.take()? {
-            byte if byte == close => drop(self.open.pop()),
-            b',' if close == b'}' => self.key()?,
-            b',' => self.value("looking for beginning of value")?,
-            byte => return Err(Fault::Character(byte, place)),
+    /// The next thing in the innermost list or object, or its end.
+    fn next(&mut self, close: u8, empty: bool) -> Outcome {
+        let byte = self.take_next()?;
+        let first = match byte {
+            _ if byte == close => {
+                self.open.pop();
+                return Ok(());
+            }
+            byte if empty => byte,
+            b',' => self.take_next()?,
+            byte if close == b'}' => return Err(Fault::Character(byte, "after object key:value pair")),
+            byte => return Err(Fault::Character(byte, "after array element")),
+        };
+        if close == b'}' { self.member(first) } else { self.value_from(first) }
+    }
+
+    /// A key whose first byte was taken, its colon, and its value or the beginning of that.
+    fn member(&mut self, first: u8) -> Outcome {
+        if first != b'"' {
+            return Err(Fault::Character(first, "looking for beginning of object key string"));
+        }
+        self.string()?;
+        match self.take_next()? {
+            b':' => self.value(),
+            byte => Err(Fault::Character(byte, "after object key")),
+        }
+    }
+
+    fn value(&mut self) -> Outcome {
+        let first = self.take_next()?;
+        self.value_from(first)
+    }
+
+    /// A value, or the beginning of a list or object.
+    fn value_from(&mut self, first: u8) -> Outcome {
+        match first {
+            b'{' => self.open.push(Open { close: b'}', empty: true }),
+            b'[' => self.open.push(Open { close: b']', empty: true }),
+            b'"' => self.string()?,
+            b't' => self.word(b"rue", TRUE)?,
+            b'f' => self.word(b"alse", FALSE)?,
+            b'n' => self.word(b"ull", NULL)?,
+            b'-' => {
+                let digit = self.take()?;
+                self.number(digit, "in numeric literal")?;
+            }
+            first => self.number(first, VALUE)?,
         }
         Ok(())
     }
 
-    /// A value, or the beginning of a list or object.
-    fn value(&mut self, place: &'static str) -> Outcome {
+    fn take_next(&mut self) -> Result<u8, Fault> {
         self.blanks();
-        match self.take()? {
-            b'{' => self.enter(b'}'),
-            b'[' => self.enter(b']'),
-            b'"' => self.string(),
-            b't' => self.word(
-                b"rue",
-                [
-                    "in literal true (expecting 'r')",
-                    "in literal true (expecting 'u')",
-                    "in literal true (expecting 'e')",
-                ],
-            ),
-            b'f' => self.word(
-                b"alse",
-                [
-                    "in literal false (expecting 'a')",
-                    "in literal false (expecting 'l')",
-                    "in literal false (expecting 's')",
-                    "in literal false (expecting 'e')",
-                ],
-            ),
-            b'n' => self.word(
-                b"ull",
-                [
-                    "in literal null (expecting 'u')",
-                    "in literal null (expecting 'l')",
-                    "in literal null (expecting 'l')",
-                ],
-            ),
-            b'-' => {
-                let first = self.take()?;
-                self.number(first, "in numeric literal")
-            }
-            first => self.number(first, place),
-        }
-    }
-
-    /// Into a list or object, up to its first value; out again where it has none.
-    fn enter(&mut self, close: u8) -> Outcome {
-        self.blanks();
-        if self.rest.first() == Some(&close) {
-            self.rest = &self.rest[1..];
-            return Ok(());
-        }
-        self.open.push(close);
-        if close == b'}' { self.key() } else { self.value("looking for beginning of value") }
-    }
-
-    /// A key, its colon and its value.
-    fn key(&mut self) -> Outcome {
-        self.blanks();
-        match self.take()? {
-            b'"' => self.string()?,
-            byte => return Err(Fault::Character(byte, "looking for beginning of object key string")),
-        }
-        self.blanks();
-        match self.take()? {
-            b':' => self.value("looking for beginning of value"),
-            byte => Err(Fault::Character(byte, "after object key")),
-        }
+        self.take()
     }
 
     fn string(&mut self) -> Outcome {
@@ -243,10 +249,21 @@ mod tests {
             ("-x", "invalid character 'x' in numeric literal"),
             ("1.x", "invalid character 'x' after decimal point in numeric literal"),
             ("1e]", "invalid character ']' in exponent of numeric literal"),
+            ("{\"a\":1,}", "invalid character '}' looking for beginning of object key string"),
+            ("\"\u{7}\"", r"invalid character '\a' in string literal"),
             ("{\"a\":", "unexpected EOF"),
             ("{} x", "content after the document"),
         ] {
             assert_eq!(fault(text.as_bytes()).map(|fault| fault.to_string()).as_deref(), Some(said), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let deep = |close: &str| open.repeat(1_000_000) + "1" + &close.repeat(1_000_000);
+            assert_eq!(fault(deep("").as_bytes()), Some(Fault::End));
+            assert_eq!(fault(deep(close).as_bytes()), None);
         }
     }
 

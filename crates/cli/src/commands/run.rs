@@ -45,7 +45,7 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
     } else {
         terminal::check(config.attach_stdin, config.tty)?;
     }
-    let catch_signals = !detach && !config.tty;
+    let catch_signals = !detach;
     let client = session.client().await.map_err(failed)?;
     let (created, forward) = tokio::join!(create(session, client, flags, &wanted), async {
         // The request goes out first, when its connection has said that it takes one: what follows is done while the engine

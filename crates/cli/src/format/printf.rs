@@ -13,8 +13,8 @@ use gotmpl::{Value, ValueFunc};
 pub(super) use go::{Form, GoValue};
 use verb::{Flags, Printer};
 
-/// Wider than that, nobody's terminal is; Go, too, has a limit.
-const WIDEST: i64 = 1_000_000;
+/// Wider than that, nobody's terminal is. Go's limit is 1,000,000; what Rust formats for us ends at 65,534.
+const WIDEST: i64 = 65_000;
 
 /// `printf` for templates whose values are no more than what they look like.
 pub(super) fn of_plain_values() -> ValueFunc {
@@ -252,9 +252,20 @@ mod tests {
         assert_eq!(println(&values), "1 a 2 true <nil>\n");
     }
 
+    #[test]
+    fn what_is_wider_than_anything_is_told_and_not_made() {
+        for format in ["%070000d", "%.70000f", "%.65535e", "%070000X", "%1000001s"] {
+            let told = printed(format, &[Value::Int(1)]);
+            assert!(told.len() < 100 && told.starts_with('%'), "{format}: {told:.40}");
+        }
+        assert_eq!(printed("%065000d", &[Value::Int(1)]).len(), 65_000);
+        assert_eq!(printed("%.65000f", &[Value::Float(1.5)]).len(), 65_002);
+        assert!(printed("%.65000e", &[Value::Float(1.5)]).len() > 65_000);
+    }
+
     proptest! {
         #[test]
-        fn no_format_makes_it_panic(format in "[%a-zA-Z0-9.*+# \\[\\]-]{0,12}", number: i64, word in "\\PC{0,4}") {
+        fn no_format_makes_it_panic(format in "([%a-zA-Z0-9.*+# \\[\\]-]|%[.0]?[0-9]{5,7}){0,12}", number: i64, word in "\\PC{0,4}") {
             printed(&format, &[Value::Int(number), text(&word), Value::Float(1.5), Value::Nil, Value::Bool(true)]);
         }
     }

@@ -28,8 +28,9 @@ impl Address {
             Error::invalid(format!("invalid bind address ({text})"))
                 .with_hint("an address is unix:///path/of/a/socket, tcp://10.0.0.1:2376 or fd://")
         };
-        // A host or a port alone is one of TCP, as with Docker.
-        match text.split_once("://").or(Some(("tcp", text))) {
+        // A host and a port without more are of TCP, as with Docker.
+        let bare = (!text.trim_matches('/').is_empty()).then_some(("tcp", text));
+        match text.split_once("://").or(bare) {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             Some(("tcp", address)) => {
                 tcp(address, if tls { TLS_PORT } else { PLAIN_PORT }).map(Self::Tcp).ok_or_else(wrong)
@@ -94,11 +95,13 @@ mod tests {
             ("tcp://localhost", "127.0.0.1:2376"),
             ("tcp://[::1]:99", "[::1]:99"),
             ("tcp://[::1]", "[::1]:2376"),
+            ("10.0.0.1:99", "10.0.0.1:99"),
+            (":99", "127.0.0.1:99"),
         ] {
             assert_eq!(parse(text).expect("good"), Address::Tcp(meant.parse().expect("good")), "{text}");
         }
         assert!(Address::parse("tcp://127.0.0.1", false).expect("good").is_loopback());
-        for bad in ["unix://relative", "/a/b", "tcp://some.name:1", "tcp://1.2.3.4:x", "http://1.2.3.4", ""] {
+        for bad in ["unix://relative", "/a/b", "/", "tcp://some.name:1", "tcp://1.2.3.4:x", "http://1.2.3.4", ""] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

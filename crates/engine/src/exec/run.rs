@@ -32,6 +32,11 @@ impl Core {
         let id = crate::create::random_id();
         let command = spec.cmd.join(" ");
         self.execs.insert(id.clone(), Arc::clone(&container.id), spec);
+        // It may have ended in between: what was made for that run is not for the next one.
+        if let Err(ended) = container.check(Request::Exec) {
+            self.execs.container_ended(&container.id);
+            return Err(ended);
+        }
         self.exec_event(container, &view, &id, format!("exec_create: {command}"));
         Ok(id)
     }
@@ -111,10 +116,8 @@ impl Core {
         let Target { container, view, spec } = target;
         let sized = ExecSpec { console_size: options.console_size.or(spec.console_size), ..(**spec).clone() };
         let mut process = exec_process(&sized, &view.spec, &container.id, &self.host.platform, user)?;
-        // As the first process was told of those that the container is linked to, unless one of them has ended since.
-        if let Ok(links) = self.link_environment(view) {
-            process.env = merge_environment(links, &process.env);
-        }
+        // As the first process was told of those that the container is linked to.
+        process.env = merge_environment(self.present_link_environment(view), &process.env);
         Ok(process)
     }
 

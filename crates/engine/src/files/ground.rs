@@ -187,33 +187,35 @@ impl Ground {
 fn of_the_network(core: &Core, container: &Container, view: &View) -> Vec<(PathBuf, &'static str)> {
     let EtcFiles { hostname, hosts, resolv_conf } = crate::start::etc_files(core, &container.id, &view.body.spec);
     let own = [(hostname, "/etc/hostname"), (hosts, "/etc/hosts"), (resolv_conf, "/etc/resolv.conf")];
-    let taken = |target: &str| view.body.mounts.iter().any(|mount| mount.destination == target);
+    let spec = &view.body.spec;
+    let taken = |target: &str| {
+        view.body.mounts.iter().any(|mount| mount.destination == target) || spec.host.tmpfs.contains_key(target)
+    };
     own.into_iter().filter(|(source, target)| source.exists() && !taken(target)).collect()
 }
 
-/// Those files, to be mounted. They lie where the container's file system is seen later.
-fn trees(etc: Vec<(PathBuf, &'static str)>, read_only: bool) -> io::Result<Vec<(OwnedFd, &'static str)>> {
-    let tree = |(source, target)| {
-        let file = openat(CWD, &source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+/// Those files, to be mounted; they lie where the container's file system is seen later. Whichever is gone is seen as the
+/// image has it: for files that hardly anybody asks for no copy fails.
+fn trees(etc: Vec<(PathBuf, &'static str)>, read_only: bool) -> Vec<(OwnedFd, &'static str)> {
+    let tree = |source: &Path| {
+        let file = openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let tree = mount::clone_tree(file, false)?;
         if read_only {
             self::read_only(&tree)?;
         }
-        Ok((tree, target))
+        Ok::<_, io::Error>(tree)
     };
-    etc.into_iter().map(tree).collect()
+    etc.into_iter().filter_map(|(source, target)| Some((tree(&source).ok()?, target))).collect()
 }
 
-/// Mounts them; an image that has no place for one has none for others either.
-fn attach_files(root: &Root, trees: Vec<(OwnedFd, &'static str)>) -> Result<()> {
+/// Mounts them, after the volumes as when the container runs, where there is a place for them.
+fn attach_files(root: &Root, trees: Vec<(OwnedFd, &'static str)>) {
     for (tree, target) in trees {
         let place = resolve(root, target, OFlags::empty()).map_err(io::Error::from);
-        match place.and_then(|place| mount::attach(tree, place)) {
-            Err(error) if out_of_sight(&error) => {}
-            attached => attached.context(|| format!("mount {target}"))?,
+        if let Err(error) = place.and_then(|place| mount::attach(tree, place)) {
+            tracing::debug!(%error, target, "a copy sees the image's file");
         }
     }
-    Ok(())
 }
 
 impl Parts {
@@ -254,14 +256,14 @@ impl Parts {
         for (place, layers) in borrowed.images.values() {
             mount_image_at(layers, place)?;
         }
-        let etc = trees(etc, spec.host.readonly_rootfs).context(step)?;
+        let etc = trees(etc, spec.host.readonly_rootfs);
         if access == Access::Read {
             let root = Root::of_overlay(&overlay)?;
             // A volume whose place is not in the image is seen only when the place has been made.
             if volumes.iter().all(|volume| resolve(&root, &volume.target, OFlags::empty()).is_ok()) {
                 mounted(&root, &place)?;
-                attach_files(&root, etc)?;
                 attach(&root, &spec, &volumes, watch)?;
+                attach_files(&root, etc);
                 // Whoever reads slowly keeps nobody from starting it, nor a volume from being unmounted.
                 drop((quiet.take(), borrowed));
                 return work(&root);
@@ -278,8 +280,8 @@ impl Parts {
                 made => made.map_err(io::Error::from).context(|| format!("make {}", volume.target))?,
             }
         }
-        attach_files(&root, etc)?;
         attach(&root, &spec, &volumes, watch)?;
+        attach_files(&root, etc);
         let done = work(&root);
         drop(quiet.take());
         done

@@ -84,11 +84,13 @@ impl SecurityOptions {
             .ok_or_else(|| Error::invalid(format!("invalid --security-opt 1: \"{option}\"")))?;
         match (key, value) {
             ("no-new-privileges", word) => {
-                let wrong = || Error::invalid(format!("invalid --security-opt: \"{option}\""));
+                let wrong = || Error::invalid(format!("invalid --security-opt 2: \"{option}\""));
                 self.no_new_privileges = parse_bool(word).ok_or_else(wrong)?;
             }
-            ("writable-cgroups", "true") => self.writable_cgroups = Some(true),
-            ("writable-cgroups", "false") => self.writable_cgroups = Some(false),
+            ("writable-cgroups", word) => {
+                let wrong = || Error::invalid(format!("invalid --security-opt 2: \"{option}\""));
+                self.writable_cgroups = Some(parse_bool(word).ok_or_else(wrong)?);
+            }
             ("seccomp", "unconfined") => self.seccomp = SeccompChoice::Unconfined,
             ("seccomp", "builtin" | "default" | "") => self.seccomp = SeccompChoice::Default,
             ("seccomp", profile) => self.seccomp = SeccompChoice::Profile(profile.to_owned()),

@@ -122,20 +122,25 @@ impl Core {
     /// # Errors
     /// If one of them does not run.
     pub(crate) fn link_environment(&self, view: &View) -> Result<Vec<String>> {
-        let mut variables = Vec::new();
-        if !view.spec.networking.contains_key(DEFAULT) {
-            return Ok(variables);
-        }
-        for text in view.spec.host.links.iter().flatten() {
+        let told: Result<Vec<_>> = self.link_environments(view).collect();
+        Ok(told?.concat())
+    }
+
+    /// The same of those that run now.
+    pub(crate) fn present_link_environment(&self, view: &View) -> Vec<String> {
+        self.link_environments(view).filter_map(Result::ok).flatten().collect()
+    }
+
+    fn link_environments<'a>(&'a self, view: &'a View) -> impl Iterator<Item = Result<Vec<String>>> + 'a {
+        let linked = view.spec.networking.contains_key(DEFAULT);
+        view.spec.host.links.iter().flatten().filter(move |_| linked).map(|text| {
             let LinkText { target, alias } = LinkText::parse(text)?;
-            let peer = self.containers().find(target)?;
-            variables.extend(told(&peer, alias, &view.name)?);
-        }
-        Ok(variables)
+            told(&*self.containers().find(target)?, alias, &view.name)
+        })
     }
 }
 
-fn told(peer: &Arc<Container>, alias: &str, own: &str) -> Result<Vec<String>> {
+fn told(peer: &Container, alias: &str, own: &str) -> Result<Vec<String>> {
     let view = peer.view();
     if !view.condition.state.is_alive() {
         let text = format!("Cannot link to a non running container: /{} AS /{own}/{alias}", view.name);

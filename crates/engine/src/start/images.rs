@@ -20,9 +20,12 @@ use crate::create::{Mount, Source};
 use crate::rootfs::Root;
 
 /// Whether one of the mounts is of that image.
-pub(crate) fn mounts_image(mounts: &[Mount], image: &Digest) -> bool {
+pub(crate) fn mounted_as<'a>(mounts: &'a [Mount], image: &Digest) -> Option<&'a str> {
     let image = image.to_string();
-    mounts.iter().any(|mount| matches!(&mount.source, Source::Image { id, .. } if *id == image))
+    mounts.iter().find_map(|mount| match &mount.source {
+        Source::Image { name, id, .. } if *id == image => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// Mounts a container's images; where each one is, by its place in the container.

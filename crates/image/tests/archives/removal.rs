@@ -9,7 +9,7 @@ use crate::world::{Layout, World, docker_archive, json, layer};
 const CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 fn user(running: bool) -> Vec<User> {
-    vec![User { container: CONTAINER.to_owned(), running }]
+    vec![User { container: CONTAINER.to_owned(), image: String::new(), running }]
 }
 
 fn remove(world: &World, text: &str, force: bool, users: &[User]) -> Result<Vec<Removed>> {

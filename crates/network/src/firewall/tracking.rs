@@ -52,6 +52,14 @@ struct Flow<'a> {
 /// Forgets datagrams to ports that lead somewhere else than before, and what went through ports that are closed to
 /// addresses that are given up. Costs nothing where there is neither.
 pub(super) fn forget(changes: &Changes) -> Result<()> {
+    let datagrams = forget_datagrams(changes);
+    for target in given_up(changes) {
+        forget_family(target.is_ipv6(), Some(target), |flow| flow.answers == target)?;
+    }
+    datagrams
+}
+
+fn forget_datagrams(changes: &Changes) -> Result<()> {
     let is_of_datagrams = |redirect: &&Redirect| redirect.published.port.protocol == Protocol::Udp;
     let changed: Vec<&Redirect> = changes.closed.iter().chain(&changes.opened).filter(is_of_datagrams).collect();
     if !changed.is_empty() {
@@ -61,9 +69,6 @@ pub(super) fn forget(changes: &Changes) -> Result<()> {
                 forget_family(ipv6, None, |flow| flow.protocol == DATAGRAMS && flow.is_of(&changed, &local))?;
             }
         }
-    }
-    for target in given_up(changes) {
-        forget_family(target.is_ipv6(), Some(target), |flow| flow.answers == target)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::driver::Bridges;
 use crate::firewall::{Firewall, Redirect};
 use crate::home::{Home, host_side};
 use crate::link::Links;
-use crate::model::{HostPorts, Network, PortBinding, Protocol, Published};
+use crate::model::{Driver, HostPorts, Network, PortBinding, Protocol, Published};
 use crate::ports::{Families, Reservation, reserve};
 use crate::sandbox::Sandbox;
 
@@ -317,12 +317,14 @@ impl Networks {
         all([swept, ports, rules, flows])
     }
 
-    /// Nobody's clients come to the container that has their container's address next.
+    /// Nobody's clients come to the container that has their container's address next. Behind other drivers than bridges are
+    /// networks of the host, where others have their own flows.
     fn forget_absent(&self, networks: &[Network]) -> Result<()> {
         let mut present = BTreeSet::new();
         self.containers
             .each(|connection| present.extend(connection.attachments.iter().flat_map(Attachment::addresses)));
-        let subnets: Vec<_> = networks.iter().flat_map(|network| &network.pools).map(|pool| pool.subnet).collect();
+        let bridges = networks.iter().filter(|network| network.spec.driver == Driver::Bridge);
+        let subnets: Vec<_> = bridges.flat_map(|network| &network.pools).map(|pool| pool.subnet).collect();
         Firewall::forget_absent(&subnets, &present)
     }
 }

@@ -64,7 +64,7 @@ impl Process {
         if process.exec_cpu_affinity.is_some() {
             return Err(Error::not_implemented("execCPUAffinity is not supported"));
         }
-        // One that is empty is none: it is made as if nobody had named it.
+        // An empty HOME is none, and `Home` makes one.
         let named = process.env.iter().filter(|variable| *variable != "HOME=");
         let environment = Vector::new(named.map(cstring).collect::<Result<_>>()?);
         let candidates = candidates(process)?;
