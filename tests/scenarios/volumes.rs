@@ -445,7 +445,10 @@ fn what_is_wrong_with_a_mount_is_named() {
         }
     };
     refusal(&["--mount", "src=data,dst=/v,volume-subpath=nope"], "mount /v: cannot access path \"nope\": ");
-    refusal(&["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"], "mount /i: cannot access path \"nope\": ");
+    refusal(
+        &["--mount", "type=image,src=busybox,dst=/i,image-subpath=nope"],
+        "mount /i: cannot access path \"nope\": ",
+    );
     let over = format!("{}:/dev", path("folder"));
     refusal(&["-v", &over], "the container has no null device at /dev/null: something else is mounted on /dev");
     let (below, over) = (path("file/below"), format!("{}:/etc", path("file")));

@@ -268,6 +268,9 @@ fn a_path_below_a_source_stays_below_it() {
     assert_eq!(world("near/side").output(), "inside");
     for subpath in ["host", "up", "up/ssl", "magic", "magic/etc", "..", "in/../../volume"] {
         let error = world(subpath).error();
-        assert!(error.to_string().contains("escapes the base directory") || error.os_error() == Some(40), "{subpath}: {error}");
+        assert!(
+            error.to_string().contains("escapes the base directory") || error.os_error() == Some(40),
+            "{subpath}: {error}"
+        );
     }
 }
