@@ -1,6 +1,7 @@
 docker run -d -i --name box busybox sh -c 'read line; echo got $line; exit 4'
-# Input that ends ends the session, here and with Docker: it stays open until the output is there.
-(echo word; docker wait box >code) | docker attach box
+# Input that ends ends the session, here and with Docker: it stays open until the container has ended. What is printed
+# meanwhile is looked at in tests/scenarios/streams.rs, and below in the log.
+(echo word; docker wait box >code) | docker attach box >printed
 docker attach box
 docker attach nothing
 docker container attach nothing
