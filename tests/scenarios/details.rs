@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use dhow_testkit::{World, eventually, finish};
+use dhow_testkit::{Door, World, eventually, finish};
 
 use crate::{DHOW, busybox};
 
@@ -11,13 +11,10 @@ fn told(world: &World, flags: &[&str], script: &str) -> String {
     world.dhow(&[&["run", "--rm"], flags, &["busybox", "sh", "-c", script]].concat()).ok()
 }
 
-/// The status of an answer to a request, and what it says.
+/// The answer to a request: what it says, and its status at the end.
 fn asked(world: &World, method: &str, path: &str, body: &str) -> String {
-    let socket = world.socket();
-    let url = format!("http://x{path}");
-    let mut curl = Command::new("curl");
-    curl.args(["-s", "-w", " %{http_code}", "-X", method, "--unix-socket"]).arg(socket);
-    finish(curl.args(["-H", "Content-Type: application/json", "-d", body, &url])).stdout()
+    let answer = Door::open(&world.socket()).and_then(|mut door| door.ask(method, path, body)).expect("an answer");
+    format!("{} {}", answer.body, answer.status)
 }
 
 #[test]

@@ -43,9 +43,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         let ended = machine.and_then(|machine| live(machine, round, &mut sure));
         ended.err().map(|error| format!("round {round}: {error}"))
     });
-    // As other runners close.
-    println!("test result: {}", if failed.is_none() { "ok. 1 passed; 0 failed" } else { "FAILED. 0 passed; 1 failed" });
-    failed.map_or(Ok(()), Err)
+    life::closed(failed.map_or(Ok(()), Err))
 }
 
 /// A registry with images, our binary, busybox, and what starts all of it.

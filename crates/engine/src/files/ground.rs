@@ -54,7 +54,7 @@ pub(super) struct Parts {
     spec: Arc<ContainerSpec>,
     /// The container's own folder, over which the root is mounted for the moment.
     place: PathBuf,
-    etc: Vec<(PathBuf, &'static str)>,
+    etc: Vec<Volume>,
     volumes: Vec<Volume>,
     borrowed: Borrowed,
     /// It must not start while something is written, nor may two write.
@@ -184,38 +184,43 @@ impl Ground {
 
 /// The container's own files below /etc, where they are and where it has them: in place of the image's, when it has been
 /// started before.
-fn of_the_network(core: &Core, container: &Container, view: &View) -> Vec<(PathBuf, &'static str)> {
+fn of_the_network(core: &Core, container: &Container, view: &View) -> Vec<Volume> {
     let EtcFiles { hostname, hosts, resolv_conf } = crate::start::etc_files(core, &container.id, &view.body.spec);
     let own = [(hostname, "/etc/hostname"), (hosts, "/etc/hosts"), (resolv_conf, "/etc/resolv.conf")];
     let spec = &view.body.spec;
     let taken = |target: &str| {
         view.body.mounts.iter().any(|mount| mount.destination == target) || spec.host.tmpfs.contains_key(target)
     };
-    own.into_iter().filter(|(source, target)| source.exists() && !taken(target)).collect()
+    let there = own.into_iter().filter(|(source, target)| source.exists() && !taken(target));
+    let volume = |(source, target): (PathBuf, &str)| Volume {
+        source,
+        subpath: String::new(),
+        target: target.to_owned(),
+        recursive: false,
+        read_only: spec.host.readonly_rootfs,
+        id_map: false,
+    };
+    there.map(volume).collect()
 }
 
 /// Those files, to be mounted; they lie where the container's file system is seen later. Whichever is gone is seen as the
 /// image has it: for files that hardly anybody asks for no copy fails.
-fn trees(etc: Vec<(PathBuf, &'static str)>, read_only: bool) -> Vec<(OwnedFd, &'static str)> {
-    let tree = |source: &Path| {
-        let file = openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let tree = mount::clone_tree(file, false)?;
-        if read_only {
-            self::read_only(&tree)?;
-        }
-        Ok::<_, io::Error>(tree)
-    };
-    etc.into_iter().filter_map(|(source, target)| Some((tree(&source).ok()?, target))).collect()
+fn trees(etc: &[Volume]) -> Vec<(OwnedFd, &str)> {
+    etc.iter().filter_map(|file| Some((file.tree().ok()?, file.target.as_str()))).collect()
 }
 
 /// Mounts them, after the volumes as when the container runs, where there is a place for them.
-fn attach_files(root: &Root, trees: Vec<(OwnedFd, &'static str)>) {
+fn attach_files(root: &Root, trees: Vec<(OwnedFd, &str)>) {
     for (tree, target) in trees {
-        let place = resolve(root, target, OFlags::empty()).map_err(io::Error::from);
-        if let Err(error) = place.and_then(|place| mount::attach(tree, place)) {
+        if let Err(error) = put(root, tree, target) {
             tracing::debug!(%error, target, "a copy sees the image's file");
         }
     }
+}
+
+/// Mounts a tree at its place below the root.
+fn put(root: &Root, tree: OwnedFd, target: &str) -> io::Result<()> {
+    mount::attach(tree, resolve(root, target, OFlags::empty())?)
 }
 
 impl Parts {
@@ -256,7 +261,7 @@ impl Parts {
         for (place, layers) in borrowed.images.values() {
             mount_image_at(layers, place)?;
         }
-        let etc = trees(etc, spec.host.readonly_rootfs);
+        let etc = trees(&etc);
         if access == Access::Read {
             let root = Root::of_overlay(&overlay)?;
             // A volume whose place is not in the image is seen only when the place has been made.
@@ -312,8 +317,7 @@ fn attach(root: &Root, spec: &ContainerSpec, volumes: &[Volume], watch: &Watch) 
             tracing::warn!(%error, target = volume.target, "a mount is read-only, because its ids cannot be mapped");
             read_only(&tree).context(shown)?;
         }
-        let place = resolve(root, &volume.target, OFlags::empty()).map_err(io::Error::from);
-        match place.and_then(|place| mount::attach(tree, place)) {
+        match put(root, tree, &volume.target) {
             Err(error) if out_of_sight(&error) => {}
             attached => attached.context(shown)?,
         }

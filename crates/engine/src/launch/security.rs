@@ -82,15 +82,10 @@ impl SecurityOptions {
             .split_once('=')
             .or_else(|| option.split_once(':'))
             .ok_or_else(|| Error::invalid(format!("invalid --security-opt 1: \"{option}\"")))?;
+        let wrong = || Error::invalid(format!("invalid --security-opt 2: \"{option}\""));
         match (key, value) {
-            ("no-new-privileges", word) => {
-                let wrong = || Error::invalid(format!("invalid --security-opt 2: \"{option}\""));
-                self.no_new_privileges = parse_bool(word).ok_or_else(wrong)?;
-            }
-            ("writable-cgroups", word) => {
-                let wrong = || Error::invalid(format!("invalid --security-opt 2: \"{option}\""));
-                self.writable_cgroups = Some(parse_bool(word).ok_or_else(wrong)?);
-            }
+            ("no-new-privileges", word) => self.no_new_privileges = parse_bool(word).ok_or_else(wrong)?,
+            ("writable-cgroups", word) => self.writable_cgroups = Some(parse_bool(word).ok_or_else(wrong)?),
             ("seccomp", "unconfined") => self.seccomp = SeccompChoice::Unconfined,
             ("seccomp", "builtin" | "default" | "") => self.seccomp = SeccompChoice::Default,
             ("seccomp", profile) => self.seccomp = SeccompChoice::Profile(profile.to_owned()),
@@ -99,7 +94,7 @@ impl SecurityOptions {
             ("apparmor", profile) => profile.clone_into(&mut self.apparmor),
             ("label", "disable") => self.labels.clear(),
             ("label", label) => self.labels.push(label.to_owned()),
-            _ => return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\""))),
+            _ => return Err(wrong()),
         }
         Ok(())
     }
