@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(parse(&["x=y"]).unwrap_err().to_string(), "invalid --security-opt 2: \"x=y\"");
         assert_eq!(
             parse(&["no-new-privileges=x"]).unwrap_err().to_string(),
-            "invalid --security-opt: \"no-new-privileges=x\""
+            "invalid --security-opt 2: \"no-new-privileges=x\""
         );
     }
 }
