@@ -1,7 +1,7 @@
 docker run -d -i --name box busybox sh -c 'read line; echo got $line; exit 4'
-# Input that ends ends the session, here and with Docker: it stays open until the container has ended. What is printed
-# meanwhile is looked at in tests/scenarios/streams.rs, and below in the log.
-(echo word; docker wait box >code) | docker attach box >printed
+# Input that ends ends the session, here and with Docker, so it stays open until the container has ended. The shell waits
+# in between: one that ends with `docker wait` becomes it, and its redirection would close the input at once.
+(echo word; code=$(docker wait box)) | docker attach box
 docker attach box
 docker attach nothing
 docker container attach nothing
