@@ -101,7 +101,9 @@ impl Images {
     /// Takes away what an archive brought and no image needs. What cannot be taken now goes with the next collection, and
     /// is no reason to call a load failed that went well, or to hide why one failed.
     pub(crate) fn sweep(&self) {
-        let _ = self.store().collect();
+        if let Err(error) = self.store().collect() {
+            tracing::warn!("what no image needs any more could not be taken away: {error}");
+        }
     }
 
     fn load_leased(
