@@ -21,6 +21,8 @@ struct Recipe {
     layers: usize,
     /// What a layer is filled with.
     fill: &'static str,
+    /// What is promised of a push.
+    push: &'static str,
 }
 
 /// Half noise, half text, as programs are: 40 MB for each layer.
@@ -29,6 +31,7 @@ const LARGE: Recipe = Recipe {
     what: "200 MB in 5 layers",
     layers: 5,
     fill: "dd if=/dev/urandom of=noise bs=1M count=20 2>/dev/null; seq 1 2800000 > text",
+    push: "at least 5 x faster than Docker",
 };
 
 /// What many builds become.
@@ -37,11 +40,18 @@ const SMALL: Recipe = Recipe {
     what: "40 small layers",
     layers: 40,
     fill: "for i in 1 2 3 4 5 6 7 8; do seq $i 1000 > file$i; done",
+    // Nobody is 5 x faster than Docker here: the registry has two processors and needs a quarter of Docker's time.
+    push: "at most 2 x the bare client",
 };
 
 /// Two gigabytes that cannot be made smaller.
-const HUGE: Recipe =
-    Recipe { name: "huge", what: "2 GB", layers: 4, fill: "dd if=/dev/urandom of=noise bs=1M count=500 2>/dev/null" };
+const HUGE: Recipe = Recipe {
+    name: "huge",
+    what: "2 GB",
+    layers: 4,
+    fill: "dd if=/dev/urandom of=noise bs=1M count=500 2>/dev/null",
+    push: "nothing",
+};
 
 /// Makes a command of the words behind the client's name.
 type Make<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
@@ -135,7 +145,7 @@ fn pushes(recipe: &Recipe, clients: &[Client<'_>], bare: &floor::Image, report: 
     contestants.push(Contestant { name: "bare client", once: Box::new(floor) });
     let push = medians(&contestants, ROUNDS)?;
     let what = format!("push {}", recipe.what);
-    report.race(&what, "at least 5 x faster than Docker", &push);
+    report.race(&what, recipe.push, &push);
     if let [.., (rival, theirs), (_, floor)] = push[1..] {
         report.floor(&what, (rival, theirs), floor);
     }
