@@ -3,12 +3,17 @@
 mod packages;
 mod tally;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use crate::shell::{self, Result};
 use crate::{tidy, vm};
 use tally::Tally;
+
+/// So many tests run at once for each processor: most of its time a test waits for something, a timer, a start, an end.
+const TESTS_PER_PROCESSOR: usize = 3;
 
 /// Runs all checks and tests, each even when another failed, and ends with a line that counts the tests.
 pub(crate) fn run(args: &[String]) -> Result {
@@ -25,12 +30,16 @@ pub(crate) fn run(args: &[String]) -> Result {
     tally.step("one static binary", statically_linked);
     // What a test says that leaves itself out is shown only so.
     let tests = ["test", "--release", "--workspace", "--no-fail-fast", "--", "--show-output"];
-    tally.tests("tests", shell::cargo().args(tests));
+    tally.tests("tests", shell::cargo().args(tests).env("RUST_TEST_THREADS", at_once().to_string()));
     tally.tests("cgroup v2, in a virtual machine", &mut vm::command("vm"));
     tally.tests("boots of the host, in a virtual machine", &mut vm::command("boot"));
     tally.tests("power cuts, in a virtual machine", &mut vm::command("power"));
     println!("{tally}");
     if tally.failed() == 0 { Ok(()) } else { Err("see the failures above".to_owned()) }
+}
+
+fn at_once() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get) * TESTS_PER_PROCESSOR
 }
 
 fn clippy() -> Command {
