@@ -162,7 +162,11 @@ impl Core {
             .and_then(|()| self.connection_changed(&container.id, &view.spec))
             .inspect_err(|_| drop(self.leave_network(&container.id, &view.spec, name)))
             .context(|| SETUP)?;
-        Ok(self.attached(&container.id))
+        let attached = self.attached(&container.id);
+        if name == DEFAULT {
+            self.renew_links_to(container, &attached);
+        }
+        Ok(attached)
     }
 
     fn join(&self, container: &Container, view: &View, network: &Network, spec: &EndpointSpec) -> Result<Connection> {
