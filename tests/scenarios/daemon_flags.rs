@@ -42,6 +42,10 @@ fn what_is_usual_for_containers_and_networks_can_be_said() {
     assert!(status.ends_with('1'), "{status}");
     world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
     assert_eq!(world.inspect("box", "{{.HostConfig.IpcMode}}"), "shareable");
+    world.dhow(&["run", "-d", "--name", "owner", "busybox", "sleep", "100000"]).exits(0);
+    let shared =
+        world.dhow(&["run", "--rm", "--network", "container:owner", "busybox", "cat", "/etc/resolv.conf"]).ok();
+    assert!(shared.contains("nameserver 192.0.2.9"), "what is usual is no wish that the network refuses: {shared}");
     world.dhow(&["network", "create", "mine"]).exits(0);
     let subnet = world.dhow(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "mine"]).ok();
     assert!(subnet.starts_with("172.29.") && subnet.ends_with("/26"), "{subnet}");

@@ -130,3 +130,47 @@ fn a_link_in_a_network_of_ones_own_leads_to_where_the_other_is_now() {
     is_there(&world, &address(&world, "db", "mine"));
     is_there(&world, &moved(&world, "db", "mine", AGAIN));
 }
+
+#[test]
+fn a_link_to_who_lives_in_the_network_of_another_leads_there() {
+    let world = busybox();
+    sleeper(&world, "base", &[]);
+    sleeper(&world, "child", &["--network", "container:base"]);
+    sleeper(&world, "grandchild", &["--network", "container:child"]);
+    sleeper(&world, "app", &["--link", "child:near", "--link", "grandchild"]);
+    let place = address(&world, "base", "bridge");
+    for name in ["near", "grandchild"] {
+        assert_eq!(known(&world, "app", name), [place.as_str()]);
+        assert!(reaches(&world, "app", name));
+    }
+    let links = world.inspect("app", "{{json .HostConfig.Links}}");
+    assert_eq!(links, r#"["/base:/app/near","/base:/app/grandchild"]"#, "as Docker shows them");
+    let now = moved(&world, "base", "bridge", &[&["restart", "-t", "0", "base"]]);
+    assert_eq!(known(&world, "app", "near"), [now.as_str()]);
+    sleeper(&world, "host", &["--network", "host"]);
+    sleeper(&world, "guest", &["--network", "container:host"]);
+    let refused = world.docker(&["create", "--link", "guest", "busybox"]);
+    refused.exits(1).says("conflicting options: host type networking can't be used with links");
+}
+
+/// Docker says so before it looks for anybody.
+#[test]
+fn what_cannot_go_together_is_said_before_who_is_missing() {
+    let world = busybox();
+    for (network, flags, words) in [
+        ("container:nobody", ["--link", "none:x"], "container type network can't be used with links"),
+        ("host", ["--link", "none:x"], "host type networking can't be used with links"),
+        ("container:nobody", ["--dns", "192.0.2.1"], "dns and the network mode"),
+        ("container:nobody", ["--add-host", "x:192.0.2.1"], "custom host-to-IP mapping and the network mode"),
+        ("container:nobody", ["-p", "80"], "port publishing and the container type network mode"),
+        ("container:nobody", ["--expose", "80"], "port exposing and the container type network mode"),
+        ("container:nobody", ["-h", "name"], "hostname and the network mode"),
+    ] {
+        let create = ["create", "--network", network, flags[0], flags[1], "busybox"];
+        for outcome in [world.dhow(&create), world.docker(&create)] {
+            outcome.exits(1).says(&format!("conflicting options: {words}"));
+        }
+    }
+    let nobody = world.docker(&["create", "--network", "container", "busybox"]);
+    nobody.exits(1).says("invalid network mode: invalid container format container:<name|id>");
+}
