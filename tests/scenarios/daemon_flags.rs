@@ -152,7 +152,6 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
         &["--seccomp-profile", "/etc/profile.json"],
         &["--authorization-plugin", "x"],
         &["--selinux-enabled"],
-        &["-b", "none"],
         &["--ip6tables=false"],
         &["--iptables=false", "--userland-proxy=false"],
         &["--firewall-backend", "iptables"],
@@ -169,6 +168,7 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
         (&["--log-opt", "a=b"], "failed to set log opts: unknown log opt 'a' for log driver local"),
         (&["-H", "tcp://127.0.0.1:2375"], "refusing to listen on tcp://127.0.0.1:2375 without TLS"),
         (&["--group", "no-such-group"], "no-such-group"),
+        (&["-b", "br0", "--bip", "10.0.0.1/24"], "bridge and bip exclude each other"),
         (&["--tlsverify", "--tlscacert", "/no/such/file", "-H", "tcp://127.0.0.1:2376"], "/no/such/file"),
         (&["--default-runtime", "crun"], "specified default runtime \"crun\" does not exist"),
     ] {

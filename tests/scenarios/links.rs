@@ -174,3 +174,81 @@ fn what_cannot_go_together_is_said_before_who_is_missing() {
     let nobody = world.docker(&["create", "--network", "container", "busybox"]);
     nobody.exits(1).says("invalid network mode: invalid container format container:<name|id>");
 }
+
+/// `bridge = "none"`, and back again.
+#[test]
+fn an_engine_without_a_default_network_gives_containers_a_loopback() {
+    let mut world = busybox();
+    let file = world.path().join("daemon.toml");
+    let dhow0 = || finish(Command::new("/usr/sbin/ip").args(["link", "show", "dhow0"])).code() == 0;
+    let links = |world: &World, flags: &[&str]| {
+        let run = [&["run", "--rm"], flags, &["busybox", "ls", "/sys/class/net"]].concat();
+        world.docker(&run).ok().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(links(&world, &[]).contains("eth0") && dhow0());
+    world.stop_engine();
+    fs::write(&file, "bridge = \"none\"\n").expect("written");
+    world.start_engine();
+    assert!(!dhow0(), "what was there is taken away");
+    assert_eq!(world.docker(&["network", "ls", "--format", "{{.Name}}"]).ok(), "host\nnone");
+    world.docker(&["network", "inspect", "bridge"]).exits(1).says("network bridge not found");
+    let refused = world.docker(&["network", "create", "bridge"]);
+    refused.exits(1).says("operation is not permitted on predefined bridge network");
+    for flags in [&[][..], &["--network", "bridge"], &["--network", "none"]] {
+        assert!(!links(&world, flags).contains("eth0") && links(&world, flags).contains("lo"), "{flags:?}");
+    }
+    let published = world.docker(&["run", "-d", "--name", "web", "-p", "8080:80", "busybox", "sleep", "100000"]);
+    published.exits(0).says("Published ports are discarded: the engine runs without a default network");
+    assert_eq!(world.inspect("web", "{{.HostConfig.NetworkMode}}"), "bridge");
+    world.docker(&["network", "connect", "bridge", "web"]).exits(1).says("network bridge not found");
+    world.docker(&["network", "create", "mine"]).exits(0);
+    assert!(links(&world, &["--network", "mine"]).contains("eth0"));
+    assert!(!dhow0());
+    world.stop_engine();
+    fs::write(&file, "").expect("written");
+    world.start_engine();
+    assert!(inside(&world, "web", "ls /sys/class/net").contains("lo"), "it runs on");
+    world.docker(&["restart", "-t", "0", "web"]).exits(0);
+    assert_eq!(world.docker(&["port", "web", "80"]).ok().lines().next(), Some("0.0.0.0:8080"));
+    assert!(dhow0());
+    world.is_in_order();
+}
+
+#[test]
+fn the_default_network_can_be_on_a_bridge_of_the_host() {
+    let ip = |words: &str| finish(Command::new("/usr/sbin/ip").args(words.split(' '))).ok();
+    let mut world = busybox();
+    world.stop_engine();
+    let file = world.path().join("daemon.toml");
+    let set = |text: &str| fs::write(&file, text).expect("written");
+    set("bridge = \"own0\"\n");
+    let error = world.try_start_engine().expect_err("there is no such bridge");
+    assert!(error.contains("bridge of the default network: network link own0"), "{error}");
+    ip("link add own0 type bridge");
+    ip("address add 10.83.0.7/24 dev own0");
+    ip("link set own0 up");
+    set("bridge = \"own0\"\nfixed-cidr = \"10.84.0.0/25\"\n");
+    let error = world.try_start_engine().expect_err("no part of it");
+    assert!(error.contains("10.84.0.0/25 is no part of 10.83.0.0/24, which the bridge has"), "{error}");
+    set("bridge = \"own0\"\nfixed-cidr = \"10.83.0.128/25\"\n");
+    world.start_engine();
+    sleeper(&world, "web", &[]);
+    let place = address(&world, "web", "bridge");
+    let last: u8 = place.strip_prefix("10.83.0.").and_then(|last| last.parse().ok()).expect("of the bridge's block");
+    assert!(last >= 128, "of the part that containers get: {place}");
+    assert_eq!(world.inspect("web", "{{.NetworkSettings.Networks.bridge.Gateway}}"), "10.83.0.7");
+    assert!(reaches(&world, "web", "10.83.0.7"));
+    assert!(ip("-o link show type veth").contains("master own0"));
+    assert!(!ip("-o link show").contains("dhow0"));
+    world.stop_engine();
+    world.start_engine();
+    assert_eq!(address(&world, "web", "bridge"), place);
+    assert!(reaches(&world, "web", "10.83.0.7"));
+    world.docker(&["rm", "-f", "web"]).exits(0);
+    world.stop_engine();
+    set("");
+    world.start_engine();
+    world.docker(&["run", "--rm", "busybox", "true"]).exits(0);
+    assert!(ip("-o address show own0").contains("10.83.0.7/24"), "it stays whose it is");
+    assert!(ip("-o link show").contains("dhow0"));
+}

@@ -1,7 +1,7 @@
 //! Refusing bad requests before anything is made, in Docker's words.
 
 use dhow_errdefs::{Error, Result};
-use dhow_network::model::ExtraHost;
+use dhow_network::model::{DEFAULT, ExtraHost};
 use dhow_runtime::SecurityModules;
 
 use crate::Limits;
@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub runtimes: Vec<String>,
     /// Why containers can be in no networks of bridges.
     pub no_bridges: Option<String>,
+    /// There is a network for containers that name none.
+    pub default_network: bool,
 }
 
 /// Checks a spec that is merged with its image. Returns warnings; takes limits out that the host lacks.
@@ -49,14 +51,25 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     if let Some(kind) = spec.healthcheck.as_ref().and_then(unknown_kind) {
         warnings.push(format!("Unknown probe type '{kind}' (expected 'CMD' or 'NONE') in healthcheck: there is none"));
     }
-    if spec.host.network_mode == "host" && !spec.host.port_bindings.is_empty() {
-        warnings.push("Published ports are discarded when using host network mode".to_owned());
-    } else if let Some(why) = &facts.no_bridges
-        && (!spec.host.port_bindings.is_empty() || spec.host.publish_all_ports)
-    {
-        warnings.push(format!("Published ports are discarded: an engine without root has no bridges here: {why}"));
-    }
+    warnings.extend(discarded_ports(spec, facts));
     Ok(warnings)
+}
+
+/// Says of ports that they are published nowhere.
+fn discarded_ports(spec: &ContainerSpec, facts: &Facts) -> Option<String> {
+    let host = &spec.host;
+    let bound = !host.port_bindings.is_empty();
+    if host.network_mode == "host" {
+        return bound.then(|| "Published ports are discarded when using host network mode".to_owned());
+    }
+    let without = match &facts.no_bridges {
+        Some(why) => format!("an engine without root has no bridges here: {why}"),
+        None if !facts.default_network && spec.networking.keys().eq([DEFAULT]) => {
+            "the engine runs without a default network".to_owned()
+        }
+        None => return None,
+    };
+    (bound || host.publish_all_ports).then(|| format!("Published ports are discarded: {without}"))
 }
 
 /// A name somebody chose, without its slash.

@@ -171,6 +171,14 @@ pub fn check_endpoint(spec: &EndpointSpec, network: &str) -> Result<()> {
     all("invalid endpoint settings", &faults)
 }
 
+/// RFC 3927, section 2.1; RFC 4291, section 2.5.6.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
 /// Checks that the addresses an endpoint asks for can be chosen in a network: only where somebody chose its subnet.
 ///
 /// # Errors
