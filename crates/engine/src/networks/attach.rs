@@ -70,6 +70,8 @@ impl Core {
                 .with_hint("two blocks of this network have addresses in common"));
         }
         let mut pools = asked.clone();
+        // In Docker's order.
+        pools.sort_by_key(|pool| pool.subnet.is_ipv6());
         for (ipv6, wanted) in [(false, spec.ipv4), (true, spec.ipv6)] {
             if wanted && !pools.iter().any(|pool| pool.subnet.is_ipv6() == ipv6) {
                 pools.push(IpamPool::of(self.kernel.choose_block(ipv6, others.iter().copied())?));
