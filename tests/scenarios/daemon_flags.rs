@@ -42,6 +42,10 @@ fn what_is_usual_for_containers_and_networks_can_be_said() {
     assert!(status.ends_with('1'), "{status}");
     world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
     assert_eq!(world.inspect("box", "{{.HostConfig.IpcMode}}"), "shareable");
+    world.dhow(&["run", "-d", "--name", "owner", "busybox", "sleep", "100000"]).exits(0);
+    let shared =
+        world.dhow(&["run", "--rm", "--network", "container:owner", "busybox", "cat", "/etc/resolv.conf"]).ok();
+    assert!(shared.contains("nameserver 192.0.2.9"), "what is usual is no wish that the network refuses: {shared}");
     world.dhow(&["network", "create", "mine"]).exits(0);
     let subnet = world.dhow(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "mine"]).ok();
     assert!(subnet.starts_with("172.29.") && subnet.ends_with("/26"), "{subnet}");
@@ -148,7 +152,6 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
         &["--seccomp-profile", "/etc/profile.json"],
         &["--authorization-plugin", "x"],
         &["--selinux-enabled"],
-        &["-b", "none"],
         &["--ip6tables=false"],
         &["--iptables=false", "--userland-proxy=false"],
         &["--firewall-backend", "iptables"],
@@ -165,6 +168,7 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
         (&["--log-opt", "a=b"], "failed to set log opts: unknown log opt 'a' for log driver local"),
         (&["-H", "tcp://127.0.0.1:2375"], "refusing to listen on tcp://127.0.0.1:2375 without TLS"),
         (&["--group", "no-such-group"], "no-such-group"),
+        (&["-b", "br0", "--bip", "10.0.0.1/24"], "bridge and bip exclude each other"),
         (&["--tlsverify", "--tlscacert", "/no/such/file", "-H", "tcp://127.0.0.1:2376"], "/no/such/file"),
         (&["--default-runtime", "crun"], "specified default runtime \"crun\" does not exist"),
     ] {

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dhow_testkit::{World, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::busybox;
 
@@ -99,6 +100,18 @@ fn operations_are_told_with_their_attributes() {
     assert_eq!(attribute("kill", "signal"), "15\n9\n9");
     assert_eq!(attribute("exec_die", "exitCode"), "0");
     assert_eq!(attribute("exec_die", "execID").len(), 64);
+}
+
+#[test]
+fn a_configuration_that_is_read_again_is_told() {
+    let world = busybox();
+    let pid = i32::try_from(world.engine_pid().expect("it runs")).ok().and_then(Pid::from_raw).expect("a pid");
+    kill_process(pid, Signal::HUP).expect("our engine");
+    let id = world.docker(&["info", "--format", "{{.ID}}"]).ok();
+    let heard = || told(&world, &["--filter", &format!("daemon={id}")]);
+    let name = world.docker(&["info", "--format", "{{.Name}}"]).ok();
+    eventually("it is told", || heard() == [format!("daemon reload {name}")]);
+    assert!(told(&world, &["--filter", "type=daemon", "--filter", "daemon=another"]).is_empty());
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn a_network_has_both_families_with_and_without_a_block_that_is_named() {
         .exits(0);
     let template = "{{.EnableIPv4}} {{.EnableIPv6}} {{len .IPAM.Config}}";
     assert_eq!(shown(&world, "any", template), "true true 2");
+    assert_eq!(shown(&world, "mine", "{{(index .IPAM.Config 0).Subnet}}"), "10.77.0.0/24", "IPv4 first, as in Docker");
     assert_eq!(shown(&world, "mine", template), "true true 2");
     assert!(shown(&world, "any", "{{range .IPAM.Config}}{{.Subnet}} {{end}}").contains("/64 "));
     serve(&world, "web", &["--network", "mine", "--ip", "10.77.0.9", "--ip6", "fd00:77::9"]);

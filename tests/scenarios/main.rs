@@ -23,6 +23,7 @@ mod iptables;
 mod ipv6;
 mod lifecycle;
 mod limits;
+mod links;
 mod logins;
 mod logs;
 mod macvlan;

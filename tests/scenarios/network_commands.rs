@@ -121,6 +121,11 @@ fn mistakes_are_told_in_dockers_words() {
             "no configured subnet or ip-range contain the IP address 10.99.0.9".into(),
         ),
         (
+            &["create", "--network", "mine", "--ip6", "::ffff:10.77.0.9", "busybox"],
+            "invalid IPv6 address: ::ffff:10.77.0.9".into(),
+        ),
+        (&["create", "--link-local-ip", "169.253.5.5", "busybox"], "invalid link-local IP address: 169.253.5.5".into()),
+        (
             &["create", "--network", "host", "--link", "box", "busybox"],
             "host type networking can't be used with links".into(),
         ),

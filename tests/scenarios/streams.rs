@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use dhow_testkit::{eventually, finish_with_input};
+use dhow_testkit::{Door, eventually, finish_with_input};
 
 use crate::busybox;
 
@@ -109,4 +109,28 @@ fn signals_to_the_client_reach_the_process() {
     out.read_to_string(&mut rest).expect("text");
     assert_eq!(rest, "got it\n");
     assert_eq!(client.wait().expect("ends").code(), Some(3));
+}
+
+/// Whoever reads to the end and asks then learns how the program has ended.
+#[test]
+fn the_end_of_the_streams_comes_when_the_exit_code_is_known() {
+    let world = busybox();
+    for round in 0..20 {
+        let name = format!("box{round}");
+        world.dhow(&["create", "--name", &name, "busybox", "sh", "-c", "echo out; exit 3"]).exits(0);
+        let mut attached = Door::open(&world.socket()).expect("the engine listens");
+        let request = format!(
+            "POST /containers/{name}/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+             Upgrade: tcp\r\n\r\n"
+        );
+        attached.send(request).expect("sent");
+        attached.head().expect("an answer");
+        let mut door = Door::open(&world.socket()).expect("the engine listens");
+        assert_eq!(door.ask("POST", &format!("/containers/{name}/start"), "").expect("an answer").status, 204);
+        let mut output = Vec::new();
+        attached.into_stream().read_to_end(&mut output).expect("read");
+        assert!(output.ends_with(b"out\n"), "{output:?}");
+        let shown = door.ask("GET", &format!("/containers/{name}/json"), "").expect("an answer").body;
+        assert!(shown.contains("\"Status\":\"exited\"") && shown.contains("\"ExitCode\":3"), "{shown}");
+    }
 }

@@ -214,7 +214,10 @@ async fn reload_at_each(mut hangup: Signal, reload: &Reload, engine: &Engine, no
     while hangup.recv().await.is_some() {
         notifier.reloading();
         match reload.run(engine) {
-            Ok(()) => tracing::info!("the configuration was read again"),
+            Ok(()) => {
+                tracing::info!("the configuration was read again");
+                engine.tell_reloaded();
+            }
             Err(error) => tracing::error!("the configuration stays as it was: {error}"),
         }
         notifier.ready();

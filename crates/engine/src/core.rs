@@ -99,13 +99,15 @@ impl Core {
         for note in store.notes() {
             tracing::warn!("{note}");
         }
+        let kernel = crate::networks::kernel(&config);
+        let bridge = crate::networks::default_network(&config, &kernel)?;
         Ok(Self {
             host,
             images: Images::open(Arc::clone(&store)).under(Arc::clone(&config.policy)),
             registries: Registries::new(config.registries.clone(), Handle::current()),
             volumes: Volumes::open(&config, &store)?,
-            networks: Networks::open(store.metadata(), &config.usual.bridge)?,
-            kernel: Arc::new(crate::networks::kernel(&config)),
+            networks: Networks::open(store.metadata(), &bridge)?,
+            kernel: Arc::new(kernel),
             events: Events::open(&config.data_root)?,
             store,
             config,
@@ -237,6 +239,7 @@ impl Core {
             modules: self.host.platform.modules,
             runtimes,
             no_bridges: self.config.no_bridges().map(|no| no.why.clone()),
+            default_network: self.config.usual.bridge.is_wanted(),
         }
     }
 

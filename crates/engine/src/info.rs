@@ -9,7 +9,7 @@ use rustix::system::{sysinfo, uname};
 use crate::container::State;
 use crate::core::Core;
 use crate::inspect::STORAGE_DRIVER;
-use crate::{Info, Limits, NoOutlet, ONE_ID};
+use crate::{Engine, EventKind, Info, Limits, NoOutlet, ONE_ID};
 
 const NO_CGROUPS: &str = "WARNING: Running in rootless-mode without cgroups. To enable cgroups in rootless-mode, you need \
                           to boot the system in cgroup v2 mode";
@@ -94,6 +94,22 @@ impl Core {
         warnings
     }
 
+    /// Tells those who listen to events that the configuration was read again, with what of it concerns them.
+    fn tell_reloaded(&self) {
+        let config = &self.config;
+        let labels = serde_json::to_string(&config.labels).unwrap_or_default();
+        let attributes = [
+            ("name", uname().nodename().to_string_lossy().into_owned()),
+            ("default-ipc-mode", config.usual.ipc_mode.clone()),
+            ("default-runtime", config.default_runtime.clone()),
+            ("default-shm-size", config.default_shm_size.to_string()),
+            ("labels", labels),
+            ("live-restore", true.to_string()),
+        ];
+        let attributes = attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        self.events.tell(EventKind::Daemon, "reload".to_owned(), &self.identity(), attributes);
+    }
+
     /// A name of this data root, made when it is first asked for.
     fn identity(&self) -> String {
         let path = self.config.data_root.join("engine-id");
@@ -107,6 +123,13 @@ impl Core {
             tracing::warn!(%error, "the engine's id could not be kept");
         }
         id
+    }
+}
+
+impl Engine {
+    /// Tells that the configuration was read again, as dockerd does.
+    pub fn tell_reloaded(&self) {
+        self.core.tell_reloaded();
     }
 }
 

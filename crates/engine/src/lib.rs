@@ -70,7 +70,7 @@ pub use request::{
     WaitCondition,
 };
 pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
-pub use usual::{Usual, UsualBridge};
+pub use usual::{DefaultBridge, Usual, UsualBridge};
 pub use view::{
     Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Joined, Limits, LogEntry, LogLosses, MountPoint,
     ProcessTable, Size, StateView, Status, Summary,

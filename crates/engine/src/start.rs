@@ -22,7 +22,7 @@ use crate::create::{Mount, command};
 use crate::launch::{SeccompChoice, SecurityOptions, Surroundings, configuration, merge_environment};
 use crate::spec::ContainerSpec;
 
-pub(crate) use etc::{name_servers, place as etc_files, renew as renew_names};
+pub(crate) use etc::{name_servers, place as etc_files, renew as renew_names, renew_link};
 pub(crate) use images::{
     mount_at as mount_image_at, mounted_as, prepare_all as prepare_images, unmount_all as unmount_images,
 };

@@ -33,9 +33,23 @@ pub struct Usual {
     pub bridge: UsualBridge,
 }
 
+/// What the network `bridge` is on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DefaultBridge {
+    /// A bridge that the engine makes.
+    #[default]
+    Own,
+    /// A bridge of the host that somebody has made, by its name.
+    Given(String),
+    /// Nothing: there is no such network.
+    None,
+}
+
 /// The network `bridge`, as somebody wants it.
 #[derive(Debug, Clone, Default)]
 pub struct UsualBridge {
+    /// What it is on.
+    pub on: DefaultBridge,
     /// Options of its driver.
     pub options: BTreeMap<String, String>,
     /// Its addresses, at most one block of each family; none: one that is free.
@@ -91,6 +105,11 @@ impl Usual {
 }
 
 impl UsualBridge {
+    /// There is a default network.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.on != DefaultBridge::None
+    }
+
     /// The default network as it is wanted now. With other addresses than before, it has none until it is used.
     pub(crate) fn change(&self, network: &mut Network, built_in: BTreeMap<String, String>) {
         network.spec.options = built_in;

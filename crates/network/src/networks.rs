@@ -8,12 +8,12 @@ mod restore;
 mod watch;
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use dhow_errdefs::Result;
+use dhow_errdefs::{Error, Result};
 use dhow_sys::frame::FrameSocket;
 
 use crate::dns::Directory;
@@ -22,7 +22,7 @@ use crate::firewall::{Changes, Delivery, Firewall, Passage, Redirect};
 use crate::home::{Home, HomeSettings, LazyHome, host_side};
 use crate::ipam::{AddressUsage, BlockPool, free_block};
 use crate::link::Links;
-use crate::model::{Driver, IpamPool, Network, Protocol, Published, Subnet};
+use crate::model::{Driver, IpamPool, Network, Protocol, Published, Subnet, is_link_local};
 use crate::ports::{Reservation, bind, bind_to_listen};
 use containers::Containers;
 use live::Live;
@@ -102,6 +102,22 @@ impl Networks {
         }
         taken.extend(others);
         free_block(&self.settings.pools, ipv6, &taken)
+    }
+
+    /// The addresses of a bridge that somebody has made on the host, but for those that the kernel gave it.
+    ///
+    /// # Errors
+    /// `NotFound`, and `InvalidArgument` for what is no bridge; an error of the kernel.
+    pub fn addresses_of_bridge(&self, name: &str) -> Result<Vec<Subnet>> {
+        self.at_home(|| {
+            let links = Links::open()?;
+            let link = links.named(name)?;
+            if !link.bridge {
+                return Err(Error::invalid(format!("the host's link {name} is no bridge")));
+            }
+            let own = links.addresses()?.into_iter().filter(|address| address.index == link.index);
+            Ok(own.map(|address| address.subnet).filter(|subnet| !is_kernels(*subnet)).collect())
+        })
     }
 
     /// Makes a network true. Otherwise that happens when it is first used.
@@ -231,8 +247,13 @@ fn delivery(settings: &Settings) -> Delivery {
 
 /// The gateway that a pool has where none was asked for.
 #[must_use]
-pub fn usual_gateway(pool: &IpamPool) -> std::net::IpAddr {
+pub fn usual_gateway(pool: &IpamPool) -> IpAddr {
     pool.subnet.at(1)
+}
+
+/// The address that each link with IPv6 gets.
+fn is_kernels(subnet: Subnet) -> bool {
+    subnet.is_ipv6() && is_link_local(subnet.address())
 }
 
 /// Blocks that somebody has, in the calling thread's namespace.

@@ -93,6 +93,8 @@ file! {
     "icc" icc: bool,
     "ip" ip: String,
     "ip-masq" ip_masq: bool,
+    /// Of the host, by its name; `none`: no default network.
+    "bridge" bridge: String,
     "bip" bip: String,
     "fixed-cidr" fixed_cidr: String,
     "fixed-cidr-v6" fixed_cidr_v6: String,
@@ -112,7 +114,6 @@ file! {
     "seccomp-profile" seccomp_profile: String,
     "authorization-plugins" authorization_plugins: Vec<String>,
     "selinux-enabled" selinux_enabled: bool,
-    "bridge" bridge: String,
     "default-gateway" default_gateway: String,
     "default-gateway-v6" default_gateway_v6: String,
     "allow-direct-routing" allow_direct_routing: bool,

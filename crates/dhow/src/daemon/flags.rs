@@ -252,6 +252,10 @@ fn command() -> Command {
         .arg(flag("icc", "Let containers in the default network reach each other"))
         .arg(value("ip", "address", "Address of the host at which ports are published"))
         .arg(flag("ip-masq", "Let containers in the default network go out with the host's address"))
+        .arg(
+            value("bridge", "name", "Bridge of the host for the default network; none: there is no such network")
+                .short('b'),
+        )
         .arg(value("bip", "CIDR", "Address and block of the default network's bridge"))
         .arg(value("fixed-cidr", "CIDR", "Part of that block from which containers get addresses"))
         .arg(flag("ipv6", "Give the default network IPv6, too"))
@@ -277,7 +281,6 @@ fn command() -> Command {
         .arg(value("seccomp-profile", "path", "Refused").hide(true))
         .arg(list("authorization-plugin", "name", "Refused").hide(true))
         .arg(flag("selinux-enabled", "Refused").hide(true))
-        .arg(value("bridge", "name", "Refused").short('b').hide(true))
         .arg(switch("validate", "Only say whether the configuration is good"))
         .arg(switch("version", "Print the version and leave").short('v'))
         .arg(switch("announce", "Say `ready` on standard output once the engine listens").hide(true))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use dhow_engine::network::{IpamPool, Subnet, option_name};
-use dhow_engine::{Usual, UsualBridge};
+use dhow_engine::{DefaultBridge, Usual, UsualBridge};
 use dhow_errdefs::{Error, Result, ResultExt};
 
 use super::file::File;
@@ -61,9 +61,6 @@ fn refuse(file: &File) -> Result<()> {
     }
     if file.selinux_enabled == Some(true) {
         return no("selinux-enabled", "leave it out: containers get no labels");
-    }
-    if set(&file.bridge) {
-        return no("bridge", "set the addresses of the default network with bip, or start containers with --network");
     }
     if set(&file.default_gateway) || set(&file.default_gateway_v6) {
         return no(
@@ -128,7 +125,16 @@ fn bridge(file: &File) -> Result<UsualBridge> {
         }
         pool.range = Some(range.masked());
     }
-    Ok(UsualBridge { options, pools: pool.into_iter().chain(block6).collect(), ipv6 })
+    Ok(UsualBridge { on: default_bridge(file)?, options, pools: pool.into_iter().chain(block6).collect(), ipv6 })
+}
+
+fn default_bridge(file: &File) -> Result<DefaultBridge> {
+    let given = |text: &&String| !text.is_empty();
+    let Some(name) = file.bridge.as_ref().filter(given) else { return Ok(DefaultBridge::Own) };
+    if file.bip.as_ref().is_some_and(|bip| !bip.is_empty()) {
+        return Err(invalid("bridge and bip exclude each other: a bridge of the host has its addresses already"));
+    }
+    Ok(if name == "none" { DefaultBridge::None } else { DefaultBridge::Given(name.clone()) })
 }
 
 /// A block of IPv6.
@@ -178,8 +184,11 @@ mod tests {
         assert_eq!(usual.bridge.options[option_name::HOST_BINDING], "127.0.0.1");
         assert_eq!(usual.address_pools[0].1, 24);
         assert_eq!(typed_pool("base=10.0.0.0/8,size=24").expect("good").1, 24);
+        assert_eq!(of(r#"{"bridge": "none"}"#).expect("good").bridge.on, DefaultBridge::None);
+        assert_eq!(of(r#"{"bridge": "br0"}"#).expect("good").bridge.on, DefaultBridge::Given("br0".to_owned()));
         let text = r#"{"ipv6": true, "fixed-cidr-v6": "fd00:7::/64", "host-gateway-ips": ["192.0.2.1", "fd00::1"]}"#;
         let usual = of(text).expect("good");
+        assert_eq!(usual.bridge.on, DefaultBridge::Own);
         assert_eq!((usual.bridge.ipv6, usual.bridge.pools[0].subnet.to_string()), (true, "fd00:7::/64".to_owned()));
         assert_eq!(usual.host_gateway.len(), 2);
     }
@@ -191,7 +200,6 @@ mod tests {
             r#"{"seccomp-profile": "/etc/p.json"}"#,
             r#"{"authorization-plugins": ["x"]}"#,
             r#"{"selinux-enabled": true}"#,
-            r#"{"bridge": "none"}"#,
             r#"{"default-gateway": "172.17.0.9"}"#,
             r#"{"allow-direct-routing": true}"#,
         ] {
@@ -200,6 +208,7 @@ mod tests {
         let bad = [
             r#"{"ipv6": true, "fixed-cidr-v6": "10.0.0.0/8"}"#,
             r#"{"host-gateway-ip": "x"}"#,
+            r#"{"bridge": "br0", "bip": "10.0.0.1/24"}"#,
             r#"{"host-gateway-ips": ["1.1.1.1", "1.1.1.2"]}"#,
         ];
         for text in bad {

@@ -2,15 +2,21 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_errdefs::Result;
 use dhow_shim::protocol::{self, Answer, Op};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, recv};
+use tokio::sync::oneshot;
 
-use crate::ClientStream;
+use super::Command;
 use crate::core::Core;
 use crate::link::Link;
+use crate::{ClientStream, WaitCondition};
+
+/// How long one waits for the news of the end after the streams have ended. A container may also close them and go on.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A client that wants to be connected to a container's streams.
 #[derive(Debug)]
@@ -45,11 +51,24 @@ impl Attachment {
         let view = container.view();
         core.events.container("attach", (&container.id, &view.name), &view.spec, &[]);
         tokio::spawn(async move {
-            if let Ok(Answer::Detached { early: true }) = answer.wait().await {
-                core.events.container("detach", (&container.id, &view.name), &view.spec, &[]);
+            match answer.wait().await {
+                Ok(Answer::Detached { early: true }) => {
+                    core.events.container("detach", (&container.id, &view.name), &view.spec, &[]);
+                }
+                _ => end_is_known(&container).await,
             }
             drop(stream.fd);
         });
         Ok(())
+    }
+}
+
+/// Streams end when the program does, which is told a moment later.
+async fn end_is_known(container: &super::Container) {
+    let (waiter, ended) = oneshot::channel();
+    let told = container.tell(Command::Wait(WaitCondition::NotRunning, waiter)).is_ok();
+    if told && container.view().condition.state.is_alive() {
+        // Whoever has no owner any more has ended, too.
+        let _ = tokio::time::timeout(GRACE, ended).await;
     }
 }

@@ -293,6 +293,7 @@ async fn prepare(core: Arc<Core>, container: Arc<Container>, prepared: oneshot::
         blocking(move || {
             let view = container.view();
             let attached = core.enter_networks(&container, &view)?;
+            core.renew_links_to(&container, &attached);
             let (launch, shared) = crate::start::prepare(&core, &container, &view)?;
             Ok(Prepared { launch, attached, shared })
         })

@@ -8,7 +8,7 @@ use dhow_store::{ContainerRecord, Lease};
 use jiff::Timestamp;
 
 use super::{
-    Mount, NO_COMMAND, Source, check_exposed, command, container_name, parse_inherited, plan_mounts, random_id,
+    Mount, NO_COMMAND, Source, check_network, command, container_name, parse_inherited, plan_mounts, random_id,
     validate, with_defaults, with_image,
 };
 use crate::container::{Body, Condition, Container, Owner, View, record};
@@ -88,7 +88,7 @@ impl Core {
         config: &RunConfig,
     ) -> Result<Draft> {
         let id: Arc<str> = random_id().into();
-        check_exposed(&spec)?;
+        check_network(&spec)?;
         with_image(&mut spec, config);
         self.resolve_references(&mut spec)?;
         with_defaults(&mut spec, &id, &self.defaults());

@@ -1,7 +1,7 @@
 //! Refusing bad requests before anything is made, in Docker's words.
 
 use dhow_errdefs::{Error, Result};
-use dhow_network::model::ExtraHost;
+use dhow_network::model::{DEFAULT, ExtraHost};
 use dhow_runtime::SecurityModules;
 
 use crate::Limits;
@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub runtimes: Vec<String>,
     /// Why containers can be in no networks of bridges.
     pub no_bridges: Option<String>,
+    /// There is a network for containers that name none.
+    pub default_network: bool,
 }
 
 /// Checks a spec that is merged with its image. Returns warnings; takes limits out that the host lacks.
@@ -49,14 +51,25 @@ pub(crate) fn validate(spec: &mut ContainerSpec, facts: &Facts) -> Result<Vec<St
     if let Some(kind) = spec.healthcheck.as_ref().and_then(unknown_kind) {
         warnings.push(format!("Unknown probe type '{kind}' (expected 'CMD' or 'NONE') in healthcheck: there is none"));
     }
-    if spec.host.network_mode == "host" && !spec.host.port_bindings.is_empty() {
-        warnings.push("Published ports are discarded when using host network mode".to_owned());
-    } else if let Some(why) = &facts.no_bridges
-        && (!spec.host.port_bindings.is_empty() || spec.host.publish_all_ports)
-    {
-        warnings.push(format!("Published ports are discarded: an engine without root has no bridges here: {why}"));
-    }
+    warnings.extend(discarded_ports(spec, facts));
     Ok(warnings)
+}
+
+/// Says of ports that they are published nowhere.
+fn discarded_ports(spec: &ContainerSpec, facts: &Facts) -> Option<String> {
+    let host = &spec.host;
+    let bound = !host.port_bindings.is_empty();
+    if host.network_mode == "host" {
+        return bound.then(|| "Published ports are discarded when using host network mode".to_owned());
+    }
+    let without = match &facts.no_bridges {
+        Some(why) => format!("an engine without root has no bridges here: {why}"),
+        None if !facts.default_network && spec.networking.keys().eq([DEFAULT]) => {
+            "the engine runs without a default network".to_owned()
+        }
+        None => return None,
+    };
+    (bound || host.publish_all_ports).then(|| format!("Published ports are discarded: {without}"))
 }
 
 /// A name somebody chose, without its slash.
@@ -139,49 +152,51 @@ fn modes(spec: &ContainerSpec) -> Result<()> {
     network(spec)
 }
 
-/// Refuses ports to expose where there is no network of one's own. That an image exposes some is no wish of the person's.
+/// Refuses what cannot go with the network that was asked for, before anybody else is looked up. What an image exposes, and
+/// what is usual in this engine, is no wish of the person's.
 ///
 /// # Errors
-/// `InvalidArgument`.
-pub(crate) fn check_exposed(spec: &ContainerSpec) -> Result<()> {
-    if spec.host.network_mode.starts_with("container:") && !spec.exposed_ports.is_empty() {
-        return Err(Error::invalid("conflicting options: port exposing and the container type network mode"));
+/// `InvalidArgument` in Docker's words, in Docker's order.
+pub(crate) fn check_network(spec: &ContainerSpec) -> Result<()> {
+    let host = &spec.host;
+    let links = host.links.as_ref().is_some_and(|links| !links.is_empty());
+    let refuse = |text: &str| Err(Error::invalid(format!("conflicting options: {text}")));
+    if host.uts_mode == "host" && !spec.hostname.is_empty() {
+        return refuse("hostname and the UTS mode");
+    }
+    if host.network_mode == "host" && links {
+        return refuse("host type networking can't be used with links. This would result in undefined behavior");
+    }
+    if matches!(host.network_mode.as_str(), "container" | "container:") {
+        return Err(Error::invalid("invalid network mode: invalid container format container:<name|id>"));
+    }
+    if !host.network_mode.starts_with("container:") {
+        return Ok(());
+    }
+    if !spec.hostname.is_empty() {
+        return refuse("hostname and the network mode");
+    }
+    if links {
+        return refuse("container type network can't be used with links. This would result in undefined behavior");
+    }
+    if !host.name_servers().is_empty() {
+        return refuse("dns and the network mode");
+    }
+    if host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
+        return refuse("custom host-to-IP mapping and the network mode");
+    }
+    if !host.port_bindings.is_empty() || host.publish_all_ports {
+        return refuse("port publishing and the container type network mode");
+    }
+    if !spec.exposed_ports.is_empty() {
+        return refuse("port exposing and the container type network mode");
     }
     Ok(())
 }
 
 fn network(spec: &ContainerSpec) -> Result<()> {
-    let host = &spec.host;
-    let shared = host.network_mode.starts_with("container:");
-    if shared && !spec.hostname.is_empty() {
-        return Err(Error::invalid("conflicting options: hostname and the network mode"));
-    }
-    if host.uts_mode == "host" && !spec.hostname.is_empty() {
-        return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
-    }
-    if shared && !host.name_servers().is_empty() {
-        return Err(Error::invalid("conflicting options: dns and the network mode"));
-    }
-    if shared && host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
-        return Err(Error::invalid("conflicting options: custom host-to-IP mapping and the network mode"));
-    }
-    if shared && (!host.port_bindings.is_empty() || host.publish_all_ports) {
-        return Err(Error::invalid("conflicting options: port publishing and the container type network mode"));
-    }
-    let links = host.links.as_ref().is_some_and(|links| !links.is_empty());
-    for (kind, conflict) in [("container", shared), ("host", host.network_mode == "host")] {
-        if links && conflict {
-            let text = format!("conflicting options: {kind} type network");
-            let rest = "can't be used with links. This would result in undefined behavior";
-            let joint = if kind == "host" { "ing " } else { " " };
-            return Err(Error::invalid(format!("{text}{joint}{rest}")));
-        }
-    }
-    if host.network_mode == "container:" {
-        return Err(Error::invalid("invalid container format container:<name|id>"));
-    }
     crate::networks::ports(spec)?;
-    host.extra_hosts.iter().flatten().try_for_each(|line| line.parse::<ExtraHost>().map(drop))
+    spec.host.extra_hosts.iter().flatten().try_for_each(|line| line.parse::<ExtraHost>().map(drop))
 }
 
 /// What becomes a part of a line in the container's `/etc` must not become a line of its own.

@@ -17,7 +17,7 @@ use crate::create::random_id;
 use crate::launch::Sharing;
 use crate::spec::ContainerSpec;
 use crate::start::name_servers;
-use crate::{Config, FirewallPolicy};
+use crate::{Config, DefaultBridge, FirewallPolicy};
 
 /// The bridge of the default network.
 const DEFAULT_BRIDGE: &str = "dhow0";
@@ -70,6 +70,8 @@ impl Core {
                 .with_hint("two blocks of this network have addresses in common"));
         }
         let mut pools = asked.clone();
+        // In Docker's order.
+        pools.sort_by_key(|pool| pool.subnet.is_ipv6());
         for (ipv6, wanted) in [(false, spec.ipv4), (true, spec.ipv6)] {
             if wanted && !pools.iter().any(|pool| pool.subnet.is_ipv6() == ipv6) {
                 pools.push(IpamPool::of(self.kernel.choose_block(ipv6, others.iter().copied())?));
@@ -93,7 +95,9 @@ impl Core {
     fn make_default_usable(&self) -> Result<()> {
         let _changing = self.networks.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(network) = self.networks.named(DEFAULT) else { return Ok(()) };
-        let kept = if self.kernel.is_usable(&network)? { network.pools.clone() } else { Vec::new() };
+        // The bridge of somebody else has its block itself.
+        let given = matches!(self.config.usual.bridge.on, DefaultBridge::Given(_));
+        let kept = if given || self.kernel.is_usable(&network)? { network.pools.clone() } else { Vec::new() };
         let is_kept = |ipv6: bool| kept.iter().any(|pool| pool.subnet.is_ipv6() == ipv6);
         if is_kept(false) >= network.spec.ipv4 && is_kept(true) >= network.spec.ipv6 {
             return Ok(());
@@ -119,6 +123,10 @@ impl Core {
         let mut places = Vec::new();
         let mut attached = Attached::default();
         for (name, endpoint) in in_order(spec) {
+            // Whoever wants to be there has a loopback, as in Docker.
+            if name == DEFAULT && !self.config.usual.bridge.is_wanted() {
+                continue;
+            }
             if name == DEFAULT && self.config.has_bridges() {
                 self.make_default_usable()?;
             }
@@ -162,7 +170,11 @@ impl Core {
             .and_then(|()| self.connection_changed(&container.id, &view.spec))
             .inspect_err(|_| drop(self.leave_network(&container.id, &view.spec, name)))
             .context(|| SETUP)?;
-        Ok(self.attached(&container.id))
+        let attached = self.attached(&container.id);
+        if name == DEFAULT {
+            self.renew_links_to(container, &attached);
+        }
+        Ok(attached)
     }
 
     fn join(&self, container: &Container, view: &View, network: &Network, spec: &EndpointSpec) -> Result<Connection> {

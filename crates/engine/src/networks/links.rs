@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
-use dhow_network::model::{DEFAULT, Port};
+use dhow_network::model::{Attached, DEFAULT, Port};
 
 use super::membership::{is_user_defined, main_network};
 use crate::container::{Container, View};
 use crate::core::Core;
+use crate::launch::Sharing;
 use crate::spec::ContainerSpec;
 
 /// A link: the other container, by name or id, and what it is called here.
@@ -49,21 +50,34 @@ pub(crate) fn resolve(core: &Core, spec: &mut ContainerSpec) -> Result<()> {
     }
     for text in spec.host.links.iter_mut().flatten() {
         let LinkText { target, alias } = LinkText::parse(text)?;
-        let peer = core.containers().find(target).map_err(|error| match error.class() {
-            Class::NotFound => {
-                error.context(format!("could not get container for {target}")).with_class(Class::InvalidArgument)
-            }
-            _ => error,
-        })?;
-        if peer.view().spec.host.network_mode == "host" {
+        let peer = meant(core, target)?;
+        let alias = if alias == target { peer.view().name.clone() } else { alias.to_owned() };
+        let owner = owner_of_network(core, peer)?;
+        if owner.view().spec.host.network_mode == "host" {
             let text = "conflicting options: host type networking can't be used with links. This would result in undefined \
                         behavior";
             return Err(Error::invalid(text));
         }
-        let alias = if alias == target { peer.view().name.clone() } else { alias.to_owned() };
-        *text = format!("{}:{alias}", peer.id);
+        *text = format!("{}:{alias}", owner.id);
     }
     Ok(())
+}
+
+fn meant(core: &Core, reference: &str) -> Result<Arc<Container>> {
+    core.containers().find(reference).map_err(|error| match error.class() {
+        Class::NotFound => {
+            error.context(format!("could not get container for {reference}")).with_class(Class::InvalidArgument)
+        }
+        _ => error,
+    })
+}
+
+/// Who has the network for its own that a container is in: that one has the address.
+fn owner_of_network(core: &Core, mut container: Arc<Container>) -> Result<Arc<Container>> {
+    while let Sharing::Container(peer) = Sharing::of(&container.view().spec.host.network_mode) {
+        container = meant(core, peer)?;
+    }
+    Ok(container)
 }
 
 /// The links that stay when one is taken away; `None` if there is none with that name.
@@ -115,6 +129,21 @@ impl Core {
         });
         let shown: Vec<String> = shown.collect();
         (!shown.is_empty()).then_some(shown)
+    }
+
+    /// Those that are linked to a container find it where it is from now on. Docker renews their `/etc/hosts`, too.
+    pub(crate) fn renew_links_to(&self, peer: &Container, attached: &Attached) {
+        let Some(endpoint) = attached.endpoints.get(DEFAULT) else { return };
+        for container in self.containers().all() {
+            let view = container.view();
+            let links = of_default(&view.spec).iter().filter_map(|text| LinkText::parse(text).ok());
+            for link in links.filter(|link| *link.target == *peer.id) {
+                let renewed = crate::start::renew_link(self, &container.id, (peer, link.alias), endpoint);
+                if let Err(error) = renewed {
+                    tracing::warn!(id = %container.id, link = link.alias, %error, "a link is not renewed");
+                }
+            }
+        }
     }
 
     /// What a container is told about those that it is linked to.

@@ -30,14 +30,16 @@ struct Entry {
 impl Networks {
     /// Reads the records; makes those of the predefined networks where there are none.
     pub(crate) fn open(metadata: &Metadata, bridge: &UsualBridge) -> Result<Self> {
-        let mut networks = Vec::new();
+        let mut networks: Vec<Network> = Vec::new();
         for record in metadata.networks()? {
             match record::read::<Network>(&record.network) {
                 Ok(network) => networks.push(network),
                 Err(error) => tracing::error!(id = record.id, name = record.name, %error, "a network is left out"),
             }
         }
-        for (name, driver) in PREDEFINED {
+        let wanted = |name: &str| name != DEFAULT || bridge.is_wanted();
+        networks.retain(|network| wanted(network.name()));
+        for (name, driver) in PREDEFINED.into_iter().filter(|(name, _)| wanted(name)) {
             if !networks.iter().any(|network| network.spec.name == name) {
                 let network = predefined(name, driver);
                 metadata.insert_network(&record_of(&network)?).context(|| format!("make network {name}"))?;

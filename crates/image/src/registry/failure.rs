@@ -106,20 +106,22 @@ struct Document {
 
 #[derive(Deserialize)]
 pub(super) struct Entry {
-    #[serde(default)]
+    // Docker's clients take it in any case, and so servers write it.
+    #[serde(default, alias = "Code")]
     code: String,
-    #[serde(default)]
+    #[serde(default, alias = "Message")]
     message: String,
 }
 
-/// The same from a server that says details only.
+/// The same from a server that says details only, or nothing that anybody understands.
 fn detailed(status: StatusCode, details: String) -> Option<Entry> {
-    let code = match status {
-        StatusCode::UNAUTHORIZED => "UNAUTHORIZED",
-        StatusCode::TOO_MANY_REQUESTS => "TOOMANYREQUESTS",
-        _ => "UNKNOWN",
+    let (code, usual) = match status {
+        StatusCode::UNAUTHORIZED => ("UNAUTHORIZED", "authentication required"),
+        StatusCode::TOO_MANY_REQUESTS => ("TOOMANYREQUESTS", ""),
+        _ => ("UNKNOWN", ""),
     };
-    (!details.is_empty()).then(|| Entry { code: code.to_owned(), message: details })
+    let message = if details.is_empty() { usual.to_owned() } else { details };
+    (!message.is_empty()).then(|| Entry { code: code.to_owned(), message })
 }
 
 /// What a challenge says of the rights that were shown (RFC 6750 section 3.1); it says so before the document does.
@@ -137,6 +139,8 @@ pub(super) fn of_challenge(challenge: &Challenge) -> Option<Entry> {
 pub(super) fn of_answer(status: StatusCode, body: &[u8], told: Option<Entry>, wanted: Wanted<'_>, url: &str) -> Error {
     let document: Document = serde_json::from_slice(body).unwrap_or_default();
     let first = document.errors.into_iter().next();
+    let first =
+        first.and_then(|entry| if entry.code.is_empty() { detailed(status, entry.message) } else { Some(entry) });
     let entry = told.or(first).or_else(|| detailed(status, document.details));
     let code = entry.as_ref().map_or_else(String::new, |entry| printable(&entry.code));
     let said = |entry: Entry| format!("{}: {}", spoken(&code), printable(&entry.message));
@@ -281,5 +285,15 @@ mod tests {
         let name = Reference::parse("app").expect("a name");
         let error = of_answer(StatusCode::BAD_GATEWAY, b"<html>", None, Wanted::Blob(&name), "http://x/v2/");
         assert_eq!(error.to_string(), "unexpected status from http://x/v2/: 502 Bad Gateway");
+        let refused = |body: &[u8]| of_answer(StatusCode::UNAUTHORIZED, body, None, Wanted::Push, "http://x/token");
+        for body in [&b"<html>"[..], br#"{"error": "unauthorized"}"#] {
+            assert_eq!(refused(body).to_string(), "unauthorized: authentication required");
+        }
+        for body in [
+            &br#"{"errors":[{"Code":"UNAUTHORIZED","Message":"not you"}]}"#[..],
+            br#"{"errors":[{"message":"not you"}]}"#,
+        ] {
+            assert_eq!(refused(body).to_string(), "unauthorized: not you");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that need nothing but the values, in Docker's words.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use dhow_errdefs::{Error, Result};
 
@@ -149,17 +149,17 @@ pub fn check_endpoint(spec: &EndpointSpec, network: &str) -> Result<()> {
     if spec.ipv4.is_some_and(|address| address.is_unspecified()) {
         faults.push("invalid IPv4 address: 0.0.0.0".to_owned());
     }
-    if spec.ipv6.is_some_and(|address| address.is_unspecified()) {
-        faults.push("invalid IPv6 address: ::".to_owned());
-    }
+    // One of IPv4 in the clothes of IPv6 is none of a block.
+    let odd = |address: &Ipv6Addr| address.is_unspecified() || address.to_ipv4_mapped().is_some();
+    faults.extend(spec.ipv6.filter(odd).map(|address| format!("invalid IPv6 address: {address}")));
     if let Some(mac) = spec.mac.filter(|mac| !mac.is_of_one_link()) {
         faults.push(format!("invalid MAC address {mac}: it is none of a single link"));
     }
     let name = spec.option(option_name::INTERFACE_NAME).map(own_interface);
     faults.extend(name.and_then(Result::err).map(|error| error.to_string()));
     faults.extend(spec.sysctls().err().map(|error| error.to_string()));
-    let unspecified = spec.link_local.iter().filter(|address| address.is_unspecified());
-    faults.extend(unspecified.map(|address| format!("invalid link-local IP address: {address}")));
+    let elsewhere = spec.link_local.iter().filter(|address| !is_link_local(**address));
+    faults.extend(elsewhere.map(|address| format!("invalid link-local IP address: {address}")));
     if super::PREDEFINED.iter().any(|(name, _)| *name == network) {
         if spec.has_address() {
             faults.push("user specified IP address is supported on user defined networks only".to_owned());
@@ -169,6 +169,14 @@ pub fn check_endpoint(spec: &EndpointSpec, network: &str) -> Result<()> {
         }
     }
     all("invalid endpoint settings", &faults)
+}
+
+/// RFC 3927, section 2.1; RFC 4291, section 2.5.6.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// Checks that the addresses an endpoint asks for can be chosen in a network: only where somebody chose its subnet.
@@ -276,6 +284,18 @@ mod tests {
         }
         let zero = EndpointSpec { ipv6: Some("::".parse().unwrap()), ..EndpointSpec::default() };
         assert!(check_endpoint(&zero, "mine").unwrap_err().to_string().ends_with("invalid IPv6 address: ::"));
+        let mapped = EndpointSpec { ipv6: Some("::ffff:10.0.0.9".parse().unwrap()), ..EndpointSpec::default() };
+        let text = check_endpoint(&mapped, "mine").unwrap_err().to_string();
+        assert!(text.ends_with("invalid IPv6 address: ::ffff:10.0.0.9"), "{text}");
+        let with = |address: &str| {
+            let link_local = vec![address.parse().unwrap()];
+            check_endpoint(&EndpointSpec { link_local, ..EndpointSpec::default() }, "mine")
+        };
+        assert!(["169.254.7.7", "fe80::7"].into_iter().all(|address| with(address).is_ok()));
+        for address in ["169.253.7.7", "2001:db8::7", "0.0.0.0", "::"] {
+            let text = with(address).unwrap_err().to_string();
+            assert!(text.ends_with(&format!("invalid link-local IP address: {address}")), "{text}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod port;
 mod subnet;
 mod sysctl;
 
+pub(crate) use check::is_link_local;
 pub use check::{PoolTexts, check_endpoint, check_static, parse_pools};
 pub use dns::{DnsConfig, ExtraHost, HostAddress};
 pub use endpoint::{AddressTexts, Attached, Endpoint, EndpointSpec};

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 
 use dhow_errdefs::Result;
 use dhow_network::Connection;
-use dhow_network::model::{DEFAULT, ExtraHost, HostAddress};
+use dhow_network::model::{DEFAULT, Endpoint, ExtraHost, HostAddress};
 
+use crate::container::Container;
 use crate::core::Core;
 use crate::launch::hostname;
 use crate::spec::ContainerSpec;
@@ -66,11 +67,83 @@ fn linked(core: &Core, spec: &ContainerSpec, text: &mut String) {
         let Ok(peer) = core.containers().find(target) else { continue };
         let view = peer.view();
         let alias = alias.rsplit('/').next().unwrap_or(alias);
-        let place = view.condition.attached.as_ref().and_then(|attached| attached.endpoints.get(DEFAULT)?.ipv4);
-        if let Some((address, _)) = place {
-            let own = hostname(&view.spec, &peer.id);
-            let name = if view.name == alias { String::new() } else { format!(" {}", view.name) };
-            let _ = writeln!(text, "{address}\t{alias} {own}{name}");
+        if let Some(endpoint) = view.condition.attached.as_ref().and_then(|it| it.endpoints.get(DEFAULT)) {
+            text.push_str(&Link::new(&peer, alias, endpoint).lines());
         }
+    }
+}
+
+/// Another container by the name it has in this one.
+pub(super) struct Link {
+    /// What it is called here and what it calls itself: by these its lines are found again.
+    names: String,
+    /// Its name in the engine, where it is another one.
+    name: String,
+    addresses: Vec<IpAddr>,
+}
+
+impl Link {
+    pub(super) fn new(peer: &Container, alias: &str, endpoint: &Endpoint) -> Self {
+        let view = peer.view();
+        let names = format!("{alias} {}", hostname(&view.spec, &peer.id));
+        let name = if view.name == alias { String::new() } else { format!(" {}", view.name) };
+        let ipv4 = endpoint.ipv4.map(|(address, _)| IpAddr::V4(address));
+        let ipv6 = endpoint.ipv6.map(|(address, _)| IpAddr::V6(address));
+        Self { names, name, addresses: ipv4.into_iter().chain(ipv6).collect() }
+    }
+
+    fn lines(&self) -> String {
+        let line = |address: &IpAddr| format!("{address}\t{}{}\n", self.names, self.name);
+        self.addresses.iter().map(line).collect()
+    }
+
+    /// Whether that is a line of this link, whatever the other was called in the engine when it was written.
+    fn is_in(&self, line: &str) -> bool {
+        let rest = line.split_once('\t').and_then(|(_, names)| names.strip_prefix(self.names.as_str()));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n']))
+    }
+}
+
+/// The text with the lines of a link as they are now, where they were.
+pub(super) fn relinked(text: &str, link: &Link) -> String {
+    let mut renewed = String::new();
+    let mut new = Some(link.lines());
+    for line in text.split_inclusive('\n') {
+        if link.is_in(line) {
+            renewed.extend(new.take());
+        } else {
+            renewed.push_str(line);
+        }
+    }
+    if let Some(new) = new {
+        if !renewed.is_empty() && !renewed.ends_with('\n') {
+            renewed.push('\n');
+        }
+        renewed.push_str(&new);
+    }
+    renewed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(addresses: &[&str]) -> Link {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Link { names: "db store".into(), name: " base".into(), addresses }
+    }
+
+    #[test]
+    fn a_link_is_renewed_where_it_is_and_nothing_else() {
+        let text = "127.0.0.1\tlocalhost\n10.0.0.9\tdb\n10.0.0.2\tdb store old\nfd00::2\tdb store old\n10.0.0.3\tweb\n";
+        assert_eq!(
+            relinked(text, &link(&["10.0.0.5", "fd00::5"])),
+            "127.0.0.1\tlocalhost\n10.0.0.9\tdb\n10.0.0.5\tdb store base\nfd00::5\tdb store base\n10.0.0.3\tweb\n"
+        );
+        assert_eq!(
+            relinked("10.0.0.2\tdb storeroom", &link(&["10.0.0.5"])),
+            "10.0.0.2\tdb storeroom\n10.0.0.5\tdb store base\n"
+        );
+        assert_eq!(relinked("10.0.0.2\tdb store", &link(&["10.0.0.5"])), "10.0.0.5\tdb store base\n");
     }
 }

@@ -1,0 +1,71 @@
+//! The default network on a bridge of the host that somebody has made.
+
+use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_network::model::{IpamPool, Subnet, option_name};
+
+use crate::usual::DefaultBridge;
+use crate::{Config, UsualBridge};
+
+/// The default network as it is wanted, with what the bridge says of it that it is to be on.
+///
+/// # Errors
+/// If that bridge is not there, or out of reach.
+pub(crate) fn default_network(config: &Config, kernel: &dhow_network::Networks) -> Result<UsualBridge> {
+    let mut wanted = config.usual.bridge.clone();
+    let DefaultBridge::Given(name) = &wanted.on else { return Ok(wanted) };
+    if config.rootless {
+        let text = "a bridge of the host is out of reach for an engine without root";
+        return Err(Error::not_implemented(text).with_hint("leave `bridge` out"));
+    }
+    let addresses = kernel.addresses_of_bridge(name).context(|| "bridge of the default network")?;
+    wanted.options.insert(option_name::BRIDGE_NAME.to_owned(), name.clone());
+    wanted.pools = [false, true]
+        .into_iter()
+        .filter(|ipv6| !ipv6 || wanted.ipv6)
+        .map(|ipv6| {
+            let asked = wanted.pools.iter().find(|pool| pool.subnet.is_ipv6() == ipv6);
+            pool(addresses.iter().copied().filter(|address| address.is_ipv6() == ipv6), asked)
+        })
+        .filter_map(Result::transpose)
+        .collect::<Result<_>>()?;
+    Ok(wanted)
+}
+
+/// The block of a family: that of the bridge's address, of which the engine may have been given a part.
+fn pool(addresses: impl Iterator<Item = Subnet>, asked: Option<&IpamPool>) -> Result<Option<IpamPool>> {
+    let part = asked.map(|pool| pool.range.unwrap_or(pool.subnet));
+    let holds = |address: &Subnet| part.is_none_or(|part| address.contains(part.address()));
+    let addresses: Vec<Subnet> = addresses.collect();
+    let Some(address) = addresses.iter().copied().find(holds).or(addresses.first().copied()) else {
+        return Ok(asked.cloned());
+    };
+    match part {
+        Some(part) if !address.contains(part.address()) || part.prefix() < address.prefix() => {
+            Err(Error::invalid(format!("{part} is no part of {}, which the bridge has", address.masked())))
+        }
+        _ => Ok(Some(IpamPool { gateway: Some(address.address()), range: part, ..IpamPool::of(address.masked()) })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(text: &str) -> Subnet {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_bridge_says_what_its_network_has() {
+        let addresses = || [block("10.1.0.1/24"), block("10.2.0.1/24")].into_iter();
+        let first = pool(addresses(), None).unwrap().unwrap();
+        assert_eq!((first.subnet, first.gateway.unwrap().to_string()), (block("10.1.0.0/24"), "10.1.0.1".to_owned()));
+        let asked = IpamPool { range: Some(block("10.2.0.128/25")), ..IpamPool::of(block("10.2.0.128/25")) };
+        let second = pool(addresses(), Some(&asked)).unwrap().unwrap();
+        assert_eq!((second.subnet, second.range), (block("10.2.0.0/24"), Some(block("10.2.0.128/25"))));
+        assert_eq!(pool([].into_iter(), Some(&asked)).unwrap(), Some(asked));
+        assert_eq!(pool([].into_iter(), None).unwrap(), None);
+        let error = pool(addresses(), Some(&IpamPool::of(block("10.9.0.0/25")))).unwrap_err().to_string();
+        assert_eq!(error, "10.9.0.0/25 is no part of 10.1.0.0/24, which the bridge has");
+    }
+}
