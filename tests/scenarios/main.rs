@@ -7,6 +7,7 @@ mod check;
 mod completion;
 mod context;
 mod daemon_flags;
+mod described_devices;
 mod details;
 mod engine_life;
 mod events;
