@@ -2,6 +2,7 @@
 //! test has its own world and reads as intent, steps, observables.
 
 mod archive;
+mod asked_to_end;
 mod certificates;
 mod check;
 mod completion;
