@@ -2,11 +2,13 @@
 //! test has its own world and reads as intent, steps, observables.
 
 mod archive;
+mod asked_to_end;
 mod certificates;
 mod check;
 mod completion;
 mod context;
 mod daemon_flags;
+mod described_devices;
 mod details;
 mod engine_life;
 mod events;

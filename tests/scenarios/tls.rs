@@ -270,6 +270,15 @@ fn what_ssh_says_is_told() {
     let mut command = world.command(&["ps"]);
     let failed = finish(command.env("DOCKER_HOST", "ssh://box").env("PATH", &path));
     failed.exits(1).says("make sure the URL is valid").says("Permission denied (publickey)");
+    // Also where the engine would be asked for its version before.
+    let log = world.path().join("ssh.log");
+    for args in [&["volume", "ls"][..], &["system", "df"], &["run", "--init", "busybox"]] {
+        fs::remove_file(&log).expect("it was called");
+        let mut command = world.command(args);
+        let failed = finish(command.env("DOCKER_HOST", "ssh://box").env("PATH", &path));
+        failed.says("Permission denied (publickey)");
+        assert_eq!(fs::read_to_string(&log).expect("it was called").lines().count(), 1, "{args:?}");
+    }
     let mut command = world.command(&["ps"]);
     finish(command.env("DOCKER_HOST", "npipe:////./pipe/x")).exits(1).says("named pipes are of Windows");
 }

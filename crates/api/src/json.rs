@@ -1,11 +1,13 @@
 //! Reading JSON the way Go's `encoding/json` does, on which Docker's clients rely.
 //!
-//! Four rules differ from serde's: `null` leaves the zero value, field names match without regard to case (an exact match
-//! wins), fields that are not known are ignored, and of a field that comes twice the last one counts. They are put around
+//! Five rules differ from serde's: `null` leaves the zero value, field names match without regard to case (an exact match
+//! wins), fields that are not known are ignored, of a field that comes twice the last one counts, and what is no Unicode
+//! becomes U+FFFD. But for the last two, which change the text before, they are put around
 //! any [`Deserializer`] in one pass, so that nothing is buffered and the types carry no attributes for it.
 
 mod fault;
 mod go;
+mod mend;
 mod nothing;
 mod twice;
 
@@ -20,6 +22,7 @@ pub use go::Go;
 /// # Errors
 /// The text is no JSON, a value has the wrong kind, something follows the document, or more than 32 fields come twice.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    let text = &*mend::mended(text);
     let mut result = read(text);
     let mut changed = Vec::new();
     for _ in 0..twice::MOST {
@@ -100,6 +103,14 @@ mod tests {
         assert!(from_slice::<Ship>(br#"{"Name":"a","name":7}"#).is_err());
         let many = format!("{{{}\"Name\":\"z\"}}", "\"name\":\"a\",".repeat(100_000));
         assert!(from_slice::<Ship>(many.as_bytes()).is_err(), "it is not read a hundred thousand times");
+    }
+
+    #[test]
+    fn what_is_no_unicode_is_replaced() {
+        let ship: Ship =
+            from_slice(b"{\"Name\":\"a\\ud800b\",\"URL\":\"\xffx\",\"crew\":[\"\\ud83d\\ude00\"]}").expect("good");
+        assert_eq!((ship.name.as_str(), ship.url.as_str()), ("a\u{fffd}b", "\u{fffd}x"));
+        assert_eq!(ship.crew.expect("one"), ["\u{1f600}"]);
     }
 
     #[test]

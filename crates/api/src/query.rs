@@ -88,7 +88,8 @@ impl std::fmt::Display for Query {
     }
 }
 
-/// Undoes percent escapes (and, in queries, plus signs). `None` if an escape is broken or the bytes are no UTF-8.
+/// Undoes percent escapes (and, in queries, plus signs); bytes that are no UTF-8 become U+FFFD. `None` if an escape is
+/// broken.
 #[must_use]
 pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     if !text.contains(['%', '+']) {
@@ -103,7 +104,7 @@ pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
             other => other,
         });
     }
-    String::from_utf8(bytes).ok()
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -127,7 +127,20 @@ pub struct Info {
     pub product_license: String,
     #[serde(rename = "CDISpecDirs")]
     pub cdi_spec_dirs: Option<Vec<String>>,
+    /// Since API 1.50.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discovered_devices: Vec<DiscoveredDevice>,
     pub warnings: Option<Vec<String>>,
+}
+
+/// A device that can be asked for by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiscoveredDevice {
+    #[serde(rename = "Source")]
+    pub source: String,
+    #[serde(rename = "ID")]
+    pub id: String,
 }
 
 /// Drivers there are, by kind.

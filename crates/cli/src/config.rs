@@ -1,5 +1,6 @@
 //! The client's configuration: `config.json` in `~/.docker`, as Docker writes it.
 
+mod kinds;
 mod replace;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use dhow_api::json::Fault;
 use dhow_errdefs::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -70,12 +72,24 @@ pub(crate) struct Proxy {
     all_proxy: Option<String>,
 }
 
-/// What is null counts as not said, as it does for Docker: it costs no login.
-fn parse(text: &[u8]) -> Result<File> {
+/// What is null counts as not said, as it does for Docker: it costs no login. Neither does what stands where something else
+/// belongs, which is told beside the rest.
+fn parse(text: &[u8]) -> Result<(File, Option<Error>)> {
     let mut fields = read_object(text)?;
+    let fault = kinds::fit(&mut fields).map(Error::invalid);
     fields.retain(|_, field| !field.is_null());
     fields.values_mut().for_each(drop_nulls);
-    serde_json::from_value(Value::Object(fields)).map_err(|cause| Error::invalid(cause.to_string()))
+    let file = serde_json::from_value(Value::Object(fields)).map_err(|cause| Error::invalid(cause.to_string()))?;
+    Ok((file, fault))
+}
+
+/// The first document of a text, behind which Docker reads no further; the error is in Go's words.
+fn first_document(text: &[u8]) -> Result<Value> {
+    let read = Value::deserialize(&mut serde_json::Deserializer::from_slice(text));
+    read.map_err(|cause| {
+        let fault = dhow_api::json::fault(text).filter(|fault| !matches!(fault, Fault::Trailing));
+        Error::invalid(fault.map_or_else(|| cause.to_string(), |fault| fault.to_string()))
+    })
 }
 
 /// The fields of the file. Docker's reader takes their names in any case; they come in that of [`File`], and what stands
@@ -84,7 +98,7 @@ fn read_object(text: &[u8]) -> Result<Map<String, Value>> {
     if text.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice(text).map_err(|cause| Error::invalid(cause.to_string()))? {
+    match first_document(text)? {
         Value::Null => Ok(Map::new()),
         Value::Object(fields) => {
             let mut fields = respelled(fields, &NAMES);
@@ -97,12 +111,7 @@ fn read_object(text: &[u8]) -> Result<Map<String, Value>> {
             Ok(fields)
         }
         other => {
-            let kind = match other {
-                Value::Array(_) => "array",
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                _ => "bool",
-            };
+            let kind = kinds::word(&other);
             Err(Error::invalid(format!("json: cannot unmarshal {kind} into Go value of type configfile.ConfigFile")))
         }
     }
@@ -176,7 +185,8 @@ impl Config {
                 let warn = |why: &Error| {
                     output::note(&format!("WARNING: Error parsing config file ({}): {why}", path.display()))
                 };
-                let file = parse(&text).inspect_err(&warn).unwrap_or_default();
+                let (file, fault) = parse(&text).inspect_err(&warn).unwrap_or_default();
+                fault.iter().for_each(&warn);
                 if let Some(why) = file.auths.values().find_map(|auth| credentials::decode(&auth.auth).err()) {
                     warn(&why);
                 }
@@ -314,9 +324,9 @@ mod tests {
     #[test]
     fn what_is_null_is_not_said() {
         for text in [r#"{"auths":null}"#, r#"{"auths":{"r":null},"psFormat":null}"#] {
-            assert!(parse(text.as_bytes()).unwrap().auths.is_empty(), "{text}");
+            assert!(parse(text.as_bytes()).unwrap().0.auths.is_empty(), "{text}");
         }
-        let file = parse(br#"{"auths":{"r":{"auth":null,"identitytoken":"t"},"other":null}}"#).unwrap();
+        let (file, _) = parse(br#"{"auths":{"r":{"auth":null,"identitytoken":"t"},"other":null}}"#).unwrap();
         assert_eq!(file.auths["r"].identity_token, "t");
     }
 
@@ -324,7 +334,7 @@ mod tests {
     fn names_may_be_written_in_any_case() {
         let text = br#"{"Auths":{"R":{"Auth":"dTpw"}},"auths":{"s":{"IdentityToken":"t"}},"PSFORMAT":"x",
             "Proxies":{"default":{"HTTPPROXY":"p"}},"credHELPERS":{"R":"h"}}"#;
-        let config = Config { folder: PathBuf::new(), file: parse(text).unwrap() };
+        let config = Config { folder: PathBuf::new(), file: parse(text).unwrap().0 };
         assert_eq!((config.auth("R").unwrap().auth.as_str(), config.ps_format()), ("dTpw", Some("x")));
         assert_eq!(config.auth("s").unwrap().identity_token, "t");
         assert_eq!(config.credential_helper("R"), Some("h"));
@@ -337,6 +347,12 @@ mod tests {
         for text in ["", " \n", "null", "{}"] {
             assert!(parse(text.as_bytes()).is_ok(), "{text:?}");
         }
+        assert_eq!(parse(b"{").unwrap_err().to_string(), "unexpected EOF");
+        assert!(parse(b"{\"a\":}").unwrap_err().to_string().starts_with("invalid character '}' looking for"));
+        assert_eq!(parse(b"{\"psFormat\":\"x\"} y").unwrap().0.ps_format.as_deref(), Some("x"));
+        let (file, fault) = parse(br#"{"psFormat":5,"currentContext":"far"}"#).unwrap();
+        assert_eq!((file.current_context.as_deref(), file.ps_format), (Some("far"), None));
+        assert!(fault.unwrap().to_string().ends_with("Go struct field ConfigFile.psFormat of type string"));
         let told = parse(b"[]").unwrap_err().to_string();
         assert_eq!(told, "json: cannot unmarshal array into Go value of type configfile.ConfigFile");
     }

@@ -1,5 +1,6 @@
 //! What a command works with: the client, the configuration, the name it was called by.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -26,17 +27,19 @@ pub(crate) struct Session {
     /// The command's name as it was used: `ps`, `container ls`.
     pub(crate) name: &'static str,
     global: Global,
+    /// That nobody answered when the version was asked for: whoever needs the engine next hears that, and asks no more.
+    unanswered: Cell<Option<Error>>,
 }
 
 impl Session {
     pub(crate) fn new(program: &'static str, name: &'static str, global: Global) -> Self {
-        Self { program, name, global }
+        Self { program, name, global, unanswered: Cell::new(None) }
     }
 
     /// The client, connected; starts an engine if nobody answers at the default address.
     pub(crate) async fn client(&self) -> Result<&Client> {
         let endpoint = self.endpoint()?;
-        match endpoint.client.connect(1).await {
+        match self.connected(endpoint).await {
             Err(error) if endpoint.on_demand && error.class() == Class::Unavailable => {
                 (self.global.hooks.start_engine)()?;
                 endpoint.client.connect(1).await?;
@@ -44,6 +47,13 @@ impl Session {
             other => other?,
         }
         Ok(&endpoint.client)
+    }
+
+    async fn connected(&self, endpoint: &Endpoint) -> Result<()> {
+        match self.unanswered.take() {
+            Some(error) => Err(error),
+            None => endpoint.client.connect(1).await,
+        }
     }
 
     /// The client, once there is an engine again where one went away while it was needed: containers outlive their engine,
@@ -74,9 +84,9 @@ impl Session {
 
     /// The client if an engine is there already; none is started.
     pub(crate) async fn client_if_there(&self) -> Result<&Client> {
-        let client = &self.endpoint()?.client;
-        client.connect(1).await?;
-        Ok(client)
+        let endpoint = self.endpoint()?;
+        self.connected(endpoint).await?;
+        Ok(&endpoint.client)
     }
 
     /// Where to connect to.
@@ -95,7 +105,8 @@ impl Session {
     /// The same once it is known. That there is no engine is told by whoever needs one.
     pub(crate) async fn settled_version(&self) -> Version {
         if let Ok(endpoint) = self.endpoint() {
-            drop(endpoint.client.settle_version().await);
+            let asked = endpoint.client.settle_version().await;
+            self.unanswered.set(asked.err().filter(|error| error.class() == Class::Unavailable));
         }
         self.api_version()
     }

@@ -82,6 +82,8 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// What containers and networks get that do not say.
     pub usual: Usual,
+    /// Folders with files that describe devices, the last of which wins; `None`: nobody may ask for such devices.
+    pub device_folders: Option<Vec<PathBuf>>,
     /// Version of the product, shown by `info` and in logs.
     pub version: String,
 }

@@ -24,6 +24,8 @@ impl Core {
         let names = uname();
         let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
         let memory = sysinfo();
+        let device_folders = config.device_folders.clone().unwrap_or_default();
+        let described = crate::cdi::list(&device_folders);
         Info {
             id: self.identity(),
             containers: states.len(),
@@ -55,7 +57,9 @@ impl Core {
             tasks: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
             fds: entries("/proc/self/fd"),
             event_listeners: self.events.listeners(),
-            warnings: self.warnings(),
+            device_folders,
+            described_devices: described.devices,
+            warnings: [self.warnings(), described.warnings].concat(),
             rootless: config.rootless,
             system_time: Timestamp::now(),
         }

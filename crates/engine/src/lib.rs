@@ -7,6 +7,7 @@
 
 mod attach;
 mod boot;
+mod cdi;
 mod config;
 mod container;
 mod core;

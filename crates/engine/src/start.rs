@@ -8,7 +8,7 @@ mod propagation;
 mod shm;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_logs::{Config as LogConfig, Subject};
@@ -36,7 +36,7 @@ const INIT: &str = "/sbin/docker-init";
 /// shares with others has to be kept until it runs.
 pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result<(Launch, Shared)> {
     let spec = &*view.spec;
-    device_requests::refuse(&spec.host.resources.device_requests)?;
+    let described = device_requests::find(&spec.host.resources.device_requests, core.config.device_folders.as_deref())?;
     let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
     let container_dir = core.store.snapshots().dir(&container.id);
     bind_sources(&view.body.mounts)?;
@@ -72,6 +72,13 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         && spec.host.links.is_some()
     {
         process.env = merge_environment(core.link_environment(view)?, &process.env);
+    }
+    if let Some(described) = described {
+        let taken = |place: &Path| {
+            let is = |path: &str| Path::new(path) == place;
+            view.body.mounts.iter().any(|mount| is(&mount.destination)) || spec.host.tmpfs.keys().any(|path| is(path))
+        };
+        described.apply(&mut config, taken, core.host.platform.chooses_groups);
     }
     if spec.host.init == Some(true) {
         with_init(&mut config, core.host.binary.clone());

@@ -386,6 +386,10 @@ pub struct Info {
     pub fds: usize,
     /// Listeners of the event stream.
     pub event_listeners: usize,
+    /// Folders with files that describe devices.
+    pub device_folders: Vec<PathBuf>,
+    /// The devices they describe.
+    pub described_devices: Vec<String>,
     /// What a person should know, in Docker's words.
     pub warnings: Vec<String>,
     /// Runs without root.

@@ -42,6 +42,14 @@ struct SavedLayer {
     descriptor: Descriptor,
 }
 
+/// A blob in the archive.
+#[derive(Debug)]
+struct Member {
+    bytes: Bytes,
+    /// Seconds since 1970. As in Docker's archives: of configs and layers when their image was made, of manifests none.
+    made: u64,
+}
+
 /// Where the bytes of a blob come from.
 #[derive(Debug)]
 enum Bytes {
@@ -73,10 +81,10 @@ impl Images {
     /// As [`resolve`](Images::resolve), or what reading and writing say.
     pub fn save(&self, names: &[String], archive: impl Write) -> Result<()> {
         let lease = self.store().lease();
-        let mut plan = Plan { images: self, lease: &lease, blobs: BTreeMap::new() };
+        let mut plan = Plan::new(self, &lease);
         let saved: Vec<Saved> =
             self.select(names)?.into_iter().map(|selected| plan.add(selected)).collect::<Result<_>>()?;
-        archive::write(self.store(), &plan.blobs, &documents::all(&saved), archive)
+        archive::write(self.store(), &plan.blobs, plan.made, &documents::all(&saved), archive)
     }
 
     /// Whether all these names can be saved.
@@ -138,23 +146,30 @@ impl Images {
 
 /// Writes an archive with one image that has no name, and need not be recorded: all of it is held by the lease.
 pub(crate) fn write_one(images: &Images, lease: &Lease, image: ImageRecord, archive: impl Write) -> Result<()> {
-    let mut plan = Plan { images, lease, blobs: BTreeMap::new() };
+    let mut plan = Plan::new(images, lease);
     let saved = plan.add(Selected { image, tags: Vec::new() })?;
-    archive::write(images.store(), &plan.blobs, &documents::all(&[saved]), archive)
+    archive::write(images.store(), &plan.blobs, plan.made, &documents::all(&[saved]), archive)
 }
 
 /// Collects what the archive will have. All of it is held by the lease, so that nobody takes it away meanwhile.
 struct Plan<'a> {
     images: &'a Images,
     lease: &'a Lease,
-    blobs: BTreeMap<Digest, Bytes>,
+    blobs: BTreeMap<Digest, Member>,
+    /// When the image was made that is being added, in seconds since 1970.
+    made: u64,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    fn new(images: &'a Images, lease: &'a Lease) -> Self {
+        Self { images, lease, blobs: BTreeMap::new(), made: 0 }
+    }
+
     fn add(&mut self, selected: Selected) -> Result<Saved> {
         let Selected { image, tags } = selected;
+        self.made = image.created.try_into().unwrap_or(0);
         let layers = image.layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
-        let config = self.stored(&image.id)?;
+        let config = self.stored(&image.id, self.made)?;
         let config = Descriptor::new(media::OCI_CONFIG, config.digest, config.size);
         let manifest = match self.own_manifest(&image, &layers)? {
             Some(manifest) => manifest,
@@ -163,11 +178,11 @@ impl Plan<'_> {
         Ok(Saved { tags, config, manifest, layers })
     }
 
-    fn stored(&mut self, digest: &Digest) -> Result<Blob> {
+    fn stored(&mut self, digest: &Digest, made: u64) -> Result<Blob> {
         let missing =
             || Error::data_loss(format!("blob {digest} is missing")).with_hint("remove the image and get it again");
         let blob = self.images.store().content().hold(self.lease, digest)?.ok_or_else(missing)?;
-        self.blobs.insert(*digest, Bytes::Stored(blob.clone()));
+        self.put(*digest, Bytes::Stored(blob.clone()), made);
         Ok(blob)
     }
 
@@ -177,11 +192,16 @@ impl Plan<'_> {
         if content.hold(self.lease, &layer.blob)?.is_some() && content.compression(&layer.blob)? == Compression::Zstd {
             let (_, mut tar) = stream::open(content.reader(&layer.blob)?)?;
             let size = std::io::copy(&mut tar, &mut std::io::sink()).context(|| format!("read {}", layer.blob))?;
-            self.blobs.insert(diff_id, Bytes::Inflated { blob: layer.blob, size });
+            self.put(diff_id, Bytes::Inflated { blob: layer.blob, size }, self.made);
             return Ok(SavedLayer { diff_id, descriptor: Descriptor::new(media::OCI_LAYER, diff_id, size) });
         }
-        let blob = self.stored(&layer.blob)?;
+        let blob = self.stored(&layer.blob, self.made)?;
         Ok(SavedLayer { diff_id, descriptor: Descriptor::new(oci_type(&layer.media_type), blob.digest, blob.size) })
+    }
+
+    /// What several images have comes once, with the time of the first.
+    fn put(&mut self, digest: Digest, bytes: Bytes, made: u64) {
+        self.blobs.entry(digest).or_insert(Member { bytes, made });
     }
 
     /// The manifest that the image came with, if it names the layers as they are written.
@@ -193,7 +213,7 @@ impl Plan<'_> {
         if manifest.config.digest != image.id || digests(&manifest.layers) != digests(&written) {
             return Ok(None);
         }
-        let blob = self.stored(&digest)?;
+        let blob = self.stored(&digest, 0)?;
         let kind = if manifest.media_type.is_empty() { media::OCI_MANIFEST } else { &manifest.media_type };
         Ok(Some(Descriptor::new(kind, blob.digest, blob.size)))
     }
@@ -202,7 +222,7 @@ impl Plan<'_> {
         let layers = layers.iter().map(|layer| layer.descriptor.clone()).collect();
         let bytes = documents::json(&Manifest::new(config.clone(), layers));
         let descriptor = Descriptor::new(media::OCI_MANIFEST, Digest::of(&bytes), bytes.len() as u64);
-        self.blobs.insert(descriptor.digest, Bytes::Made(bytes));
+        self.put(descriptor.digest, Bytes::Made(bytes), 0);
         descriptor
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 mod config;
+mod device_name;
 mod digest;
 mod json;
 mod manifest;
@@ -24,6 +25,7 @@ pub mod runtime;
 pub use config::{
     ContainerConfig, Empty, Healthcheck, History, ImageConfig, LARGEST_CONFIG, MOST_LAYERS, RootFs, RunConfig,
 };
+pub use device_name::DeviceName;
 pub use digest::{Digest, Hasher, chain_id};
 pub use manifest::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ANNOTATION_REFERENCE_TYPE, Descriptor, Index, Manifest,

@@ -114,35 +114,47 @@ impl FromStr for Platform {
 
     /// `os/architecture[/variant]`, or one of the two words alone: the other one is this host's then, or Linux.
     fn from_str(text: &str) -> Result<Self> {
-        let parts: Vec<&str> = text.split('/').collect();
-        // The words of containerd's parser, which Docker passes on.
-        if let Some(part) = parts.iter().find(|part| !is_word(part)) {
-            let which = if *part == parts[0] { "an invalid OS component" } else { "an invalid component" };
-            let said = format!("{part:?} is {which} of {text:?}: it is written os/architecture[/variant]");
-            return Err(Error::invalid(said));
-        }
+        let parts: Vec<&str> = text.splitn(4, '/').collect();
+        check(text, &parts)?;
         match parts.as_slice() {
             [os] if OPERATING_SYSTEMS.contains(&system(os).as_str()) => Ok(Self { os: system(os), ..Self::host() }),
             [architecture] if ARCHITECTURES.contains(&normalised(architecture, None).0.as_str()) => {
                 Ok(Self::new("linux", architecture, None))
             }
-            [_] => Err(Error::invalid(format!(
-                "{text:?}: unknown operating system or architecture: it is written os/architecture[/variant]"
-            ))),
+            [_] => Err(refusal(format!("{text:?}: unknown operating system or architecture"))),
             [os, architecture, variant @ ..] if variant.len() < 2 => {
                 Ok(Self::new(os, architecture, variant.first().copied()))
             }
-            _ => Err(Error::invalid(format!(
-                "{text:?}: cannot parse platform specifier: it is written os/architecture[/variant]"
-            ))),
+            _ => Err(refusal(format!("{text:?}: cannot parse platform specifier"))),
         }
     }
 }
 
-fn is_word(part: &str) -> bool {
-    !part.is_empty()
-        && !part.starts_with('.')
-        && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+/// The words of containerd's parser, which Docker passes on.
+fn refusal(said: String) -> Error {
+    Error::invalid(format!("{said}: invalid argument")).with_hint("a platform is written os/architecture[/variant]")
+}
+
+/// Refuses parts with characters that none has.
+fn check(text: &str, parts: &[&str]) -> Result<()> {
+    if text.contains('*') {
+        return Err(refusal(format!("{text:?}: wildcards not yet supported")));
+    }
+    if !is_word(parts[0], "_-") {
+        let rule = r"^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?$";
+        let said = format!("{:?} is an invalid OS component of {text:?}: OSAndVersion specifier", parts[0]);
+        return Err(refusal(format!("{said} component must match {rule:?}")));
+    }
+    match parts[1..].iter().find(|part| !is_word(part, "_.-")) {
+        None => Ok(()),
+        Some(part) => Err(refusal(format!(
+            "{part:?} is an invalid component of {text:?}: platform specifier component must match \"^[A-Za-z0-9_.-]+$\""
+        ))),
+    }
+}
+
+fn is_word(part: &str, signs: &str) -> bool {
+    !part.is_empty() && part.chars().all(|it| it.is_ascii_alphanumeric() || signs.contains(it))
 }
 
 impl fmt::Display for Platform {
@@ -177,9 +189,16 @@ mod tests {
     fn other_texts_are_refused() {
         assert_eq!("linux".parse::<Platform>().expect("a system"), Platform::host());
         assert_eq!("aarch64".parse::<Platform>().expect("a processor").to_string(), "linux/arm64");
-        for bad in ["", "nonsense", "linux/", "/amd64", "linux/arm/v7/x", "linux/a b", "linux/../x"] {
-            assert!(bad.parse::<Platform>().is_err(), "{bad}");
+        let said = |bad: &str| bad.parse::<Platform>().expect_err(bad).to_string();
+        for bad in ["", "nonsense", "linux/", "/amd64", "linux/arm/v7/x", "linux/a b", "linux*", "l.x/amd64"] {
+            assert!(said(bad).ends_with(": invalid argument"), "{bad}");
         }
+        assert_eq!(
+            said("linux/\u{fffd}"),
+            "\"\u{fffd}\" is an invalid component of \"linux/\u{fffd}\": platform specifier component must match \
+             \"^[A-Za-z0-9_.-]+$\": invalid argument"
+        );
+        assert!(said("lin ux/x").contains(r#"must match "^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.-]*)\\))?$""#));
     }
 
     #[test]

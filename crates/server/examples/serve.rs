@@ -62,6 +62,7 @@ async fn serve(folder: PathBuf) -> Result<()> {
         registries: dhow_engine::RegistrySettings::default(),
         policy: Arc::default(),
         usual: dhow_engine::Usual::default(),
+        device_folders: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let engine = Engine::open(config).await?;

@@ -22,7 +22,7 @@ pub(crate) use call::{Call, Context, check_for_json, not_the_json, read_json, re
 pub(crate) use hijack::Hijack;
 pub use network::NetworkDoor;
 pub(crate) use path::{Pattern, Route};
-pub(crate) use respond::{Response, json, json_list, json_stream, no_content, plain_json, status_only};
+pub(crate) use respond::{Response, json, json_list, json_stream, no_content, plain_json, raw_error, status_only};
 pub use serve::{Listener, serve};
 pub(crate) use stream::Prefixed;
 pub use tls::{Tls, TlsFiles};

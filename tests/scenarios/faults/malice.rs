@@ -1,5 +1,8 @@
 //! What nobody sends in good faith. It is refused in words, costs little, and hurts nobody else.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
 use dhow_testkit::{Door, World, peak_memory};
 
 use super::containers::door;
@@ -120,14 +123,58 @@ fn names_that_are_paths_are_names_of_nothing() {
             let answer = door.ask(method, &path, "").expect("answered");
             assert!((400..500).contains(&answer.status), "{method} {path}: {}", answer.status);
         }
-        if name != "%ff" {
-            let path = format!("/containers/create?name={name}");
-            let answer = door.ask("POST", &path, r#"{"Image":"busybox"}"#).expect("answered");
-            assert_eq!(answer.status, 400, "{path}: {}", answer.body);
-        }
+        let path = format!("/containers/create?name={name}");
+        let answer = door.ask("POST", &path, r#"{"Image":"busybox"}"#).expect("answered");
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
     }
     world.dhow(&["inspect", "box"]).exits(0);
     assert_eq!(world.dhow(&["ps", "-aq"]).ok().lines().count(), 1);
+}
+
+/// Bytes that are no text are read as Go reads them.
+#[test]
+fn what_is_no_unicode_is_replaced_and_not_passed_over() {
+    let world = busybox();
+    let mut door = door(&world.socket());
+    let body = r#"{"Image":"busybox","Labels":{"half":"a\ud800b","pair":"\ud83d\ude00"}}"#;
+    let answer = door.ask("POST", "/containers/create?name=box", body).expect("answered");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(world.inspect("box", "{{.Config.Labels.half}} {{.Config.Labels.pair}}"), "a\u{fffd}b \u{1f600}");
+    let head = "POST /containers/create?name=raw HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n";
+    let body = b"{\"Image\":\"busybox\",\"Env\":[\"A=\xff\xe2\x82\"]}";
+    door.send([format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()).expect("sent");
+    assert_eq!(door.answer().expect("answered").status, 201);
+    assert_eq!(world.inspect("raw", "{{json .Config.Env}}"), "[\"A=\u{fffd}\u{fffd}\u{fffd}\"]");
+    for platform in ["linux/%ff", "linux/a%20b", "li%ffnux/amd64"] {
+        let path = format!("/containers/create?platform={platform}");
+        let answer = door.ask("POST", &path, r#"{"Image":"busybox"}"#).expect("answered");
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(
+            answer.body.contains("component must match") && answer.body.contains(": invalid argument"),
+            "{}",
+            answer.body
+        );
+    }
+}
+
+/// Who attaches has the connection to himself, and is refused in plain text on it, as dockerd does.
+#[test]
+fn a_failure_to_attach_is_plain_text() {
+    let world = busybox();
+    for upgrade in ["", "Connection: Upgrade\r\nUpgrade: tcp\r\n"] {
+        for query in ["stream=1&stdout=1", "stream=1&stdin=1&stdout=1"] {
+            let mut stream = UnixStream::connect(world.socket()).expect("it listens");
+            let path = format!("/v1.41/containers/nosuch/attach?{query}");
+            write!(stream, "POST {path} HTTP/1.1\r\nHost: d\r\n{upgrade}\r\n").expect("sent");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("it is closed");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
+            let kind = "content-type: application/vnd.docker.raw-stream";
+            assert!(head.lines().any(|line| line.eq_ignore_ascii_case(kind)), "{head}");
+            assert_eq!(body, "No such container: nosuch\r\n");
+        }
+    }
 }
 
 /// Zero bytes and newlines end strings and lines elsewhere; here they are refused, or stay what they are.

@@ -60,7 +60,12 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
         client.exec_start_detached(&id, &start).await?;
         return Ok(0);
     }
-    attached(session, client, flags, &id, &start).await
+    // Docker's client leaves the program behind then, and says nothing; our terminal is put right before it does more.
+    tokio::select! {
+        biased;
+        () = terminal::asked_to_end() => Ok(0),
+        outcome = attached(session, client, flags, &id, &start) => outcome,
+    }
 }
 
 fn console_size(tty: bool) -> Option<[u32; 2]> {

@@ -121,6 +121,7 @@ fn text(info: &Info) -> String {
         lines.add(" Authorization", plugins.join(" "));
     }
     lines.add(" Log", info.plugins.log.join(" "));
+    devices(info, &mut lines);
     lines.add("Swarm", &info.swarm.local_node_state);
     runtimes(info, &mut lines);
     security(info, &mut lines);
@@ -130,6 +131,18 @@ fn text(info: &Info) -> String {
     lines.some("Product License", &info.product_license);
     lines.0.push('\n');
     lines.0
+}
+
+fn devices(info: &Info, lines: &mut Lines) {
+    let folders = info.cdi_spec_dirs.as_deref().unwrap_or_default();
+    if !folders.is_empty() {
+        lines.head("CDI spec directories");
+        folders.iter().for_each(|folder| lines.0 += &format!("  {folder}\n"));
+    }
+    if !info.discovered_devices.is_empty() {
+        lines.head("Discovered Devices");
+        info.discovered_devices.iter().for_each(|device| lines.add(&format!(" {}", device.source), &device.id));
+    }
 }
 
 fn runtimes(info: &Info, lines: &mut Lines) {
@@ -206,13 +219,14 @@ mod tests {
     #[test]
     fn lines_are_dockers() {
         let info = br#"{"Containers":2,"Driver":"overlay2","DriverStatus":[["userxattr","false"]],"OSType":"linux",
-            "SecurityOptions":["name=seccomp,profile=default","name=rootless"],"MemTotal":25276502016,"NCPU":2,
+            "SecurityOptions":["name=seccomp,profile=default","name=rootless"],"MemTotal":25276502016,"CDISpecDirs":["/etc/cdi"],"DiscoveredDevices":[{"Source":"cdi","ID":"v.com/c=a"}],"NCPU":2,
             "RegistryConfig":{"InsecureRegistryCIDRs":["127.0.0.0/8"]}}"#;
         let text = text(&dhow_api::json::from_slice(info).unwrap());
         for line in [
             " Containers: 2\n  Running: 0\n",
             " Storage Driver: overlay2\n  userxattr: false\n",
             " Security Options:\n  seccomp\n   Profile: default\n  rootless\n",
+            " CDI spec directories:\n  /etc/cdi\n Discovered Devices:\n  cdi: v.com/c=a\n",
             " Total Memory: 23.54GiB\n",
             " Insecure Registries:\n  127.0.0.0/8\n Live Restore Enabled: false\n\n",
         ] {

@@ -3,7 +3,7 @@
 use dhow_client::{Attach, Client};
 use dhow_errdefs::Error;
 
-use super::interact::{Live, Since, Target, exit_code, with_signals};
+use super::interact::{Live, Since, Target, exit_code};
 use crate::command::{Arguments, Command};
 use crate::failure::{Failure, Outcome, with_hint};
 use crate::flags::{Elsewhere, Flag, Parsed};
@@ -75,5 +75,17 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
         }
         exit_code(session, id, removed, waiting, printed).await
     };
-    with_signals(forward, client, id, work).await
+    let asked_to_end = async {
+        match forward {
+            Some(forward) => forward.until_asked_to_end(client, id).await,
+            None => terminal::asked_to_end().await,
+        }
+    };
+    // As Docker's client, which waits neither for the container's end nor for what it prints until then: a service
+    // manager that stops us is to see no failure.
+    tokio::select! {
+        biased;
+        () = asked_to_end => Ok(0),
+        outcome = work => outcome,
+    }
 }

@@ -108,7 +108,8 @@ impl Prepared {
             return Err(wrong(format!("template: :1: {why}")));
         }
         let functions = for_values(Arc::new(|_| String::new()));
-        let rewriter = Rewriter { source, known: &|name| functions.contains_key(name) };
+        let known = |name: &str| functions.contains_key(name);
+        let rewriter = Rewriter::new(source, &known);
         let rewritten = rewriter.list(&mut tree, false);
         let mut bodies = || defines.iter_mut().try_for_each(|define| rewriter.list(&mut define.body, false));
         rewritten.and_then(|()| bodies()).map_err(|why| wrong(format!("template: :1: {why}")))?;
@@ -242,6 +243,24 @@ mod tests {
                 .to_string()
                 .ends_with("can't evaluate field Nothing in type volume.Volume")
         );
+    }
+
+    #[test]
+    fn variables_keep_their_types() {
+        for (source, printed) in [
+            ("{{$m := .HostConfig.Memory}}{{$n := $m}}{{printf \"%T %v\" $n $m}}", "int64 5"),
+            ("{{$m := .HostConfig.Memory}}{{$m | printf \"%T\"}} {{$m}}", "int64 5"),
+            ("{{with $m := .HostConfig.Memory}}{{printf \"%T\" $m}}{{end}}", "int64"),
+            (
+                "{{$m := .HostConfig.Memory}}{{if true}}{{$m := .Name}}{{printf \"%T \" $m}}{{end}}{{printf \"%T\" $m}}",
+                "string int64",
+            ),
+            ("{{$m := .HostConfig.Memory}}{{if true}}{{$m = .State.Pid}}{{end}}{{printf \"%T %d\" $m $m}}", "int 7"),
+            ("{{$m := .HostConfig.Memory}}{{range $m := .Args}}{{printf \"%T \" $m}}{{end}}", "string string "),
+            ("{{$m := len .Args}}{{printf \"%T\" $m}} {{$s := .State}}{{printf \"%T\" $s.Pid}}", "int int"),
+        ] {
+            assert_eq!(run(source), printed, "{source}");
+        }
     }
 
     #[test]

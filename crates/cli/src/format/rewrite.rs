@@ -1,8 +1,12 @@
 //! Templates prepared for [views](super::view::View): reading a field, indexing, walking and printing become calls of our
 //! own functions, because the template engine knows neither structures nor pointers, nor where in the source it is.
 
+use std::cell::{Cell, RefCell};
+
 use gotmpl::Value;
-use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, Number, Parser, PipeNode, Pos};
+use gotmpl::parse::{
+    ActionNode, BranchNode, CommandNode, Expr, ListNode, Node, Number, Parser, PipeNode, Pos, SmolStr,
+};
 
 /// Names of the functions that a person cannot type.
 pub(super) const FIELD: &str = "field of";
@@ -38,31 +42,98 @@ pub(super) fn unbalanced(source: &str) -> Option<&'static str> {
 }
 
 /// Rewrites the tree of a template.
+///
+/// A variable has a twin where its value has a type that it does not tell itself: it is declared and set just before, and
+/// stands for the variable where types count.
 pub(super) struct Rewriter<'a> {
-    pub(super) source: &'a str,
+    source: &'a str,
     /// Whether there is a function of that name beside Go's own.
-    pub(super) known: &'a dyn Fn(&str) -> bool,
+    known: &'a dyn Fn(&str) -> bool,
+    /// The variables that can be seen, the nearest last, with their twins.
+    variables: RefCell<Vec<(SmolStr, Option<SmolStr>)>>,
+    /// Twins that were made.
+    twins: Cell<usize>,
 }
 
-impl Rewriter<'_> {
-    /// The error is Go's, about what it would not have parsed.
-    pub(super) fn list(&self, list: &mut ListNode, in_range: bool) -> Result<(), String> {
-        list.nodes.iter_mut().try_for_each(|node| self.node(node, in_range))
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(source: &'a str, known: &'a dyn Fn(&str) -> bool) -> Self {
+        Self { source, known, variables: RefCell::default(), twins: Cell::new(0) }
     }
 
-    fn node(&self, node: &mut Node, in_range: bool) -> Result<(), String> {
+    /// The error is Go's, about what it would not have parsed.
+    pub(super) fn list(&self, list: &mut ListNode, in_range: bool) -> Result<(), String> {
+        let outside = self.variables.borrow().len();
+        for mut node in std::mem::take(&mut list.nodes) {
+            let twin = self.twin(&node)?;
+            list.nodes.extend(twin.clone().map(Node::Action));
+            let twin = twin.and_then(|twin| twin.pipe.decl.into_iter().next());
+            self.node(&mut node, in_range, twin)?;
+            list.nodes.push(node);
+        }
+        self.variables.borrow_mut().truncate(outside);
+        Ok(())
+    }
+
+    /// What declares or sets the twin of the variable that a node declares or sets.
+    fn twin(&self, node: &Node) -> Result<Option<ActionNode>, String> {
+        let (Node::Action(ActionNode { pipe, .. })
+        | Node::If(BranchNode { pipe, .. })
+        | Node::With(BranchNode { pipe, .. })) = node
+        else {
+            return Ok(None);
+        };
+        let [name] = &pipe.decl[..] else { return Ok(None) };
+        let twin = match (pipe.is_assign, self.twin_of(name)) {
+            (true, None) => return Ok(None),
+            (true, Some(twin)) => twin,
+            (false, _) => {
+                self.twins.set(self.twins.get() + 1);
+                format!("{name}\u{1}{}", self.twins.get()).into()
+            }
+        };
+        let mut pipe = PipeNode { decl: vec![twin], ..pipe.clone() };
+        self.pipe(&mut pipe)?;
+        let last = pipe.commands.last_mut().filter(|last| last.args.len() == 1);
+        if !last.is_some_and(|last| self.name(&mut last.args[0])) {
+            pipe.commands.push(call(pipe.pos, TYPED));
+        }
+        Ok(Some(ActionNode { pos: pipe.pos, pipe }))
+    }
+
+    fn twin_of(&self, name: &SmolStr) -> Option<SmolStr> {
+        let variables = self.variables.borrow();
+        variables.iter().rev().find(|(known, _)| known == name).and_then(|(_, twin)| twin.clone())
+    }
+
+    /// Makes a field or a variable that is read one that is read with its type; `false` if it is something else.
+    fn name(&self, expr: &mut Expr) -> bool {
+        match expr {
+            Expr::Variable(_, name, fields) if fields.is_empty() => match self.twin_of(name) {
+                Some(twin) => {
+                    *name = twin;
+                    true
+                }
+                None => false,
+            },
+            other => name_field(other),
+        }
+    }
+
+    fn node(&self, node: &mut Node, in_range: bool, twin: Option<SmolStr>) -> Result<(), String> {
         match node {
             Node::List(list) => self.list(list, in_range),
             Node::Action(action) => {
                 self.pipe(&mut action.pipe)?;
                 if action.pipe.decl.is_empty() {
                     action.pipe.commands.push(call(action.pos, SHOWN));
+                } else if !action.pipe.is_assign {
+                    self.declare(&action.pipe, &twin);
                 }
                 Ok(())
             }
-            Node::If(branch) | Node::With(branch) => self.branch(branch, in_range, in_range),
+            Node::If(branch) | Node::With(branch) => self.branch(branch, in_range, in_range, twin),
             Node::Range(branch) => {
-                self.branch(branch, true, in_range)?;
+                self.branch(branch, true, in_range, None)?;
                 branch.pipe.commands.push(call(branch.pos, ITERABLE));
                 Ok(())
             }
@@ -74,10 +145,24 @@ impl Rewriter<'_> {
         }
     }
 
-    fn branch(&self, branch: &mut BranchNode, body_in_range: bool, in_range: bool) -> Result<(), String> {
+    fn branch(
+        &self,
+        branch: &mut BranchNode,
+        body_in_range: bool,
+        in_range: bool,
+        twin: Option<SmolStr>,
+    ) -> Result<(), String> {
         self.pipe(&mut branch.pipe)?;
+        let outside = self.variables.borrow().len();
+        self.declare(&branch.pipe, &twin);
         self.list(&mut branch.body, body_in_range)?;
-        branch.else_body.as_mut().map_or(Ok(()), |body| self.list(body, in_range))
+        branch.else_body.as_mut().map_or(Ok(()), |body| self.list(body, in_range))?;
+        self.variables.borrow_mut().truncate(outside);
+        Ok(())
+    }
+
+    fn declare(&self, pipe: &PipeNode, twin: &Option<SmolStr>) {
+        self.variables.borrow_mut().extend(pipe.decl.iter().map(|name| (name.clone(), twin.clone())));
     }
 
     fn pipe(&self, pipe: &mut PipeNode) -> Result<(), String> {
@@ -85,7 +170,7 @@ impl Rewriter<'_> {
             let wrap = wrapping(&command.args[0]);
             if let Some(wrap) = wrap
                 && let Some(before) = pipe.commands.last_mut()
-                && !(wrap == TYPED && before.args.len() == 1 && name_field(&mut before.args[0]))
+                && !(wrap == TYPED && before.args.len() == 1 && self.name(&mut before.args[0]))
             {
                 pipe.commands.push(call(command.pos, wrap));
             }
@@ -102,7 +187,7 @@ impl Rewriter<'_> {
             self.expr(arg)?;
         }
         for arg in command.args.iter_mut().skip(1) {
-            let Some(wrap) = wrap.filter(|wrap| *wrap != TYPED || !name_field(arg)) else { continue };
+            let Some(wrap) = wrap.filter(|wrap| *wrap != TYPED || !self.name(arg)) else { continue };
             let args = vec![Expr::Identifier(command.pos, wrap.into()), arg.clone()];
             *arg = calling(command.pos, args);
         }
@@ -141,7 +226,7 @@ impl Rewriter<'_> {
     }
 
     /// Where Go says that a chain of fields is: at the second part of it, if there is one.
-    fn place_of(&self, pos: Pos, inner: &Expr, fields: &[gotmpl::parse::SmolStr]) -> usize {
+    fn place_of(&self, pos: Pos, inner: &Expr, fields: &[SmolStr]) -> usize {
         match inner {
             Expr::Dot(_) if fields.len() > 1 => pos.offset + 1 + fields[0].len(),
             Expr::Variable(_, name, _) => pos.offset + name.len(),
@@ -217,6 +302,6 @@ fn spell(args: &[Expr]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn dotted(fields: &[gotmpl::parse::SmolStr]) -> String {
+fn dotted(fields: &[SmolStr]) -> String {
     fields.iter().map(|field| format!(".{field}")).collect()
 }

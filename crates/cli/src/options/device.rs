@@ -2,6 +2,7 @@
 
 use dhow_api::container::DeviceMapping;
 use dhow_errdefs::Result;
+use dhow_oci::DeviceName;
 use serde_json::{Value, json};
 
 use super::mount::fields;
@@ -20,7 +21,7 @@ fn is_mode(text: &str) -> bool {
 
 /// Reads `host[:container][:mode]`.
 pub(super) fn parse(text: &str) -> Result<Device> {
-    if !text.starts_with('/') && text.contains('=') && text.split('=').next().is_some_and(|kind| kind.contains('/')) {
+    if text.parse::<DeviceName>().is_ok() {
         return Ok(Device::Described(text.to_owned()));
     }
     let parts: Vec<&str> = text.split(':').collect();

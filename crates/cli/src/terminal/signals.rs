@@ -1,5 +1,7 @@
 //! Passing signals on to the container.
 
+use std::future::pending;
+
 use dhow_client::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -53,7 +55,29 @@ fn ends(number: i32) -> bool {
     matches!(number, 2 | 15)
 }
 
+/// Waits until somebody asks us to end. Docker's client leaves `exec` and `start` then, with 0.
+pub(crate) async fn asked_to_end() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
 impl Forward {
+    /// Passes the signals on to a container until one has asked us to end, that one included.
+    pub(crate) async fn until_asked_to_end(mut self, client: &Client, container: &str) {
+        while let Some((number, name)) = self.caught.recv().await {
+            let _ = client.container_kill(container, name).await;
+            if ends(number) {
+                return;
+            }
+        }
+    }
+
     /// Passes the signals on to a container. Ends only when a person insists: the third request to stop ends us.
     pub(crate) async fn to(mut self, client: &Client, container: &str) {
         let mut asked = 0;

@@ -109,6 +109,8 @@ file! {
     "host-gateway-ip" host_gateway_ip: String,
     "host-gateway-ips" host_gateway_ips: Vec<String>,
     "default-network-opts" default_network_opts: BTreeMap<String, BTreeMap<String, String>>,
+    "cdi-spec-dirs" cdi_spec_dirs: Vec<PathBuf>,
+    "features" features: BTreeMap<String, bool>,
     /// These are known in order to be refused.
     "userns-remap" userns_remap: String,
     "seccomp-profile" seccomp_profile: String,

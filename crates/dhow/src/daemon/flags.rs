@@ -26,7 +26,6 @@ pub(crate) struct Flags {
 /// Flags of dockerd that stand in its users' unit files and mean nothing here; whether they take a value.
 pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
     ("api-cors-header", true),
-    ("cdi-spec-dir", true),
     ("containerd", true),
     ("containerd-namespace", true),
     ("containerd-plugins-namespace", true),
@@ -35,7 +34,6 @@ pub(crate) const OF_DOCKERD: &[(&str, bool)] = &[
     ("cri-containerd", false),
     ("exec-opt", true),
     ("experimental", false),
-    ("feature", true),
     ("init-path", true),
     ("log-format", true),
     ("max-concurrent-downloads", true),
@@ -130,6 +128,8 @@ impl Flags {
                 registry_mirrors: many("registry-mirror"),
                 registry_config: path("registry-config"),
                 insecure_registries: many("insecure-registry"),
+                cdi_spec_dirs: many("cdi-spec-dir").map(|paths| paths.into_iter().map(PathBuf::from).collect()),
+                features: many("feature").map(|words| words.iter().map(|word| feature(word)).collect()),
                 proxies: proxies(text("http-proxy"), text("https-proxy"), text("no-proxy")),
             },
             config_file: path("config-file"),
@@ -144,6 +144,12 @@ impl Flags {
 fn pair(word: &str) -> (String, String) {
     let (key, value) = word.split_once('=').unwrap_or((word, ""));
     (key.to_owned(), value.to_owned())
+}
+
+/// `name` or `name=true`; what is neither is refused before.
+fn feature(word: &str) -> (String, bool) {
+    let (name, value) = word.split_once('=').unwrap_or((word, "true"));
+    (name.to_owned(), value == "true")
 }
 
 fn proxies(http_proxy: Option<String>, https_proxy: Option<String>, no_proxy: Option<String>) -> Option<Proxies> {
@@ -239,6 +245,13 @@ fn command() -> Command {
         .arg(list("registry-mirror", "address", "Mirror of Docker Hub to pull from first"))
         .arg(list("insecure-registry", "host", "Registry, or network of registries, that may go without TLS"))
         .arg(path("registry-config", "Mirrors of registries, and which images may be used"))
+        .arg(list("cdi-spec-dir", "path", "Folder with files that describe devices (Container Device Interface)"))
+        .arg(list("feature", "name=bool", "Turn a feature on or off: cdi").value_parser(|word: &str| {
+            match word.split_once('=') {
+                None | Some((_, "true" | "false")) => Ok(word.to_owned()),
+                Some(_) => Err("it is NAME=true or NAME=false"),
+            }
+        }))
         .arg(value("http-proxy", "address", "HTTP proxy for pulls and pushes"))
         .arg(value("https-proxy", "address", "HTTPS proxy for pulls and pushes"))
         .arg(value("no-proxy", "hosts", "Hosts to which no proxy leads, by comma"))

@@ -53,6 +53,7 @@ pub(crate) struct Settings {
     labels: Vec<String>,
     plugins: PluginSettings,
     usual: Usual,
+    device_folders: Option<Vec<PathBuf>>,
 }
 
 impl Settings {
@@ -69,6 +70,9 @@ impl Settings {
         settings.warnings.extend(unknown.into_iter().map(warn));
         let warn = |flag| format!("--{flag} means nothing to dhow and is left out");
         settings.warnings.extend(flags.left_out.into_iter().map(warn));
+        let others = settings.written.features.iter().flatten().map(|(name, _)| name).filter(|name| *name != "cdi");
+        let warn = |name| format!("feature {name:?} means nothing to dhow and is left out");
+        settings.warnings.extend(others.map(warn).collect::<Vec<_>>());
         if settings.written.live_restore == Some(false) {
             settings.warnings.push("live-restore cannot be turned off: containers outlive their engine".to_owned());
         }
@@ -82,6 +86,7 @@ impl Settings {
         let usual = super::usual::usual(&file)?;
         let firewall = firewall::policy(&file)?;
         let warnings = firewall::warnings(firewall, &file);
+        let device_folders = device_folders(&file);
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
         let debug = file.debug.unwrap_or_default();
         let hosts = file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
@@ -123,6 +128,7 @@ impl Settings {
             labels: file.labels.unwrap_or_default(),
             plugins: plugins(file.plugin_folders, file.plugin_deadline),
             usual,
+            device_folders,
         })
     }
 
@@ -170,6 +176,7 @@ impl Settings {
             registries: self.registries,
             policy: self.policy,
             usual: self.usual,
+            device_folders: self.device_folders,
             embedded: BTreeMap::from([(crate::hello::NAME.to_owned(), crate::hello::image as fn() -> _)]),
             version: crate::VERSION.to_owned(),
         })
@@ -183,6 +190,15 @@ fn registry_file(file: &File, folder: &Path) -> Result<(RegistryFile, Policy)> {
     let mut read = RegistryFile::read(&absolute(path)?, named)?;
     let policy = std::mem::take(&mut read.policy);
     Ok((read, policy))
+}
+
+/// The folders of the Container Device Interface where nobody says; an empty name is no folder.
+fn device_folders(file: &File) -> Option<Vec<PathBuf>> {
+    let on = file.features.as_ref().and_then(|features| features.get("cdi")) != Some(&false);
+    let usual = || ["/etc/cdi", "/var/run/cdi"].map(PathBuf::from).to_vec();
+    let mut folders = file.cdi_spec_dirs.clone().unwrap_or_else(usual);
+    folders.retain(|folder| !folder.as_os_str().is_empty());
+    on.then_some(folders)
 }
 
 /// Docker's folders and a minute where nobody says.

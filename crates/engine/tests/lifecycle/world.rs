@@ -201,6 +201,7 @@ fn open(folder: &TempDir) -> (Runtime, Arc<Engine>) {
         registries: dhow_engine::RegistrySettings::default(),
         policy: Arc::default(),
         usual: dhow_engine::Usual::default(),
+        device_folders: None,
         version: "test".to_owned(),
     };
     let engine = runtime.block_on(Engine::open(config)).unwrap();

@@ -8,27 +8,28 @@ use dhow_oci::Digest;
 use dhow_store::Store;
 use tar::{Builder, EntryType, Header};
 
-use super::{Bytes, documents};
+use super::{Bytes, Member, documents};
 use crate::stream;
 
-/// Writes the blobs and the documents, in the same order with the same headers every time.
+/// Writes the blobs and the documents, in the same order with the same headers every time. `made`: when the last image was.
 pub(super) fn write(
     store: &Store,
-    blobs: &BTreeMap<Digest, Bytes>,
+    blobs: &BTreeMap<Digest, Member>,
+    made: u64,
     documents: &[(&str, Vec<u8>)],
     archive: impl Write,
 ) -> Result<()> {
     let mut tar = Builder::new(archive);
     let step = || "write the archive";
-    for folder in ["blobs/", "blobs/sha256/"] {
-        append(&mut tar, folder, 0, &[][..]).context(step)?;
+    for (folder, made) in [("blobs/", made), ("blobs/sha256/", 0)] {
+        append(&mut tar, folder, made, 0, &[][..]).context(step)?;
     }
-    for (digest, bytes) in blobs {
-        append(&mut tar, &documents::path(digest), bytes.size(), open(store, digest, bytes)?)
+    for (digest, Member { bytes, made }) in blobs {
+        append(&mut tar, &documents::path(digest), *made, bytes.size(), open(store, digest, bytes)?)
             .context(|| format!("write blob {digest}"))?;
     }
     for (name, document) in documents {
-        append(&mut tar, name, document.len() as u64, document.as_slice()).context(step)?;
+        append(&mut tar, name, 0, document.len() as u64, document.as_slice()).context(step)?;
     }
     tar.into_inner().context(step)?.flush().context(step)
 }
@@ -41,14 +42,14 @@ fn open<'a>(store: &'a Store, digest: &Digest, bytes: &'a Bytes) -> Result<Box<d
     })
 }
 
-/// A member that belongs to nobody and was made in 1970.
-fn append<W: Write>(tar: &mut Builder<W>, name: &str, size: u64, contents: impl Read) -> io::Result<()> {
+/// A member that belongs to nobody. `made`: seconds since 1970.
+fn append<W: Write>(tar: &mut Builder<W>, name: &str, made: u64, size: u64, contents: impl Read) -> io::Result<()> {
     let (kind, mode) = if name.ends_with('/') { (EntryType::Directory, 0o755) } else { (EntryType::Regular, 0o644) };
     let mut header = Header::new_ustar();
     header.set_path(name)?;
     header.set_entry_type(kind);
     header.set_mode(mode);
-    header.set_mtime(0);
+    header.set_mtime(made);
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(size);
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_too_short_is_an_error_and_what_is_too_long_is_cut() {
         let mut tar = Builder::new(Vec::new());
-        append(&mut tar, "a", 2, &b"abc"[..]).unwrap();
-        assert_eq!(append(&mut tar, "b", 4, &b"abc"[..]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        append(&mut tar, "a", 0, 2, &b"abc"[..]).unwrap();
+        assert_eq!(append(&mut tar, "b", 0, 4, &b"abc"[..]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -30,6 +30,23 @@ fn a_saved_image_comes_back_with_its_id_and_its_manifest() {
 }
 
 #[test]
+fn configs_and_layers_are_as_old_as_their_image() {
+    let world = World::new();
+    world.load(&docker_archive(&["a:1"], &[&layer("a", "1")]).finish()).unwrap();
+    let made = u64::try_from(world.images.resolve("a:1").unwrap().created).unwrap();
+    assert!(made > 0, "it says when it was made");
+    let archive = world.save(&["a:1"]);
+    let mut times = std::collections::BTreeMap::<u64, Vec<String>>::new();
+    for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.path().unwrap().to_string_lossy().into_owned();
+        times.entry(entry.header().mtime().unwrap()).or_default().push(name);
+    }
+    // A folder, a config and a layer; a folder, a manifest and four documents.
+    assert_eq!((times[&made].len(), times[&0].len(), times.len()), (3, 6, 2), "{times:?}");
+}
+
+#[test]
 fn several_images_share_their_layers_in_an_archive() {
     let (base, a, b) = (layer("base", "x"), layer("a", "1"), layer("b", "2"));
     let first = World::new();

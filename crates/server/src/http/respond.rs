@@ -4,10 +4,11 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use dhow_api::error::ErrorResponse;
+use dhow_api::stream;
 use dhow_api::version::Version;
 use dhow_errdefs::{Class, Error, Result};
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use serde::Serialize;
 
 use super::{Body, status};
@@ -66,12 +67,27 @@ pub(crate) fn status_only(code: StatusCode) -> Response {
     response
 }
 
-/// A failure, in Docker's shape. "Not modified" has no body (RFC 9110, 15.4.5).
-pub(crate) fn error(error: &Error) -> Response {
+/// The status of a failure; one that is the engine's is logged.
+fn noted(error: &Error) -> StatusCode {
     let code = status::of(error.class());
     if code.is_server_error() && error.class() != Class::NotImplemented {
         tracing::error!("{error}");
     }
+    code
+}
+
+/// A failure to attach: dockerd has the connection to itself by then, writes plain text on it and closes it.
+pub(crate) fn raw_error(error: &Error) -> Response {
+    let mut response = Response::new(Body::full(format!("{error}\r\n")));
+    *response.status_mut() = noted(error);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(stream::RAW));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A failure, in Docker's shape. "Not modified" has no body (RFC 9110, 15.4.5).
+pub(crate) fn error(error: &Error) -> Response {
+    let code = noted(error);
     if code == StatusCode::NOT_MODIFIED {
         return status_only(code);
     }
@@ -103,6 +119,15 @@ mod tests {
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         assert_eq!(response.into_body().into_full().expect("not streamed"), "{\"message\":\"No such container: x\"}\n");
+    }
+
+    #[test]
+    fn a_failure_to_attach_is_plain_text_and_the_last_word() {
+        let response = raw_error(&Error::not_found("No such container: x"));
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/vnd.docker.raw-stream");
+        assert_eq!(response.headers()[CONNECTION], "close");
+        assert_eq!(response.into_body().into_full().expect("not streamed"), "No such container: x\r\n");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use dhow_engine::AttachOptions;
 use dhow_errdefs::{Error, Result};
 
 use super::{Raw, route};
-use crate::http::{Call, Context, Framing, Hijack, Response, Route, WebSocket, status_only};
+use crate::http::{Call, Context, Framing, Hijack, Response, Route, WebSocket, raw_error, status_only};
 
 pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/{id..}/attach" => attach, hijack attach_raw),
@@ -18,10 +18,12 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 async fn attach(call: Call) -> Result<Response> {
-    if call.upgrade.is_none() && call.query.flag("stdin") {
-        return Err(needs_upgrade());
+    let refuse = call.upgrade.is_none() && call.query.flag("stdin");
+    match prepare(&call.context, call.version, call.name, &call.query).await {
+        Ok(_) if refuse => Err(needs_upgrade()),
+        Ok(hijack) => hijack.answer(call.upgrade),
+        Err(error) => Ok(raw_error(&error)),
     }
-    prepare(&call.context, call.version, call.name, &call.query).await?.answer(call.upgrade)
 }
 
 async fn attach_raw(raw: Raw) -> Result<Option<Hijack>> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dhow_api::system::{Commit, Component, Info, PlatformName, Plugins, RegistryConfig, Runtime, Version};
+use dhow_api::system::{
+    Commit, Component, DiscoveredDevice, Info, PlatformName, Plugins, RegistryConfig, Runtime, Version,
+};
 use dhow_api::version::Version as ApiVersion;
 use dhow_engine::Config;
 use dhow_image::RegistrySettings;
@@ -42,13 +44,13 @@ pub(crate) fn version(config: &Config, info: &dhow_engine::Info) -> Version {
     }
 }
 
-/// The version that no longer tells whether bridges' packets pass iptables; ours never need that.
-const WITHOUT_BRIDGE_FILTERS: u16 = 50;
+/// The version that tells of devices, and no longer whether bridges' packets pass iptables; ours never need that.
+const TELLS_OF_DEVICES: u16 = 50;
 
 /// `docker info`.
 pub(crate) fn info(config: &Config, info: dhow_engine::Info, version: ApiVersion) -> Info {
     let limits = info.limits;
-    let bridge_filters = (!version.at_least(WITHOUT_BRIDGE_FILTERS)).then_some(false);
+    let bridge_filters = (!version.at_least(TELLS_OF_DEVICES)).then_some(false);
     Info {
         id: info.id,
         containers: count(info.containers),
@@ -104,10 +106,16 @@ pub(crate) fn info(config: &Config, info: dhow_engine::Info, version: ApiVersion
         init_binary: "dhow init".to_owned(),
         containerd_commit: Commit::default(),
         security_options: info.security_options,
-        cdi_spec_dirs: Some(Vec::new()),
+        cdi_spec_dirs: Some(info.device_folders.iter().map(|it| it.to_string_lossy().into_owned()).collect()),
+        discovered_devices: devices(info.described_devices, version),
         warnings: null_if_empty(info.warnings),
         ..Info::default()
     }
+}
+
+fn devices(names: Vec<String>, version: ApiVersion) -> Vec<DiscoveredDevice> {
+    let names = names.into_iter().filter(|_| version.at_least(TELLS_OF_DEVICES));
+    names.map(|id| DiscoveredDevice { source: "cdi".to_owned(), id }).collect()
 }
 
 /// As Docker has it, addresses of mirrors end with a slash, and this host's registries are among the insecure ones.
@@ -153,4 +161,38 @@ pub(crate) fn architecture(machine: &str) -> &str {
 
 fn count(number: usize) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_are_told_as_docker_has_it() {
+        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+        let settings = RegistrySettings {
+            mirrors: words(&["https://one.example", "https://two.example/"]),
+            insecure: words(&["registry.example:5000", "10.0.0.0/8"]),
+            ..RegistrySettings::default()
+        };
+        let told = registries(&settings);
+        let mirrors: Vec<String> = words(&["https://one.example/", "https://two.example/"]);
+        assert_eq!(told.mirrors.as_ref(), Some(&mirrors));
+        assert_eq!(told.insecure_registry_cidrs, ["::1/128", "127.0.0.0/8", "10.0.0.0/8"]);
+        let index = |name: &str, mirrors: &[String], secure: bool, official: bool| json!({"Name": name, "Mirrors": mirrors, "Secure": secure, "Official": official});
+        let configs = [
+            ("docker.io".to_owned(), index("docker.io", &mirrors, true, true)),
+            ("registry.example:5000".to_owned(), index("registry.example:5000", &[], false, false)),
+        ];
+        assert_eq!(told.index_configs, configs.into());
+        let told = registries(&RegistrySettings::default());
+        assert_eq!((told.mirrors, told.index_configs.len()), (Some(Vec::new()), 1));
+    }
+
+    #[test]
+    fn devices_are_told_since_they_are_known() {
+        let told = |minor| devices(vec!["v.com/c=a".to_owned()], ApiVersion::new(1, minor));
+        assert!(told(49).is_empty());
+        assert_eq!(told(50), [DiscoveredDevice { source: "cdi".to_owned(), id: "v.com/c=a".to_owned() }]);
+    }
 }

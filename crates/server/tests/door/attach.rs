@@ -9,7 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("attach::without_an_upgrade_the_answer_is_raw", without_an_upgrade_the_answer_is_raw),
     ("attach::input_sent_with_the_request_arrives", input_sent_with_the_request_arrives),
     ("attach::a_terminal_is_one_stream", a_terminal_is_one_stream),
-    ("attach::failures_are_ordinary_answers", failures_are_ordinary_answers),
+    ("attach::failures_are_plain_text", failures_are_plain_text),
     ("attach::a_kept_connection_is_not_taken", a_kept_connection_is_not_taken),
     ("attach::many_at_once_lose_nothing", many_at_once_lose_nothing),
     (
@@ -81,13 +81,15 @@ fn a_terminal_is_one_stream() {
     assert!(text.contains("err\r\n") && text.ends_with("got x\r\n"), "{text:?}");
 }
 
-fn failures_are_ordinary_answers() {
+fn failures_are_plain_text() {
     let world = World::new();
     for headers in [UPGRADE, &[]] {
         let mut client = world.connect();
         client.send_request("POST", "/containers/nope/attach?stream=1&stdout=1", headers, b"");
         let answer = client.answer();
-        assert_eq!((answer.status, answer.message().as_str()), (404, "No such container: nope"));
+        assert_eq!((answer.status, answer.body.as_slice()), (404, &b"No such container: nope\r\n"[..]));
+        assert_eq!(answer.header("Content-Type"), Some("application/vnd.docker.raw-stream"));
+        assert!(client.rest().is_empty(), "the connection is closed");
     }
 }
 

@@ -168,6 +168,7 @@ fn config(folder: &TempDir) -> Config {
         registries: dhow_engine::RegistrySettings::default(),
         policy: Arc::default(),
         usual: dhow_engine::Usual::default(),
+        device_folders: None,
         version: "1.2.3".to_owned(),
     }
 }

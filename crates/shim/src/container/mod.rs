@@ -232,13 +232,17 @@ impl Container {
         }
     }
 
-    /// Undoes the cgroup and what an external runtime keeps. Goes on after a failure and gives the first.
+    /// Undoes the cgroup and what an external runtime keeps, and runs the last hooks. Goes on after a failure and gives the first.
     pub(crate) fn clean_up(&self) -> Result<()> {
         let runtime = match &self.runtime {
             Runtime::BuiltIn(_) => Ok(()),
             Runtime::External(runtime) => runtime.delete(),
         };
-        runtime.and(self.cgroup.as_deref().map_or(Ok(()), Cgroup::delete))
+        let undone = runtime.and(self.cgroup.as_deref().map_or(Ok(()), Cgroup::delete));
+        if let Runtime::BuiltIn(runtime) = &self.runtime {
+            runtime.forget();
+        }
+        undone
     }
 }
 

@@ -63,6 +63,7 @@ impl Printer {
         match (verb, &value.form) {
             ('T', _) => self.pad(&value.name),
             ('v', Form::Nil) => self.pad("<nil>"),
+            ('p', Form::List(_) | Form::Map(_) | Form::Pointer(_)) => self.print_address(value),
             _ => self.print(value, verb, 0),
         }
     }
@@ -169,20 +170,29 @@ impl Printer {
             self.put("&");
             return self.print(target, verb, depth + 1);
         }
-        let address = target.map_or(0, |target| u64::try_from(std::ptr::from_ref(target).addr()).unwrap_or(0));
-        // As Go's heap has them.
-        let address = target.map_or(0, |_| 0xc0_0000_0000 | (address & 0xf_ffff_ffff));
+        let address = target.map_or(0, address);
         match verb {
             'v' if self.flags.source && address == 0 => self.put(&format!("({})(nil)", value.name)),
             'v' if self.flags.source => self.put(&format!("({})({address:#x})", value.name)),
             'v' if address == 0 => self.pad("<nil>"),
-            'v' | 'p' => self.print_hexadecimal(address),
+            'v' => self.print_hexadecimal(address),
             'b' | 'o' | 'd' | 'x' | 'X' => self.print_number(value, verb, false, address),
             _ => {
                 let shown = if address == 0 { "<nil>".to_owned() } else { format!("{address:#x}") };
                 self.put(&format!("%!{verb}({}={shown})", value.name));
             }
         }
+    }
+
+    /// Where a list, a map or what a pointer leads to is; with `#` without `0x` in front.
+    fn print_address(&mut self, value: &GoValue) {
+        let address = match &value.form {
+            Form::List(None) | Form::Map(None) | Form::Pointer(None) => 0,
+            Form::Pointer(Some(target)) => address(target),
+            _ => address(value),
+        };
+        self.flags.sharp = !self.flags.sharp;
+        self.print_number(value, 'x', false, address);
     }
 
     fn print_text(&mut self, text: &str, value: &GoValue, verb: char) {
@@ -231,12 +241,14 @@ impl Printer {
         let (prefix, digits) = match verb {
             'v' | 'd' => ("", number.to_string()),
             'b' => ("0b", format!("{number:b}")),
-            'o' => ("0", format!("{number:o}")),
+            'o' => ("", format!("{number:o}")),
             'O' => ("0o", format!("{number:o}")),
             'x' => ("0x", format!("{number:x}")),
             'X' => ("0X", format!("{number:X}")),
             'c' => return self.pad(&letter.to_string()),
             'q' => return self.pad(&quoted_letter(letter, self.flags.plus)),
+            // As the machine has them: a negative number is a very large one.
+            'U' if negative => return self.print_code(number.wrapping_neg(), letter),
             'U' => return self.print_code(number, letter),
             _ => return self.bad(value, verb),
         };
@@ -256,17 +268,21 @@ impl Printer {
             (.., true) => " ",
             _ => "",
         };
+        let filled = format!("{digits:0>least$}");
         // An octal number that begins with a zero needs no other one.
-        let shown = verb == 'O' || (self.flags.sharp && !(verb == 'o' && least > digits.len()));
-        let prefix = if shown { prefix } else { "" };
-        self.pad_with(&format!("{sign}{prefix}{digits:0>least$}"), false);
+        let octal = self.flags.sharp && matches!(verb, 'o' | 'O') && !filled.starts_with('0');
+        let prefix = if self.flags.sharp || verb == 'O' { prefix } else { "" };
+        let zero = if octal { "0" } else { "" };
+        self.pad_with(&format!("{sign}{prefix}{zero}{filled}"), false);
     }
 
     /// `U+0041`, and the letter itself with `#`.
     fn print_code(&mut self, number: u64, letter: char) {
         let digits = self.flags.precision.unwrap_or(4).max(4);
         let mut text = format!("U+{number:0digits$X}");
-        if self.flags.sharp && !letter.is_control() {
+        // What cannot be shown is not, and neither what is no letter (Go's strconv.IsPrint).
+        let is_one = u64::from(u32::from(letter)) == number && !matches!(letter, '\u{ad}');
+        if self.flags.sharp && is_one && !letter.is_control() {
             write!(text, " '{letter}'").expect("writing to a String cannot fail");
         }
         self.pad_with(&text, false);
@@ -307,6 +323,12 @@ impl Printer {
             false => self.put(&format!("{padding}{text}")),
         }
     }
+}
+
+/// Where a value is, as Go's heap has them.
+fn address(value: &GoValue) -> u64 {
+    let address = u64::try_from(std::ptr::from_ref(value).addr()).unwrap_or(0);
+    0xc0_0000_0000 | (address & 0xf_ffff_ffff)
 }
 
 /// `1.5e+06`, with so many digits behind the point or as many as it takes.
@@ -366,6 +388,16 @@ mod tests {
             &[("%o", "10"), ("%#o", "010"), ("%O", "0o10"), ("%#b", "0b1000"), ("%.3d", "008"), ("%08.3d", "     008")],
         );
         all(&int(65), &[("%c", "A"), ("%q", "'A'"), ("%U", "U+0041"), ("%#U", "U+0041 'A'"), ("%s", "%!s(int=65)")]);
+        all(&int(-5), &[("%U", "U+FFFFFFFFFFFFFFFB"), ("%#U", "U+FFFFFFFFFFFFFFFB"), ("%20U", "  U+FFFFFFFFFFFFFFFB")]);
+        for (number, cases) in [
+            (8, [("%#O", "0o010"), ("%#.5O", "0o00010"), ("%#010O", "0o0000000010"), ("%#.0O", "0o010")]),
+            (0, [("%#O", "0o0"), ("%+O", "+0o0"), ("%#.0O|", "|"), ("%.3O", "0o000")]),
+            (-8, [("%#O", "-0o010"), ("%O", "-0o10"), ("%#.3O", "-0o010"), ("%#o", "-010")]),
+        ] {
+            all(&int(number), &cases);
+        }
+        all(&int(5), &[("%p", "%!p(int=5)"), ("%#U", "U+0005"), ("%#.3o", "005")]);
+        all(&int(0xad), &[("%#U", "U+00AD")]);
         all(&int(-5), &[("%d", "-5"), ("%x", "-5"), ("%05d", "-0005"), ("%v", "-5")]);
         all(&int(0), &[("%q", "'\\x00'"), ("%5.2f", "%!f(int=   00)"), ("%.0d|", "|")]);
         let memory = GoValue::new("uint16", Form::Uint(10));
@@ -411,7 +443,10 @@ mod tests {
         );
         all(&map, &[("%v", "map[80/tcp:{}]"), ("%d", "map[%!d(nat.Port=80/tcp):{}]")]);
         all(&map, &[("%#v", "nat.PortSet{\"80/tcp\":struct {}{}}")]);
+        assert!(print("%p", &map).starts_with("0xc") && print("%#p", &list).starts_with('c'));
+        assert_eq!(print("%20p", &list).len(), 20);
         let nobody = GoValue::new("[]string", Form::List(None));
+        all(&nobody, &[("%p", "0x0"), ("%#p", "0"), ("%6p|", "   0x0|"), ("%06p", "0x000000"), ("%+p", "+0x0")]);
         all(&nobody, &[("%v", "[]"), ("%#v", "[]string(nil)")]);
     }
 

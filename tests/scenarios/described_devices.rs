@@ -1,0 +1,141 @@
+//! Devices that files describe (Container Device Interface): asked for by name, and what containers get with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dhow_testkit::{World, eventually};
+
+use crate::DHOW;
+
+/// A device made of the numbers of /dev/null, and what the file gives to all its containers.
+const NULL: &str = r#"
+cdiVersion: "0.8.0"
+kind: vendor.example/device
+containerEdits:
+  env: [OF_FILE=yes]
+devices:
+- name: "0"
+  containerEdits:
+    env: [OF_DEVICE=zero, PATH_OF=first]
+    deviceNodes:
+    - {path: /dev/described, type: c, major: 1, minor: 3, fileMode: 0640, permissions: rw, gid: 44}
+    - {path: /dev/zeroes, hostPath: /dev/zero}
+    additionalGids: [44]
+- name: mounted
+  containerEdits:
+    mounts:
+    - {hostPath: FOLDER/library, containerPath: /opt/library, options: [ro, nosuid, rbind]}
+"#;
+
+/// A world whose engine reads two folders, of which the second wins.
+fn world() -> (World, PathBuf, PathBuf) {
+    let folders = tempfile::tempdir().expect("a folder").keep();
+    let (first, second) = (folders.join("first"), folders.join("second"));
+    let flag = |folder: &Path| format!("--cdi-spec-dir={}", folder.display());
+    let world = World::with_flags(DHOW, &[&flag(&first), &flag(&second)]);
+    world.import_busybox("busybox");
+    fs::create_dir_all(first.join("library")).expect("a folder");
+    fs::write(first.join("library/name"), "of the vendor").expect("a file");
+    fs::write(first.join("null.yaml"), NULL.replace("FOLDER", first.to_str().expect("text"))).expect("a file");
+    (world, first, second)
+}
+
+fn run(world: &World, devices: &[&str], script: &str) -> String {
+    let devices: Vec<&str> = devices.iter().flat_map(|device| ["--device", device]).collect();
+    world.dhow(&[&["run", "--rm"], &devices[..], &["busybox", "sh", "-c", script]].concat()).ok()
+}
+
+#[test]
+fn a_container_gets_what_the_file_says() {
+    let (world, first, _) = world();
+    let script = "stat -c '%F %t:%T %a %g' /dev/described /dev/zeroes; echo $OF_FILE $OF_DEVICE; id -G; echo x >/dev/described && \
+                  head -c 1 /dev/zeroes | wc -c";
+    let shown = run(&world, &["vendor.example/device=0"], script);
+    assert_eq!(
+        shown, "character special file 1:3 640 44\ncharacter special file 1:5 666 0\nyes zero\n0 44\n1",
+        "the node, the environment and the group"
+    );
+    let shown = run(&world, &["vendor.example/device=mounted"], "cat /opt/library/name; touch /opt/library/x; ls /dev");
+    assert!(shown.starts_with("of the vendor") && !shown.contains("described"), "{shown}");
+    assert!(!first.join("library/x").exists());
+    world.dhow(&["create", "--name", "box", "--device", "vendor.example/device=0", "busybox"]).exits(0);
+    assert_eq!(world.inspect("box", "{{json .HostConfig.Devices}}"), "[]");
+    let request = world.inspect(
+        "box",
+        "{{(index .HostConfig.DeviceRequests 0).Driver}} {{(index .HostConfig.DeviceRequests 0).DeviceIDs}}",
+    );
+    assert_eq!(request, "cdi [vendor.example/device=0]");
+    let stock = ["run", "--rm", "--device", "vendor.example/device=0", "busybox", "sh", "-c", "echo $OF_DEVICE"];
+    assert_eq!(world.docker(&stock).ok(), "zero", "with the stock client");
+}
+
+#[test]
+fn hooks_run_around_the_container() {
+    let (world, first, second) = world();
+    let log = first.join("log");
+    let hook = |name: &str| {
+        let script = format!("echo {name} >>{}", log.display());
+        serde_json::json!({"hookName": name, "path": "/bin/sh", "args": ["sh", "-c", script]})
+    };
+    let names = ["createRuntime", "createContainer", "poststart", "poststop"];
+    let edits = serde_json::json!({"hooks": names.map(hook)});
+    let device = serde_json::json!({"name": "a", "containerEdits": edits});
+    let file = serde_json::json!({"cdiVersion": "0.8.0", "kind": "vendor.example/hooked", "devices": [device]});
+    fs::create_dir_all(&second).expect("a folder");
+    fs::write(second.join("hooked.json"), serde_json::to_string_pretty(&file).expect("text")).expect("a file");
+    run(&world, &["vendor.example/hooked=a"], "true");
+    eventually("the last hook has run", || fs::read_to_string(&log).is_ok_and(|text| text == names.join("\n") + "\n"));
+}
+
+#[test]
+fn a_later_folder_wins_and_mistakes_cost_themselves() {
+    let (world, first, second) = world();
+    fs::create_dir_all(&second).expect("a folder");
+    let other = NULL.replace("OF_DEVICE=zero", "OF_DEVICE=other");
+    fs::write(second.join("null.yaml"), &other).expect("a file");
+    fs::write(first.join("bad.json"), "{\"cdiVersion\": ").expect("a file");
+    assert_eq!(run(&world, &["vendor.example/device=0"], "echo $OF_DEVICE"), "other");
+    let info = world.dhow(&["info"]);
+    let text = info.ok();
+    let folders = format!(" CDI spec directories:\n  {}\n  {}\n", first.display(), second.display());
+    assert!(text.contains(&folders), "{text}");
+    assert!(
+        text.contains(" Discovered Devices:\n  cdi: vendor.example/device=0\n  cdi: vendor.example/device=mounted\n"),
+        "{text}"
+    );
+    info.says(&format!("CDI: Error associated with spec file {}: failed to load", first.join("bad.json").display()));
+    let listed = world.docker(&["info", "--format", "{{json .CDISpecDirs}}"]).ok();
+    assert!(listed.contains(second.to_str().expect("text")), "{listed}");
+    fs::write(second.join("twice.yaml"), &other).expect("a file");
+    let refused = world.dhow(&["run", "--device", "vendor.example/device=0", "busybox"]);
+    refused.exits(125).says("CDI device injection failed: unresolvable CDI devices vendor.example/device=0");
+}
+
+#[test]
+fn what_nothing_describes_is_refused_in_dockers_words() {
+    let (world, first, _) = world();
+    let refused = world.dhow(&["run", "--device", "vendor.example/device=9", "--device", "a.b/c=d", "busybox"]);
+    refused.exits(125).says("CDI device injection failed: unresolvable CDI devices vendor.example/device=9, a.b/c=d");
+    let rdt = NULL.replace("OF_FILE=yes]", "OF_FILE=yes]\n  intelRdt: {closID: gold}").replace("vendor.", "intel.");
+    fs::write(first.join("rdt.yaml"), rdt).expect("a file");
+    let refused = world.dhow(&["run", "--device", "intel.example/device=0", "busybox"]);
+    refused.exits(125).says("intelRdt is not supported");
+    let node = NULL.replace("/dev/zero}", "/dev/none}").replace("vendor.", "none.");
+    fs::write(first.join("none.yaml"), node).expect("a file");
+    let refused = world.dhow(&["run", "--device", "none.example/device=0", "busybox"]);
+    refused
+        .exits(127)
+        .says("failed to inject devices: failed to stat CDI host device \"/dev/none\": no such file or directory");
+    world.is_in_order();
+}
+
+#[test]
+fn it_can_be_turned_off() {
+    let world = World::with_flags(DHOW, &["--feature", "cdi=false", "--feature", "containerd-snapshotter"]);
+    world.import_busybox("busybox");
+    let refused = world.dhow(&["run", "--device", "vendor.example/device=0", "busybox"]);
+    refused.exits(125).says("could not select device driver \"cdi\" with capabilities: []");
+    assert!(!world.dhow(&["info"]).ok().contains("CDI"));
+    let log = world.engine_log();
+    assert!(log.contains("feature \"containerd-snapshotter\" means nothing to dhow"), "{log}");
+}
