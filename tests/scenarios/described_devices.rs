@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dhow_testkit::{World, eventually};
+use tempfile::TempDir;
 
 use crate::DHOW;
 
@@ -27,17 +28,24 @@ devices:
     - {hostPath: FOLDER/library, containerPath: /opt/library, options: [ro, nosuid, rbind]}
 "#;
 
-/// A world whose engine reads two folders, of which the second wins.
-fn world() -> (World, PathBuf, PathBuf) {
-    let folders = tempfile::tempdir().expect("a folder").keep();
-    let (first, second) = (folders.join("first"), folders.join("second"));
+/// A world whose engine reads two folders, of which the second wins. The world ends before they do.
+struct Described {
+    world: World,
+    first: PathBuf,
+    second: PathBuf,
+    _folders: TempDir,
+}
+
+fn described() -> Described {
+    let folders = tempfile::tempdir().expect("a folder");
+    let (first, second) = (folders.path().join("first"), folders.path().join("second"));
     let flag = |folder: &Path| format!("--cdi-spec-dir={}", folder.display());
     let world = World::with_flags(DHOW, &[&flag(&first), &flag(&second)]);
     world.import_busybox("busybox");
     fs::create_dir_all(first.join("library")).expect("a folder");
     fs::write(first.join("library/name"), "of the vendor").expect("a file");
     fs::write(first.join("null.yaml"), NULL.replace("FOLDER", first.to_str().expect("text"))).expect("a file");
-    (world, first, second)
+    Described { world, first, second, _folders: folders }
 }
 
 fn run(world: &World, devices: &[&str], script: &str) -> String {
@@ -47,15 +55,15 @@ fn run(world: &World, devices: &[&str], script: &str) -> String {
 
 #[test]
 fn a_container_gets_what_the_file_says() {
-    let (world, first, _) = world();
+    let Described { world, first, .. } = &described();
     let script = "stat -c '%F %t:%T %a %g' /dev/described /dev/zeroes; echo $OF_FILE $OF_DEVICE; id -G; echo x >/dev/described && \
                   head -c 1 /dev/zeroes | wc -c";
-    let shown = run(&world, &["vendor.example/device=0"], script);
+    let shown = run(world, &["vendor.example/device=0"], script);
     assert_eq!(
         shown, "character special file 1:3 640 44\ncharacter special file 1:5 666 0\nyes zero\n0 44\n1",
         "the node, the environment and the group"
     );
-    let shown = run(&world, &["vendor.example/device=mounted"], "cat /opt/library/name; touch /opt/library/x; ls /dev");
+    let shown = run(world, &["vendor.example/device=mounted"], "cat /opt/library/name; touch /opt/library/x; ls /dev");
     assert!(shown.starts_with("of the vendor") && !shown.contains("described"), "{shown}");
     assert!(!first.join("library/x").exists());
     world.dhow(&["create", "--name", "box", "--device", "vendor.example/device=0", "busybox"]).exits(0);
@@ -71,7 +79,7 @@ fn a_container_gets_what_the_file_says() {
 
 #[test]
 fn hooks_run_around_the_container() {
-    let (world, first, second) = world();
+    let Described { world, first, second, .. } = &described();
     let log = first.join("log");
     let hook = |name: &str| {
         let script = format!("echo {name} >>{}", log.display());
@@ -81,20 +89,20 @@ fn hooks_run_around_the_container() {
     let edits = serde_json::json!({"hooks": names.map(hook)});
     let device = serde_json::json!({"name": "a", "containerEdits": edits});
     let file = serde_json::json!({"cdiVersion": "0.8.0", "kind": "vendor.example/hooked", "devices": [device]});
-    fs::create_dir_all(&second).expect("a folder");
+    fs::create_dir_all(second).expect("a folder");
     fs::write(second.join("hooked.json"), serde_json::to_string_pretty(&file).expect("text")).expect("a file");
-    run(&world, &["vendor.example/hooked=a"], "true");
+    run(world, &["vendor.example/hooked=a"], "true");
     eventually("the last hook has run", || fs::read_to_string(&log).is_ok_and(|text| text == names.join("\n") + "\n"));
 }
 
 #[test]
 fn a_later_folder_wins_and_mistakes_cost_themselves() {
-    let (world, first, second) = world();
-    fs::create_dir_all(&second).expect("a folder");
+    let Described { world, first, second, .. } = &described();
+    fs::create_dir_all(second).expect("a folder");
     let other = NULL.replace("OF_DEVICE=zero", "OF_DEVICE=other");
     fs::write(second.join("null.yaml"), &other).expect("a file");
     fs::write(first.join("bad.json"), "{\"cdiVersion\": ").expect("a file");
-    assert_eq!(run(&world, &["vendor.example/device=0"], "echo $OF_DEVICE"), "other");
+    assert_eq!(run(world, &["vendor.example/device=0"], "echo $OF_DEVICE"), "other");
     let info = world.dhow(&["info"]);
     let text = info.ok();
     let folders = format!(" CDI spec directories:\n  {}\n  {}\n", first.display(), second.display());
@@ -106,14 +114,14 @@ fn a_later_folder_wins_and_mistakes_cost_themselves() {
     info.says(&format!("CDI: Error associated with spec file {}: failed to load", first.join("bad.json").display()));
     let listed = world.docker(&["info", "--format", "{{json .CDISpecDirs}}"]).ok();
     assert!(listed.contains(second.to_str().expect("text")), "{listed}");
-    fs::write(second.join("twice.yaml"), &other).expect("a file");
+    fs::write(first.join("twice.yaml"), &other).expect("a file");
     let refused = world.dhow(&["run", "--device", "vendor.example/device=0", "busybox"]);
     refused.exits(125).says("CDI device injection failed: unresolvable CDI devices vendor.example/device=0");
 }
 
 #[test]
 fn what_nothing_describes_is_refused_in_dockers_words() {
-    let (world, first, _) = world();
+    let Described { world, first, .. } = &described();
     let refused = world.dhow(&["run", "--device", "vendor.example/device=9", "--device", "a.b/c=d", "busybox"]);
     refused.exits(125).says("CDI device injection failed: unresolvable CDI devices vendor.example/device=9, a.b/c=d");
     let rdt = NULL.replace("OF_FILE=yes]", "OF_FILE=yes]\n  intelRdt: {closID: gold}").replace("vendor.", "intel.");

@@ -7,7 +7,7 @@
 
 mod fault;
 mod go;
-mod mend;
+pub(crate) mod mend;
 mod nothing;
 mod twice;
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::json::mend::in_utf8;
+
 /// Filters: key → values.
 pub type Filters = BTreeMap<String, Vec<String>>;
 
@@ -88,7 +90,7 @@ impl std::fmt::Display for Query {
     }
 }
 
-/// Undoes percent escapes (and, in queries, plus signs); bytes that are no UTF-8 become U+FFFD. `None` if an escape is
+/// Undoes percent escapes (and, in queries, plus signs); each byte that is no UTF-8 becomes U+FFFD, as in Go. `None` if an escape is
 /// broken.
 #[must_use]
 pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
@@ -104,7 +106,7 @@ pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
             other => other,
         });
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| in_utf8(error.as_bytes())))
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -176,6 +178,12 @@ mod tests {
         assert_eq!(query.get("names"), Some("a"));
         assert_eq!(query.all("names").collect::<Vec<_>>(), ["a", "b/c d"]);
         assert_eq!(query.get("x"), None);
+    }
+
+    #[test]
+    fn each_byte_that_is_no_text_is_replaced() {
+        assert_eq!(decode("%e2%82a%ff", false).as_deref(), Some("\u{fffd}\u{fffd}a\u{fffd}"));
+        assert_eq!(decode("%e2%82%ac+", true).as_deref(), Some("€ "));
     }
 
     #[test]

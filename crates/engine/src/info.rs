@@ -1,5 +1,6 @@
 //! `docker info`.
 
+use std::ffi::CStr;
 use std::fs;
 use std::path::Path;
 
@@ -8,8 +9,9 @@ use rustix::system::{sysinfo, uname};
 
 use crate::container::State;
 use crate::core::Core;
+use crate::host::Host;
 use crate::inspect::STORAGE_DRIVER;
-use crate::{Engine, EventKind, Info, Limits, NoOutlet, ONE_ID};
+use crate::{Engine, EventKind, Info, Kernel, Limits, NoOutlet, ONE_ID};
 
 const NO_CGROUPS: &str = "WARNING: Running in rootless-mode without cgroups. To enable cgroups in rootless-mode, you need \
                           to boot the system in cgroup v2 mode";
@@ -17,13 +19,10 @@ const NO_CGROUPS: &str = "WARNING: Running in rootless-mode without cgroups. To 
 impl Core {
     /// Facts about the engine and its host. Blocks a little.
     pub(crate) fn info(&self) -> Info {
-        let (config, host) = (&self.config, &self.host);
+        let config = &self.config;
         let states: Vec<State> = self.containers().all().map(|container| container.view().condition.state).collect();
         let count = |state: State| states.iter().filter(|other| **other == state).count();
         let (running, paused) = (count(State::Running) + count(State::Restarting), count(State::Paused));
-        let names = uname();
-        let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
-        let memory = sysinfo();
         let device_folders = config.device_folders.clone().unwrap_or_default();
         let described = crate::cdi::list(&device_folders);
         Info {
@@ -40,20 +39,9 @@ impl Core {
             log_drivers: dhow_logs::Driver::ALL.map(|driver| driver.as_str().to_owned()).to_vec(),
             volume_drivers: self.volumes.drivers(),
             network_drivers: ["bridge", "host", "macvlan", "null"].map(str::to_owned).to_vec(),
-            cgroup_driver: if host.cgroups.is_some() { "cgroupfs" } else { "none" }.to_owned(),
-            cgroup_version: host.cgroup_version.to_string(),
-            kernel_version: text(names.release()),
-            operating_system: host.operating_system.clone(),
-            os_version: host.os_version.clone(),
-            architecture: text(names.machine()),
-            cpus: host.cpus,
-            memory: memory.totalram as u64 * u64::from(memory.mem_unit),
-            name: text(names.nodename()),
             runtimes: self.runtimes(),
             default_runtime: config.default_runtime.clone(),
             security_options: self.security_options(),
-            limits: host.limits,
-            ipv4_forwarding: is_on("/proc/sys/net/ipv4/ip_forward"),
             tasks: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
             fds: entries("/proc/self/fd"),
             event_listeners: self.events.listeners(),
@@ -62,6 +50,7 @@ impl Core {
             warnings: [self.warnings(), described.warnings].concat(),
             rootless: config.rootless,
             system_time: Timestamp::now(),
+            ..of_host(&self.host)
         }
     }
 
@@ -103,7 +92,7 @@ impl Core {
         let config = &self.config;
         let labels = serde_json::to_string(&config.labels).unwrap_or_default();
         let attributes = [
-            ("name", uname().nodename().to_string_lossy().into_owned()),
+            ("name", text(uname().nodename())),
             ("default-ipc-mode", config.usual.ipc_mode.clone()),
             ("default-runtime", config.default_runtime.clone()),
             ("default-shm-size", config.default_shm_size.to_string()),
@@ -135,6 +124,39 @@ impl Engine {
     pub fn tell_reloaded(&self) {
         self.core.tell_reloaded();
     }
+}
+
+impl Kernel {
+    /// The one that runs.
+    #[must_use]
+    pub fn running() -> Self {
+        let names = uname();
+        Self { release: text(names.release()), architecture: text(names.machine()) }
+    }
+}
+
+/// What is so without the engine, too.
+fn of_host(host: &Host) -> Info {
+    let kernel = Kernel::running();
+    let memory = sysinfo();
+    Info {
+        cgroup_driver: if host.cgroups.is_some() { "cgroupfs" } else { "none" }.to_owned(),
+        cgroup_version: host.cgroup_version.to_string(),
+        kernel_version: kernel.release,
+        operating_system: host.operating_system.clone(),
+        os_version: host.os_version.clone(),
+        architecture: kernel.architecture,
+        cpus: host.cpus,
+        memory: memory.totalram as u64 * u64::from(memory.mem_unit),
+        name: text(uname().nodename()),
+        limits: host.limits,
+        ipv4_forwarding: is_on("/proc/sys/net/ipv4/ip_forward"),
+        ..Info::default()
+    }
+}
+
+fn text(name: &CStr) -> String {
+    name.to_string_lossy().into_owned()
 }
 
 /// A warning for each limit there is not.

@@ -73,8 +73,8 @@ pub use request::{
 pub use stats::{NetworkCounters, Reading, Sample, StatsListener, Traffic};
 pub use usual::{DefaultBridge, Usual, UsualBridge};
 pub use view::{
-    Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Joined, Limits, LogEntry, LogLosses, MountPoint,
-    ProcessTable, Size, StateView, Status, Summary,
+    Created, Details, Event, EventKind, ExecDetails, ExitStatus, Info, Joined, Kernel, Limits, LogEntry, LogLosses,
+    MountPoint, ProcessTable, Size, StateView, Status, Summary,
 };
 pub use volumes::{
     CopyKind, PluginSettings, Volume, VolumeFormat, VolumeImport, VolumeList, VolumePrune, VolumeRequest, VolumeSource,

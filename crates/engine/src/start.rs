@@ -8,7 +8,7 @@ mod propagation;
 mod shm;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_logs::{Config as LogConfig, Subject};
@@ -38,58 +38,53 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
     let spec = &*view.spec;
     let described = device_requests::find(&spec.host.resources.device_requests, core.config.device_folders.as_deref())?;
     let overlay = core.store.snapshots().overlay(&container.id, container.layer.as_ref())?;
-    let container_dir = core.store.snapshots().dir(&container.id);
     bind_sources(&view.body.mounts)?;
     propagation::check(&view.body.mounts, core.store.root())?;
     let volumes = attach_volumes(core, container, &view.body.mounts)?;
     let images = images::mount_all(core, &container.id, &view.body.mounts)?;
     let user = lookups::user(core, container, spec, &overlay)?;
     let shared = Shared::with(core, spec)?;
-    let devices = lookups::devices(&spec.host)?;
     let sandbox = core.kernel.path(&container.id);
-    let files = etc::prepare(core, container, spec)?;
     let shm = shm::prepare(core, container, spec)?;
     let cgroup = core.cgroup_of(container);
-    let mut config = configuration(
-        spec,
-        &view.body.mounts,
-        &Surroundings {
-            id: &container.id,
-            host: &core.host.platform,
-            user: &user,
-            peers: &shared.peers,
-            sandbox: sandbox.as_deref(),
-            devices: &devices,
-            files: &files,
-            shm: shm.as_deref(),
-            volumes: &volumes,
-            id_maps: &lookups::id_maps(&view.body.mounts, &user)?,
-            images: &images,
-            cgroup: cgroup.as_deref().unwrap_or_default(),
-        },
-    )?;
+    let surroundings = Surroundings {
+        id: &container.id,
+        host: &core.host.platform,
+        user: &user,
+        peers: &shared.peers,
+        sandbox: sandbox.as_deref(),
+        devices: &lookups::devices(&spec.host)?,
+        files: &etc::prepare(core, container, spec)?,
+        shm: shm.as_deref(),
+        volumes: &volumes,
+        id_maps: &lookups::id_maps(&view.body.mounts, &user)?,
+        images: &images,
+        cgroup: cgroup.as_deref().unwrap_or_default(),
+    };
+    let mut config = configuration(spec, &view.body.mounts, &surroundings)?;
     if let Some(process) = &mut config.process
         && spec.host.links.is_some()
     {
         process.env = merge_environment(core.link_environment(view)?, &process.env);
     }
-    if let Some(described) = described {
-        let taken = |place: &Path| {
-            let is = |path: &str| Path::new(path) == place;
-            view.body.mounts.iter().any(|mount| is(&mount.destination)) || spec.host.tmpfs.keys().any(|path| is(path))
-        };
-        described.apply(&mut config, taken, core.host.platform.chooses_groups);
-    }
+    device_requests::apply(described, &mut config, view, core.host.platform.chooses_groups);
     if spec.host.init == Some(true) {
         with_init(&mut config, core.host.binary.clone());
     }
+    Ok((launch(core, container, view, config, overlay)?, shared))
+}
+
+/// What the shim is told, with the configuration and the root that were made.
+fn launch(core: &Core, container: &Container, view: &View, config: Spec, overlay: Overlay) -> Result<Launch> {
+    let spec = &*view.spec;
     let options = overlay_options(core, container, spec, &overlay)?;
-    let launch = Launch {
+    let cgroup = core.cgroup_of(container);
+    Ok(Launch {
         id: container.id.to_string(),
         seccomp: filter(core, spec, &config)?,
         spec: config,
         rootfs: Rootfs::Overlay { lower: overlay.lower, upper: overlay.upper, work: overlay.work, options },
-        container_dir,
+        container_dir: core.store.snapshots().dir(&container.id),
         run_dir: core.run_dir(&container.id),
         bare_cgroup: cgroup.as_ref().map(|_| core.host.bare_cgroup()),
         cgroup,
@@ -99,8 +94,7 @@ pub(crate) fn prepare(core: &Core, container: &Container, view: &View) -> Result
         tty: spec.tty,
         log: log_target(container, view)?,
         external_runtime: core.config.runtimes.get(&spec.host.runtime).cloned(),
-    };
-    Ok((launch, shared))
+    })
 }
 
 /// Takes away what is mounted for the runs of a container that does not run, beside its volumes.

@@ -323,6 +323,15 @@ pub struct ProcessTable {
     pub processes: Vec<Vec<String>>,
 }
 
+/// What the kernel says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// As in `6.1.0`.
+    pub release: String,
+    /// As in `x86_64`.
+    pub architecture: String,
+}
+
 /// Facts about the engine and its host.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Info {

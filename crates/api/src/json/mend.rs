@@ -2,24 +2,24 @@
 
 use std::borrow::Cow;
 
-/// U+FFFD in UTF-8, and as an escape.
-const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+/// U+FFFD as an escape.
 const ESCAPED: &[u8] = b"\\ufffd";
 
 /// The text with everything replaced that is no Unicode; the text itself where there is nothing, which is cheap to see.
 pub(super) fn mended(text: &[u8]) -> Cow<'_, [u8]> {
     let text = match std::str::from_utf8(text) {
         Ok(_) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(in_utf8(text)),
+        Err(_) => Cow::Owned(in_utf8(text).into_bytes()),
     };
     if has_surrogates(&text) { Cow::Owned(in_pairs(&text)) } else { text }
 }
 
-fn in_utf8(text: &[u8]) -> Vec<u8> {
-    let mut mended = Vec::with_capacity(text.len() + 64);
+/// The text with each byte replaced that is no UTF-8.
+pub(crate) fn in_utf8(text: &[u8]) -> String {
+    let mut mended = String::with_capacity(text.len() + 64);
     for chunk in text.utf8_chunks() {
-        mended.extend_from_slice(chunk.valid().as_bytes());
-        chunk.invalid().iter().for_each(|_| mended.extend_from_slice(REPLACEMENT));
+        mended.push_str(chunk.valid());
+        mended.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     mended
 }

@@ -257,6 +257,13 @@ mod tests {
             ),
             ("{{$m := .HostConfig.Memory}}{{if true}}{{$m = .State.Pid}}{{end}}{{printf \"%T %d\" $m $m}}", "int 7"),
             ("{{$m := .HostConfig.Memory}}{{range $m := .Args}}{{printf \"%T \" $m}}{{end}}", "string string "),
+            ("{{$s := \"a\"}}{{$s = print $s \"b\"}}{{$s = print $s \"c\"}}{{$s}}", "abc"),
+            ("{{$s := \"\"}}{{range .Args}}{{$s = printf \"%s[%s]\" $s .}}{{end}}{{$s}}", "[a][b]"),
+            ("{{$s := \"\"}}{{range .Args}}{{with $s = print $s .}}{{.}} {{end}}{{end}}{{print $s}}", "a ab ab"),
+            (
+                "{{$s := \"a\"}}{{$s = print (upper $s) $s}}{{if $s = print $s 1}}{{$s}} {{printf \"%s\" $s}}{{end}}",
+                "Aa1 Aa1",
+            ),
             ("{{$m := len .Args}}{{printf \"%T\" $m}} {{$s := .State}}{{printf \"%T\" $s.Pid}}", "int int"),
         ] {
             assert_eq!(run(source), printed, "{source}");

@@ -51,7 +51,7 @@ pub(super) struct Rewriter<'a> {
     known: &'a dyn Fn(&str) -> bool,
     /// The variables that can be seen, the nearest last, with their twins.
     variables: RefCell<Vec<(SmolStr, Option<SmolStr>)>>,
-    /// Twins that were made.
+    /// Names that were made.
     twins: Cell<usize>,
 }
 
@@ -65,6 +65,11 @@ impl<'a> Rewriter<'a> {
         let outside = self.variables.borrow().len();
         for mut node in std::mem::take(&mut list.nodes) {
             let twin = self.twin(&node)?;
+            if twin.as_ref().is_some_and(|twin| twin.pipe.is_assign)
+                && let Some(pipe) = piped(&mut node)
+            {
+                list.nodes.push(Node::Action(self.ahead(pipe)?));
+            }
             list.nodes.extend(twin.clone().map(Node::Action));
             let twin = twin.and_then(|twin| twin.pipe.decl.into_iter().next());
             self.node(&mut node, in_range, twin)?;
@@ -86,10 +91,7 @@ impl<'a> Rewriter<'a> {
         let twin = match (pipe.is_assign, self.twin_of(name)) {
             (true, None) => return Ok(None),
             (true, Some(twin)) => twin,
-            (false, _) => {
-                self.twins.set(self.twins.get() + 1);
-                format!("{name}\u{1}{}", self.twins.get()).into()
-            }
+            (false, _) => self.unheard(name),
         };
         let mut pipe = PipeNode { decl: vec![twin], ..pipe.clone() };
         self.pipe(&mut pipe)?;
@@ -98,6 +100,24 @@ impl<'a> Rewriter<'a> {
             pipe.commands.push(call(pipe.pos, TYPED));
         }
         Ok(Some(ActionNode { pos: pipe.pos, pipe }))
+    }
+
+    /// Computes what an assignment sets in an action of its own, which comes before the twin is set: the assignment may
+    /// read the variable, as it was.
+    fn ahead(&self, pipe: &mut PipeNode) -> Result<ActionNode, String> {
+        let pos = pipe.pos;
+        let name = self.unheard(&pipe.decl[0]);
+        let read = CommandNode { pos, args: vec![Expr::Variable(pos, name.clone(), Vec::new())] };
+        let commands = std::mem::replace(&mut pipe.commands, vec![read]);
+        let mut pipe = PipeNode { pos, decl: vec![name], commands, is_assign: false };
+        self.pipe(&mut pipe)?;
+        Ok(ActionNode { pos, pipe })
+    }
+
+    /// A name that nobody can type.
+    fn unheard(&self, name: &SmolStr) -> SmolStr {
+        self.twins.set(self.twins.get() + 1);
+        format!("{name}\u{1}{}", self.twins.get()).into()
     }
 
     fn twin_of(&self, name: &SmolStr) -> Option<SmolStr> {
@@ -245,6 +265,16 @@ impl<'a> Rewriter<'a> {
         let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
         let place = format!("{}:{column}", 1 + before.matches('\n').count());
         [Expr::String(pos, place.into()), Expr::String(pos, node.into())]
+    }
+}
+
+/// What a node computes before anything else.
+fn piped(node: &mut Node) -> Option<&mut PipeNode> {
+    match node {
+        Node::Action(ActionNode { pipe, .. })
+        | Node::If(BranchNode { pipe, .. })
+        | Node::With(BranchNode { pipe, .. }) => Some(pipe),
+        _ => None,
     }
 }
 

@@ -87,43 +87,32 @@ impl Settings {
         let firewall = firewall::policy(&file)?;
         let warnings = firewall::warnings(firewall, &file);
         let device_folders = device_folders(&file);
+        let registries = registries(&file, paths.certificates(folder), registry_file)?;
         let exec_root = absolute(file.exec_root.unwrap_or_else(|| paths.exec_root.clone()))?;
-        let debug = file.debug.unwrap_or_default();
         let hosts = file.hosts.unwrap_or_else(|| vec![format!("unix://{}", exec_root.join("dhow.sock").display())]);
         let addresses = hosts.iter().map(|host| Address::parse(host, tls.is_some()));
-        let level = file.log_level.unwrap_or_else(|| if debug { "debug".to_owned() } else { "info".to_owned() });
+        let level = if file.debug == Some(true) { "debug" } else { "info" };
         Ok(Self {
             addresses: addresses.collect::<Result<_>>()?,
             tls,
             insecure_on_loopback: file.insecure_tcp_on_loopback.unwrap_or_default(),
             pidfile: file.pidfile.unwrap_or_else(|| exec_root.join("dhow.pid")),
             group: file.group,
-            log_level: log_level(&level)?,
+            log_level: log_level(file.log_level.as_deref().unwrap_or(level))?,
             warnings,
             written,
             data_root: absolute(file.data_root.unwrap_or_else(|| paths.data_root.clone()))?,
             exec_root,
             cgroup_parent: file.cgroup_parent.unwrap_or_else(|| CGROUP_PARENT.to_owned()),
             default_runtime: file.default_runtime.unwrap_or_else(|| "dhow".to_owned()),
-            runtimes: file
-                .runtimes
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(name, runtime)| (name, runtime.path))
-                .collect(),
+            runtimes: runtimes(file.runtimes.unwrap_or_default()),
             log: LogSpec { driver: file.log_driver.unwrap_or_default(), options: file.log_opts.unwrap_or_default() },
             firewall,
             forwarding: file.ip_forward.unwrap_or(true),
             default_shm_size: file.default_shm_size.map_or(Ok(0), |text| bytes(&text))?,
             default_ulimits: ulimits(file.default_ulimits.unwrap_or_default(), &file.ulimits.unwrap_or_default())?,
             init: file.init.unwrap_or_default(),
-            registries: super::registries::settings(
-                file.registry_mirrors.unwrap_or_default(),
-                file.insecure_registries.unwrap_or_default(),
-                file.proxies.unwrap_or_default(),
-                paths.certificates(folder),
-                registry_file,
-            )?,
+            registries,
             policy: Arc::new(policy),
             labels: file.labels.unwrap_or_default(),
             plugins: plugins(file.plugin_folders, file.plugin_deadline),
@@ -190,6 +179,18 @@ fn registry_file(file: &File, folder: &Path) -> Result<(RegistryFile, Policy)> {
     let mut read = RegistryFile::read(&absolute(path)?, named)?;
     let policy = std::mem::take(&mut read.policy);
     Ok((read, policy))
+}
+
+/// What both files say about registries.
+fn registries(file: &File, certificates: Vec<PathBuf>, registry_file: RegistryFile) -> Result<RegistrySettings> {
+    let mirrors = file.registry_mirrors.clone().unwrap_or_default();
+    let insecure = file.insecure_registries.clone().unwrap_or_default();
+    let proxies = file.proxies.clone().unwrap_or_default();
+    super::registries::settings(mirrors, insecure, proxies, certificates, registry_file)
+}
+
+fn runtimes(named: BTreeMap<String, super::file::Runtime>) -> BTreeMap<String, PathBuf> {
+    named.into_iter().map(|(name, runtime)| (name, runtime.path)).collect()
 }
 
 /// The folders of the Container Device Interface where nobody says; an empty name is no folder.

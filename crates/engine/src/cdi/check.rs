@@ -83,6 +83,8 @@ impl Document {
     }
 }
 
+/// Their keys may be anything: the library of Docker has a rule for them, and does not apply it (its
+/// `ValidateSpecAnnotations` looks at maps of another type than files have).
 fn check_annotations(name: &str, annotations: &std::collections::BTreeMap<String, String>) -> Result<()> {
     let size: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > LARGEST_ANNOTATIONS {
@@ -163,6 +165,7 @@ mod tests {
     fn a_good_file_is_good_in_its_version() {
         assert!(document("0.3.0", "v.com/c", "env: [A=1]").is_ok());
         assert!(document("v1.0.0", "v.com/c.d", "env: [A=1]").is_ok());
+        assert!(document("0.8.0", "v.com/c\nannotations: {\"a b/c/d\": x}", "env: [A=1]").is_ok());
         for (edits, least) in [
             ("additionalGids: [5]", "0.7.0"),
             ("intelRdt: {closID: a}", "0.7.0"),
@@ -196,6 +199,8 @@ mod tests {
             let error = document(version, kind, edits).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+        let twice = "cdiVersion: 0.8.0\nkind: v.com/c\nannotations: {a: x, a: y}";
+        assert!(Document::parse(twice).unwrap_err().to_string().contains("duplicate field `a`"));
         assert!(Document::parse("").unwrap_err().to_string().contains("no Spec data"));
         let twice = "cdiVersion: 0.8.0\nkind: v/c\ndevices: [{name: a, containerEdits: {env: [A=1]}}, {name: a, containerEdits: {env: [A=1]}}]";
         assert!(Document::parse(twice).unwrap_err().to_string().contains("multiple device \"a\""));

@@ -89,7 +89,7 @@ impl Document {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let step = || "failed to unmarshal CDI Spec";
         let node = Node::parse(text).context(step)?.ok_or_else(|| Error::invalid("no Spec data"))?;
-        let document = Self::deserialize(&node).map_err(|error| Error::invalid(error.to_string())).context(step)?;
+        let document = Self::deserialize(&*node).map_err(|error| Error::invalid(error.to_string())).context(step)?;
         document.check().context(|| "invalid CDI Spec")?;
         Ok(document)
     }

@@ -1,6 +1,6 @@
 //! The folders with files that describe devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     devices: BTreeMap<String, Entry>,
+    /// Names that two files of one folder describe.
+    conflicts: BTreeSet<String>,
     /// What is wrong with folders and files; each costs only itself.
     pub(super) warnings: Vec<String>,
 }
@@ -29,6 +31,8 @@ pub(super) struct Entry {
     pub(super) document: Rc<Document>,
     place: usize,
     path: Rc<Path>,
+    /// Of the folder; the later ones win.
+    rank: usize,
 }
 
 impl Entry {
@@ -38,12 +42,14 @@ impl Entry {
 }
 
 impl Found {
-    /// Reads the folders; what a later one describes wins. Read again each time: nobody has to be told of changes.
+    /// Reads the folders; what a later one describes wins, but a device that two files of one folder describe is none,
+    /// whatever the other folders say: so it is in Docker. Read again each time: nobody has to be told of changes.
     pub(super) fn read(folders: &[PathBuf]) -> Self {
         let mut found = Self::default();
-        for folder in folders {
-            found.add(folder);
+        for (rank, folder) in folders.iter().enumerate() {
+            found.add(folder, rank);
         }
+        found.devices.retain(|name, _| !found.conflicts.contains(name));
         found
     }
 
@@ -59,34 +65,32 @@ impl Found {
         self.warnings.push(format!("CDI: Error associated with spec file {}: {what}", path.display()));
     }
 
-    fn add(&mut self, folder: &Path) {
-        // A device that two files of a folder describe is none, whatever an earlier folder says.
-        let mut here: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    fn add(&mut self, folder: &Path, rank: usize) {
         for path in self.files(folder) {
             match read(&path) {
                 Ok(document) => {
                     let (document, path) = (Rc::new(document), Rc::<Path>::from(path));
                     for (place, device) in document.devices.iter().enumerate() {
                         let Ok(name) = DeviceName::new(&document.kind, &device.name) else { continue };
-                        let entry = Entry { document: Rc::clone(&document), place, path: Rc::clone(&path) };
-                        here.entry(name.to_string()).or_default().push(entry);
+                        let entry = Entry { document: Rc::clone(&document), place, path: Rc::clone(&path), rank };
+                        self.describe(name.to_string(), entry);
                     }
                 }
                 Err(error) => self.warn(&path, &format!("failed to load CDI Spec {error}")),
             }
         }
-        for (name, mut entries) in here {
-            match (entries.pop(), entries.first()) {
-                (Some(entry), None) => drop(self.devices.insert(name, entry)),
-                (Some(last), Some(first)) => {
-                    let (first, last) = (Rc::clone(&first.path), last.path);
-                    let text = format!("conflicting device {name:?} (specs {last:?}, {first:?})");
-                    self.warn(&first, &text);
-                    self.warn(&last, &text);
-                    self.devices.remove(&name);
-                }
-                (None, _) => {}
+    }
+
+    fn describe(&mut self, name: String, entry: Entry) {
+        match self.devices.get(&name).filter(|other| other.rank == entry.rank) {
+            Some(other) => {
+                let (other, path) = (Rc::clone(&other.path), entry.path);
+                let text = format!("conflicting device {name:?} (specs {path:?}, {other:?})");
+                self.warn(&path, &text);
+                self.warn(&other, &text);
+                self.conflicts.insert(name);
             }
+            None => drop(self.devices.insert(name, entry)),
         }
     }
 
@@ -162,6 +166,18 @@ mod tests {
         assert_eq!(found.names().collect::<Vec<_>>(), ["v.com/c=x"]);
         assert_eq!(found.warnings.len(), 2);
         assert!(found.warnings[0].contains("conflicting device \"v.com/c=y\""), "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn a_conflict_is_none_whatever_other_folders_say() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for name in ["a.json", "b.json", "c.json"] {
+            file(first.path(), name, "x", name);
+        }
+        file(second.path(), "a.json", "x", "2");
+        let found = Found::read(&[first.path().into(), second.path().into()]);
+        assert_eq!(value(&found, "v.com/c=x"), None);
+        assert_eq!(found.warnings.len(), 4, "{:?}", found.warnings);
     }
 
     #[test]

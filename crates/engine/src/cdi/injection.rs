@@ -66,16 +66,25 @@ impl Injection {
             linux.devices.push(device);
         }
         linux.intel_rdt = self.intel_rdt.or(linux.intel_rdt.take());
-        for mount in self.mounts.into_iter().filter(|mount| !taken(&mount.destination)) {
-            spec.mounts.retain(|other| other.destination != mount.destination);
-            spec.mounts.push(mount);
-        }
-        // What is mounted inside of another one comes after it, and is not covered.
-        spec.mounts.sort_by_key(|mount| mount.destination.components().count());
+        let mut mounts = self.mounts;
+        mounts.retain(|mount| !taken(&mount.destination));
+        add_mounts(spec, mounts);
         if self.hooks != Hooks::default() {
             spec.hooks = Some(self.hooks);
         }
     }
+}
+
+/// What is mounted inside of another one comes after it, and is not covered. Without more mounts, all stay where they are.
+fn add_mounts(spec: &mut Spec, mounts: Vec<runtime::Mount>) {
+    if mounts.is_empty() {
+        return;
+    }
+    for mount in mounts {
+        spec.mounts.retain(|other| other.destination != mount.destination);
+        spec.mounts.push(mount);
+    }
+    spec.mounts.sort_by_key(|mount| mount.destination.components().count());
 }
 
 fn rule(device: &LinuxDevice, access: String) -> LinuxDeviceCgroup {
@@ -203,6 +212,15 @@ mod tests {
         assert!(error.ends_with("not a device node"), "{error}");
         let error = injection("deviceNodes: [{path: /d, hostPath: /dev/null, type: b}]").unwrap_err().to_string();
         assert_eq!(error, "CDI device (\"/d\", \"/dev/null\"), host type mismatch (b, c)");
+    }
+
+    #[test]
+    fn mounts_stay_in_order_where_none_is_added() {
+        for edits in ["env: [A=1]", "mounts: [{hostPath: /h, containerPath: /mine}]"] {
+            let mounts = applied(edits).mounts;
+            let mounts: Vec<_> = mounts.iter().map(|mount| mount.destination.to_str().unwrap()).collect();
+            assert_eq!(mounts, ["/proc", "/a/b", "/mine"], "{edits}");
+        }
     }
 
     #[test]

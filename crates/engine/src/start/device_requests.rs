@@ -1,11 +1,13 @@
 //! Devices that are asked for by name (`--device vendor.com/class=name`), or by what they can do (`--gpus`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result};
+use dhow_oci::runtime::Spec;
 use serde_json::Value;
 
 use crate::cdi::{self, Injection};
+use crate::container::View;
 
 /// What the container gets for its requests; those that no driver takes are refused, and never passed over. `folders`:
 /// where devices are described, `None` where that is turned off.
@@ -21,6 +23,16 @@ pub(super) fn find(requests: &[Value], folders: Option<&[PathBuf]>) -> Result<Op
         Some(folders) if !names.is_empty() => cdi::inject(folders, &names).map(Some),
         _ => Ok(None),
     }
+}
+
+/// Changes the configuration; where the person has something mounted, that stays.
+pub(super) fn apply(described: Option<Injection>, config: &mut Spec, view: &View, groups: bool) {
+    let Some(described) = described else { return };
+    let taken = |place: &Path| {
+        let is = |path: &str| Path::new(path) == place;
+        view.body.mounts.iter().any(|mount| is(&mount.destination)) || view.spec.host.tmpfs.keys().any(|path| is(path))
+    };
+    described.apply(config, taken, groups);
 }
 
 /// The names in a request, which asks for nothing else.

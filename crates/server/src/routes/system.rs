@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dhow_api::image::Summary;
 use dhow_api::system::{BuildPruneResponse, DiskUsage};
-use dhow_engine::ListOptions;
+use dhow_engine::{Kernel, ListOptions};
 use dhow_errdefs::Result;
 use dhow_image::{Filters, Images};
 use dhow_oci::Digest;
@@ -35,8 +35,7 @@ async fn ping(_: Call) -> Result<Response> {
 }
 
 async fn version(call: Call) -> Result<Response> {
-    let info = call.engine().info().await;
-    json(&system::version(call.engine().config(), &info))
+    json(&system::version(call.engine().config(), Kernel::running()))
 }
 
 async fn info(call: Call) -> Result<Response> {

@@ -6,15 +6,15 @@ use dhow_api::system::{
     Commit, Component, DiscoveredDevice, Info, PlatformName, Plugins, RegistryConfig, Runtime, Version,
 };
 use dhow_api::version::Version as ApiVersion;
-use dhow_engine::Config;
+use dhow_engine::{Config, Kernel};
 use dhow_image::RegistrySettings;
 use serde_json::json;
 
 use super::{null_if_empty, time};
 
 /// `docker version`.
-pub(crate) fn version(config: &Config, info: &dhow_engine::Info) -> Version {
-    let arch = architecture(&info.architecture);
+pub(crate) fn version(config: &Config, kernel: Kernel) -> Version {
+    let arch = architecture(&kernel.architecture);
     let details = [
         ("ApiVersion", ApiVersion::MAX.to_string()),
         ("Arch", arch.to_owned()),
@@ -22,7 +22,7 @@ pub(crate) fn version(config: &Config, info: &dhow_engine::Info) -> Version {
         ("Experimental", "false".to_owned()),
         ("GitCommit", String::new()),
         ("GoVersion", String::new()),
-        ("KernelVersion", info.kernel_version.clone()),
+        ("KernelVersion", kernel.release.clone()),
         ("MinAPIVersion", ApiVersion::MIN.to_string()),
         ("Os", "linux".to_owned()),
     ];
@@ -39,7 +39,7 @@ pub(crate) fn version(config: &Config, info: &dhow_engine::Info) -> Version {
         min_api_version: ApiVersion::MIN.to_string(),
         os: "linux".to_owned(),
         arch: arch.to_owned(),
-        kernel_version: info.kernel_version.clone(),
+        kernel_version: kernel.release,
         ..Version::default()
     }
 }
