@@ -92,7 +92,11 @@ fn hooks_run_around_the_container() {
     fs::create_dir_all(second).expect("a folder");
     fs::write(second.join("hooked.json"), serde_json::to_string_pretty(&file).expect("text")).expect("a file");
     run(world, &["vendor.example/hooked=a"], "true");
-    eventually("the last hook has run", || fs::read_to_string(&log).is_ok_and(|text| text == names.join("\n") + "\n"));
+    let ran = |names: &[&str]| fs::read_to_string(&log).is_ok_and(|text| text == names.join("\n") + "\n");
+    eventually("the last hook has run", || ran(&names));
+    fs::remove_file(&log).expect("removed");
+    world.dhow(&["run", "--rm", "--device", "vendor.example/hooked=a", "busybox", "/nosuch"]).exits(127);
+    eventually("what the first hook did is undone", || ran(&["createRuntime", "createContainer", "poststop"]));
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn run(kind: &str, hook: &Hook, state: &State) -> Result<()> {
     }
     command.env_clear().envs(hook.env.iter().filter_map(|variable| variable.split_once('=')));
     command.stdin(input(state).context(name)?).stdout(Stdio::null()).stderr(Stdio::piped());
+    dhow_sys::process::leave_nothing_to(&mut command);
     let mut child = command.spawn().context(name)?;
     let said = listen(&mut child, hook.timeout);
     if said.is_err() {
@@ -138,6 +139,15 @@ mod tests {
         let error = shell(&format!("echo reason >&2; {background} 3"), Some(1000)).unwrap_err();
         File::options().write(true).open(&fifo).unwrap();
         assert!(error.to_string().ends_with("exit status: 3: reason"), "{error}");
+    }
+
+    #[test]
+    fn a_hook_heeds_all_signals() {
+        let _blocked = dhow_sys::signal::Blocked::all();
+        // Not by a shell, which unblocks them itself.
+        let args = ["grep", "-q", "SigBlk:.0000000000000000", "/proc/self/status"].map(str::to_owned).to_vec();
+        let hook = Hook { path: "/bin/grep".into(), args, ..Hook::default() };
+        run_all("poststart", &[hook], &State::default()).unwrap();
     }
 
     #[test]

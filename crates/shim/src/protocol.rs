@@ -15,7 +15,7 @@
 //!                                       ←  Started, or the error of the launch and the end
 //!   Exec, Kill, Resize …                →
 //!                                       ←  ExecStarted, ExecExited, Oom
-//!                                       ←  Exited (exit.json is written before)
+//!                                       ←  Exited (exit.json is written before), Warning
 //!                                       ←  Gone: cgroup, mounts and run_dir are undone
 //!                                       ←  answers to the attachments that were still busy, end of the connection
 //! ```
@@ -404,6 +404,8 @@ pub enum Event {
     Oom,
     /// Its log has lost lines: so many by now. Told at most once a second.
     LogLosses(Losses),
+    /// Something went wrong at its end that keeps nothing up.
+    Warning(String),
     /// Everything is undone (cgroup, mounts, `run_dir`): another shim may take the container up.
     Gone,
 }

@@ -3,11 +3,26 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, set_parent_process_death_signal};
+
+use crate::signal;
+
+/// Lets a command begin with no signal blocked or ignored, whatever we do with ours, and end with the thread that started it
+/// (prctl(2), `PR_SET_PDEATHSIG`).
+pub fn leave_nothing_to(command: &mut Command) {
+    let begin = || {
+        signal::reset();
+        Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+    };
+    // SAFETY: in the child it makes system calls only, and allocates nothing.
+    unsafe { command.pre_exec(begin) };
+}
 
 /// Numbers of fields in `/proc/PID/stat`, as proc_pid_stat(5) counts them.
 pub mod field {

@@ -229,6 +229,7 @@ impl Owner {
                 self.condition.log_losses = losses;
                 self.publish();
             }
+            Event::Warning(warning) => tracing::warn!(id = %self.container.id, "{warning}"),
             Event::Gone => return self.shim_gone().await,
             // Both are told by the answers to the requests, too.
             Event::Started { .. } | Event::ExecStarted { .. } => {}

@@ -5,26 +5,19 @@ use std::sync::Arc;
 
 use dhow_cgroups::Cgroup;
 use dhow_errdefs::{Result, ResultExt};
-use dhow_oci::runtime::{ContainerStatus, Hook, State};
 use dhow_runtime::seccomp::Program;
-use dhow_runtime::{Create, Rootfs, Stdio, Target, hooks};
+use dhow_runtime::{Create, Rootfs, Stdio, Target};
 
 use super::{Born, first};
 use crate::protocol::{self, Exec, Launch, Moment};
 use crate::streams::Ends;
 
-/// Seconds a hook `poststop` may take: an engine that waits longer for a shim's end ends it.
-const LAST_PATIENCE: i64 = 5;
-
-/// What is kept for execs, and for the end.
+/// What is kept for execs.
 #[derive(Debug)]
 pub(super) struct BuiltIn {
     seccomp: Option<Arc<Program>>,
     /// Made with the first exec.
     target: Option<Arc<Target>>,
-    /// Run when nothing is left, and what they are told.
-    poststop: Vec<Hook>,
-    state: State,
 }
 
 impl BuiltIn {
@@ -46,17 +39,7 @@ impl BuiltIn {
         let started = init.start()?;
         let ends = ends(ours, started.pty)?;
         let born = Born { pid: started.pid, pidfd: started.pidfd, ends, warnings };
-        let poststop = launch.spec.hooks.as_ref().map(|hooks| hooks.poststop.clone()).unwrap_or_default();
-        Ok((Self { seccomp, target: None, poststop, state: state(launch) }, born))
-    }
-
-    /// Runs the hooks `poststop`. The specification: one that fails keeps nothing up.
-    pub(super) fn forget(&self) {
-        for hook in &self.poststop {
-            let timeout = hook.timeout.map_or(LAST_PATIENCE, |seconds| seconds.min(LAST_PATIENCE));
-            let hook = Hook { timeout: Some(timeout), ..hook.clone() };
-            let _ = hooks::run_all("poststop", &[hook], &self.state);
-        }
+        Ok((Self { seccomp, target: None }, born))
     }
 
     /// Gives what makes one more process.
@@ -86,18 +69,6 @@ impl BuiltIn {
             let ends = ends(ours, child.pty)?;
             Ok(Born { pid: child.pid, pidfd: child.pidfd, ends, warnings: Vec::new() })
         }))
-    }
-}
-
-/// The container as its hooks find it in the end.
-fn state(launch: &Launch) -> State {
-    State {
-        oci_version: launch.spec.oci_version.clone(),
-        id: launch.id.clone(),
-        status: ContainerStatus::Stopped,
-        pid: None,
-        bundle: launch.run_dir.clone(),
-        annotations: launch.spec.annotations.clone(),
     }
 }
 

@@ -6,6 +6,7 @@ mod children;
 mod ending;
 mod external;
 mod family;
+mod farewell;
 pub mod first;
 mod overlay;
 mod place;
@@ -27,6 +28,7 @@ use crate::streams::Ends;
 pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
 use external::External;
+use farewell::Farewell;
 pub(crate) use place::Place;
 pub use place::cgroup_in;
 
@@ -66,7 +68,7 @@ pub(crate) struct Container {
 /// Who makes the processes.
 #[derive(Debug)]
 enum Runtime {
-    BuiltIn(BuiltIn),
+    BuiltIn(BuiltIn, Farewell),
     External(External),
 }
 
@@ -98,8 +100,12 @@ impl Container {
     fn launch_built_in(launch: Launch, ahead: Option<Ahead>) -> Result<(Self, Ends, Vec<String>)> {
         let (network, hierarchy) = ahead.map(Ahead::into_parts).unwrap_or_default();
         let (cgroup, mut warnings) = make_cgroup(&launch, hierarchy)?;
-        let started = BuiltIn::start(&launch, cgroup.as_ref(), network);
-        let (runtime, born) = started.inspect_err(|_| undo_cgroup(cgroup.as_ref()))?;
+        let (started, farewell) = (BuiltIn::start(&launch, cgroup.as_ref(), network), Farewell::of(&launch));
+        let (runtime, born) = started.inspect_err(|_| {
+            undo_cgroup(cgroup.as_ref());
+            // Its first hooks may have run; the error that led here is the one to be told.
+            farewell.run();
+        })?;
         warnings.extend(born.warnings);
         let container = Self {
             pid: born.pid,
@@ -107,7 +113,7 @@ impl Container {
             started_at: Timestamp::now(),
             paused: false,
             cgroup: cgroup.map(Arc::new),
-            runtime: Runtime::BuiltIn(runtime),
+            runtime: Runtime::BuiltIn(runtime, farewell),
             oom_score_adj: oom_score_adj(&launch),
             id: launch.id,
             container_dir: launch.container_dir,
@@ -143,7 +149,7 @@ impl Container {
             exec.process.oom_score_adj = self.oom_score_adj;
         }
         match &mut self.runtime {
-            Runtime::BuiltIn(runtime) => {
+            Runtime::BuiltIn(runtime, _) => {
                 Ok(Birth::Aside(runtime.exec(exec, self.pid, &self.pidfd, self.cgroup.clone())?))
             }
             // It is run by a program that this waits for, and for no other.
@@ -226,23 +232,27 @@ impl Container {
 
     /// Takes away what can be taken away at once, while the file systems are unmounted.
     pub(crate) fn clear_away(&self) {
-        if let (Runtime::BuiltIn(_), Some(cgroup)) = (&self.runtime, &self.cgroup) {
+        if let (Runtime::BuiltIn(..), Some(cgroup)) = (&self.runtime, &self.cgroup) {
             // What is left is removed, and told, by `clean_up`.
             let _ = Cgroup::delete_empty(cgroup.hierarchy(), cgroup.path());
         }
     }
 
-    /// Undoes the cgroup and what an external runtime keeps, and runs the last hooks. Goes on after a failure and gives the first.
+    /// Undoes the cgroup and what an external runtime keeps. Goes on after a failure and gives the first.
     pub(crate) fn clean_up(&self) -> Result<()> {
         let runtime = match &self.runtime {
-            Runtime::BuiltIn(_) => Ok(()),
+            Runtime::BuiltIn(..) => Ok(()),
             Runtime::External(runtime) => runtime.delete(),
         };
-        let undone = runtime.and(self.cgroup.as_deref().map_or(Ok(()), Cgroup::delete));
-        if let Runtime::BuiltIn(runtime) = &self.runtime {
-            runtime.forget();
+        runtime.and(self.cgroup.as_deref().map_or(Ok(()), Cgroup::delete))
+    }
+
+    /// Runs the last hooks, when everything is undone; gives what went wrong. An external runtime runs its own.
+    pub(crate) fn say_farewell(&self) -> Vec<String> {
+        match &self.runtime {
+            Runtime::BuiltIn(_, farewell) => farewell.run(),
+            Runtime::External(_) => Vec::new(),
         }
-        undone
     }
 }
 

@@ -10,6 +10,7 @@ use dhow_logs::Timestamp;
 use rustix::process::{Signal, WaitOptions};
 
 use super::{Supervisor, exit_code};
+use crate::container::Container;
 use crate::protocol::{Event, Exit};
 
 /// How long the end waits to be told until the container's file systems are unmounted.
@@ -101,6 +102,9 @@ impl Supervisor {
             self.poll.remove(&watch);
         }
         let cleaned = self.container.as_ref().is_none_or(|container| container.clean_up().is_ok());
+        for failure in self.container.as_ref().map(Container::say_farewell).unwrap_or_default() {
+            self.tell(Event::Warning(failure));
+        }
         let place = self.place.take();
         cleaned && place.is_none_or(|place| place.leave().is_ok())
     }
