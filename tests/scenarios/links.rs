@@ -1,11 +1,13 @@
 //! Links: names that one container has for others.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
 
-use dhow_testkit::{World, finish};
+use dhow_testkit::{World, eventually, finish};
 
-use crate::networks::address;
+use crate::networks::{address, answers, serve};
 use crate::{DHOW, busybox};
 
 fn sleeper(world: &World, name: &str, flags: &[&str]) {
@@ -171,8 +173,14 @@ fn what_cannot_go_together_is_said_before_who_is_missing() {
             outcome.exits(1).says(&format!("conflicting options: {words}"));
         }
     }
+    let uts = ["create", "--network", "container:nobody", "--uts", "host", "-h", "name", "busybox"];
+    world.dhow(&uts).exits(1).says("conflicting options: hostname and the network mode");
     let nobody = world.docker(&["create", "--network", "container", "busybox"]);
     nobody.exits(1).says("invalid network mode: invalid container format container:<name|id>");
+}
+
+fn ip(words: &str) -> String {
+    finish(Command::new("/usr/sbin/ip").args(words.split(' '))).ok()
 }
 
 /// `bridge = "none"`, and back again.
@@ -216,7 +224,6 @@ fn an_engine_without_a_default_network_gives_containers_a_loopback() {
 
 #[test]
 fn the_default_network_can_be_on_a_bridge_of_the_host() {
-    let ip = |words: &str| finish(Command::new("/usr/sbin/ip").args(words.split(' '))).ok();
     let mut world = busybox();
     world.stop_engine();
     let file = world.path().join("daemon.toml");
@@ -251,4 +258,132 @@ fn the_default_network_can_be_on_a_bridge_of_the_host() {
     world.docker(&["run", "--rm", "busybox", "true"]).exits(0);
     assert!(ip("-o address show own0").contains("10.83.0.7/24"), "it stays whose it is");
     assert!(ip("-o link show").contains("dhow0"));
+}
+
+/// Sets what the engine reads, and starts another one.
+fn again_with(world: &mut World, text: &str) {
+    world.stop_engine();
+    fs::write(world.path().join("daemon.toml"), text).expect("written");
+    world.start_engine();
+}
+
+#[test]
+fn a_default_network_that_gets_a_bridge_of_the_host_leaves_its_own() {
+    let mut world = busybox();
+    world.docker(&["run", "--rm", "busybox", "true"]).exits(0);
+    assert!(ip("-o link show").contains("dhow0"));
+    ip("link add own0 type bridge");
+    ip("address add 10.83.0.7/24 dev own0");
+    let say = |alias: &str| finish(Command::new("/usr/sbin/ip").args(["link", "set", "own0", "alias", alias])).ok();
+    say("dhow 01234567 0123456789ab");
+    world.stop_engine();
+    fs::write(world.path().join("daemon.toml"), "bridge = \"own0\"\n").expect("written");
+    let error = world.try_start_engine().expect_err("another engine has made it");
+    assert!(error.contains("the host's link own0 belongs to dhow 01234567 0123456789ab"), "{error}");
+    say("the house's uplink");
+    world.start_engine();
+    assert!(!ip("-o link show").contains("dhow0"));
+    sleeper(&world, "web", &[]);
+    assert!(ip("-o link show type veth").contains("master own0"));
+    assert_eq!(ip("-o address show").matches("10.83.0.7/24").count(), 1, "no other link has its address");
+    assert!(reaches(&world, "web", "10.83.0.7"));
+}
+
+const STAYS: &str = "containers run on the bridge that the default network is to leave";
+
+#[test]
+fn a_default_network_stays_under_containers_that_run_on_it() {
+    let mut world = busybox();
+    serve(&world, "old", &["-p", "8080:80"]);
+    let place = address(&world, "old", "bridge");
+    let gateway = world.inspect("old", "{{.NetworkSettings.Networks.bridge.Gateway}}");
+    ip("link add own0 type bridge");
+    ip("address add 10.83.0.7/24 dev own0");
+    for text in ["bridge = \"none\"\n", "bridge = \"own0\"\n", "bridge = \"none\"\n"] {
+        again_with(&mut world, text);
+        assert!(world.engine_log().contains(STAYS), "{text}: {}", world.engine_log());
+        assert_eq!(address(&world, "old", "bridge"), place);
+        assert!(ip("-o link show type veth").contains("master dhow0"), "{text}");
+        assert!(reaches(&world, "old", &gateway), "{text}");
+        answers("127.0.0.1:8080", "old");
+    }
+    sleeper(&world, "new", &[]);
+    assert!(!inside(&world, "new", "ls /sys/class/net").contains("eth0"), "who comes now has a loopback");
+    world.docker(&["network", "connect", "bridge", "new"]).exits(1).says("network bridge not found");
+    world.docker(&["rm", "-f", "old"]).exits(0);
+    again_with(&mut world, "bridge = \"none\"\n");
+    assert!(!ip("-o link show").contains("dhow0"), "the last one has gone");
+    assert_eq!(world.docker(&["network", "ls", "--format", "{{.Name}}"]).ok(), "host\nnone");
+}
+
+#[test]
+fn a_link_stays_when_its_container_comes_into_a_network_while_the_other_starts() {
+    let mut world = busybox();
+    let [gate, asked, runtime] = ["gate", "asked", "runtime"].map(|name| world.path().join(name));
+    let waits = format!("while [ -e {} ]; do : > {}; sleep 0.1; done", gate.display(), asked.display());
+    fs::write(&runtime, format!("#!/bin/sh\n{waits}\nexec {DHOW} runtime \"$@\"\n")).expect("written");
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).expect("executable");
+    again_with(&mut world, &format!("[runtimes.late]\npath = \"{}\"\n", runtime.display()));
+    world.docker(&["network", "create", "mine"]).exits(0);
+    sleeper(&world, "db", &["--runtime", "late"]);
+    sleeper(&world, "app", &["--link", "db:data"]);
+    world.docker(&["stop", "-t", "0", "db"]).exits(0);
+    fs::write(&gate, "").expect("written");
+    let mut start = world.command(&["start", "db"]).stdout(Stdio::null()).spawn().expect("started");
+    eventually("its runtime is asked", || asked.exists());
+    world.docker(&["network", "connect", "mine", "app"]).exits(0);
+    fs::remove_file(&gate).expect("it was there");
+    assert!(start.wait().expect("our child").success());
+    assert_eq!(known(&world, "app", "data"), [address(&world, "db", "bridge")]);
+}
+
+/// Holds a lease on a container's file, as root in there might, and lets it go at the end of its input.
+fn lease(world: &World, container: &str) -> Child {
+    let path = format!("/proc/{}/root/etc/hosts", world.inspect(container, "{{.State.Pid}}"));
+    let script = "import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK)
+print('held', flush=True)
+sys.stdin.read()";
+    let mut python = Command::new("python3");
+    python.args(["-c", script, &path]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = python.spawn().expect("python3 is there");
+    let mut line = String::new();
+    BufReader::new(holder.stdout.as_mut().expect("a pipe")).read_line(&mut line).expect("read");
+    assert_eq!(line, "held\n");
+    holder
+}
+
+/// Whether nobody has waited until the kernel took the lease away.
+fn holds(holder: &Child) -> bool {
+    let (locks, pid) = (fs::read_to_string("/proc/locks").expect("read"), holder.id().to_string());
+    locks.lines().any(|line| line.contains("LEASE") && line.split_whitespace().any(|word| word == pid))
+}
+
+fn let_go(mut holder: Child) {
+    drop(holder.stdin.take());
+    holder.wait().expect("our child");
+}
+
+#[test]
+fn nobody_waits_for_a_container_that_holds_its_own_file() {
+    let world = busybox();
+    world.docker(&["network", "create", "mine"]).exits(0);
+    sleeper(&world, "db", &[]);
+    sleeper(&world, "app", &["--link", "db"]);
+    sleeper(&world, "other", &["--link", "db"]);
+    let holder = lease(&world, "app");
+    let now = moved(&world, "db", "bridge", AGAIN);
+    assert_eq!(known(&world, "other", "db"), [now.as_str()]);
+    world.docker(&["network", "connect", "mine", "app"]).exits(0);
+    assert!(holds(&holder), "nobody has waited for it");
+    for words in ["a link is not renewed", "a file of a container is not renewed"] {
+        assert!(world.engine_log().contains(words), "{words}: {}", world.engine_log());
+    }
+    // As one that shares its network and runs on.
+    world.docker(&["restart", "-t", "0", "app"]).exits(0);
+    assert!(holds(&holder), "nor its own start");
+    assert_eq!(known(&world, "app", "db"), [now.as_str()]);
+    let_go(holder);
+    assert_eq!([moved(&world, "db", "bridge", AGAIN)], known(&world, "app", "db")[..]);
 }

@@ -104,20 +104,34 @@ impl Networks {
         free_block(&self.settings.pools, ipv6, &taken)
     }
 
-    /// The addresses of a bridge that somebody has made on the host, but for those that the kernel gave it.
+    /// The addresses of a bridge that somebody has made on the host, for a network to be on, but for those that the kernel
+    /// gave it.
     ///
     /// # Errors
-    /// `NotFound`, and `InvalidArgument` for what is no bridge; an error of the kernel.
-    pub fn addresses_of_bridge(&self, name: &str) -> Result<Vec<Subnet>> {
+    /// `NotFound`, `InvalidArgument` for what is no bridge, `Conflict` for one that an engine has made for another network;
+    /// an error of the kernel.
+    pub fn addresses_of_bridge(&self, network: &Network, name: &str) -> Result<Vec<Subnet>> {
         self.at_home(|| {
             let links = Links::open()?;
             let link = links.named(name)?;
             if !link.bridge {
                 return Err(Error::invalid(format!("the host's link {name} is no bridge")));
             }
+            self.bridges.check_given(&link, network)?;
             let own = links.addresses()?.into_iter().filter(|address| address.index == link.index);
             Ok(own.map(|address| address.subnet).filter(|subnet| !is_kernels(*subnet)).collect())
         })
+    }
+
+    /// The bridge that any of these links to containers is on; `None` where all are gone.
+    ///
+    /// # Errors
+    /// An error of the kernel.
+    pub fn bridge_of(&self, ports: &[String]) -> Result<Option<String>> {
+        if ports.is_empty() || self.is_separate() && !self.home.is_there() {
+            return Ok(None);
+        }
+        self.at_home(|| Bridges::bridge_of(ports))
     }
 
     /// Makes a network true. Otherwise that happens when it is first used.

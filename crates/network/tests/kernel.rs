@@ -2,6 +2,9 @@
 //!
 //! Not one test per function: the namespace belongs to the process, so everything happens one after the other.
 
+#[path = "kernel/bridges.rs"]
+mod bridges;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -26,7 +29,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
     type Check = fn(&Arc<Networks>);
-    let checks: [(&str, Check); 11] = [
+    let checks: [(&str, Check); 13] = [
         ("neighbours_reach_each_other_and_networks_do_not", neighbours),
         ("published_ports_from_everywhere", published_ports),
         ("names_are_found_where_they_are_known", names),
@@ -38,6 +41,8 @@ fn main() {
         ("a_join_that_fails_half_way_leaves_what_was_before", join_undone),
         ("an_address_is_given_back_when_nobody_answers_for_it_any_more", order_of_the_end),
         ("another_engine_takes_over_and_leaves_nothing", take_over),
+        ("a_network_that_is_put_on_another_bridge_leaves_its_own", bridges::another_bridge),
+        ("a_bridge_of_the_host_may_say_what_it_likes_but_that_it_is_an_engines", bridges::given_bridge),
     ];
     for (name, check) in checks {
         print!("test {name} ... ");

@@ -1,6 +1,7 @@
 //! Starting a container: from its record to a running process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dhow_errdefs::{Class, Error, Result};
 use dhow_logs::Timestamp;
@@ -18,6 +19,10 @@ use crate::core::Core;
 use crate::link::{Events, LONG_PATIENCE, Link, PATIENCE, Pending, abandon};
 use crate::start::Shared;
 use crate::volumes::Passage;
+
+/// How long a container that runs already is not told of because others do not know yet where it is. They mostly do: it takes
+/// less than a millisecond, and is begun long before.
+const RENEWAL: Duration = Duration::from_secs(1);
 
 /// A container that runs.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ struct Prepared {
     launch: Launch,
     attached: Attached,
     shared: Shared,
+    /// Others learn meanwhile where it is.
+    renewal: JoinHandle<()>,
 }
 
 impl Owner {
@@ -205,7 +212,7 @@ async fn launch(
     let _ = container.tell(Command::ShimBorn(link.clone()));
     let (prepared, answer) = oneshot::channel();
     *under_way = Some(tokio::spawn(prepare(Arc::clone(core), Arc::clone(container), prepared)));
-    let Prepared { launch, attached, shared: _shared } =
+    let Prepared { launch, attached, shared: _shared, renewal } =
         answer.await.unwrap_or_else(|_| Err(Error::internal("the preparation of a start was interrupted")))?;
     *under_way = None;
     if let Some(awake) = awake
@@ -223,6 +230,7 @@ async fn launch(
     drop(link.keep(core.kernel.keepsakes(&container.id)).await?);
     match link.call(Op::Launch(Box::new(launch)), &[]).await {
         Ok(Answer::Started { pid, at, warnings }) => {
+            let _ = tokio::time::timeout(RENEWAL, renewal).await;
             Ok(Launched { link, events, pid, at, warnings, attached, passage })
         }
         Ok(answer) => Err(Error::internal(format!("the shim answered a launch with {answer:?}"))),
@@ -293,15 +301,21 @@ async fn prepare(core: Arc<Core>, container: Arc<Container>, prepared: oneshot::
         blocking(move || {
             let view = container.view();
             let attached = core.enter_networks(&container, &view)?;
-            core.renew_links_to(&container, &attached);
+            let renewal = renew_links(&core, &container);
             let (launch, shared) = crate::start::prepare(&core, &container, &view)?;
-            Ok(Prepared { launch, attached, shared })
+            Ok(Prepared { launch, attached, shared, renewal })
         })
     };
     if prepared.send(taken.await).is_err() {
         // Interrupted only when the process ends; the next engine finds what is left.
         let _ = tokio::task::spawn_blocking(move || give_back(&core, &container)).await;
     }
+}
+
+/// Beside the start: the files of others may be on a disk that hangs.
+fn renew_links(core: &Arc<Core>, container: &Arc<Container>) -> JoinHandle<()> {
+    let (core, container) = (Arc::clone(core), Arc::clone(container));
+    tokio::task::spawn_blocking(move || core.renew_links_to(&container))
 }
 
 /// Undoes [`prepare`]; the container may have been removed since.

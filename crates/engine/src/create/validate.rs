@@ -158,15 +158,29 @@ fn modes(spec: &ContainerSpec) -> Result<()> {
 /// # Errors
 /// `InvalidArgument` in Docker's words, in Docker's order.
 pub(crate) fn check_network(spec: &ContainerSpec) -> Result<()> {
+    container_network(spec)?;
+    if spec.host.uts_mode == "host" && !spec.hostname.is_empty() {
+        return Err(conflicting("hostname and the UTS mode"));
+    }
+    if spec.host.network_mode == "host" && has_links(&spec.host) {
+        let text = "host type networking can't be used with links. This would result in undefined behavior";
+        return Err(conflicting(text));
+    }
+    Ok(())
+}
+
+fn conflicting(text: &str) -> Error {
+    Error::invalid(format!("conflicting options: {text}"))
+}
+
+fn has_links(host: &HostSpec) -> bool {
+    host.links.as_ref().is_some_and(|links| !links.is_empty())
+}
+
+/// Refuses what cannot go with the network of another container.
+fn container_network(spec: &ContainerSpec) -> Result<()> {
     let host = &spec.host;
-    let links = host.links.as_ref().is_some_and(|links| !links.is_empty());
-    let refuse = |text: &str| Err(Error::invalid(format!("conflicting options: {text}")));
-    if host.uts_mode == "host" && !spec.hostname.is_empty() {
-        return refuse("hostname and the UTS mode");
-    }
-    if host.network_mode == "host" && links {
-        return refuse("host type networking can't be used with links. This would result in undefined behavior");
-    }
+    let refuse = |text: &str| Err(conflicting(text));
     if matches!(host.network_mode.as_str(), "container" | "container:") {
         return Err(Error::invalid("invalid network mode: invalid container format container:<name|id>"));
     }
@@ -176,7 +190,7 @@ pub(crate) fn check_network(spec: &ContainerSpec) -> Result<()> {
     if !spec.hostname.is_empty() {
         return refuse("hostname and the network mode");
     }
-    if links {
+    if has_links(host) {
         return refuse("container type network can't be used with links. This would result in undefined behavior");
     }
     if !host.name_servers().is_empty() {
@@ -342,6 +356,22 @@ mod tests {
             }),
             "can't create 'AutoRemove' container with restart policy"
         );
+    }
+
+    /// moby's `validateNetMode`.
+    #[test]
+    fn the_network_of_another_is_looked_at_before_the_host_name() {
+        let refused = |network: &str, links: Option<Vec<String>>| {
+            let mut spec = ContainerSpec { hostname: "h".into(), ..spec() };
+            spec.host.uts_mode = "host".into();
+            spec.host.network_mode = network.into();
+            spec.host.links = links;
+            check_network(&spec).unwrap_err().to_string()
+        };
+        assert_eq!(refused("container:x", None), "conflicting options: hostname and the network mode");
+        assert!(refused("container:", None).starts_with("invalid network mode: "));
+        let links = Some(vec!["x".to_owned()]);
+        assert_eq!(refused("host", links), "conflicting options: hostname and the UTS mode");
     }
 
     #[test]

@@ -94,7 +94,9 @@ impl Core {
     /// The default network has a block as long as nobody else on the host has it.
     fn make_default_usable(&self) -> Result<()> {
         let _changing = self.networks.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(network) = self.networks.named(DEFAULT) else { return Ok(()) };
+        // One that is there only for those that are in it stays as it is.
+        let wanted = self.config.usual.bridge.is_wanted();
+        let Some(network) = self.networks.named(DEFAULT).filter(|_| wanted) else { return Ok(()) };
         // The bridge of somebody else has its block itself.
         let given = matches!(self.config.usual.bridge.on, DefaultBridge::Given(_));
         let kept = if given || self.kernel.is_usable(&network)? { network.pools.clone() } else { Vec::new() };
@@ -170,11 +172,10 @@ impl Core {
             .and_then(|()| self.connection_changed(&container.id, &view.spec))
             .inspect_err(|_| drop(self.leave_network(&container.id, &view.spec, name)))
             .context(|| SETUP)?;
-        let attached = self.attached(&container.id);
         if name == DEFAULT {
-            self.renew_links_to(container, &attached);
+            self.renew_links_to(container);
         }
-        Ok(attached)
+        Ok(self.attached(&container.id))
     }
 
     fn join(&self, container: &Container, view: &View, network: &Network, spec: &EndpointSpec) -> Result<Connection> {

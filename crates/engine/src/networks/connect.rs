@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result};
-use dhow_network::model::{Driver, EndpointSpec, Network, check_endpoint, check_static};
+use dhow_network::model::{DEFAULT, Driver, EndpointSpec, Network, check_endpoint, check_static};
 
 use super::membership::together;
+use super::table::missing;
 use crate::container::{Command, Container};
 use crate::core::Core;
 use crate::spec::ContainerSpec;
@@ -17,6 +18,10 @@ impl Core {
         network: Arc<Network>,
         spec: EndpointSpec,
     ) -> Result<()> {
+        // It is there only for those that are in it still.
+        if network.name() == DEFAULT && !self.config.usual.bridge.is_wanted() {
+            return Err(missing(DEFAULT));
+        }
         check_endpoint(&spec, network.name())?;
         check_static(&spec, &network)?;
         container.ask(|reply| Command::Connect(network, Box::new(spec), reply)).await

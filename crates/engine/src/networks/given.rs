@@ -1,24 +1,77 @@
-//! The default network on a bridge of the host that somebody has made.
+//! What the default network is to be on, and what it stays on while containers of before are there.
+
+use std::collections::BTreeMap;
+use std::fs;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_network::model::{IpamPool, Subnet, option_name};
+use dhow_network::model::{DEFAULT, Driver, IpamPool, Network, Subnet, option_name};
 
+use super::facts;
+use super::table::predefined;
 use crate::usual::DefaultBridge;
 use crate::{Config, UsualBridge};
+
+/// The default network as it is wanted, on a host where containers may run on what it was.
+#[derive(Debug)]
+pub(crate) struct DefaultNetwork<'a> {
+    pub(super) wanted: UsualBridge,
+    config: &'a Config,
+    kernel: &'a dhow_network::Networks,
+}
+
+impl DefaultNetwork<'_> {
+    /// Whether a container that runs needs the network as it is: it is on its bridge, which is to be another one, or none.
+    /// dockerd does not change its network under running containers either.
+    pub(super) fn is_held(&self, network: &Network) -> bool {
+        let named = |options: &BTreeMap<String, String>| options.get(option_name::BRIDGE_NAME).cloned();
+        if self.wanted.is_wanted() && named(&network.spec.options) == named(&self.wanted.options) {
+            return false;
+        }
+        let bridge = self.kernel.bridge_of(&self.ports_in(network));
+        let bridge = bridge.inspect_err(|error| tracing::warn!(%error, "look for containers of the default network"));
+        let bridge = bridge.ok().flatten().filter(|bridge| named(&self.wanted.options).as_ref() != Some(bridge));
+        if let Some(bridge) = &bridge {
+            tracing::warn!(
+                bridge,
+                "containers run on the bridge that the default network is to leave; it stays there until the engine is started \
+                 without them"
+            );
+        }
+        bridge.is_some()
+    }
+
+    /// The host's ends of the links by which containers were in a network when an engine last wrote that down.
+    fn ports_in(&self, network: &Network) -> Vec<String> {
+        let entries = fs::read_dir(self.config.exec_root.join("containers")).into_iter().flatten().flatten();
+        let connections = entries.filter_map(|entry| facts::recall(&entry.path()).ok().flatten());
+        let attachments = connections.flat_map(|connection| connection.attachments);
+        attachments.filter(|it| it.endpoint.network == network.id).map(|it| it.port).collect()
+    }
+}
 
 /// The default network as it is wanted, with what the bridge says of it that it is to be on.
 ///
 /// # Errors
 /// If that bridge is not there, or out of reach.
-pub(crate) fn default_network(config: &Config, kernel: &dhow_network::Networks) -> Result<UsualBridge> {
+pub(crate) fn default_network<'a>(
+    config: &'a Config,
+    kernel: &'a dhow_network::Networks,
+) -> Result<DefaultNetwork<'a>> {
     let mut wanted = config.usual.bridge.clone();
-    let DefaultBridge::Given(name) = &wanted.on else { return Ok(wanted) };
-    if config.rootless {
+    if let DefaultBridge::Given(name) = wanted.on.clone() {
+        take_bridge(&mut wanted, &name, config.rootless, kernel)?;
+    }
+    Ok(DefaultNetwork { wanted, config, kernel })
+}
+
+fn take_bridge(wanted: &mut UsualBridge, name: &str, rootless: bool, kernel: &dhow_network::Networks) -> Result<()> {
+    if rootless {
         let text = "a bridge of the host is out of reach for an engine without root";
         return Err(Error::not_implemented(text).with_hint("leave `bridge` out"));
     }
-    let addresses = kernel.addresses_of_bridge(name).context(|| "bridge of the default network")?;
-    wanted.options.insert(option_name::BRIDGE_NAME.to_owned(), name.clone());
+    let addresses = kernel.addresses_of_bridge(&predefined(DEFAULT, Driver::Bridge), name);
+    let addresses = addresses.context(|| "bridge of the default network")?;
+    wanted.options.insert(option_name::BRIDGE_NAME.to_owned(), name.to_owned());
     wanted.pools = [false, true]
         .into_iter()
         .filter(|ipv6| !ipv6 || wanted.ipv6)
@@ -28,7 +81,7 @@ pub(crate) fn default_network(config: &Config, kernel: &dhow_network::Networks) 
         })
         .filter_map(Result::transpose)
         .collect::<Result<_>>()?;
-    Ok(wanted)
+    Ok(())
 }
 
 /// The block of a family: that of the bridge's address, of which the engine may have been given a part.

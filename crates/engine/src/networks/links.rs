@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dhow_errdefs::{Class, Error, Result};
-use dhow_network::model::{Attached, DEFAULT, Port};
+use dhow_network::model::{DEFAULT, Port};
 
 use super::membership::{is_user_defined, main_network};
 use crate::container::{Container, View};
@@ -132,13 +132,17 @@ impl Core {
     }
 
     /// Those that are linked to a container find it where it is from now on. Docker renews their `/etc/hosts`, too.
-    pub(crate) fn renew_links_to(&self, peer: &Container, attached: &Attached) {
-        let Some(endpoint) = attached.endpoints.get(DEFAULT) else { return };
+    /// Blocks, but for nothing that a container does.
+    pub(crate) fn renew_links_to(&self, peer: &Container) {
+        let connection = self.kernel.connection(&peer.id).unwrap_or_default();
+        if !connection.attachments.iter().any(|attachment| attachment.network_name == DEFAULT) {
+            return;
+        }
         for container in self.containers().all() {
             let view = container.view();
             let links = of_default(&view.spec).iter().filter_map(|text| LinkText::parse(text).ok());
             for link in links.filter(|link| *link.target == *peer.id) {
-                let renewed = crate::start::renew_link(self, &container.id, (peer, link.alias), endpoint);
+                let renewed = crate::start::renew_link(self, &container.id, peer, link.alias);
                 if let Err(error) = renewed {
                     tracing::warn!(id = %container.id, link = link.alias, %error, "a link is not renewed");
                 }

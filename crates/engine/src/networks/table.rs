@@ -9,7 +9,7 @@ use dhow_oci::Digest;
 use dhow_store::{Metadata, NetworkRecord};
 use jiff::Timestamp;
 
-use crate::UsualBridge;
+use super::given::DefaultNetwork;
 use crate::container::record;
 
 /// The networks there are, oldest first.
@@ -29,7 +29,7 @@ struct Entry {
 
 impl Networks {
     /// Reads the records; makes those of the predefined networks where there are none.
-    pub(crate) fn open(metadata: &Metadata, bridge: &UsualBridge) -> Result<Self> {
+    pub(crate) fn open(metadata: &Metadata, default: &DefaultNetwork<'_>) -> Result<Self> {
         let mut networks: Vec<Network> = Vec::new();
         for record in metadata.networks()? {
             match record::read::<Network>(&record.network) {
@@ -37,8 +37,9 @@ impl Networks {
                 Err(error) => tracing::error!(id = record.id, name = record.name, %error, "a network is left out"),
             }
         }
-        let wanted = |name: &str| name != DEFAULT || bridge.is_wanted();
-        networks.retain(|network| wanted(network.name()));
+        let held = networks.iter().any(|network| network.name() == DEFAULT && default.is_held(network));
+        let wanted = |name: &str| name != DEFAULT || default.wanted.is_wanted();
+        networks.retain(|network| held || wanted(network.name()));
         for (name, driver) in PREDEFINED.into_iter().filter(|(name, _)| wanted(name)) {
             if !networks.iter().any(|network| network.spec.name == name) {
                 let network = predefined(name, driver);
@@ -46,9 +47,9 @@ impl Networks {
                 networks.push(network);
             }
         }
-        if let Some(network) = networks.iter_mut().find(|network| network.spec.name == DEFAULT) {
+        if let Some(network) = networks.iter_mut().find(|network| !held && network.spec.name == DEFAULT) {
             let before = network.clone();
-            bridge.change(network, built_in());
+            default.wanted.change(network, built_in());
             if *network != before {
                 let record = record_of(network)?;
                 metadata.set_network(&record.id, &record.network).context(|| format!("change network {DEFAULT}"))?;
@@ -196,7 +197,7 @@ fn built_in() -> BTreeMap<String, String> {
 }
 
 /// One of the networks every engine has. Its id is made of the name, so that it is the same everywhere.
-fn predefined(name: &str, driver: Driver) -> Network {
+pub(super) fn predefined(name: &str, driver: Driver) -> Network {
     let options = if driver == Driver::Bridge { built_in() } else { BTreeMap::new() };
     Network {
         id: Digest::of(format!("network {name}").as_bytes()).hex(),

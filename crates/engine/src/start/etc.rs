@@ -3,13 +3,15 @@
 mod hosts;
 mod resolv;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_network::model::Endpoint;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 
 use crate::container::Container;
 use crate::core::Core;
@@ -27,13 +29,22 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
     if matches!(Sharing::of(&spec.host.network_mode), Sharing::Container(_)) {
         return Ok(files);
     }
+    let door = door(&files.hosts);
+    let _changing = door.lock().unwrap_or_else(PoisonError::into_inner);
     let connection = core.kernel.connection(&container.id).unwrap_or_default();
     for (path, text) in [
         (&files.hostname, format!("{}\n", hostname(spec, &container.id))),
         (&files.hosts, hosts::text(core, spec, &container.id, &connection)?),
         (&files.resolv_conf, resolv::text(&spec.host, &connection)),
     ] {
-        write(path, &text)?;
+        match write(path, &text) {
+            // Somebody in the same network runs on and holds it: that one keeps the old file, and the start gets a new one.
+            Err(error) if is_held(&error) => {
+                fs::remove_file(path).context(|| format!("remove {}", path.display()))?;
+                write(path, &text)?;
+            }
+            written => written?,
+        }
     }
     Ok(files)
 }
@@ -41,38 +52,60 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
 /// Writes those again that depend on the networks of a container that runs. In place: the container has them mounted.
 pub(crate) fn renew(core: &Core, container: &str, spec: &ContainerSpec) -> Result<()> {
     let files = files(&core.store.snapshots().dir(container));
+    let door = door(&files.hosts);
+    let _changing = door.lock().unwrap_or_else(PoisonError::into_inner);
     let connection = core.kernel.connection(container).unwrap_or_default();
-    let _changing = changing();
-    write(&files.hosts, &hosts::text(core, spec, container, &connection)?)?;
-    write(&files.resolv_conf, &resolv::text(&spec.host, &connection))
+    for (path, text) in [
+        (&files.hosts, hosts::text(core, spec, container, &connection)?),
+        (&files.resolv_conf, resolv::text(&spec.host, &connection)),
+    ] {
+        match write(path, &text) {
+            // Its own loss; what it has of networks is another matter.
+            Err(error) if is_held(&error) => tracing::warn!(container, %error, "a file of a container is not renewed"),
+            written => written?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes the lines of a link again, into the file of a container that may run, and leaves the others as they are.
-pub(crate) fn renew_link(
-    core: &Core,
-    container: &str,
-    (peer, alias): (&Container, &str),
-    endpoint: &Endpoint,
-) -> Result<()> {
+pub(crate) fn renew_link(core: &Core, container: &str, peer: &Container, alias: &str) -> Result<()> {
     let path = files(&core.store.snapshots().dir(container)).hosts;
-    let _changing = changing();
+    let door = door(&path);
+    let _changing = door.lock().unwrap_or_else(PoisonError::into_inner);
+    // Looked up behind the door: whoever comes last writes what is true last. The other one may have gone again by now.
+    let Some(link) = hosts::Link::now(core, peer, alias) else { return Ok(()) };
     // It has never run.
     let Some(text) = read(&path)? else { return Ok(()) };
-    write(&path, &hosts::relinked(&text, &hosts::Link::new(peer, alias, endpoint)))
+    write(&path, &hosts::relinked(&text, &link))
 }
 
-/// Two who change a file at once would each lose what the other has written.
-fn changing() -> MutexGuard<'static, ()> {
-    static CHANGING: Mutex<()> = Mutex::new(());
-    CHANGING.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is held while the files of a container are changed, by the path of the first: two who change a file at once would
+/// each lose what the other has written. The files of another container are never waited for.
+fn door(hosts: &Path) -> Arc<Mutex<()>> {
+    static DOORS: Mutex<BTreeMap<PathBuf, Weak<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let mut doors = DOORS.lock().unwrap_or_else(PoisonError::into_inner);
+    doors.retain(|_, door| door.strong_count() > 0);
+    if let Some(door) = doors.get(hosts).and_then(Weak::upgrade) {
+        return door;
+    }
+    let door = Arc::default();
+    doors.insert(hosts.to_owned(), Arc::downgrade(&door));
+    door
+}
+
+/// The container may hold a lease on its file (fcntl(2), `F_SETLEASE`), for which the kernel would let us wait for
+/// `/proc/sys/fs/lease-break-time`.
+fn is_held(error: &Error) -> bool {
+    error.os_error() == Some(Errno::WOULDBLOCK.raw_os_error())
 }
 
 /// What there is; the container may have written anything into it, and as much as it likes.
 fn read(path: &Path) -> Result<Option<String>> {
     let step = || format!("read {}", path.display());
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.context(step)?,
+    let file = match open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        file => File::from(file.map_err(io::Error::from).context(step)?),
     };
     let mut text = String::new();
     let length = file.take(LONGEST + 1).read_to_string(&mut text).context(step)?;
@@ -83,7 +116,10 @@ fn read(path: &Path) -> Result<Option<String>> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).context(|| format!("write {}", path.display()))
+    let step = || format!("write {}", path.display());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::from_raw_mode(0o666)).map_err(io::Error::from).context(step)?;
+    File::from(file).write_all(text.as_bytes()).context(step)
 }
 
 /// Where the files of a container are. Containers that share a network share its files, too: those of the one who has it for

@@ -9,12 +9,16 @@ use dhow_errdefs::{Class, Error, Result, ResultExt};
 use super::sysctl;
 use crate::firewall::{Firewall, Zone};
 use crate::link::{Bridge, Link, Links, Veth};
-use crate::model::{BridgeOptions, DEFAULT, Endpoint, Mac, Network, Subnet};
+use crate::model::option_name::BRIDGE_NAME;
+use crate::model::{BridgeOptions, DEFAULT, Driver, Endpoint, Mac, Network, Subnet};
 use crate::sandbox::Sandbox;
 
 /// What the host's end of a container's link is called: this, and the first digits of the endpoint's id.
 const PORT: &str = "veth";
 const PORT_DIGITS: usize = 11;
+
+/// What the alias of every link begins with that an engine of ours has made.
+const OURS: &str = "dhow ";
 
 /// The bridge of a network, as far as it was found or made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +77,11 @@ impl Bridges {
     }
 
     fn find_or_make(&self, links: &Links, network: &Network, options: &BridgeOptions) -> Result<Link> {
-        if let Some(link) = self.find(links, network)? {
+        let (fitting, left): (Vec<Link>, Vec<Link>) =
+            self.made(links, network)?.into_iter().partition(|link| fits(network, link));
+        // Before the bridge is set up: it may get an address that this one has.
+        left.iter().try_for_each(|link| remove_empty(links, link))?;
+        if let Some(link) = fitting.into_iter().next() {
             return Ok(link);
         }
         let names = names(network, options, &self.default_name);
@@ -81,20 +89,29 @@ impl Bridges {
         for name in &names {
             match links.named(name) {
                 // A bridge that somebody has prepared and named is used, and stays.
-                Ok(link) if options.name.is_some() && link.alias.is_empty() && link.bridge => return Ok(link),
+                Ok(link) if options.name.is_some() && link.bridge && !is_of_an_engine(&link) => return Ok(link),
                 Ok(link) => taken = Some(link),
                 Err(error) if error.class() == Class::NotFound => return self.make(links, network, options, name),
                 Err(error) => return Err(error),
             }
         }
-        let taken = taken.ok_or_else(|| Error::internal("a bridge without a name"))?;
-        if let Some(other) = taken.alias.strip_prefix(&format!("dhow {} ", self.engine)) {
-            return Err(Error::conflict(format!("the bridge {} is that of network {other}", taken.name))
-                .with_hint("give this one another name"));
+        Err(taken.map_or_else(|| Error::internal("a bridge without a name"), |link| self.refusal(&link)))
+    }
+
+    /// Refuses a bridge of the host that an engine of ours has made, unless it is for this very network.
+    pub(crate) fn check_given(&self, link: &Link, network: &Network) -> Result<()> {
+        let free = !is_of_an_engine(link) || link.alias == self.alias(network);
+        if free { Ok(()) } else { Err(self.refusal(link)) }
+    }
+
+    fn refusal(&self, taken: &Link) -> Error {
+        if let Some(other) = taken.alias.strip_prefix(&self.marker()) {
+            return Error::conflict(format!("the bridge {} is that of network {other}", taken.name))
+                .with_hint("give this one another name");
         }
         let owner = if taken.alias.is_empty() { "somebody else" } else { taken.alias.as_str() };
-        Err(Error::conflict(format!("the host's link {} belongs to {owner}", taken.name))
-            .with_hint("remove that link, or give the bridge another name"))
+        Error::conflict(format!("the host's link {} belongs to {owner}", taken.name))
+            .with_hint("remove that link, or give the bridge another name")
     }
 
     fn make(&self, links: &Links, network: &Network, options: &BridgeOptions, name: &str) -> Result<Link> {
@@ -108,10 +125,15 @@ impl Bridges {
         links.named(name)
     }
 
+    /// What we have made for a network: its bridge, and one that it had before it was put on another.
+    fn made(&self, links: &Links, network: &Network) -> Result<Vec<Link>> {
+        let alias = self.alias(network);
+        Ok(links.all()?.into_iter().filter(|link| link.alias == alias).collect())
+    }
+
     /// The bridge of a network, if we have made it.
     fn find(&self, links: &Links, network: &Network) -> Result<Option<Link>> {
-        let alias = self.alias(network);
-        Ok(links.all()?.into_iter().find(|link| link.alias == alias))
+        Ok(self.made(links, network)?.into_iter().find(|link| fits(network, link)))
     }
 
     /// Whether the bridge of a network is there, as one of ours.
@@ -128,38 +150,46 @@ impl Bridges {
     /// Removes the bridge of a network, unless somebody else has made it. Tells its name, also where it was not there.
     pub(crate) fn remove(&self, network: &Network, firewall: &Firewall) -> (Option<String>, Result<()>) {
         let options = BridgeOptions::parse(&network.spec.options);
-        let found = Links::open().and_then(|links| Ok((self.find(&links, network)?, links)));
+        let found = Links::open().and_then(|links| Ok((self.made(&links, network)?, links)));
         let named = options.ok().and_then(|options| names(network, &options, &self.default_name).into_iter().next());
         let (ours, removed) = match found {
             Ok((ours, links)) => {
-                let removed = ours.as_ref().map_or(Ok(()), |link| links.remove(link.index));
+                let removed = ours.iter().fold(Ok(()), |done, link| done.and(links.remove(link.index)));
                 (ours, removed)
             }
-            Err(error) => (None, Err(error)),
+            Err(error) => (Vec::new(), Err(error)),
         };
-        let name = ours.map(|link| link.name).or(named);
+        let name = ours.into_iter().find(|link| fits(network, link)).map(|link| link.name).or(named);
         let forgotten = name.as_ref().map_or(Ok(()), |name| firewall.remove_zone(name));
         (name, removed.and(forgotten))
     }
 
-    /// Removes links of this engine that belong to none of these networks.
+    /// Removes links of this engine that belong to none of these networks, and bridges that one of these has left.
     pub(crate) fn sweep(&self, networks: &[&Network]) -> Result<()> {
         let links = Links::open()?;
-        let wanted: Vec<String> = networks.iter().map(|network| self.alias(network)).collect();
-        let ours = format!("dhow {} ", self.engine);
-        for link in links.all()? {
-            if link.alias.starts_with(&ours) && !wanted.contains(&link.alias) {
-                links.remove(link.index)?;
+        let ours = self.marker();
+        for link in links.all()?.iter().filter(|link| link.alias.starts_with(&ours)) {
+            match networks.iter().find(|network| self.alias(network) == link.alias) {
+                None => links.remove(link.index)?,
+                Some(network) if !fits(network, link) => remove_empty(&links, link)?,
+                Some(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// The bridge that any of these links to containers is on.
+    pub(crate) fn bridge_of(ports: &[String]) -> Result<Option<String>> {
+        let all = Links::open()?.all()?;
+        let master = all.iter().filter(|link| ports.contains(&link.name)).find_map(|link| link.master);
+        Ok(all.into_iter().find(|link| Some(link.index) == master).map(|link| link.name))
     }
 
     /// Removes links to containers that nobody has: those of a start or a connect that did not come to its end.
     pub(crate) fn sweep_ports(&self, held: &HashSet<String>) -> Result<()> {
         let links = Links::open()?;
         let all = links.all()?;
-        let ours = format!("dhow {} ", self.engine);
+        let ours = self.marker();
         let bridges: HashSet<u32> =
             all.iter().filter(|link| link.alias.starts_with(&ours)).map(|link| link.index).collect();
         let is_ours = |link: &&Link| link.master.is_some_and(|master| bridges.contains(&master)) && is_port(&link.name);
@@ -188,8 +218,33 @@ impl Bridges {
 
     /// What tells that a link is of a network of this engine.
     pub(crate) fn alias(&self, network: &Network) -> String {
-        format!("dhow {} {}", self.engine, network.short_id())
+        format!("{}{}", self.marker(), network.short_id())
     }
+
+    /// What the alias of every link of this engine begins with.
+    fn marker(&self) -> String {
+        format!("{OURS}{} ", self.engine)
+    }
+}
+
+/// Others may describe their links as they like.
+fn is_of_an_engine(link: &Link) -> bool {
+    link.alias.starts_with(OURS)
+}
+
+/// Whether a link that we have made for a network is what that network is on now: its bridge may have got another name since.
+fn fits(network: &Network, link: &Link) -> bool {
+    let named = network.spec.options.get(BRIDGE_NAME).filter(|name| !name.is_empty());
+    network.spec.driver != Driver::Bridge || named.is_none_or(|name| *name == link.name)
+}
+
+/// Removes a bridge that its network has left, unless somebody is on it.
+fn remove_empty(links: &Links, bridge: &Link) -> Result<()> {
+    if links.all()?.iter().any(|link| link.master == Some(bridge.index)) {
+        tracing::warn!(bridge = bridge.name, "a bridge that its network has left stays: there are links on it");
+        return Ok(());
+    }
+    links.remove(bridge.index)
 }
 
 /// What the port of an endpoint is called.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use dhow_errdefs::Result;
 use dhow_network::Connection;
-use dhow_network::model::{DEFAULT, Endpoint, ExtraHost, HostAddress};
+use dhow_network::model::{DEFAULT, ExtraHost, HostAddress};
 
 use crate::container::Container;
 use crate::core::Core;
@@ -65,10 +65,9 @@ fn linked(core: &Core, spec: &ContainerSpec, text: &mut String) {
     for link in spec.host.links.iter().flatten() {
         let (target, alias) = link.split_once(':').unwrap_or((link, link));
         let Ok(peer) = core.containers().find(target) else { continue };
-        let view = peer.view();
         let alias = alias.rsplit('/').next().unwrap_or(alias);
-        if let Some(endpoint) = view.condition.attached.as_ref().and_then(|it| it.endpoints.get(DEFAULT)) {
-            text.push_str(&Link::new(&peer, alias, endpoint).lines());
+        if let Some(link) = Link::now(core, &peer, alias) {
+            text.push_str(&link.lines());
         }
     }
 }
@@ -83,13 +82,17 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(peer: &Container, alias: &str, endpoint: &Endpoint) -> Self {
+    /// A link as it is now; `None` if the other one has no place in the default network. What it shows of its places would
+    /// not do: it shows nothing before its start is over, and who is linked to it is told before.
+    pub(super) fn now(core: &Core, peer: &Container, alias: &str) -> Option<Self> {
+        let connection = core.kernel.connection(&peer.id)?;
+        let endpoint = &connection.attachments.iter().find(|it| it.network_name == DEFAULT)?.endpoint;
         let view = peer.view();
         let names = format!("{alias} {}", hostname(&view.spec, &peer.id));
         let name = if view.name == alias { String::new() } else { format!(" {}", view.name) };
         let ipv4 = endpoint.ipv4.map(|(address, _)| IpAddr::V4(address));
         let ipv6 = endpoint.ipv6.map(|(address, _)| IpAddr::V6(address));
-        Self { names, name, addresses: ipv4.into_iter().chain(ipv6).collect() }
+        Some(Self { names, name, addresses: ipv4.into_iter().chain(ipv6).collect() })
     }
 
     fn lines(&self) -> String {
