@@ -154,7 +154,7 @@ impl Bridges {
         let named = options.ok().and_then(|options| names(network, &options, &self.default_name).into_iter().next());
         let (ours, removed) = match found {
             Ok((ours, links)) => {
-                let removed = ours.iter().fold(Ok(()), |done, link| done.and(links.remove(link.index)));
+                let removed = ours.iter().try_for_each(|link| links.remove(link.index));
                 (ours, removed)
             }
             Err(error) => (Vec::new(), Err(error)),
