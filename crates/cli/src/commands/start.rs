@@ -1,5 +1,7 @@
 //! `start`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use dhow_client::{Attach, Client};
 use dhow_errdefs::Error;
 
@@ -75,9 +77,10 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
         }
         exit_code(session, id, removed, waiting, printed).await
     };
+    let asked = AtomicBool::new(false);
     let asked_to_end = async {
         match forward {
-            Some(forward) => forward.until_asked_to_end(client, id).await,
+            Some(forward) => forward.until_asked_to_end(client, id, &asked).await,
             None => terminal::asked_to_end().await,
         }
     };
@@ -86,6 +89,6 @@ async fn attached(session: &Session, client: &Client, flags: &Parsed, name: &str
     tokio::select! {
         biased;
         () = asked_to_end => Ok(0),
-        outcome = work => outcome,
+        outcome = work => if asked.load(Ordering::Relaxed) { Ok(0) } else { outcome },
     }
 }

@@ -1,6 +1,7 @@
 //! Passing signals on to the container.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dhow_client::Client;
 use tokio::signal::unix::{SignalKind, signal};
@@ -68,9 +69,11 @@ pub(crate) async fn asked_to_end() {
 }
 
 impl Forward {
-    /// Passes the signals on to a container until one has asked us to end, that one included.
-    pub(crate) async fn until_asked_to_end(mut self, client: &Client, container: &str) {
+    /// Passes the signals on to a container until one has asked us to end, that one included. `asked` is set before: the
+    /// container may end before it is told that it has got the signal.
+    pub(crate) async fn until_asked_to_end(mut self, client: &Client, container: &str, asked: &AtomicBool) {
         while let Some((number, name)) = self.caught.recv().await {
+            asked.fetch_or(ends(number), Ordering::Relaxed);
             let _ = client.container_kill(container, name).await;
             if ends(number) {
                 return;
