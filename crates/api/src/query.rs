@@ -90,8 +90,8 @@ impl std::fmt::Display for Query {
     }
 }
 
-/// Undoes percent escapes (and, in queries, plus signs); each byte that is no UTF-8 becomes U+FFFD, as in Go. `None` if an escape is
-/// broken.
+/// Undoes percent escapes (and, in queries, plus signs); each byte that is no UTF-8 becomes U+FFFD, as in Go. `None` if an
+/// escape is broken.
 #[must_use]
 pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     if !text.contains(['%', '+']) {

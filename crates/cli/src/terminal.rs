@@ -7,7 +7,7 @@ mod size;
 
 pub(crate) use prompt::ask;
 pub(crate) use raw::Raw;
-pub(crate) use signals::{Forward, asked_to_end, proxy};
+pub(crate) use signals::{Forward, asked_to_end, first_of, proxy};
 pub(crate) use size::{follow_size, size};
 
 use std::io::{IsTerminal, stdin};

@@ -25,6 +25,26 @@ pub fn run_all(kind: &str, hooks: &[Hook], state: &State) -> Result<()> {
     hooks.iter().try_for_each(|hook| run(kind, hook, state))
 }
 
+/// Runs the hooks `poststop`, each whatever became of those before it, and gives what went wrong: that is a warning (runtime
+/// specification, "Lifecycle"). With `patience` that is what all of them may take together.
+#[must_use]
+pub fn run_last(hooks: &[Hook], state: &State, patience: Option<Duration>) -> Vec<Error> {
+    let end = patience.map(|patience| Instant::now() + patience);
+    hooks.iter().filter_map(|hook| run_until(hook, state, end).err()).collect()
+}
+
+fn run_until(hook: &Hook, state: &State, end: Option<Instant>) -> Result<()> {
+    let Some(end) = end else { return run("poststop", hook, state) };
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        let text = format!("hook poststop {}: those before it took all the time there is", hook.path.display());
+        return Err(Error::deadline(text));
+    }
+    let left = i64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
+    let hook = Hook { timeout: Some(hook.timeout.map_or(left, |own| own.min(left))), ..hook.clone() };
+    run("poststop", &hook, state)
+}
+
 fn run(kind: &str, hook: &Hook, state: &State) -> Result<()> {
     let name = || format!("hook {kind} {}", hook.path.display());
     let mut command = Command::new(&hook.path);
@@ -148,6 +168,27 @@ mod tests {
         let args = ["grep", "-q", "SigBlk:.0000000000000000", "/proc/self/status"].map(str::to_owned).to_vec();
         let hook = Hook { path: "/bin/grep".into(), args, ..Hook::default() };
         run_all("poststart", &[hook], &State::default()).unwrap();
+    }
+
+    #[test]
+    fn each_of_the_last_runs_and_all_have_one_deadline() {
+        let hook = |script: &str| Hook {
+            path: "/bin/sh".into(),
+            args: ["sh", "-c", script].map(str::to_owned).into(),
+            ..Hook::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
+        let run = |hooks: [Hook; 2], patience: Duration| -> Vec<String> {
+            run_last(&hooks, &State::default(), Some(patience)).iter().map(Error::to_string).collect()
+        };
+        let hooks = [hook("echo why >&2; exit 3"), hook(&format!("touch {}", mark.display()))];
+        let failed = run(hooks, Duration::from_secs(5));
+        assert!(failed.len() == 1 && failed[0].ends_with("exit status: 3: why"), "{failed:?}");
+        assert!(mark.exists());
+        let failed = run([hook("exec sleep 1000"), hook("exec sleep 1001")], Duration::from_millis(500));
+        let ends = ["took longer than 1 s", "those before it took all the time there is"];
+        assert!(failed.len() == 2 && failed.iter().zip(ends).all(|(text, end)| text.ends_with(end)), "{failed:?}");
     }
 
     #[test]

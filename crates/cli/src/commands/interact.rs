@@ -8,7 +8,7 @@ use dhow_api::container::WaitResponse;
 use dhow_api::event::Event;
 use dhow_client::{Client, Hijacked, Logs, Waiting};
 use dhow_errdefs::{Class, Error, Result, ResultExt};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::logs::print;
 use crate::failure::{Failure, Outcome};
@@ -16,7 +16,7 @@ use crate::format::timestamp;
 use crate::output::note;
 use crate::session::Session;
 use crate::streams::{End, Plan, Pump, Seen};
-use crate::terminal::{Forward, Raw, follow_size};
+use crate::terminal::{Forward, Raw, first_of, follow_size};
 
 /// Whose terminal it is.
 #[derive(Clone, Copy)]
@@ -133,13 +133,7 @@ impl Printed {
 
 /// Waits for a signal that ends us: with a raw terminal, it is not to be left behind like that.
 async fn killed() -> u8 {
-    let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
-        return pending().await;
-    };
-    tokio::select! {
-        _ = hangup.recv() => 1,
-        _ = terminate.recv() => 15,
-    }
+    code(first_of([SignalKind::hangup(), SignalKind::terminate()]).await.as_raw_value().into())
 }
 
 /// Does something while signals are passed on to the container.

@@ -58,13 +58,15 @@ fn ends(number: i32) -> bool {
 
 /// Waits until somebody asks us to end. Docker's client leaves `exec` and `start` then, with 0.
 pub(crate) async fn asked_to_end() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return pending().await;
-    };
+    first_of([SignalKind::interrupt(), SignalKind::terminate()]).await;
+}
+
+/// Waits for one of two signals, which is kept from ending us from now on.
+pub(crate) async fn first_of(kinds: [SignalKind; 2]) -> SignalKind {
+    let [Ok(mut one), Ok(mut other)] = kinds.map(signal) else { return pending().await };
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = one.recv() => kinds[0],
+        _ = other.recv() => kinds[1],
     }
 }
 

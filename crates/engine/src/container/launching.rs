@@ -44,7 +44,7 @@ struct Prepared {
     attached: Attached,
     shared: Shared,
     /// Others learn meanwhile where it is.
-    renewal: JoinHandle<()>,
+    renewal: Option<JoinHandle<()>>,
 }
 
 impl Owner {
@@ -230,7 +230,9 @@ async fn launch(
     drop(link.keep(core.kernel.keepsakes(&container.id)).await?);
     match link.call(Op::Launch(Box::new(launch)), &[]).await {
         Ok(Answer::Started { pid, at, warnings }) => {
-            let _ = tokio::time::timeout(RENEWAL, renewal).await;
+            if let Some(renewal) = renewal {
+                let _ = tokio::time::timeout(RENEWAL, renewal).await;
+            }
             Ok(Launched { link, events, pid, at, warnings, attached, passage })
         }
         Ok(answer) => Err(Error::internal(format!("the shim answered a launch with {answer:?}"))),
@@ -313,9 +315,10 @@ async fn prepare(core: Arc<Core>, container: Arc<Container>, prepared: oneshot::
 }
 
 /// Beside the start: the files of others may be on a disk that hangs.
-fn renew_links(core: &Arc<Core>, container: &Arc<Container>) -> JoinHandle<()> {
+fn renew_links(core: &Arc<Core>, container: &Arc<Container>) -> Option<JoinHandle<()>> {
+    let links = core.links_to(container);
     let (core, container) = (Arc::clone(core), Arc::clone(container));
-    tokio::task::spawn_blocking(move || core.renew_links_to(&container))
+    (!links.is_empty()).then(|| tokio::task::spawn_blocking(move || core.renew_links(&links, &container)))
 }
 
 /// Undoes [`prepare`]; the container may have been removed since.

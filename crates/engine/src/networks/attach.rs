@@ -173,7 +173,7 @@ impl Core {
             .inspect_err(|_| drop(self.leave_network(&container.id, &view.spec, name)))
             .context(|| SETUP)?;
         if name == DEFAULT {
-            self.renew_links_to(container);
+            self.renew_links(&self.links_to(container), container);
         }
         Ok(self.attached(&container.id))
     }

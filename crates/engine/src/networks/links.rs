@@ -131,21 +131,24 @@ impl Core {
         (!shown.is_empty()).then_some(shown)
     }
 
-    /// Those that are linked to a container find it where it is from now on. Docker renews their `/etc/hosts`, too.
-    /// Blocks, but for nothing that a container does.
-    pub(crate) fn renew_links_to(&self, peer: &Container) {
-        let connection = self.kernel.connection(&peer.id).unwrap_or_default();
-        if !connection.attachments.iter().any(|attachment| attachment.network_name == DEFAULT) {
-            return;
-        }
+    /// Those that are linked to a container, by id, with what they call it.
+    pub(crate) fn links_to(&self, peer: &Container) -> Vec<(Arc<str>, String)> {
+        let mut found = Vec::new();
         for container in self.containers().all() {
             let view = container.view();
             let links = of_default(&view.spec).iter().filter_map(|text| LinkText::parse(text).ok());
-            for link in links.filter(|link| *link.target == *peer.id) {
-                let renewed = crate::start::renew_link(self, &container.id, peer, link.alias);
-                if let Err(error) = renewed {
-                    tracing::warn!(id = %container.id, link = link.alias, %error, "a link is not renewed");
-                }
+            let links = links.filter(|link| *link.target == *peer.id);
+            found.extend(links.map(|link| (Arc::clone(&container.id), link.alias.to_owned())));
+        }
+        found
+    }
+
+    /// Lets those that are linked to a container find it where it is from now on. Docker renews their `/etc/hosts`, too.
+    /// Blocks, but for nothing that a container does.
+    pub(crate) fn renew_links(&self, links: &[(Arc<str>, String)], peer: &Container) {
+        for (container, alias) in links {
+            if let Err(error) = crate::start::renew_link(self, container, peer, alias) {
+                tracing::warn!(id = %container, link = alias, %error, "a link is not renewed");
             }
         }
     }

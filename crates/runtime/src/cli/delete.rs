@@ -103,11 +103,8 @@ pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<()> {
     let directory =
         fs::remove_dir_all(&container.directory).context(|| format!("remove {}", container.directory.display()));
     let state = container.state(&spec, ContainerStatus::Stopped);
-    for hook in spec.hooks.iter().flat_map(|hooks| &hooks.poststop) {
-        // The specification: an error is a warning, and the others are run all the same.
-        if let Err(error) = hooks::run_all("poststop", std::slice::from_ref(hook), &state) {
-            globals.log.warning(&error.to_string());
-        }
+    for error in hooks::run_last(&spec.hooks.unwrap_or_default().poststop, &state, None) {
+        globals.log.warning(&error.to_string());
     }
     directory
 }
