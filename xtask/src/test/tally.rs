@@ -7,6 +7,10 @@ use std::time::Instant;
 
 use crate::shell::Result;
 
+/// So many lines of what a runner said of its failures are repeated: the first of each say what was wrong, and whoever
+/// sees but the end of a long output is to see them.
+const REPEATED: usize = 120;
+
 /// How many tests passed, failed and were left out so far.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -15,6 +19,8 @@ pub(crate) struct Tally {
     skipped: u64,
     /// Tests that found out themselves that this machine cannot do what they need: their runner takes them for passed.
     excused: u64,
+    /// What is said of the failures, to be repeated at the end.
+    failures: Vec<String>,
 }
 
 impl Tally {
@@ -25,8 +31,7 @@ impl Tally {
         match step() {
             Ok(()) => self.passed += 1,
             Err(error) => {
-                self.failed += 1;
-                println!("FAILED: {name}: {error}");
+                self.fail(format!("{name}: {error}"));
             }
         }
         println!("-- {name}: {:.0} s", begin.elapsed().as_secs_f64());
@@ -39,18 +44,23 @@ impl Tally {
         let mut counted = Self::default();
         let good = counted.watch(command);
         if counted.failed == 0 && good != Ok(true) {
-            println!("FAILED: {name}: {command:?} ended badly: {good:?}");
-            counted.failed += 1;
+            counted.fail(format!("{name}: {command:?} ended badly: {good:?}"));
         }
         if counted.passed + counted.failed == 0 {
-            println!("FAILED: {name}: not one test ran");
-            counted.failed += 1;
+            counted.fail(format!("{name}: not one test ran"));
         }
         self.passed += counted.passed;
         self.failed += counted.failed;
         self.skipped += counted.skipped;
         self.excused += counted.excused;
+        self.failures.append(&mut counted.failures);
         println!("-- {name}: {:.0} s", begin.elapsed().as_secs_f64());
+    }
+
+    fn fail(&mut self, what: String) {
+        println!("FAILED: {what}");
+        self.failed += 1;
+        self.failures.push(what);
     }
 
     /// Failures so far.
@@ -61,11 +71,13 @@ impl Tally {
     fn watch(&mut self, command: &mut Command) -> Result<bool> {
         let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
         let stdout = child.stdout.take().ok_or("no standard output")?;
+        let mut repeated = Repeated::default();
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.map_err(|error| error.to_string())?;
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
             self.count(&line);
+            self.failures.extend(repeated.of(&line));
         }
         Ok(child.wait().map_err(|error| error.to_string())?.success())
     }
@@ -96,7 +108,30 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let passed = self.passed.saturating_sub(self.excused);
+        for failure in &self.failures {
+            writeln!(f, "{failure}")?;
+        }
         write!(f, "{passed} passed, {} failed, {} skipped", self.failed, self.skipped + self.excused)
+    }
+}
+
+/// Finds what cargo's runner says of failures: between a line `failures:` and its closing line.
+#[derive(Default)]
+struct Repeated {
+    lines: Option<usize>,
+}
+
+impl Repeated {
+    fn of(&mut self, line: &str) -> Option<String> {
+        if line == "failures:" {
+            // It stands there twice: the second list is the names alone, and always wanted.
+            self.lines = Some(0);
+        } else if line.starts_with("test result: ") {
+            self.lines = None;
+        }
+        let lines = self.lines.as_mut()?;
+        *lines += 1;
+        (*lines <= REPEATED && !line.is_empty()).then(|| line.to_owned())
     }
 }
 
@@ -113,6 +148,16 @@ mod tests {
         tally.count("test a::b ... ok");
         tally.count("SKIPPED: this kernel has no such thing");
         assert_eq!(tally.to_string(), "12 passed, 2 failed, 2 skipped");
+    }
+
+    #[test]
+    fn failures_are_repeated_before_the_counts() {
+        let said = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nsuccesses:\n---- a stdout ----\nfine\n\n\
+            failures:\n\n---- b stdout ----\nit is broken\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed";
+        let mut tally = Tally::default();
+        tally.tests("two", shell::command("echo").arg(said));
+        let end = "failures:\n---- b stdout ----\nit is broken\nfailures:\n    b\n1 passed, 1 failed, 0 skipped";
+        assert_eq!(tally.to_string(), end);
     }
 
     #[test]
