@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dhow_testkit::{World, eventually};
+use dhow_testkit::{Door, World, eventually};
+use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::DHOW;
@@ -77,26 +78,56 @@ fn a_container_gets_what_the_file_says() {
     assert_eq!(world.docker(&stock).ok(), "zero", "with the stock client");
 }
 
-#[test]
-fn hooks_run_around_the_container() {
-    let Described { world, first, second, .. } = &described();
-    let log = first.join("log");
-    let hook = |name: &str| {
+/// Describes a device whose hooks write their names down; gives what tells whether these, and no others, have done so
+/// since it was asked for the last time.
+fn hooked(folder: &Path, names: &[&str]) -> impl Fn(&[&str]) -> bool + use<> {
+    let log = folder.join("log");
+    let hook = |name: &&str| {
         let script = format!("echo {name} >>{}", log.display());
         serde_json::json!({"hookName": name, "path": "/bin/sh", "args": ["sh", "-c", script]})
     };
-    let names = ["createRuntime", "createContainer", "poststart", "poststop"];
-    let edits = serde_json::json!({"hooks": names.map(hook)});
+    let edits = serde_json::json!({"hooks": names.iter().map(hook).collect::<Vec<_>>()});
     let device = serde_json::json!({"name": "a", "containerEdits": edits});
     let file = serde_json::json!({"cdiVersion": "0.8.0", "kind": "vendor.example/hooked", "devices": [device]});
-    fs::create_dir_all(second).expect("a folder");
-    fs::write(second.join("hooked.json"), serde_json::to_string_pretty(&file).expect("text")).expect("a file");
+    fs::create_dir_all(folder).expect("a folder");
+    fs::write(folder.join("hooked.json"), serde_json::to_string_pretty(&file).expect("text")).expect("a file");
+    move |names| {
+        let ran = fs::read_to_string(&log).is_ok_and(|text| text == names.join("\n") + "\n");
+        ran && fs::remove_file(&log).is_ok()
+    }
+}
+
+#[test]
+fn hooks_run_around_the_container() {
+    let Described { world, second, .. } = &described();
+    let names = ["createRuntime", "createContainer", "poststart", "poststop"];
+    let ran = hooked(second, &names);
     run(world, &["vendor.example/hooked=a"], "true");
-    let ran = |names: &[&str]| fs::read_to_string(&log).is_ok_and(|text| text == names.join("\n") + "\n");
     eventually("the last hook has run", || ran(&names));
-    fs::remove_file(&log).expect("removed");
     world.dhow(&["run", "--rm", "--device", "vendor.example/hooked=a", "busybox", "/nosuch"]).exits(127);
     eventually("what the first hook did is undone", || ran(&["createRuntime", "createContainer", "poststop"]));
+}
+
+#[test]
+fn the_last_hooks_run_though_the_shim_was_killed() {
+    let Described { mut world, second, _folders, .. } = described();
+    let ran = hooked(&second, &["poststart", "poststop"]);
+    let start = |world: &World, name: &str| {
+        world
+            .dhow(&["run", "-d", "--name", name, "--device", "vendor.example/hooked=a", "busybox", "sleep", "1000"])
+            .exits(0);
+        world.shim_of(name)
+    };
+    kill_process(start(&world, "box"), Signal::KILL).expect("the shim is this world's");
+    eventually("the engine runs the last hook", || ran(&["poststart", "poststop"]));
+    let shim = start(&world, "other");
+    world.crash_engine();
+    kill_process(shim, Signal::KILL).expect("the shim is this world's");
+    world.start_engine();
+    eventually("the next engine runs the last hook", || ran(&["poststart", "poststop"]));
+    world.dhow(&["start", "box"]).exits(0);
+    world.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    eventually("each runs once", || ran(&["poststart", "poststop"]));
 }
 
 #[test]
@@ -150,4 +181,16 @@ fn it_can_be_turned_off() {
     assert!(!world.dhow(&["info"]).ok().contains("CDI"));
     let log = world.engine_log();
     assert!(log.contains("feature \"containerd-snapshotter\" means nothing to dhow"), "{log}");
+}
+
+#[test]
+fn a_request_that_is_none_is_refused_and_nothing_is_made() {
+    let Described { world, .. } = &described();
+    for request in [r#""gpu""#, "7", r#"{"Count": "all"}"#, r#"{"DeviceIDs": [7]}"#, r#"{"Capabilities": ["gpu"]}"#] {
+        let body = format!(r#"{{"Image": "busybox", "HostConfig": {{"DeviceRequests": [{request}]}}}}"#);
+        let answer = Door::open(&world.socket()).and_then(|mut door| door.ask("POST", "/containers/create", &body));
+        let answer = answer.expect("an answer");
+        assert!(answer.status == 400 && answer.body.contains("DeviceRequests"), "{request}: {answer:?}");
+    }
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
 }

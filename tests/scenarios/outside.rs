@@ -58,6 +58,19 @@ fn what_goes_out_has_the_hosts_address_unless_the_network_is_told_not_to() {
 }
 
 #[test]
+fn what_goes_out_has_the_address_that_the_network_was_given() {
+    let world = busybox();
+    neighbour(&world);
+    ip("addr add 10.55.0.9/24 dev wire0");
+    let address = "com.docker.network.host_ipv4=10.55.0.9";
+    world.docker(&["network", "create", "--subnet", "10.77.0.0/24", "-o", address, "chosen"]).exits(0);
+    assert_eq!(seen_from_outside(&world, "bridge").to_string(), HOST);
+    assert_eq!(seen_from_outside(&world, "chosen").to_string(), "10.55.0.9");
+    let wrong = ["network", "create", "-o", "com.docker.network.host_ipv4=fd00::1", "wrong"];
+    world.docker(&wrong).exits(1).says("failed to parse com.docker.network.host_ipv4 value: \"fd00::1\" (nil ip)");
+}
+
+#[test]
 fn whoever_comes_from_outside_keeps_the_address_and_comes_by_published_ports_only() {
     let world = busybox();
     neighbour(&world);

@@ -13,8 +13,8 @@ pub use config::{Config, Empty, HealthConfig, Set, StrSlice};
 pub use create::{CreateRequest, CreateResponse};
 pub use files::{CommitResponse, FileMode, FilesystemChange, PathStat};
 pub use host_config::{
-    BindOptions, DeviceMapping, DriverConfig, HostConfig, LogConfig, Mount, PortBinding, PortMap, PublishRequest,
-    RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, UpdateRequest, VolumeOptions, WeightDevice,
+    BindOptions, DeviceMapping, DeviceRequest, DriverConfig, HostConfig, LogConfig, Mount, PortBinding, PortMap,
+    PublishRequest, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, UpdateRequest, VolumeOptions, WeightDevice,
 };
 pub use inspect::{GraphDriver, Health, HealthcheckResult, Inspect, LogLosses, MountPoint, NetworkSettings, State};
 pub use lifecycle::{PruneResponse, TopResponse, UpdateResponse, WaitError, WaitResponse};

@@ -9,8 +9,9 @@ use dhow_errdefs::Class;
 use crate::core::Core;
 use crate::link::Link;
 
-/// Ends everything of a container by force: its shim, its processes, its cgroup, its run directory. Goes on after each
-/// failure and tells it; blocks for as long as the processes take to go. Says whether nothing is left.
+/// Ends everything of a container by force: its shim, its processes, its cgroup, its run directory; the last hooks run, if
+/// its shim has not run them. Goes on after each failure and tells it; blocks for as long as the processes take to go.
+/// Says whether nothing is left.
 ///
 /// Its cgroup is the one that its shim wrote down, wherever containers have theirs now, and whether there is still a record
 /// that would say; `cgroup` where none did.
@@ -33,6 +34,9 @@ pub(crate) fn sweep(core: &Core, id: &str, cgroup: Option<&str>) -> bool {
     {
         tracing::warn!(id, %error, "what is left of a container could not be removed");
         return false;
+    }
+    for failure in dhow_shim::say_farewell(&run_dir) {
+        tracing::warn!(id, failure, "a last hook of a container failed");
     }
     match fs::remove_dir_all(&run_dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

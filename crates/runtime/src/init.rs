@@ -138,7 +138,7 @@ impl Init {
     /// As [`Init::start`], except that nothing is reaped; `Conflict` when nobody waits there any more.
     pub fn start_at(gate: &Path, spec: &Spec, state: State) -> Result<()> {
         let process = spec.process.as_ref().ok_or_else(|| Error::invalid("the spec has no process"))?;
-        let words = Words::of(process, spec.hooks.as_ref())?;
+        let words = Words::of(process, spec.hooks.as_ref(), None)?;
         let line = gate::connect_to(gate)?;
         go(line.as_fd()).context(|| "talk to the container's first process")?;
         let mut listener = None;

@@ -37,7 +37,7 @@ mod supervisor;
 
 pub use address::{connect, process};
 pub use connection::Connection;
-pub use container::{cgroup_in, first};
+pub use container::{cgroup_in, first, say_farewell};
 pub use dhow_logs::Timestamp;
 pub use role::main;
 pub use spawn::{Spawned, foresee, reap, spawn, spawn_command, spawn_spare};

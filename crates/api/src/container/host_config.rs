@@ -77,7 +77,7 @@ pub struct HostConfig {
     pub cpuset_mems: String,
     pub devices: Option<Vec<DeviceMapping>>,
     pub device_cgroup_rules: Option<Vec<String>>,
-    pub device_requests: Option<Vec<serde_json::Value>>,
+    pub device_requests: Option<Vec<DeviceRequest>>,
     #[serde(skip_serializing_if = "is_zero")]
     pub kernel_memory: i64,
     #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "is_zero")]
@@ -166,6 +166,18 @@ pub struct DeviceMapping {
     pub path_on_host: String,
     pub path_in_container: String,
     pub cgroup_permissions: String,
+}
+
+/// Devices that a driver is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DeviceRequest {
+    pub driver: String,
+    pub count: i64,
+    #[serde(rename = "DeviceIDs")]
+    pub device_ids: Option<Vec<String>>,
+    pub capabilities: Option<Vec<Vec<String>>>,
+    pub options: Option<BTreeMap<String, String>>,
 }
 
 /// A resource limit.

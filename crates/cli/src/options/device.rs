@@ -1,9 +1,10 @@
 //! `--device` and `--gpus`.
 
-use dhow_api::container::DeviceMapping;
+use std::collections::BTreeMap;
+
+use dhow_api::container::{DeviceMapping, DeviceRequest};
 use dhow_errdefs::Result;
 use dhow_oci::DeviceName;
-use serde_json::{Value, json};
 
 use super::mount::fields;
 use super::wrong;
@@ -65,7 +66,7 @@ pub(super) fn check_gpus(text: &str) -> Result<(), String> {
 }
 
 /// Reads `all`, a number, or `device=…,driver=…,capabilities=…,count=…` as the request the API knows.
-pub(super) fn gpus(text: &str) -> Result<Value, String> {
+pub(super) fn gpus(text: &str) -> Result<DeviceRequest, String> {
     let (mut driver, mut count, mut devices) = (String::new(), 0, Vec::new());
     let mut capabilities = vec!["gpu".to_owned()];
     for field in fields(text)? {
@@ -83,7 +84,13 @@ pub(super) fn gpus(text: &str) -> Result<Value, String> {
     if count == 0 && devices.is_empty() {
         count = 1;
     }
-    Ok(json!({ "Driver": driver, "Count": count, "DeviceIDs": devices, "Capabilities": [capabilities], "Options": {} }))
+    Ok(DeviceRequest {
+        driver,
+        count,
+        device_ids: Some(devices),
+        capabilities: Some(vec![capabilities]),
+        options: Some(BTreeMap::new()),
+    })
 }
 
 fn number(text: &str) -> Result<i64, String> {
@@ -126,9 +133,9 @@ mod tests {
 
     #[test]
     fn numbers_of_gpus() {
-        assert_eq!(gpus("all").unwrap()["Count"], -1);
-        assert_eq!(gpus("2").unwrap()["Count"], 2);
-        assert_eq!(gpus("\"device=0,2\"").unwrap()["DeviceIDs"], json!(["0", "2"]));
+        assert_eq!(gpus("all").unwrap().count, -1);
+        assert_eq!(gpus("2").unwrap().count, 2);
+        assert_eq!(gpus("\"device=0,2\"").unwrap().device_ids, Some(vec!["0".to_owned(), "2".to_owned()]));
         assert!(gpus("x").unwrap_err().starts_with("invalid count (x)"));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dhow_api::container::{Config, CreateRequest, Empty, HostConfig, LogConfig, StrSlice};
+use dhow_api::container::{
+    Config, CreateRequest, DeviceMapping, DeviceRequest, Empty, HostConfig, LogConfig, StrSlice,
+};
 use dhow_errdefs::Result;
 
 use super::port::Ports;
@@ -196,7 +198,7 @@ fn resources(flags: &Parsed, host: HostConfig) -> Result<HostConfig> {
     })
 }
 
-type Devices = (Vec<dhow_api::container::DeviceMapping>, Vec<serde_json::Value>);
+type Devices = (Vec<DeviceMapping>, Vec<DeviceRequest>);
 
 fn devices(flags: &Parsed) -> Result<Devices> {
     let (mut mappings, mut described) = (Vec::new(), Vec::new());
@@ -206,9 +208,10 @@ fn devices(flags: &Parsed) -> Result<Devices> {
             device::Device::Described(name) => described.push(name),
         }
     }
-    let request = serde_json::json!({ "Driver": "cdi", "Count": 0, "DeviceIDs": described, "Capabilities": null, "Options": null });
-    let requests = if described.is_empty() { Vec::new() } else { vec![request] };
-    Ok((mappings, requests))
+    let request =
+        |names| DeviceRequest { driver: "cdi".to_owned(), device_ids: Some(names), ..DeviceRequest::default() };
+    let requests = (!described.is_empty()).then(|| request(described));
+    Ok((mappings, requests.into_iter().collect()))
 }
 
 #[cfg(test)]

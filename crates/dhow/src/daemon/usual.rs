@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use dhow_engine::network::{IpamPool, Subnet, option_name};
+use dhow_engine::network::{IpamPool, Subnet, check_pool, option_name};
 use dhow_engine::{DefaultBridge, Usual, UsualBridge};
 use dhow_errdefs::{Error, Result, ResultExt};
 
@@ -125,7 +125,9 @@ fn bridge(file: &File) -> Result<UsualBridge> {
         }
         pool.range = Some(range.masked());
     }
-    Ok(UsualBridge { on: default_bridge(file)?, options, pools: pool.into_iter().chain(block6).collect(), ipv6 })
+    let pools: Vec<IpamPool> = pool.into_iter().chain(block6).collect();
+    pools.iter().try_for_each(check_pool).context(|| "the default network")?;
+    Ok(UsualBridge { on: default_bridge(file)?, options, pools, ipv6 })
 }
 
 fn default_bridge(file: &File) -> Result<DefaultBridge> {
@@ -214,7 +216,14 @@ mod tests {
         for text in bad {
             assert!(of(text).is_err(), "{text}");
         }
-        for text in [r#"{"dns": ["x"]}"#, r#"{"bip": "x"}"#, r#"{"ip": "x"}"#, r#"{"default-ipc-mode": "host"}"#] {
+        for text in [
+            r#"{"dns": ["x"]}"#,
+            r#"{"bip": "x"}"#,
+            r#"{"bip": "127.0.0.1/8"}"#,
+            r#"{"bip": "10.0.0.0/24"}"#,
+            r#"{"ip": "x"}"#,
+            r#"{"default-ipc-mode": "host"}"#,
+        ] {
             assert!(of(text).is_err(), "{text}");
         }
         assert!(of(r#"{"userns-remap": "", "seccomp-profile": "builtin", "selinux-enabled": false}"#).is_ok());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use dhow_errdefs::{Error, Result, ResultExt};
-use dhow_network::model::{DEFAULT, Driver, IpamPool, Network, Subnet, option_name};
+use dhow_network::model::{DEFAULT, Driver, IpamPool, Network, Subnet, check_pool, option_name};
 
 use super::facts;
 use super::table::predefined;
@@ -96,7 +96,11 @@ fn pool(addresses: impl Iterator<Item = Subnet>, asked: Option<&IpamPool>) -> Re
         Some(part) if !address.contains(part.address()) || part.prefix() < address.prefix() => {
             Err(Error::invalid(format!("{part} is no part of {}, which the bridge has", address.masked())))
         }
-        _ => Ok(Some(IpamPool { gateway: Some(address.address()), range: part, ..IpamPool::of(address.masked()) })),
+        _ => {
+            let pool = IpamPool { gateway: Some(address.address()), range: part, ..IpamPool::of(address.masked()) };
+            check_pool(&pool).context(|| "the bridge that is given")?;
+            Ok(Some(pool))
+        }
     }
 }
 
@@ -120,5 +124,9 @@ mod tests {
         assert_eq!(pool([].into_iter(), None).unwrap(), None);
         let error = pool(addresses(), Some(&IpamPool::of(block("10.9.0.0/25")))).unwrap_err().to_string();
         assert_eq!(error, "10.9.0.0/25 is no part of 10.1.0.0/24, which the bridge has");
+        for useless in ["10.1.0.1/0", "224.0.0.1/4", "10.1.0.1/32", "127.0.0.2/8", "10.1.0.0/24"] {
+            let error = pool([block(useless)].into_iter(), None).unwrap_err().to_string();
+            assert!(error.starts_with("the bridge that is given: invalid network config"), "{error}");
+        }
     }
 }

@@ -168,8 +168,8 @@ pub struct Resources {
     pub devices: Vec<DeviceMapping>,
     /// Rules for the device controller, as in `c 1:3 rwm`.
     pub device_cgroup_rules: Vec<String>,
-    /// Devices asked for from a driver; opaque.
-    pub device_requests: Vec<serde_json::Value>,
+    /// Devices asked for from a driver.
+    pub device_requests: Vec<DeviceRequest>,
     /// Resource limits of the process.
     pub ulimits: Vec<Ulimit>,
 }
@@ -194,6 +194,22 @@ pub struct DeviceMapping {
     pub path_in_container: String,
     /// Some of `r`, `w`, `m`; empty: all three.
     pub cgroup_permissions: String,
+}
+
+/// Devices that a driver is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceRequest {
+    /// Who is to give them; empty: whoever can do what is asked for.
+    pub driver: String,
+    /// How many; -1: all.
+    pub count: i64,
+    /// Which.
+    pub device_ids: Option<Vec<String>>,
+    /// Alternatives of what they are to be able to do, all words of one together.
+    pub capabilities: Option<Vec<Vec<String>>>,
+    /// For the driver.
+    pub options: Option<BTreeMap<String, String>>,
 }
 
 /// A resource limit, `setrlimit(2)`. -1 means unlimited.

@@ -7,6 +7,6 @@ mod host;
 pub use container::{ContainerSpec, Healthcheck};
 pub use exec::ExecSpec;
 pub use host::{
-    BindOptions, DeviceMapping, DeviceRate, HostSpec, ImageOptions, LogSpec, MountSpec, PortBinding, Resources,
-    RestartPolicy, TmpfsOptions, Ulimit, VolumeOptions,
+    BindOptions, DeviceMapping, DeviceRate, DeviceRequest, HostSpec, ImageOptions, LogSpec, MountSpec, PortBinding,
+    Resources, RestartPolicy, TmpfsOptions, Ulimit, VolumeOptions,
 };

@@ -37,11 +37,11 @@ pub(super) fn prepare(core: &Core, container: &Container, spec: &ContainerSpec) 
         (&files.hosts, hosts::text(core, spec, &container.id, &connection)?),
         (&files.resolv_conf, resolv::text(&spec.host, &connection)),
     ] {
-        match write(path, &text) {
+        match write(path, text.as_bytes()) {
             // Somebody in the same network runs on and holds it: that one keeps the old file, and the start gets a new one.
             Err(error) if is_held(&error) => {
                 fs::remove_file(path).context(|| format!("remove {}", path.display()))?;
-                write(path, &text)?;
+                write(path, text.as_bytes())?;
             }
             written => written?,
         }
@@ -59,7 +59,7 @@ pub(crate) fn renew(core: &Core, container: &str, spec: &ContainerSpec) -> Resul
         (&files.hosts, hosts::text(core, spec, container, &connection)?),
         (&files.resolv_conf, resolv::text(&spec.host, &connection)),
     ] {
-        match write(path, &text) {
+        match write(path, text.as_bytes()) {
             // Its own loss; what it has of networks is another matter.
             Err(error) if is_held(&error) => tracing::warn!(container, %error, "a file of a container is not renewed"),
             written => written?,
@@ -76,8 +76,8 @@ pub(crate) fn renew_link(core: &Core, container: &str, peer: &Container, alias: 
     // Looked up behind the door: whoever comes last writes what is true last. The other one may have gone again by now.
     let Some(link) = hosts::Link::now(core, peer, alias) else { return Ok(()) };
     // It has never run.
-    let Some(text) = read(&path)? else { return Ok(()) };
-    write(&path, &hosts::relinked(&text, &link))
+    let Some(file) = read(&path)? else { return Ok(()) };
+    write(&path, &hosts::relinked(&file, &link))
 }
 
 /// What is held while the files of a container are changed, by the path of the first: two who change a file at once would
@@ -101,25 +101,25 @@ fn is_held(error: &Error) -> bool {
 }
 
 /// What there is; the container may have written anything into it, and as much as it likes.
-fn read(path: &Path) -> Result<Option<String>> {
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let step = || format!("read {}", path.display());
     let file = match open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         file => File::from(file.map_err(io::Error::from).context(step)?),
     };
-    let mut text = String::new();
-    let length = file.take(LONGEST + 1).read_to_string(&mut text).context(step)?;
+    let mut content = Vec::new();
+    let length = file.take(LONGEST + 1).read_to_end(&mut content).context(step)?;
     if length as u64 > LONGEST {
         return Err(Error::invalid(format!("{} is too long", path.display())));
     }
-    Ok(Some(text))
+    Ok(Some(content))
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+fn write(path: &Path, content: &[u8]) -> Result<()> {
     let step = || format!("write {}", path.display());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = open(path, flags, Mode::from_raw_mode(0o666)).map_err(io::Error::from).context(step)?;
-    File::from(file).write_all(text.as_bytes()).context(step)
+    File::from(file).write_all(content).context(step)
 }
 
 /// Where the files of a container are. Containers that share a network share its files, too: those of the one who has it for

@@ -71,6 +71,7 @@ impl Bridges {
             gateways: own.collect(),
             internal: network.spec.internal,
             masquerade: options.masquerade,
+            outward: options.host_ipv4.map(IpAddr::V4).into_iter().chain(options.host_ipv6.map(IpAddr::V6)).collect(),
             icc: options.icc,
         })?;
         Ok(Raised { name, index: link.index, options })

@@ -233,6 +233,12 @@ pub(super) fn add_zone(transaction: &mut Transaction<'_>, zone: &Zone) {
         rule.load(Field::OUTPUT, 0).in_set(BRIDGES).verdict(Verdict::Return);
     });
     if zone.masquerade && !zone.internal {
+        for &address in &zone.outward {
+            transaction.rule(&nat, |rule| {
+                let family = if address.is_ipv6() { nft::IPV6 } else { nft::IPV4 };
+                rule.is(Field::FAMILY, &[family]).value(&octets(address), 0).source(family, 0);
+            });
+        }
         transaction.rule(&nat, |rule| {
             rule.masquerade();
         });

@@ -293,6 +293,7 @@ mod tests {
             gateways: vec!["10.1.0.1".parse().expect("an address")],
             internal: false,
             masquerade: true,
+            outward: Vec::new(),
             icc: true,
         };
         firewall.add_zone(zone).expect("it is only kept");

@@ -20,6 +20,8 @@ pub(crate) struct Zone {
     pub internal: bool,
     /// What goes out gets the host's address.
     pub masquerade: bool,
+    /// Which of the host's addresses that is, at most one of a family; without one that of the link it leaves by.
+    pub outward: Vec<IpAddr>,
     /// Its containers reach each other.
     pub icc: bool,
 }

@@ -32,6 +32,14 @@ pub fn parse_pools(texts: &[PoolTexts<'_>]) -> Result<Vec<IpamPool>> {
     Ok(pools)
 }
 
+/// Checks a pool that was made of something else than its texts, all faults at once.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub fn check_pool(pool: &IpamPool) -> Result<()> {
+    all("invalid network config", &pool_faults(pool))
+}
+
 /// Without its subnet there is no pool; anything else that is wrong with it is a fault, and left out.
 fn parse_pool(texts: &PoolTexts<'_>, faults: &mut Vec<String>) -> Option<IpamPool> {
     let Ok(subnet) = texts.subnet.parse() else {

@@ -14,7 +14,7 @@ mod subnet;
 mod sysctl;
 
 pub(crate) use check::is_link_local;
-pub use check::{PoolTexts, check_endpoint, check_static, parse_pools};
+pub use check::{PoolTexts, check_endpoint, check_pool, check_static, parse_pools};
 pub use dns::{DnsConfig, ExtraHost, HostAddress};
 pub use endpoint::{AddressTexts, Attached, Endpoint, EndpointSpec};
 pub use mac::Mac;

@@ -1,7 +1,8 @@
 //! Options of drivers.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use dhow_errdefs::{Error, Result, parse_bool};
 
@@ -13,6 +14,8 @@ pub mod name {
     pub const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
     pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
     pub const DEFAULT_BRIDGE: &str = "com.docker.network.bridge.default_bridge";
+    pub const HOST_IPV4: &str = "com.docker.network.host_ipv4";
+    pub const HOST_IPV6: &str = "com.docker.network.host_ipv6";
     pub const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
     pub const GATEWAY_MODE_4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
     pub const GATEWAY_MODE_6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
@@ -32,6 +35,10 @@ pub struct BridgeOptions {
     pub icc: bool,
     /// What goes out carries the host's address.
     pub masquerade: bool,
+    /// Which of them; `None`: that of the link it leaves by.
+    pub host_ipv4: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub host_ipv6: Option<Ipv6Addr>,
     /// The host's address of published ports that name none.
     pub host_binding: Option<IpAddr>,
     /// Bytes in a packet; `None`: the host's.
@@ -48,6 +55,8 @@ impl Default for BridgeOptions {
             name: None,
             icc: true,
             masquerade: true,
+            host_ipv4: None,
+            host_ipv6: None,
             host_binding: None,
             mtu: None,
             interface_prefix: "eth".to_owned(),
@@ -69,9 +78,9 @@ impl BridgeOptions {
                 name::ICC => parsed.icc = flag(key, value)?,
                 name::MASQUERADE => parsed.masquerade = flag(key, value)?,
                 name::INHIBIT_IPV4 => parsed.inhibit_ipv4 = flag(key, value)?,
-                name::HOST_BINDING => {
-                    parsed.host_binding = Some(value.parse().map_err(|_| wrong(key, value, "nil ip"))?)
-                }
+                name::HOST_BINDING => parsed.host_binding = Some(address(key, value)?),
+                name::HOST_IPV4 => parsed.host_ipv4 = Some(address(key, value)?),
+                name::HOST_IPV6 => parsed.host_ipv6 = Some(address(key, value)?),
                 name::MTU => parsed.mtu = mtu(key, value)?,
                 name::INTERFACE_PREFIX => parsed.interface_prefix = interface_prefix(value)?,
                 name::GATEWAY_MODE_4 | name::GATEWAY_MODE_6 => gateway_mode(key, value)?,
@@ -140,6 +149,10 @@ impl MacvlanOptions {
 fn flag(key: &str, value: &str) -> Result<bool> {
     let syntax = || wrong(key, value, &format!("strconv.ParseBool: parsing {value:?}: invalid syntax"));
     parse_bool(value).ok_or_else(syntax)
+}
+
+fn address<A: FromStr>(key: &str, value: &str) -> Result<A> {
+    value.parse().map_err(|_| wrong(key, value, "nil ip"))
 }
 
 fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
@@ -211,6 +224,9 @@ mod tests {
         assert_eq!(BridgeOptions::parse(&BTreeMap::new()).unwrap(), BridgeOptions::default());
         assert_eq!(bridge(name::BRIDGE_NAME, "br-x").unwrap().name.as_deref(), Some("br-x"));
         assert!(!bridge(name::ICC, "False").unwrap().icc && !bridge(name::MASQUERADE, "0").unwrap().masquerade);
+        assert_eq!(bridge(name::HOST_IPV4, "10.0.0.9").unwrap().host_ipv4, Some(Ipv4Addr::new(10, 0, 0, 9)));
+        assert_eq!(bridge(name::HOST_IPV6, "::1").unwrap().host_ipv6, Some(Ipv6Addr::LOCALHOST));
+        assert!(bridge(name::HOST_IPV4, "::1").unwrap_err().to_string().ends_with("value: \"::1\" (nil ip)"));
         assert_eq!(bridge(name::MTU, "1400").unwrap().mtu, Some(1400));
         assert_eq!(bridge("anything", "else").unwrap(), BridgeOptions::default());
         assert!(bridge(name::BRIDGE_NAME, "a-name-that-is-too-long").is_err() && bridge(name::MTU, "-1").is_err());

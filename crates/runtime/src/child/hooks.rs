@@ -8,34 +8,34 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use rustix::io::{Errno, write};
 use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
-use rustix::stdio::dup2_stdin;
+use rustix::stdio::{dup2_stderr, dup2_stdin};
 use rustix::thread::ThreadNameSpaceType as Flags;
 
-use crate::plan::hooks::{ChildHook, Hooks, StateText};
+use crate::plan::hooks::{ChildHook, Hooks, Said, StateText};
 use crate::report::{At, Outcome, Step, errno_of};
 
 /// In the container's namespaces, while the host's files are still there.
 pub(super) fn create_container(hooks: &Hooks) -> Outcome {
-    run_all(&hooks.create_container, &hooks.creating, Step::CreateContainerHook)
+    run_all(hooks, (&hooks.create_container, &hooks.creating), Step::CreateContainerHook)
 }
 
 /// In the container, right before its program.
 pub(super) fn start_container(hooks: &Hooks) -> Outcome {
-    run_all(&hooks.start_container, &hooks.created, Step::StartContainerHook)
+    run_all(hooks, (&hooks.start_container, &hooks.created), Step::StartContainerHook)
 }
 
-fn run_all(hooks: &[ChildHook], state: &StateText, step: Step) -> Outcome {
-    for (index, hook) in hooks.iter().enumerate() {
-        run(hook, state).at_index(step, index)?;
+fn run_all(hooks: &Hooks, (list, state): (&[ChildHook], &StateText), step: Step) -> Outcome {
+    for (index, hook) in list.iter().enumerate() {
+        run(hook, state, hooks.said.as_ref()).at_index(step, index)?;
     }
     Ok(())
 }
 
-fn run(hook: &ChildHook, state: &StateText) -> Result<(), Errno> {
+fn run(hook: &ChildHook, state: &StateText, said: Option<&Said>) -> Result<(), Errno> {
     let input = input(state)?;
     let request = Request { namespaces: Flags::empty(), cgroup: None, sibling: false };
     match fork(&request).map_err(errno_of)? {
-        Fork::Child => become_hook(hook, &input),
+        Fork::Child => become_hook(hook, &input, said),
         Fork::Parent { pidfd, .. } => wait(&pidfd, hook.timeout),
     }
 }
@@ -55,8 +55,8 @@ fn input(state: &StateText) -> Result<OwnedFd, Errno> {
     Ok(file)
 }
 
-fn become_hook(hook: &ChildHook, input: &OwnedFd) -> ! {
-    if dup2_stdin(input).is_ok() {
+fn become_hook(hook: &ChildHook, input: &OwnedFd, said: Option<&Said>) -> ! {
+    if dup2_stdin(input).is_ok() && said.is_none_or(|said| dup2_stderr(said).is_ok()) {
         exec::execve(&hook.path, &hook.arguments, &hook.environment);
     }
     // What a shell says of a command it cannot run.

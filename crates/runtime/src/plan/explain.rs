@@ -5,9 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use dhow_errdefs::{Class, Error, Result};
-use dhow_oci::runtime::{Hooks, Process};
+use dhow_oci::runtime::{Hook, Hooks, Process};
 use rustix::io::Errno;
 
+use super::hooks::Said;
 use super::mounts::{Kind, Mount};
 use super::{Container, Plan};
 use crate::report::{Failure, Step};
@@ -19,17 +20,24 @@ pub(crate) struct Words {
     /// The program was named by a path.
     by_path: bool,
     candidates: Vec<CString>,
-    hooks: Vec<PathBuf>,
+    create_hooks: Vec<PathBuf>,
+    start_hooks: Vec<PathBuf>,
+    /// What they have said, where this process can know.
+    said: Option<Said>,
 }
 
 impl Words {
-    pub(crate) fn of(process: &Process, hooks: Option<&Hooks>) -> Result<Self> {
+    pub(crate) fn of(process: &Process, hooks: Option<&Hooks>, said: Option<Said>) -> Result<Self> {
+        let paths =
+            |list: fn(&Hooks) -> &Vec<Hook>| hooks.into_iter().flat_map(list).map(|hook| hook.path.clone()).collect();
         let program = process.args.first().cloned().unwrap_or_default();
         Ok(Self {
             by_path: program.contains('/'),
             program,
             candidates: super::process::candidates(process)?,
-            hooks: hooks.into_iter().flat_map(|hooks| &hooks.start_container).map(|hook| hook.path.clone()).collect(),
+            create_hooks: paths(|hooks| &hooks.create_container),
+            start_hooks: paths(|hooks| &hooks.start_container),
+            said,
         })
     }
 
@@ -38,10 +46,8 @@ impl Words {
         match failure.step {
             Step::Lookup => self.explain_lookup(failure),
             Step::Execute => self.explain_execute(failure),
-            Step::StartContainerHook => {
-                let path = self.hooks.get(usize::from(failure.index)).map(|path| path.display().to_string());
-                because(failure, format!("hook startContainer {}", path.unwrap_or_default()))
-            }
+            Step::CreateContainerHook => self.explain_hook("createContainer", &self.create_hooks, failure),
+            Step::StartContainerHook => self.explain_hook("startContainer", &self.start_hooks, failure),
             step => because(failure, phrase(step).to_owned()),
         }
     }
@@ -56,6 +62,17 @@ impl Words {
         match Errno::from_raw_os_error(failure.errno) {
             Errno::NOENT | Errno::NOTDIR => Error::not_found(format!("exec: {program:?}: stat {program}: {reason}")),
             _ => Error::denied(format!("exec: {program:?}: {reason}")),
+        }
+    }
+
+    fn explain_hook(&self, kind: &str, paths: &[PathBuf], failure: Failure) -> Error {
+        let path = paths.get(usize::from(failure.index)).map(|path| path.display().to_string()).unwrap_or_default();
+        let said = self.said.as_ref().map(Said::text).filter(|said| !said.is_empty());
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+        match Errno::from_raw_os_error(failure.errno) {
+            Errno::CHILD => Error::internal(format!("hook {kind} {path} failed{said}")),
+            Errno::TIME => Error::deadline(format!("hook {kind} {path} took longer than its timeout{said}")),
+            _ => because(failure, format!("hook {kind} {path}")),
         }
     }
 
@@ -75,7 +92,9 @@ impl Plan<'_> {
     /// The error that a failure of the child means.
     pub(crate) fn explain(&self, failure: Failure) -> Error {
         match failure.step {
-            Step::Lookup | Step::Execute | Step::StartContainerHook => return self.words.explain(failure),
+            Step::Lookup | Step::Execute | Step::CreateContainerHook | Step::StartContainerHook => {
+                return self.words.explain(failure);
+            }
             Step::Cwd if self.new_world().is_some() && Errno::from_raw_os_error(failure.errno) == Errno::NOTDIR => {
                 // dockerd makes that folder.
                 let cwd = self.process.cwd.to_string_lossy();
@@ -170,7 +189,6 @@ fn is_indexed(step: Step) -> bool {
             | S::Sysctl
             | S::ReadonlyPath
             | S::MaskedPath
-            | S::CreateContainerHook
     )
 }
 
@@ -193,10 +211,7 @@ impl Container {
             }
             Step::Sysctl => format!("write sysctl {}", show(self.sysctls.get(index).map(|(path, _)| path))),
             Step::ReadonlyPath => format!("make {} read-only", show(self.readonly.get(index))),
-            Step::MaskedPath => format!("mask {}", show(self.masked.get(index))),
-            _ => {
-                format!("hook createContainer {}", show(self.hooks.create_container.get(index).map(|hook| &hook.path)))
-            }
+            _ => format!("mask {}", show(self.masked.get(index))),
         }
     }
 }
@@ -253,8 +268,6 @@ fn hint(failure: Failure) -> Option<&'static str> {
     match (failure.step, Errno::from_raw_os_error(failure.errno)) {
         (Step::OomScore, Errno::ACCESS) => Some("lowering it takes CAP_SYS_RESOURCE"),
         (Step::Terminal, _) => Some("a terminal needs a devpts mounted at /dev/pts"),
-        (Step::CreateContainerHook | Step::StartContainerHook, Errno::TIME) => Some("the hook took too long"),
-        (Step::CreateContainerHook | Step::StartContainerHook, Errno::CHILD) => Some("the hook failed"),
         _ => None,
     }
 }

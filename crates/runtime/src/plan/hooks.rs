@@ -1,11 +1,16 @@
 //! The hooks that run inside the container's namespaces, prepared for a child that may not allocate.
 
 use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result};
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Hook, State};
 use dhow_sys::exec::Vector;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::io::pread;
 
 use super::cstring;
 use crate::create::Create;
@@ -27,6 +32,11 @@ pub(crate) struct StateText {
     pub(crate) after: Vec<u8>,
 }
 
+/// What the hooks of the child write to standard error: a file in memory that cannot grow, because nobody reads it while
+/// they run.
+#[derive(Debug, Clone)]
+pub(crate) struct Said(Arc<OwnedFd>);
+
 /// The hooks of the child.
 #[derive(Debug)]
 pub(crate) struct Hooks {
@@ -36,6 +46,8 @@ pub(crate) struct Hooks {
     pub(crate) creating: StateText,
     /// The state that `startContainer` hooks read.
     pub(crate) created: StateText,
+    /// `None`: the child has no hooks.
+    pub(crate) said: Option<Said>,
     /// The parent has hooks to run once the namespaces are there.
     pub(crate) parent_waits: bool,
 }
@@ -53,6 +65,7 @@ impl Hooks {
             start_container: hooks.start_container.iter().map(ChildHook::plan).collect::<Result<_>>()?,
             creating: text(ContainerStatus::Creating)?,
             created: text(ContainerStatus::Created)?,
+            said: any.then(Said::new).transpose().context(|| "make a file for what hooks say")?,
             parent_waits: !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty(),
         })
     }
@@ -79,6 +92,32 @@ impl StateText {
         let mark = format!("\"pid\":{MARK}");
         let (before, after) = text.split_once(&mark).ok_or_else(|| Error::internal("state for hooks has no pid"))?;
         Ok(Self { before: format!("{before}\"pid\":").into_bytes(), after: after.as_bytes().to_vec() })
+    }
+}
+
+impl Said {
+    /// Bytes; a hook that writes more is told that there is no more room.
+    const ROOM: u64 = 64 << 10;
+
+    fn new() -> io::Result<Self> {
+        let file = memfd_create(c"said", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        ftruncate(&file, Self::ROOM)?;
+        fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok(Self(Arc::new(file)))
+    }
+
+    /// All of it up to now, without white space around.
+    pub(crate) fn text(&self) -> String {
+        let mut room = vec![0; 16 << 10];
+        let read = pread(&*self.0, &mut room, 0).unwrap_or(0);
+        let said = room[..read].split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(said).trim().to_owned()
+    }
+}
+
+impl AsFd for Said {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

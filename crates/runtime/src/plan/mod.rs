@@ -122,7 +122,7 @@ impl<'a> Plan<'a> {
         process.new_keyring = request.new_keyring;
         process.signals_blocked = request.signals_blocked;
         let plan = Self {
-            words: explain::Words::of(wanted, spec.hooks.as_ref())?,
+            words: explain::Words::of(wanted, spec.hooks.as_ref(), container.hooks.said.clone())?,
             parent_first: has_maps || !process.limits.raised.is_empty(),
             world: World::New(Box::new(container)),
             process,
@@ -145,7 +145,7 @@ impl<'a> Plan<'a> {
         let own_user = request.target.namespaces().contains(rustix::thread::ThreadNameSpaceType::USER);
         let process = process::Process::plan(request.process, own_user, &mut warnings)?;
         let plan = Self {
-            words: explain::Words::of(request.process, None)?,
+            words: explain::Words::of(request.process, None, None)?,
             parent_first: !process.limits.raised.is_empty(),
             world: World::Entered(request.target),
             process,
@@ -249,7 +249,7 @@ impl Container {
     fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         // Those that the parent enters, too: where it may not, the child does.
         let joined = self.namespaces.joined().map(|join| join.file.as_fd());
-        joined.chain(self.gate.as_ref().map(AsFd::as_fd))
+        joined.chain(self.gate.as_ref().map(AsFd::as_fd)).chain(self.hooks.said.as_ref().map(AsFd::as_fd))
     }
 }
 

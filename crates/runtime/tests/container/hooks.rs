@@ -70,7 +70,7 @@ fn one_that_fails_stops_the_container() {
         }
         let error = world.error();
         assert!(error.to_string().starts_with(&format!("hook {kind} /bin/sh")), "{error}");
-        assert!(kind != "createRuntime" || error.to_string().ends_with("reason"), "{error}");
+        assert!(error.to_string().ends_with(": reason"), "{error}");
         assert!(!world.rootfs().join("ran").exists());
     }
 }
@@ -92,5 +92,21 @@ fn one_that_takes_too_long_is_ended() {
     let mut world = World::shell("true");
     world.spec.hooks.get_or_insert_default().create_container = vec![endless];
     let error = world.error();
-    assert_eq!(error.hint(), Some("the hook took too long"), "{error}");
+    assert_eq!(error.class(), Class::DeadlineExceeded);
+    assert_eq!(error.to_string(), "hook createContainer /bin/busybox took longer than its timeout");
+}
+
+#[test]
+fn one_that_says_more_than_is_kept_comes_to_its_end() {
+    if !possible() {
+        return;
+    }
+    let script = "echo first >&2; head -c 300000 /dev/zero | tr '\\0' x >&2; exit 3";
+    let args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let env = vec!["PATH=/usr/bin:/bin".to_owned()];
+    let mut world = World::shell("true");
+    world.spec.hooks.get_or_insert_default().create_container =
+        vec![Hook { path: "/bin/sh".into(), args, env, ..Hook::default() }];
+    let error = world.error().to_string();
+    assert!(error.starts_with("hook createContainer /bin/sh failed: first\nxxx") && error.len() < 20_000, "{error}");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use dhow_api::container as wire;
 use dhow_engine::spec::{
-    BindOptions, DeviceMapping, DeviceRate, HostSpec, ImageOptions, LogSpec, MountSpec, PortBinding, Resources,
-    RestartPolicy, TmpfsOptions, Ulimit, VolumeOptions,
+    BindOptions, DeviceMapping, DeviceRate, DeviceRequest, HostSpec, ImageOptions, LogSpec, MountSpec, PortBinding,
+    Resources, RestartPolicy, TmpfsOptions, Ulimit, VolumeOptions,
 };
 
 /// The half of a request that depends on the host.
@@ -84,7 +84,7 @@ pub(crate) fn resources(host: &wire::HostConfig) -> Resources {
         cgroup_parent: host.cgroup_parent.clone(),
         devices: host.devices.iter().flatten().map(device).collect(),
         device_cgroup_rules: host.device_cgroup_rules.clone().unwrap_or_default(),
-        device_requests: host.device_requests.clone().unwrap_or_default(),
+        device_requests: host.device_requests.iter().flatten().map(device_request).collect(),
         ulimits: host.ulimits.iter().flatten().map(ulimit).collect(),
     }
 }
@@ -109,6 +109,16 @@ fn device(device: &wire::DeviceMapping) -> DeviceMapping {
         path_on_host: device.path_on_host.clone(),
         path_in_container: device.path_in_container.clone(),
         cgroup_permissions: device.cgroup_permissions.clone(),
+    }
+}
+
+fn device_request(request: &wire::DeviceRequest) -> DeviceRequest {
+    DeviceRequest {
+        driver: request.driver.clone(),
+        count: request.count,
+        device_ids: request.device_ids.clone(),
+        capabilities: request.capabilities.clone(),
+        options: request.options.clone(),
     }
 }
 

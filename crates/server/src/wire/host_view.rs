@@ -85,7 +85,7 @@ fn resources(limits: &Resources) -> wire::HostConfig {
         cpuset_mems: limits.cpuset_mems.clone(),
         devices: Some(limits.devices.iter().map(device).collect()),
         device_cgroup_rules: null_if_empty(limits.device_cgroup_rules.clone()),
-        device_requests: null_if_empty(limits.device_requests.clone()),
+        device_requests: null_if_empty(limits.device_requests.iter().map(device_request).collect()),
         kernel_memory_tcp: limits.kernel_memory_tcp,
         memory_reservation: limits.memory_reservation,
         memory_swap: limits.memory_swap,
@@ -103,6 +103,16 @@ fn weight(device: &DeviceRate) -> wire::WeightDevice {
 
 fn rates(devices: &[DeviceRate]) -> Vec<wire::ThrottleDevice> {
     devices.iter().map(|device| wire::ThrottleDevice { path: device.path.clone(), rate: device.rate }).collect()
+}
+
+fn device_request(request: &dhow_engine::spec::DeviceRequest) -> wire::DeviceRequest {
+    wire::DeviceRequest {
+        driver: request.driver.clone(),
+        count: request.count,
+        device_ids: request.device_ids.clone(),
+        capabilities: request.capabilities.clone(),
+        options: request.options.clone(),
+    }
 }
 
 fn device(device: &dhow_engine::spec::DeviceMapping) -> wire::DeviceMapping {
@@ -181,7 +191,7 @@ mod tests {
         "BlkioDeviceWriteIOps":[{"Path":"/d","Rate":15}],"CpuPeriod":16,"CpuQuota":17,"CpuRealtimePeriod":18,
         "CpuRealtimeRuntime":19,"CpusetCpus":"0","CpusetMems":"1",
         "Devices":[{"PathOnHost":"/h","PathInContainer":"/c","CgroupPermissions":"r"}],"DeviceCgroupRules":["c 1:3 r"],
-        "DeviceRequests":[{"Driver":"d"}],"KernelMemoryTCP":20,"MemoryReservation":21,"MemorySwap":22,
+        "DeviceRequests":[{"Driver":"d","Count":-1,"DeviceIDs":["i"],"Capabilities":[["gpu"]],"Options":{"o":"p"}}],"KernelMemoryTCP":20,"MemoryReservation":21,"MemorySwap":22,
         "MemorySwappiness":23,"OomKillDisable":true,"PidsLimit":24,"Ulimits":[{"Name":"core","Hard":2,"Soft":1}],
         "CpuCount":25,"CpuPercent":0,"IOMaximumIOps":0,"IOMaximumBandwidth":0,
         "Mounts":[{"Type":"bind","Source":"/s","Target":"/t","ReadOnly":true,"Consistency":"cached",

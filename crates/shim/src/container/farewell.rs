@@ -1,25 +1,50 @@
 //! The hooks `poststop`: what a container has left on the host is theirs to undo.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
+use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Hook, State};
 use dhow_runtime::hooks;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::Launch;
 
 /// What all of them may take together: an engine that waits longer for a shim's end ends it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The file in the run directory that says what is still to be run.
+const NAME: &str = "farewell.json";
+
 /// Hooks to be run when nothing is left, and what they are told.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Farewell {
     hooks: Vec<Hook>,
     state: State,
 }
 
+/// Runs the last hooks of a container whose shim was killed before it could, once nothing else is left of it but its run
+/// directory; gives what went wrong.
+#[must_use]
+pub fn say_farewell(run_dir: &Path) -> Vec<String> {
+    let path = run_dir.join(NAME);
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => return vec![format!("read {}: {error}", path.display())],
+        Ok(text) => text,
+    };
+    match serde_json::from_slice::<Farewell>(&text) {
+        Ok(farewell) => farewell.run(),
+        Err(error) => vec![format!("read {}: {error}", path.display())],
+    }
+}
+
 impl Farewell {
-    pub(super) fn of(launch: &Launch) -> Self {
-        Self {
+    /// Writes down what there is to run, before the first hook runs: a shim can be killed at any time.
+    pub(super) fn of(launch: &Launch) -> Result<Self> {
+        let farewell = Self {
             hooks: launch.spec.hooks.as_ref().map(|hooks| hooks.poststop.clone()).unwrap_or_default(),
             state: State {
                 oci_version: launch.spec.oci_version.clone(),
@@ -29,11 +54,24 @@ impl Farewell {
                 bundle: launch.run_dir.clone(),
                 annotations: launch.spec.annotations.clone(),
             },
+        };
+        if farewell.hooks.is_empty() {
+            return Ok(farewell);
         }
+        let path = launch.run_dir.join(NAME);
+        let json = serde_json::to_vec(&farewell).map_err(|error| Error::internal("encode hooks").with_cause(error))?;
+        dhow_sys::atomic::write(&path, &json, 0o600, dhow_sys::atomic::Sync::No)
+            .context(|| format!("write {}", path.display()))?;
+        Ok(farewell)
     }
 
     /// Runs them, and gives what went wrong.
     pub(super) fn run(&self) -> Vec<String> {
-        hooks::run_last(&self.hooks, &self.state, Some(PATIENCE)).iter().map(ToString::to_string).collect()
+        let failures = hooks::run_last(&self.hooks, &self.state, Some(PATIENCE));
+        if !self.hooks.is_empty() {
+            // Who sweeps after this shim is not to run them again.
+            let _ = fs::remove_file(self.state.bundle.join(NAME));
+        }
+        failures.iter().map(ToString::to_string).collect()
     }
 }

@@ -29,6 +29,7 @@ pub(crate) use ahead::Ahead;
 use builtin::BuiltIn;
 use external::External;
 use farewell::Farewell;
+pub use farewell::say_farewell;
 pub(crate) use place::Place;
 pub use place::cgroup_in;
 
@@ -100,7 +101,8 @@ impl Container {
     fn launch_built_in(launch: Launch, ahead: Option<Ahead>) -> Result<(Self, Ends, Vec<String>)> {
         let (network, hierarchy) = ahead.map(Ahead::into_parts).unwrap_or_default();
         let (cgroup, mut warnings) = make_cgroup(&launch, hierarchy)?;
-        let (started, farewell) = (BuiltIn::start(&launch, cgroup.as_ref(), network), Farewell::of(&launch));
+        let farewell = Farewell::of(&launch).inspect_err(|_| undo_cgroup(cgroup.as_ref()))?;
+        let started = BuiltIn::start(&launch, cgroup.as_ref(), network);
         let (runtime, born) = started.inspect_err(|_| {
             undo_cgroup(cgroup.as_ref());
             // Its first hooks may have run; the error that led here is the one to be told.

@@ -101,28 +101,29 @@ impl Link {
     }
 
     /// Whether that is a line of this link, whatever the other was called in the engine when it was written.
-    fn is_in(&self, line: &str) -> bool {
-        let rest = line.split_once('\t').and_then(|(_, names)| names.strip_prefix(self.names.as_str()));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n']))
+    fn is_in(&self, line: &[u8]) -> bool {
+        let names = line.iter().position(|byte| *byte == b'\t').map(|tab| &line[tab + 1..]);
+        let rest = names.and_then(|names| names.strip_prefix(self.names.as_bytes()));
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b'\n')))
     }
 }
 
-/// The text with the lines of a link as they are now, where they were.
-pub(super) fn relinked(text: &str, link: &Link) -> String {
-    let mut renewed = String::new();
+/// A file with the lines of a link as they are now, where they were. What else is in it need not be text.
+pub(super) fn relinked(file: &[u8], link: &Link) -> Vec<u8> {
+    let mut renewed = Vec::new();
     let mut new = Some(link.lines());
-    for line in text.split_inclusive('\n') {
+    for line in file.split_inclusive(|byte| *byte == b'\n') {
         if link.is_in(line) {
-            renewed.extend(new.take());
+            renewed.extend(new.take().unwrap_or_default().into_bytes());
         } else {
-            renewed.push_str(line);
+            renewed.extend_from_slice(line);
         }
     }
     if let Some(new) = new {
-        if !renewed.is_empty() && !renewed.ends_with('\n') {
-            renewed.push('\n');
+        if renewed.last().is_some_and(|last| *last != b'\n') {
+            renewed.push(b'\n');
         }
-        renewed.push_str(&new);
+        renewed.extend(new.into_bytes());
     }
     renewed
 }
@@ -138,6 +139,7 @@ mod tests {
 
     #[test]
     fn a_link_is_renewed_where_it_is_and_nothing_else() {
+        let relinked = |text: &str, link: &Link| String::from_utf8(relinked(text.as_bytes(), link)).unwrap();
         let text = "127.0.0.1\tlocalhost\n10.0.0.9\tdb\n10.0.0.2\tdb store old\nfd00::2\tdb store old\n10.0.0.3\tweb\n";
         assert_eq!(
             relinked(text, &link(&["10.0.0.5", "fd00::5"])),
@@ -148,5 +150,11 @@ mod tests {
             "10.0.0.2\tdb storeroom\n10.0.0.5\tdb store base\n"
         );
         assert_eq!(relinked("10.0.0.2\tdb store", &link(&["10.0.0.5"])), "10.0.0.5\tdb store base\n");
+    }
+
+    #[test]
+    fn what_is_no_text_stays_as_it_is() {
+        let file = b"# \xff\xfe\n10.0.0.2\tdb store old\n\t\xff";
+        assert_eq!(relinked(file, &link(&["10.0.0.5"])), b"# \xff\xfe\n10.0.0.5\tdb store base\n\t\xff");
     }
 }

@@ -169,6 +169,22 @@ impl Expressions<'_, '_> {
         })
     }
 
+    /// Loads a value that is known into registers from that one on.
+    pub(crate) fn value(&mut self, value: &[u8], register: u32) -> &mut Self {
+        self.add("immediate", |data| {
+            data.put_be32(1, FIRST + register).nest(2, |nested| {
+                nested.put(DATA_VALUE, value);
+            });
+        })
+    }
+
+    /// Gives the connection the source address in these registers.
+    pub(crate) fn source(&mut self, family: u8, address: u32) -> &mut Self {
+        self.add("nat", |data| {
+            data.put_be32(1, 0).put_be32(2, u32::from(family)).put_be32(3, FIRST + address);
+        })
+    }
+
     /// Gives the connection the address of the link it leaves by.
     pub(crate) fn masquerade(&mut self) -> &mut Self {
         self.add("masq", |_| ())
