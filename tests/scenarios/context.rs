@@ -110,6 +110,27 @@ fn files_and_words_are_dockers() {
 }
 
 #[test]
+fn a_context_whose_secrets_cannot_be_written_is_none() {
+    let world = World::new(DHOW);
+    let certificates = Certificates::new();
+    let place = |name: &str| certificates.path("client").join(name).display().to_string();
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(place);
+    let docker = format!("host=tcp://10.0.0.9:2376,ca={ca},cert={cert},key={key}");
+    run(&world, DHOW, &["context", "create", "far", "--docker", &docker]).exits(0);
+    run(&world, DHOW, &["context", "export", "far", "file"]).exits(0);
+    run(&world, DHOW, &["context", "rm", "far"]).exits(0);
+    let secrets = world.path().join(".docker/contexts/tls");
+    fs::remove_dir_all(&secrets).expect("it was made");
+    fs::write(&secrets, "in the way").expect("a file");
+    for args in [&["context", "import", "far", "file"][..], &["context", "create", "far", "--docker", &docker]] {
+        run(&world, DHOW, args).exits(1).says(&secrets.display().to_string());
+        assert_eq!(run(&world, DHOW, &["context", "ls", "-q"]).ok(), "default", "{args:?}");
+    }
+    fs::remove_file(&secrets).expect("it is there");
+    run(&world, DHOW, &["context", "import", "far", "file"]).exits(0);
+}
+
+#[test]
 fn flags_and_environment_win_over_the_context() {
     let world = World::new(DHOW);
     run(&world, DHOW, &["context", "create", "nowhere", "--docker", "host=unix:///nowhere"]).exits(0);

@@ -192,9 +192,14 @@ impl Core {
         self.config.exec_root.join("shm").join(id)
     }
 
-    /// The container's cgroup, if this engine can make one.
+    /// The cgroup that the container gets at its start, if this engine can make one.
     pub(crate) fn cgroup_of(&self, container: &Container) -> Option<String> {
         self.host.cgroup(&container.view().spec.host.resources.cgroup_parent, &container.id)
+    }
+
+    /// The cgroup that a container has which runs: it may have been started by an engine that had its cgroups elsewhere.
+    pub(crate) fn present_cgroup_of(&self, container: &Container) -> Option<String> {
+        dhow_shim::cgroup_in(&self.run_dir(&container.id)).or_else(|| self.cgroup_of(container))
     }
 
     /// How a container ended, as its shim wrote it down.

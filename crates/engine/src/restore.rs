@@ -325,6 +325,7 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<Owner> {
     }
     let owner = Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events);
     owner.end_orphaned_probes(&orphans);
+    owner.repeat_limits();
     if died {
         // Nobody was there to tell it, and nothing else is left of one that removes itself.
         core.container_event(&container, "die", &end);

@@ -141,7 +141,7 @@ impl Core {
         let Some(process) = Some(view).filter(|view| view.pid != 0).and_then(|view| Process::of(view).ok()) else {
             return Ok(None);
         };
-        let cgroup = match (&self.host.cgroups, self.cgroup_of(container)) {
+        let cgroup = match (&self.host.cgroups, self.present_cgroup_of(container)) {
             (Some(hierarchy), Some(path)) => Some(Cgroup::open(hierarchy, &path)?),
             _ => None,
         };

@@ -30,7 +30,7 @@ impl Core {
     }
 
     fn pids(&self, container: &Container, view: &View) -> Result<Vec<i32>> {
-        match (&self.host.cgroups, self.cgroup_of(container)) {
+        match (&self.host.cgroups, self.present_cgroup_of(container)) {
             (Some(hierarchy), Some(path)) => Cgroup::open(hierarchy, &path)?.pids(),
             _ => crate::container::Process::of(view)?.look(|pid| Ok(same_namespace(pid))),
         }

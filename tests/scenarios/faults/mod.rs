@@ -4,6 +4,7 @@
 //! `DHOW_FAULT_ROUNDS` multiplies the rounds of the tests that have rounds; `DHOW_FAULT_SEED` repeats one that failed.
 
 mod abandoned;
+mod connections;
 mod containers;
 mod crash;
 mod damage;

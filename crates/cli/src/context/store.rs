@@ -97,6 +97,8 @@ impl Store {
         let folder = self.tls_folder(name);
         let step = || format!("write {}", folder.display());
         remove(&folder).context(step)?;
+        // What is above the secrets is no secret: Docker's folders have the usual mode.
+        folder.ancestors().nth(2).map_or(Ok(()), fs::create_dir_all).context(step)?;
         for ((endpoint, file), content) in material {
             let place = folder.join(endpoint);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&place).context(step)?;

@@ -49,7 +49,6 @@ struct Prepared {
 
 impl Owner {
     pub(super) fn start(&mut self, reply: Reply<()>) {
-        self.condition.then = Then::Nothing;
         if let Err(error) = self.check(Request::Start) {
             let _ = reply.send(Err(error));
             return;
@@ -60,7 +59,7 @@ impl Owner {
             return;
         }
         self.starting.push(reply);
-        self.condition.stopped_by_hand = false;
+        (self.condition.stopped_by_hand, self.condition.then) = (false, Then::Nothing);
         (self.condition.restart_count, self.condition.restart_pause) = (0, 0);
         self.restart_at = None;
         self.backoff = Backoff::default();

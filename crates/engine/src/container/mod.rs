@@ -13,6 +13,7 @@ mod owner;
 mod pausing;
 mod policy;
 mod process;
+mod reconnecting;
 pub(crate) mod record;
 mod removal;
 mod requests;
@@ -41,6 +42,7 @@ pub(crate) use launching::{Launched, shareable};
 pub(crate) use owner::Owner;
 pub(crate) use policy::{resumes, was_steady};
 pub(crate) use process::Process;
+use reconnecting::Reunion;
 pub(crate) use record::{Body, Condition};
 pub(crate) use state::{Fact, Refusal, Request, State};
 
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     FilesBusy,
     /// From the launch that is under way: the shim runs.
     ShimBorn(Link),
+    /// From the search with that number: the shim whose connection was lost, or that there is none any more.
+    ShimSought(u64, Option<Box<Reunion>>),
     /// From the launch that is under way: its outcome, and what goes on of it if it was given up.
     Launched(Box<Result<Launched>>, Option<JoinHandle<()>>),
     /// From a probe, by its exec: its result.

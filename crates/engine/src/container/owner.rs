@@ -29,7 +29,7 @@ pub(crate) struct Owner {
     pub(super) condition: Condition,
     pub(super) pid: i32,
     pub(super) link: Option<Link>,
-    events: Option<Events>,
+    pub(super) events: Option<Events>,
     pub(super) waiting: Vec<(WaitCondition, oneshot::Sender<ExitStatus>)>,
     /// Clients that attached before the start.
     pub(super) attachments: Vec<Attachment>,
@@ -53,7 +53,9 @@ pub(crate) struct Owner {
     /// When a shim that should be gone is ended by force.
     pub(super) overdue_at: Option<Instant>,
     /// That has been done.
-    forced: bool,
+    pub(super) forced: bool,
+    /// How often its shim was sought, or was gone.
+    pub(super) sought: u64,
     /// What goes on of the last run: volumes are being unmounted, or a launch that was given up.
     pub(super) leaving: Option<JoinHandle<()>>,
     /// Those who wait until what was mounted for it is given back.
@@ -111,6 +113,7 @@ impl Owner {
             unhealthy: false,
             overdue_at: None,
             forced: false,
+            sought: 0,
             leaving: None,
             left: Vec::new(),
         }
@@ -136,7 +139,7 @@ impl Owner {
                 Wake::Command(None) => Next::End,
                 Wake::Command(Some(command)) => self.command(command).await,
                 Wake::Shim(Some(event)) => self.event(event).await,
-                Wake::Shim(None) => self.shim_lost().await,
+                Wake::Shim(None) => self.connection_lost().await,
                 Wake::Restart => self.restart(),
                 Wake::Overdue => self.overdue().await,
                 Wake::Probe => {
@@ -196,6 +199,7 @@ impl Owner {
             Command::Wait(condition, waiter) => self.wait(condition, waiter),
             Command::FilesBusy => self.wait_for_files(),
             Command::ShimBorn(link) => self.shim_born(link),
+            Command::ShimSought(number, found) => return self.shim_sought(number, found).await,
             Command::Probed(exec, result) => self.probed(&exec, result),
             Command::Launched(outcome, under_way) => {
                 let next = self.launched(*outcome, under_way).await;
@@ -363,6 +367,7 @@ impl Owner {
     pub(super) fn forget_shim(&mut self) {
         (self.link, self.events, self.overdue_at) = (None, None, None);
         (self.pid, self.dirty, self.forced) = (0, false, false);
+        self.sought += 1;
         self.leave_volumes();
     }
 }
@@ -388,7 +393,11 @@ fn waits_for_the_launch(command: &Command) -> bool {
         | Command::Attach(..)
         | Command::Rename(..)
         | Command::Wait(..) => false,
-        Command::FilesBusy | Command::ShimBorn(_) | Command::Launched(..) | Command::Probed(..) => false,
+        Command::FilesBusy
+        | Command::ShimBorn(_)
+        | Command::ShimSought(..)
+        | Command::Launched(..)
+        | Command::Probed(..) => false,
     }
 }
 

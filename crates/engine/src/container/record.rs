@@ -19,7 +19,7 @@ use crate::spec::ContainerSpec;
 /// a container is.
 const FORMAT: u32 = 2;
 
-/// What a container is: changes only by `rename` and `update`.
+/// What a container is: changes only when somebody asks for it (`update`, `network connect`, `publish` …).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Body {
     /// Merged with the image.

@@ -93,4 +93,16 @@ impl Owner {
         self.tell_event("update", &[]);
         Ok(warnings)
     }
+
+    /// Has the shim set the limits once more: whoever changed them last may have been killed after the change was written down
+    /// and before the shim heard of it.
+    pub(crate) fn repeat_limits(&self) {
+        let (Some(link), id) = (self.link.clone(), Arc::clone(&self.container.id)) else { return };
+        let limits = crate::update::live(&self.body.spec, &Resources::default());
+        tokio::spawn(async move {
+            if let Err(error) = link.ask(Op::Update(Box::new(limits))).await {
+                tracing::debug!(%id, %error, "the limits of a container could not be set once more");
+            }
+        });
+    }
 }

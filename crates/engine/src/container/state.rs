@@ -268,7 +268,7 @@ mod tests {
         Fact::RemovalBegun,
         Fact::RemovalFailed,
     ];
-    const REQUESTS: [Request; 13] = [
+    const REQUESTS: [Request; 14] = [
         Request::Start,
         Request::Stop,
         Request::Kill,
@@ -280,6 +280,7 @@ mod tests {
         Request::Top,
         Request::Rename,
         Request::Update,
+        Request::Network,
         Request::Remove,
         Request::RemoveForce,
     ];

@@ -1,0 +1,102 @@
+//! A connection that ended before the shim did. That is no reason to end what runs: the shim is sought where it lives, and
+//! connected to once more. Until then the container is one whose shim is out of reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhow_shim::protocol::{Op, State as ShimState, Status};
+
+use super::owner::{Next, Owner};
+use super::{Command, Container, Fact, State};
+use crate::core::Core;
+use crate::link::{Events, Link, Occupant};
+
+/// How long after a search in vain the next one begins. A shim that does not answer takes much longer to be given up.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A new connection to a shim, and how it finds things.
+#[derive(Debug)]
+pub(crate) struct Reunion {
+    link: Link,
+    events: Events,
+    state: ShimState,
+}
+
+impl Owner {
+    /// The connection has ended: mostly because the shim has, or is to.
+    pub(super) async fn connection_lost(&mut self) -> Next {
+        let unwanted = self.forced || self.removal.is_some() || !self.condition.state.is_alive();
+        if self.link.take().is_none() || unwanted {
+            return self.shim_lost().await;
+        }
+        // Nobody has paused it: its health is what it was.
+        (self.events, self.care) = (None, None);
+        self.publish();
+        self.sought += 1;
+        tokio::spawn(seek(Arc::clone(&self.core), Arc::clone(&self.container), self.sought));
+        Next::Continue
+    }
+
+    /// What came of a search. One that is not the last is of a run that somebody has ended by force.
+    pub(super) async fn shim_sought(&mut self, number: u64, found: Option<Box<Reunion>>) -> Next {
+        if number != self.sought {
+            return Next::Continue;
+        }
+        match found {
+            None => return self.shim_lost().await,
+            Some(reunion) => self.reconnected(*reunion).await,
+        }
+        Next::Continue
+    }
+
+    async fn reconnected(&mut self, reunion: Reunion) {
+        let Reunion { link, events, state } = reunion;
+        tracing::warn!(id = %self.container.id, "the connection to the container's shim was lost; there is a new one");
+        self.link = Some(link.clone());
+        self.listen(events);
+        self.condition.log_losses = state.log_losses;
+        state.ended_execs.iter().for_each(|exec| self.core.exec_ended(&exec.id, exec.code));
+        let running: Vec<String> = state.execs.into_iter().map(|exec| exec.id).collect();
+        self.end_orphaned_probes(&running);
+        self.repeat_limits();
+        match (state.status, self.condition.state) {
+            // That everything is undone comes as an event.
+            (Status::Exited, _) => return state.exit.into_iter().for_each(|exit| self.ended(exit)),
+            // Whoever wanted that has been told that it has failed.
+            (Status::Paused, State::Running) => drop(link.begin(Op::Resume, &[]).await),
+            (Status::Running, State::Paused) => self.settle(Fact::Resumed, "unpause"),
+            _ => {}
+        }
+        if self.condition.state == State::Running {
+            self.resume_care();
+        }
+        self.publish();
+    }
+}
+
+/// Looks for the shim until it is found, or there is none, or nobody wants to know any more.
+async fn seek(core: Arc<Core>, container: Arc<Container>, number: u64) {
+    let run_dir = core.run_dir(&container.id);
+    loop {
+        let place = run_dir.clone();
+        // Interrupted only when the process ends.
+        let Ok(found) = tokio::task::spawn_blocking(move || Link::find(&place)).await else { return };
+        let found = match found {
+            Ok(Occupant::Nobody) => Some(None),
+            Ok(Occupant::Adopted(shim, state)) => {
+                shim.watch().ok().map(|(link, events)| Some(Box::new(Reunion { link, events, state: *state })))
+            }
+            Ok(Occupant::OutOfReach(_)) | Err(_) => None,
+        };
+        if let Some(found) = found {
+            // An owner that has gone has no use for it.
+            let _ = container.tell(Command::ShimSought(number, found));
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+        let view = container.view();
+        if view.link.is_some() || !view.condition.state.is_alive() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Connections between the engine and its shims that end before either of them does.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use dhow_testkit::{World, eventually};
+use rustix::net::{AddressFamily, Shutdown, shutdown, sockopt};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
+
+use crate::busybox;
+
+/// Cuts the engine's connection to a shim that it has found; the engine knows nothing of it before.
+fn cut(world: &World, shim: Pid) {
+    let engine = Pid::from_raw(world.engine_pid().expect("it runs").cast_signed()).expect("not 0");
+    let pidfd = pidfd_open(engine, PidfdFlags::empty()).expect("it runs");
+    let folder = std::fs::read_dir(format!("/proc/{}/fd", engine.as_raw_pid())).expect("it runs");
+    let numbers = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let copies = numbers.filter_map(|number| pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()).ok());
+    let leads_there = |socket: &OwnedFd| {
+        sockopt::socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX)
+            && sockopt::socket_peercred(socket).is_ok_and(|peer| peer.pid == shim)
+    };
+    let found: Vec<OwnedFd> = copies.filter(leads_there).collect();
+    assert!(!found.is_empty(), "the engine has no connection to {}", shim.as_raw_pid());
+    for socket in found {
+        shutdown(&socket, Shutdown::Both).unwrap_or_else(|error| panic!("{}: {error}", socket.as_raw_fd()));
+    }
+}
+
+/// A container whose shim was found by an engine: only then the kernel tells who is at the other end.
+fn found_by_an_engine(world: &mut World, flags: &[&str]) -> (Pid, String) {
+    world.dhow(&[&["run", "-d", "--name", "box"], flags, &["busybox", "sleep", "1000"]].concat()).exits(0);
+    world.crash_engine();
+    world.start_engine();
+    (world.shim_of("box"), world.inspect("box", "{{.State.Pid}} {{.State.StartedAt}}"))
+}
+
+fn is_back(world: &World) {
+    eventually("the engine has its shim again", || world.dhow(&["exec", "box", "true"]).code() == 0);
+}
+
+#[test]
+fn a_lost_connection_costs_a_container_nothing() {
+    let mut world = busybox();
+    let (shim, run) = found_by_an_engine(&mut world, &["--health-cmd", "true", "--health-interval", "1s"]);
+    for _ in 0..3 {
+        cut(&world, shim);
+        is_back(&world);
+        assert_eq!(world.inspect("box", "{{.State.Pid}} {{.State.StartedAt}}"), run, "the same run");
+    }
+    eventually("it is looked after", || world.inspect("box", "{{.State.Health.Status}}") == "healthy");
+    world.dhow(&["pause", "box"]).exits(0);
+    cut(&world, shim);
+    eventually("it can be let go on", || world.dhow(&["unpause", "box"]).code() == 0);
+    is_back(&world);
+    world.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+}
+
+#[test]
+fn a_container_whose_shim_is_sought_in_vain_can_be_ended() {
+    let mut world = busybox();
+    let (shim, _) = found_by_an_engine(&mut world, &[]);
+    kill_process(shim, Signal::STOP).expect("the shim is this world's");
+    cut(&world, shim);
+    eventually("it is known", || world.dhow(&["exec", "box", "true"]).code() != 0);
+    assert_eq!(world.dhow(&["ps", "-q", "--no-trunc"]).ok().lines().count(), 1, "it is alive");
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+    assert_eq!(world.dhow(&["ps", "-aq"]).ok(), "");
+}
+
+#[test]
+fn what_ended_while_nobody_was_connected_is_learned() {
+    let mut world = busybox();
+    let (shim, _) = found_by_an_engine(&mut world, &[]);
+    kill_process(shim, Signal::STOP).expect("the shim is this world's");
+    cut(&world, shim);
+    let first = world.inspect("box", "{{.State.Pid}}").parse().ok().and_then(Pid::from_raw).expect("it runs");
+    kill_process(first, Signal::KILL).expect("it is this world's");
+    kill_process(shim, Signal::CONT).expect("the shim is this world's");
+    assert_eq!(world.dhow(&["wait", "box"]).ok(), "137");
+    world.dhow(&["start", "box"]).exits(0);
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+}
