@@ -43,7 +43,7 @@ const LIMITS: &[Flag] = &[
         "Limit of memory and swap together; '-1' for no limit of swap",
     ),
     Flag::int("pids-limit", "How many processes it may have; '-1' for no limit").since(40),
-    Flag::text("restart", "When to start it again by itself"),
+    Flag::text("restart", "When to start it again: no, on-failure[:n], on-unhealthy[:n], always, unless-stopped"),
 ];
 
 /// Not Docker's.

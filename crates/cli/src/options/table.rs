@@ -143,7 +143,7 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::list("label-file", "Put the labels of a file on it"),
     Flag::list("link", "Link to another container").check(endpoint::check_link),
     Flag::list("link-local-ip", "Link-local addresses"),
-    Flag::text("log-driver", "Log driver"),
+    Flag::text("log-driver", "Log driver (local, json-file, journald, syslog, none)"),
     Flag::list("log-opt", "Option of the log driver"),
     Flag::text("mac-address", "MAC address (92:d0:c6:0a:29:33)"),
     Flag::checked("memory", "bytes", limits::check_bytes, "Limit of memory").short(b'm'),
@@ -173,7 +173,8 @@ pub(crate) const CONTAINER: &[Flag] = &[
     Flag::text("pull", "When to pull the image (\"always\", \"missing\", \"never\")").default("missing"),
     Flag::bool("quiet", "Print nothing about the pull").short(b'q'),
     Flag::bool("read-only", "Make the root file system read-only"),
-    Flag::text("restart", "When to start it again after it has ended").default("no"),
+    Flag::text("restart", "When to start it again: no, on-failure[:n], on-unhealthy[:n], always, unless-stopped")
+        .default("no"),
     Flag::bool("rm", "Remove it and its anonymous volumes when it ends"),
     Flag::text("runtime", "OCI runtime to use"),
     Flag::list("security-opt", "Security option"),

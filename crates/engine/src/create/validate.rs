@@ -291,7 +291,10 @@ pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
             "maximum retry count can only be used with 'on-failure'".to_owned()
         }
         (name, _) => {
-            format!("unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
+            let text = format!("unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'");
+            // Docker's words; what Docker has not stands beside.
+            return Err(Error::invalid(format!("invalid restart policy: {text}"))
+                .with_hint("dhow has 'on-unhealthy', too: as 'on-failure', and after a failed health check"));
         }
     };
     Err(Error::invalid(format!("invalid restart policy: {text}")))
