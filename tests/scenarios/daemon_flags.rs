@@ -170,6 +170,7 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
         (&["--group", "no-such-group"], "no-such-group"),
         (&["-b", "br0", "--bip", "10.0.0.1/24"], "bridge and bip exclude each other"),
         (&["--tlsverify", "--tlscacert", "/no/such/file", "-H", "tcp://127.0.0.1:2376"], "/no/such/file"),
+        (&["--label", "nonsense"], "bad attribute format: nonsense"),
         (&["--default-runtime", "crun"], "specified default runtime \"crun\" does not exist"),
     ] {
         daemon(&[&["--validate"], flags].concat()).exits(1).says(words);
@@ -186,4 +187,13 @@ fn a_configuration_can_be_looked_at_without_an_engine() {
     outcome.exits(0).says("\"exec-opts\" means nothing").says("\"shutdown-timeout\" means nothing");
     fs::write(&file, r#"{"dns": ["1.1.1.1"], "exec-opts": ["a=b"], "userns-remap": "default"}"#).expect("written");
     daemon(&["--validate", "--config-file", &named]).exits(1).says("userns-remap is not supported by dhow");
+    fs::write(&file, r#"{"insecure-registires": ["x"], "label": ["a=b"]}"#).expect("written");
+    let words = "the following directives don't match any configuration option: insecure-registires, label";
+    daemon(&["--validate", "--config-file", &named]).exits(1).says(words);
+    fs::write(&file, r#"{"log-driver": "json-file", "labels": ["a=b"], "runtimes": {"x": {"path": "/bin/x"}}}"#)
+        .expect("written");
+    let both =
+        ["--validate", "--config-file", &named, "--label", "c=d", "--log-driver=local", "--add-runtime", "y=/bin/y"];
+    let words = "are specified both as a flag and in the configuration file: log-driver, labels";
+    daemon(&both).exits(1).says(words);
 }

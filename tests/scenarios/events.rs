@@ -23,6 +23,17 @@ pub(crate) fn now() -> String {
     format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
 }
 
+/// As the stock engine does it: 0 is the beginning of 1970, whence nothing is limited, and nothing waited for.
+#[test]
+fn the_year_1970_is_over() {
+    let world = busybox();
+    for told in [world.dhow(&["events", "--until", "0"]), world.docker(&["events", "--until", "0"])] {
+        assert!(told.ok().contains("image import"), "{told:?}");
+    }
+    let refused = "`since` time (1) cannot be after `until` time (0)";
+    world.docker(&["events", "--since", "1", "--until", "0"]).exits(1).says(refused);
+}
+
 #[test]
 fn a_containers_life_is_told_in_dockers_order() {
     let world = busybox();

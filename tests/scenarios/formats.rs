@@ -1,5 +1,7 @@
 //! `--format`: both command lines make the same of the same things.
 
+use std::process::Command;
+
 use dhow_testkit::{Outcome, World, finish};
 
 use crate::{DHOW, busybox};
@@ -252,4 +254,21 @@ fn functions_take_as_many_arguments_as_dockers() {
             [world.dhow(&["ps", "--format", template]).code(), world.docker(&["ps", "--format", template]).code()];
         assert_eq!(codes, [1, 1], "{template}");
     }
+}
+
+/// Zones by their names are those of the machine that the client runs on.
+#[test]
+fn times_are_those_of_the_zone_that_is_named() {
+    let world = busybox();
+    world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
+    let list = ["ps", "-a", "--format", "{{.CreatedAt}}"];
+    for zone in ["Asia/Tokyo", ":Asia/Tokyo"] {
+        let ours = finish(world.command(&list).env("TZ", zone)).ok();
+        assert!(ours.ends_with(" +0900 JST"), "{zone}: {ours}");
+    }
+    let tokyo = |command: &mut Command| finish(command.env("TZ", "Asia/Tokyo")).ok();
+    assert_eq!(tokyo(&mut world.command(&list)), tokyo(&mut world.stock_command(&list)));
+    let created = tokyo(&mut world.command(&list)).replacen(' ', "T", 1)[..19].to_owned();
+    let since = ["events", "--since", &created, "--until", "0s", "--filter", "event=create"];
+    assert_eq!(tokyo(&mut world.command(&since)).lines().count(), 1, "{created}");
 }

@@ -62,6 +62,17 @@ fn the_first_command_starts_the_engine_and_the_second_finds_it() {
 }
 
 #[test]
+fn who_asks_for_versions_starts_none() {
+    let folder = Folder::new();
+    let told = finish(&mut client(folder.path(), &["version"]));
+    assert!(told.stdout().starts_with("Client:\n"), "{told:?}");
+    told.exits(1).says("Cannot connect to the Docker daemon at unix://");
+    for name in ["data", "exec"] {
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn many_first_commands_at_once_get_one_engine() {
     let folder = Folder::new();
     let children: Vec<_> = (0..8)

@@ -81,6 +81,28 @@ fn an_engine_that_starts_leaves_the_cgroups_of_another_alone() {
     one.dhow(&["exec", "long", "true"]).exits(0);
 }
 
+/// What an engine is told of cgroups counts for what it starts; what runs is where it was put.
+#[test]
+fn what_runs_is_found_where_an_engine_before_has_put_it() {
+    let mut world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    world.crash_engine();
+    let later = format!("{}/later", world.cgroup_parent());
+    world.add_flags(&["--cgroup-parent", &later]);
+    world.start_engine();
+    let processes = world.dhow(&["top", "box"]).ok();
+    assert!(processes.contains("sleep 1000"), "{processes}");
+    assert_eq!(world.dhow(&["stats", "--no-stream", "--format", "{{.PIDs}}", "box"]).ok(), "1");
+    world.dhow(&["restart", "-t", "0", "box"]).exits(0);
+    assert_eq!(world.dhow(&["stats", "--no-stream", "--format", "{{.PIDs}}", "box"]).ok(), "1", "where it is now");
+    world.dhow(&["rm", "-f", "box"]).exits(0);
+    // Each takes away what it has made.
+    world.stop_engine();
+    let parent = world.cgroup_parent().to_owned();
+    world.add_flags(&["--cgroup-parent", &parent]);
+    world.start_engine();
+}
+
 /// A container in a cgroup elsewhere is shown a bare one beside the others' in trees that it is not in.
 #[test]
 fn an_engine_that_stops_leaves_what_a_container_elsewhere_is_shown() {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use dhow_testkit::{Outcome, Registry, World, finish, finish_with_input};
+use dhow_testkit::{Door, Outcome, Registry, World, finish, finish_with_input};
 
 use crate::busybox;
 
@@ -144,6 +144,26 @@ fn shared_layers_are_counted_once() {
     assert_eq!((unique(&ours), unique(&stock)), (2, 2), "{ours:?}\n{stock:?}");
     let tables = world.dhow(&["system", "df", "-v"]).ok();
     assert!(tables.contains("UNIQUE SIZE") && tables.contains("Build cache usage: 0B"), "{tables}");
+}
+
+/// What is promised to be free when images go is what a prune can free: the image of a container stays.
+#[test]
+fn an_image_that_is_used_is_not_to_be_freed() {
+    let world = busybox();
+    let share = |world: &World| {
+        both(world, &["system", "df", "--format", "{{.Reclaimable}}"]).map(|outcome| {
+            let lines = outcome.ok();
+            let images = lines.lines().next().and_then(|line| line.split_once(" (")).expect("a share of all");
+            images.1.trim_end_matches("%)").parse::<u32>().expect("a number")
+        })
+    };
+    assert_eq!(share(&world), [100, 100]);
+    world.dhow(&["create", "--name", "box", "busybox"]).exits(0);
+    // Folders and manifests are nobody's.
+    assert!(share(&world).iter().all(|percent| *percent < 10), "{:?}", share(&world));
+    let refused = Door::open(&world.socket()).and_then(|mut door| door.ask("GET", "/system/df?type=nothing", ""));
+    let refused = refused.expect("an answer");
+    assert!(refused.status == 400 && refused.body.contains("unknown object type: nothing"), "{refused:?}");
 }
 
 #[test]

@@ -1,16 +1,27 @@
 //! Other limits for containers that are there already.
 
-use dhow_testkit::World;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dhow_testkit::{World, eventually};
 
 use crate::busybox;
 
-/// A limit as the host's cgroup tree has it: v1 keeps each controller in a tree of its own.
-fn limit(world: &World, name: &str, v1: &str, v2: &str) -> String {
+/// The file of a limit in the host's cgroup tree: v1 keeps each controller in a tree of its own.
+fn place(world: &World, name: &str, v1: &str, v2: &str) -> PathBuf {
     let (id, parent) = (world.inspect(name, "{{.Id}}"), world.cgroup_parent().trim_matches('/'));
     let (tree, file) = v1.split_once('/').expect("tree and file");
-    let old = std::fs::read_to_string(format!("/sys/fs/cgroup/{tree}/{parent}/{id}/{file}"));
-    let text = old.or_else(|_| std::fs::read_to_string(format!("/sys/fs/cgroup/{parent}/{id}/{v2}")));
-    text.unwrap_or_else(|error| panic!("{v1}, {v2} of {name}: {error}")).trim().to_owned()
+    let old = PathBuf::from(format!("/sys/fs/cgroup/{tree}/{parent}/{id}/{file}"));
+    if old.exists() { old } else { format!("/sys/fs/cgroup/{parent}/{id}/{v2}").into() }
+}
+
+fn content(place: &Path) -> String {
+    let text = fs::read_to_string(place);
+    text.unwrap_or_else(|error| panic!("{}: {error}", place.display())).trim().to_owned()
+}
+
+fn limit(world: &World, name: &str, v1: &str, v2: &str) -> String {
+    content(&place(world, name, v1, v2))
 }
 
 fn memory(world: &World, name: &str) -> String {
@@ -52,6 +63,19 @@ fn processors_and_shares_change_live_with_both_clients() {
     let policy = "{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}";
     assert_eq!(world.inspect("box", policy), "on-failure:4");
     assert_eq!(world.inspect("box", "{{.HostConfig.NanoCpus}} {{.HostConfig.CpuShares}}"), "500000000 512");
+}
+
+/// Whoever is killed between writing a limit down and setting it leaves it to the next engine.
+#[test]
+fn limits_that_are_written_down_are_set_by_the_next_engine() {
+    let mut world = busybox();
+    world.dhow(&["run", "-d", "--name", "box", "--pids-limit", "40", "busybox", "sleep", "1000"]).exits(0);
+    let place = place(&world, "box", "pids/pids.max", "pids.max");
+    assert_eq!(content(&place), "40");
+    world.crash_engine();
+    fs::write(&place, "30").expect("the test's own");
+    world.start_engine();
+    eventually("it is set", || content(&place) == "40");
 }
 
 #[test]

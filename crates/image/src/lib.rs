@@ -60,4 +60,5 @@ pub use registry::{Caller, Credentials, Download, Registries, RegistrySettings, 
 pub use remove::{RemoveOptions, Removed, User};
 pub use stream::inflate;
 pub use time::moment;
+pub use usage::StoredBytes;
 pub use volume::VolumeBackup;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_errdefs::Result;
 use dhow_oci::Digest;
+use dhow_store::ImageLayer;
 
 use crate::images::Images;
 
@@ -13,13 +14,32 @@ impl Images {
     /// # Errors
     /// What the database says.
     pub fn shared_bytes(&self) -> Result<BTreeMap<Digest, u64>> {
+        Ok(add_up(&self.layers_of_images(|_| 0)?))
+    }
+
+    /// What each image takes: its layers, and the blobs that they were made of; from the database alone.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn stored_bytes(&self) -> Result<BTreeMap<Digest, StoredBytes>> {
+        let images = self.layers_of_images(|layer| layer.blob_size)?;
+        let shared = add_up(&images);
+        let stored = |(image, layers): (Digest, BTreeMap<Digest, u64>)| {
+            (image, StoredBytes { all: layers.values().sum(), shared: shared[&image] })
+        };
+        Ok(images.into_iter().map(stored).collect())
+    }
+
+    /// The layers of each image with their sizes, and what there is of each besides.
+    fn layers_of_images(&self, besides: fn(&ImageLayer) -> u64) -> Result<Vec<(Digest, BTreeMap<Digest, u64>)>> {
         let mut images = Vec::new();
         for image in self.store().metadata().images()? {
             // An image may have a layer twice; it is there once.
-            let sizes: BTreeMap<Digest, u64> = self.layer_sizes(&image.layers)?.into_iter().collect();
-            images.push((image.id, sizes));
+            let sizes = self.layer_sizes(&image.layers)?.into_iter();
+            let sizes = sizes.zip(&image.layers).map(|((chain, size), layer)| (chain, size + besides(layer)));
+            images.push((image.id, sizes.collect()));
         }
-        Ok(add_up(&images))
+        Ok(images)
     }
 
     /// Bytes that the disk gives to all images, as du(1) counts them.
@@ -29,6 +49,15 @@ impl Images {
     pub fn disk_bytes(&self) -> Result<u64> {
         self.store().image_bytes()
     }
+}
+
+/// What an image takes on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// Everything.
+    pub all: u64,
+    /// The part of it that other images have, too.
+    pub shared: u64,
 }
 
 fn add_up(images: &[(Digest, BTreeMap<Digest, u64>)]) -> BTreeMap<Digest, u64> {

@@ -111,7 +111,7 @@ pub fn in_use(what: &str, folder: &Path, taken: &Taken, flag: &str) -> Error {
         address => format!("reach that engine with DOCKER_HOST={address}, or stop it"),
     };
     Error::conflict(format!("{what} {} is in use by another engine", folder.display()))
-        .with_hint(format!("{reach}, or give this one a {what} of its own ({flag})"))
+        .with_hint(format!("{reach}, or give this one its own {what} ({flag})"))
 }
 
 fn read_format(root: &Path) -> Result<Option<u32>> {

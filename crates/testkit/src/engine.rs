@@ -61,6 +61,11 @@ impl Engine {
         self.binary = binary.to_owned();
     }
 
+    /// The next start has these flags, too; of a flag that is given twice the last counts.
+    pub(crate) fn add_flags(&mut self, flags: &[&str]) {
+        self.extra.extend(flags.iter().map(|&word| word.to_owned()));
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }

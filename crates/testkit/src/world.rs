@@ -167,6 +167,11 @@ impl World {
         self.engine.try_start()
     }
 
+    /// The next start has these flags, too; of a flag that is given twice the last counts.
+    pub fn add_flags(&mut self, flags: &[&str]) {
+        self.engine.add_flags(flags);
+    }
+
     /// As [`try_start_engine`](Self::try_start_engine), with so many open files at most, now and in later starts.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::shell::{self, Result};
 
 /// A program or file, and the Debian package that brings it.
-const NEEDED: [(&str, &str); 29] = [
+const NEEDED: [(&str, &str); 30] = [
     ("/usr/lib/python3/dist-packages/docker/__init__.py", "python3-docker"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
@@ -34,6 +34,7 @@ const NEEDED: [(&str, &str); 29] = [
     ("slirp4netns", "slirp4netns"),
     ("strace", "strace"),
     ("zsh", "zsh"),
+    ("/usr/share/zoneinfo/Asia/Tokyo", "tzdata"),
 ];
 
 /// The client of Node programs, which no Debian package brings; pinned, so that a test means the same tomorrow.

@@ -70,6 +70,13 @@ pub(super) struct Image<'a> {
     full: bool,
 }
 
+impl Image<'_> {
+    pub(super) fn without_digest(mut self) -> Self {
+        self.digest.clear();
+        self
+    }
+}
+
 /// The rows of an image: one per tag; with digests, one per tag and digest; one without names for an image that has none.
 pub(super) fn rows(summary: &Summary, digests: bool, full: bool) -> Vec<Image<'_>> {
     let row = |repository: &str, tag: &str, digest: &str| Image {

@@ -157,9 +157,10 @@ impl Details {
         Self { images, containers, volumes: usage.volumes, build_cache_size, full }
     }
 
-    /// One row for each image, under the first of its names.
+    /// One row for each image, under the first of its names, and without its digest.
     fn images(&self) -> Vec<Image<'_>> {
-        self.images.iter().filter_map(|image| rows(image, false, self.full).into_iter().next()).collect()
+        let first = |image| rows(image, false, self.full).into_iter().next();
+        self.images.iter().filter_map(first).map(Image::without_digest).collect()
     }
 
     fn volumes(&self) -> Vec<Volume<'_>> {
@@ -169,7 +170,7 @@ impl Details {
     fn show(&self, format: &str) -> Result<String> {
         match format {
             "" | "table" => self.tables(),
-            "json" => Ok(self.json() + "\n"),
+            "json" => Ok(self.json()),
             template => {
                 let template = template.replace("\\t", "\t").replace("\\n", "\n");
                 Document::new(self.json(), "*formatter.diskUsageContext").execute(&template)

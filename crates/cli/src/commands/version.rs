@@ -186,7 +186,8 @@ async fn run(session: &Session, flags: &Parsed) -> Outcome {
 }
 
 async fn ask(session: &Session) -> Result<system::Version> {
-    session.client().await?.version().await
+    // Nobody who asks for versions wants an engine for that.
+    session.client_if_there().await?.version().await
 }
 
 fn text(both: &Both, format: &str) -> Result<String, Failure> {

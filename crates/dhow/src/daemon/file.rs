@@ -38,6 +38,13 @@ macro_rules! file {
                 Self { proxies, ..first }
             }
 
+            /// The keys of which both say something. Runtimes and ways to the outside add up.
+            pub(crate) fn keys_in_both(&self, other: &Self) -> Vec<&'static str> {
+                let keys = [$(($key, self.$field.is_some() && other.$field.is_some())),*];
+                let twice = keys.into_iter().filter(|(key, both)| *both && !ADD_UP.contains(key));
+                twice.map(|(key, _)| key).collect()
+            }
+
             /// The keys with which the two say different things.
             pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
                 let keys = [$(($key, self.$field != other.$field)),*];
@@ -121,6 +128,22 @@ file! {
     "allow-direct-routing" allow_direct_routing: bool,
 }
 
+/// Keys of dockerd that are no flags of its own, and mean nothing here.
+const KEYS_OF_DOCKERD: [&str; 9] = [
+    "allow-nondistributable-artifacts",
+    "bridge-accept-fwmark",
+    "builder",
+    "containerd-plugin-namespace",
+    "deprecated-key-path",
+    "min-api-version",
+    "network-diagnostic-port",
+    "swarm-raft-election-tick",
+    "swarm-raft-heartbeat-tick",
+];
+
+/// Keys that a flag and the file may both have.
+const ADD_UP: [&str; 2] = ["runtimes", "proxies"];
+
 /// Where blocks for networks are cut from, as `daemon.json` writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct AddressPool {
@@ -172,11 +195,12 @@ pub(crate) struct Ulimit {
 impl File {
     /// Keys of a stock `daemon.json` that mean nothing here: to be named, and no mistake.
     pub(crate) fn is_of_dockerd(key: &str) -> bool {
-        super::flags::OF_DOCKERD.iter().any(|(name, _)| key == *name || key.strip_suffix('s') == Some(name))
+        let is_flag = |(name, _): &(&str, bool)| key == *name || key.strip_suffix('s') == Some(name);
+        KEYS_OF_DOCKERD.contains(&key) || super::flags::OF_DOCKERD.iter().any(is_flag)
     }
 
-    /// Reads a file. A missing file is empty settings unless the person named it; unknown keys of a TOML file are an
-    /// error, those of a stock JSON file come back beside the settings, to be warned about.
+    /// Reads a file. A missing file is empty settings unless the person named it; unknown keys are an error, those of a stock
+    /// JSON file that mean nothing here come back beside the settings, to be warned about.
     pub(crate) fn read(path: &Path, named: bool) -> Result<(Self, Vec<String>)> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Default::default()),
@@ -204,9 +228,14 @@ impl File {
     fn from_json(text: &str) -> Result<(Self, Vec<String>)> {
         let value: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(text).map_err(|error| Error::invalid(error.to_string()))?;
-        let unknown = value.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().collect();
+        let others = value.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned();
+        let (meaningless, unknown): (Vec<_>, Vec<_>) = others.partition(|key| Self::is_of_dockerd(key));
+        if !unknown.is_empty() {
+            let text = "the following directives don't match any configuration option";
+            return Err(Error::invalid(format!("{text}: {}", unknown.join(", "))));
+        }
         let file = serde_json::from_value(value.into()).map_err(|error| Error::invalid(error.to_string()))?;
-        Ok((file, unknown))
+        Ok((file, meaningless))
     }
 }
 
@@ -216,10 +245,12 @@ mod tests {
 
     #[test]
     fn a_stock_daemon_json_is_understood_and_strange_keys_are_named() {
-        let text = r#"{"data-root": "/d", "log-opts": {"max-size": "1m"}, "runtimes": {"x": {"path": "/x"}}, "strange": ["1.1.1.1"]}"#;
-        let (file, unknown) = File::from_json(text).expect("good");
+        let text = r#"{"data-root": "/d", "log-opts": {"max-size": "1m"}, "runtimes": {"x": {"path": "/x"}}, "raw-logs": true}"#;
+        let (file, meaningless) = File::from_json(text).expect("good");
         assert_eq!(file.data_root, Some("/d".into()));
-        assert_eq!(unknown, ["strange"]);
+        assert_eq!(meaningless, ["raw-logs"]);
+        let error = File::from_json(r#"{"strange": 1, "debug": true, "odd": []}"#).expect_err("no keys of anybody");
+        assert_eq!(error.to_string(), "the following directives don't match any configuration option: odd, strange");
         assert!(File::is_of_dockerd("exec-opts") && File::is_of_dockerd("raw-logs") && !File::is_of_dockerd("strange"));
     }
 
@@ -250,6 +281,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let flags = File { debug: Some(true), ..File::default() };
         let file = File { debug: Some(false), group: Some("g".to_owned()), ..File::default() };
+        assert_eq!(flags.keys_in_both(&file), ["debug"]);
         let both = flags.or(file);
         assert_eq!((both.debug, both.group.as_deref()), (Some(true), Some("g")));
     }

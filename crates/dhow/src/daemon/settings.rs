@@ -57,17 +57,22 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Flags win over the file, the file over the environment's and the built-in places.
+    /// A key is in the file or a flag, and wins over the environment's and the built-in places.
     pub(crate) fn gather(flags: Flags, paths: &Paths) -> Result<Self> {
         let named = flags.config_file.is_some();
         let path = flags.config_file.unwrap_or_else(|| paths.config_file.clone());
-        let (file, unknown) = File::read(&path, named)?;
+        let (file, meaningless) = File::read(&path, named)?;
+        let twice = flags.settings.keys_in_both(&file);
+        // Who starts an engine on demand says where it is to be, whatever the file says.
+        if !flags.announce && !twice.is_empty() {
+            let text = "the following directives are specified both as a flag and in the configuration file";
+            return Err(invalid(format!("{text}: {}", twice.join(", ")))
+                .with_hint(format!("leave out the flag, or the key in {}", path.display())));
+        }
         let mut settings = Self::decide(flags.settings.or(file), paths, path.parent().unwrap_or(Path::new("/")))?;
-        let warn = |key: String| {
-            let why = if File::is_of_dockerd(&key) { "means nothing to dhow" } else { "is not understood" };
-            format!("configuration file {}: {key:?} {why} and is left out", path.display())
-        };
-        settings.warnings.extend(unknown.into_iter().map(warn));
+        let warn =
+            |key| format!("configuration file {}: {key:?} means nothing to dhow and is left out", path.display());
+        settings.warnings.extend(meaningless.iter().map(warn));
         let warn = |flag| format!("--{flag} means nothing to dhow and is left out");
         settings.warnings.extend(flags.left_out.into_iter().map(warn));
         let others = settings.written.features.iter().flatten().map(|(name, _)| name).filter(|name| *name != "cdi");
@@ -114,7 +119,7 @@ impl Settings {
             init: file.init.unwrap_or_default(),
             registries,
             policy: Arc::new(policy),
-            labels: file.labels.unwrap_or_default(),
+            labels: labels(file.labels.unwrap_or_default())?,
             plugins: plugins(file.plugin_folders, file.plugin_deadline),
             usual,
             device_folders,
@@ -191,6 +196,14 @@ fn registries(file: &File, certificates: Vec<PathBuf>, registry_file: RegistryFi
 
 fn runtimes(named: BTreeMap<String, super::file::Runtime>) -> BTreeMap<String, PathBuf> {
     named.into_iter().map(|(name, runtime)| (name, runtime.path)).collect()
+}
+
+/// Labels of the engine have a value, if an empty one.
+fn labels(labels: Vec<String>) -> Result<Vec<String>> {
+    match labels.iter().find(|label| !label.contains('=')) {
+        Some(label) => Err(invalid(format!("bad attribute format: {label}")).with_hint("write it as KEY=VALUE")),
+        None => Ok(labels),
+    }
 }
 
 /// The folders of the Container Device Interface where nobody says; an empty name is no folder.

@@ -110,7 +110,7 @@ fn bridge(file: &File) -> Result<UsualBridge> {
         ip.parse::<IpAddr>().map_err(|_| invalid(format!("invalid default IP address for ports: {ip}")))?;
         set(option_name::HOST_BINDING, Some(ip.clone()));
     }
-    let pool = file.bip.as_deref().map(|bip| -> Result<IpamPool> {
+    let pool = file.bip.as_deref().filter(|bip| !bip.is_empty()).map(|bip| -> Result<IpamPool> {
         let block = bip.parse::<Subnet>().context(|| "bip")?;
         Ok(IpamPool { gateway: Some(block.address()), ..IpamPool::of(block.masked()) })
     });

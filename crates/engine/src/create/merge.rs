@@ -84,13 +84,18 @@ fn health(own: &mut Healthcheck, image: &dhow_oci::Healthcheck) {
     inherit(&mut own.retries, image.retries);
 }
 
+/// The driver of logs where nobody names one.
+const USUAL_DRIVER: &str = "local";
+
 /// Options of the engine's log driver are for containers with that driver; those of the local copy for all.
 fn log(own: &mut LogSpec, default: &LogSpec) {
     if own.driver.is_empty() {
         own.driver.clone_from(&default.driver);
     }
+    let driver = |spec: &LogSpec| if spec.driver.is_empty() { USUAL_DRIVER.to_owned() } else { spec.driver.clone() };
+    let same = driver(own) == driver(default);
     for (name, value) in &default.options {
-        if own.driver == default.driver || name.starts_with("cache-") {
+        if same || name.starts_with("cache-") {
             own.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }

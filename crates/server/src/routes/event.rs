@@ -16,12 +16,11 @@ pub(crate) const ROUTES: &[Route] = &[route!(GET "/events" => events)];
 
 async fn events(call: Call) -> Result<Response> {
     let filters = call.filters()?;
-    let since = time::from_query(call.query.get("since"))?;
-    let until = time::from_query(call.query.get("until"))?;
+    let (since, until) = (moment(call.query.get("since"))?, moment(call.query.get("until"))?);
     if let (Some(since), Some(until)) = (since, until)
         && until < since
     {
-        let [since, until] = [since, until].map(time::fixed_nanos);
+        let [since, until] = ["since", "until"].map(|name| call.query.get(name).unwrap_or_default());
         return Err(Error::invalid(format!("`since` time ({since}) cannot be after `until` time ({until})")));
     }
     // As in Docker, who names only the end wants everything before it.
@@ -36,14 +35,21 @@ async fn events(call: Call) -> Result<Response> {
     Ok(json_stream(body))
 }
 
+/// A moment of the query. 0 is one, the beginning of 1970, and not no moment as it is for logs.
+fn moment(value: Option<&str>) -> Result<Option<Timestamp>> {
+    if value == Some("0") { Ok(Some(Timestamp::UNIX_EPOCH)) } else { time::from_query(value) }
+}
+
 async fn forward(
     mut events: Listener,
     pieces: &mpsc::Sender<Result<Bytes>>,
     filters: &Filters,
     until: Option<Timestamp>,
 ) {
+    // As in Docker, what is kept is told whole to who wants the end in 1970.
+    let last = until.filter(|until| *until > Timestamp::UNIX_EPOCH);
     while let Some(event) = events.recorded().await {
-        if until.is_none_or(|until| event.time <= until) && !send(&event, pieces, filters).await {
+        if last.is_none_or(|last| event.time <= last) && !send(&event, pieces, filters).await {
             return;
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use dhow_api::image::Summary;
 use dhow_api::system::{BuildPruneResponse, DiskUsage};
 use dhow_engine::{Kernel, ListOptions};
-use dhow_errdefs::Result;
-use dhow_image::{Filters, Images};
+use dhow_errdefs::{Error, Result};
+use dhow_image::{Filters, Images, StoredBytes};
 use dhow_oci::Digest;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use jiff::Timestamp;
@@ -43,8 +43,14 @@ async fn info(call: Call) -> Result<Response> {
     json(&system::info(call.engine().config(), info, call.version))
 }
 
+/// What can be asked for of the disk usage.
+const KINDS: [&str; 4] = ["container", "image", "volume", "build-cache"];
+
 async fn disk_usage(call: Call) -> Result<Response> {
     let kinds: Vec<&str> = call.query.all("type").collect();
+    if let Some(kind) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
+        return Err(Error::invalid(format!("unknown object type: {kind}")));
+    }
     let wanted = |kind: &str| kinds.is_empty() || kinds.contains(&kind);
     let mut usage = DiskUsage::default();
     if wanted("container") {
@@ -54,11 +60,11 @@ async fn disk_usage(call: Call) -> Result<Response> {
     }
     if wanted("image") {
         let read = |images: &Images| {
-            Ok((images.list(&Filters::default(), false)?, images.shared_bytes()?, images.disk_bytes()?))
+            Ok((images.list(&Filters::default(), false)?, images.stored_bytes()?, images.disk_bytes()?))
         };
-        let (images, shared, bytes) = image::blocking(&call, read).await?;
+        let (images, stored, bytes) = image::blocking(&call, read).await?;
         usage.layers_size = bytes.try_into().unwrap_or(i64::MAX);
-        usage.images = images.into_iter().map(|image| used_image(&call, image, &shared)).collect();
+        usage.images = images.into_iter().map(|image| used_image(&call, image, &stored)).collect();
     }
     if wanted("volume") {
         usage.volumes = volume::usage(&call).await?;
@@ -71,12 +77,16 @@ async fn prune_builds(_: Call) -> Result<Response> {
     json(&BuildPruneResponse::default())
 }
 
-/// An image with the number of its containers and what it shares with others.
-fn used_image(call: &Call, image: dhow_image::Summary, sizes: &BTreeMap<Digest, u64>) -> Summary {
+/// An image with the number of its containers, and what it takes and shares. That is more than what `images` shows: clients
+/// subtract it from what all images take together.
+fn used_image(call: &Call, image: dhow_image::Summary, stored: &BTreeMap<Digest, StoredBytes>) -> Summary {
     let users = call.engine().image_users(&image.id).len();
+    let stored = stored.get(&image.id).copied();
+    let bytes = |bytes: fn(StoredBytes) -> u64| stored.map_or(0, bytes).try_into().unwrap_or(i64::MAX);
     Summary {
         containers: users.try_into().unwrap_or(i64::MAX),
-        shared_size: shared(&image.id, sizes),
+        size: bytes(|stored| stored.all),
+        shared_size: bytes(|stored| stored.shared),
         ..wire::image::summary(image, call.version)
     }
 }

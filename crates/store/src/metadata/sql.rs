@@ -6,8 +6,16 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row};
 
 /// Puts a step around an error of SQLite and finds its class.
 pub(super) fn failed(step: &'static str) -> impl Fn(rusqlite::Error) -> Error {
-    move |error| Error::new(class(&error), format!("metadata: {step}")).with_cause(error)
+    move |error| {
+        let class = class(&error);
+        let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        let error = Error::new(class, format!("metadata: {step}")).with_cause(error);
+        if full { error.context("no space left on device").with_hint(MAKE_ROOM) } else { error }
+    }
 }
+
+const MAKE_ROOM: &str = "free some space on the disk of the data root: `system df` shows what takes it, `system prune` and \
+                         `rm` free it in any case";
 
 pub(super) fn class(error: &rusqlite::Error) -> Class {
     match error.sqlite_error_code() {
