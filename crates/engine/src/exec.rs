@@ -1,6 +1,7 @@
 //! Further processes in running containers.
 
 mod run;
+mod user;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -13,6 +14,7 @@ use dhow_shim::protocol::{EndedExec, RunningExec};
 use crate::ExecDetails;
 use crate::health::is_probe;
 use crate::spec::ExecSpec;
+use user::Lookups;
 
 /// How long an exec that has ended can still be inspected, as in Docker.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -24,7 +26,10 @@ const MOST_BYTES: usize = 32 << 20;
 
 /// The execs of all containers.
 #[derive(Debug, Default)]
-pub(crate) struct Execs(Mutex<HashMap<String, Exec>>);
+pub(crate) struct Execs {
+    all: Mutex<HashMap<String, Exec>>,
+    lookups: Lookups,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -184,7 +189,7 @@ impl Execs {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Exec>> {
         // Whole after each statement, whoever panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,9 +10,8 @@ use dhow_oci::runtime;
 use dhow_shim::protocol::{self, Answer, Moment, Op, SignalExec};
 
 use crate::attach::detach_keys;
-use crate::container::{Container, Process, Request, View};
+use crate::container::{Container, Request, View};
 use crate::core::Core;
-use crate::engine::blocking;
 use crate::launch::{Identity, exec_process, merge_environment};
 use crate::link::{LONG_PATIENCE, Link};
 use crate::spec::ExecSpec;
@@ -83,7 +82,9 @@ impl Core {
         stream: Option<ClientStream>,
     ) -> Result<()> {
         let link = target.view.link.clone().ok_or_else(crate::link::out_of_reach)?;
-        let process = self.exec_process(target, options, &identity(target).await?)?;
+        let wanted = if target.spec.user.is_empty() { &target.view.spec.user } else { &target.spec.user };
+        let user = self.user_in(&target.container, &target.view, wanted.clone()).await?;
+        let process = self.exec_process(target, options, &user)?;
         let attach = stream.as_ref().map(|stream| attach(&target.spec, options, &stream.leftover)).transpose()?;
         let unconfined = target.spec.privileged && !target.view.spec.host.privileged;
         let until = Some(Moment::after(LONG_PATIENCE));
@@ -132,23 +133,6 @@ pub(crate) struct Target {
     pub container: Arc<Container>,
     pub view: Arc<View>,
     pub spec: Arc<ExecSpec>,
-}
-
-/// Who it runs as. The container's own files say, and its file systems may take their time.
-async fn identity(target: &Target) -> Result<Identity> {
-    let Target { view, spec, .. } = target;
-    let wanted = if spec.user.is_empty() { view.spec.user.clone() } else { spec.user.clone() };
-    let groups = view.spec.host.group_add.clone().unwrap_or_default();
-    let (view, id) = (Arc::clone(view), Arc::clone(&target.container.id));
-    blocking(move || {
-        let found = crate::start::user_of_process(&view, &wanted, &groups);
-        match Process::of(&view) {
-            // It is ending just now, before anybody knows.
-            Err(_) if found.is_err() => Err(Error::conflict(format!("container {id} is not running"))),
-            _ => found,
-        }
-    })
-    .await
 }
 
 /// Ends an exec that was given up. A shim does one thing after the other, so this comes after its start, whenever that is.
