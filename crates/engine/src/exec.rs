@@ -90,20 +90,18 @@ impl Execs {
         Ok((Arc::clone(&exec.container), Arc::clone(&exec.spec)))
     }
 
+    /// Whether nobody has started it yet.
+    pub(crate) fn check(&self, id: &str) -> Result<()> {
+        self.lock().get(id).ok_or_else(|| unknown(id))?.check(id)
+    }
+
     /// Takes the right to start it, once.
     pub(crate) fn claim(&self, id: &str) -> Result<()> {
         let mut execs = self.lock();
         let exec = execs.get_mut(id).ok_or_else(|| unknown(id))?;
-        match exec.phase {
-            Phase::Created => {
-                exec.phase = Phase::Starting;
-                Ok(())
-            }
-            Phase::Starting | Phase::Running { .. } => {
-                Err(Error::conflict(format!("Error: Exec command {id} is already running")))
-            }
-            Phase::Ended { .. } => Err(Error::conflict(format!("Error: Exec command {id} has already run"))),
-        }
+        exec.check(id)?;
+        exec.phase = Phase::Starting;
+        Ok(())
     }
 
     /// Keeps our copy of the client's socket until the exec ends.
@@ -219,6 +217,17 @@ fn weight(spec: &ExecSpec) -> usize {
 }
 
 impl Exec {
+    /// Docker's words where it was started.
+    fn check(&self, id: &str) -> Result<()> {
+        match self.phase {
+            Phase::Created => Ok(()),
+            Phase::Starting | Phase::Running { .. } => {
+                Err(Error::conflict(format!("Error: Exec command {id} is already running")))
+            }
+            Phase::Ended { .. } => Err(Error::conflict(format!("Error: Exec command {id} has already run"))),
+        }
+    }
+
     fn end(&mut self, code: i32) -> bool {
         let known = matches!(self.phase, Phase::Ended { .. });
         if !known {

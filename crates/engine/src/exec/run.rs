@@ -40,7 +40,14 @@ impl Core {
         Ok(id)
     }
 
-    /// An exec that can be started now.
+    /// An exec that can be started now, if nobody else is quicker.
+    pub(crate) async fn exec_ready(&self, id: &str) -> Result<Target> {
+        let target = self.exec_target(id).await?;
+        self.execs.check(id)?;
+        Ok(target)
+    }
+
+    /// An exec whose container runs.
     pub(crate) async fn exec_target(&self, id: &str) -> Result<Target> {
         let (container, spec) = self.execs.find(id)?;
         let container = self.containers().find(&container)?;
@@ -49,29 +56,32 @@ impl Core {
         Ok(Target { container, view, spec })
     }
 
-    /// Starts an exec. A failure is also told to the client, and becomes the exec's exit code.
+    /// Starts an exec. A failure is also told to the client.
     pub(crate) async fn exec_start(
         self: Arc<Self>,
         id: String,
         options: ExecStartOptions,
         stream: Option<ClientStream>,
     ) -> Result<()> {
-        let target = self.exec_target(&id).await?;
-        self.execs.claim(&id)?;
         let client = stream.as_ref().and_then(|stream| stream.fd.try_clone().ok());
+        let started = self.exec_begin(&id, &options, stream).await;
+        if let (Err(error), Some(client)) = (&started, client) {
+            let created_with_tty = || self.execs.find(&id).is_ok_and(|(_, spec)| spec.tty);
+            tell(client, error, options.tty.unwrap_or_else(created_with_tty));
+        }
+        started
+    }
+
+    /// The same; that it failed becomes the exec's exit code, if it was this start that failed.
+    async fn exec_begin(&self, id: &str, options: &ExecStartOptions, stream: Option<ClientStream>) -> Result<()> {
+        let target = self.exec_target(id).await?;
+        self.execs.claim(id)?;
         // Before it runs, as in Docker: it may end at once, and then its end would be told first.
         let command = target.spec.cmd.join(" ");
-        self.exec_event(&target.container, &target.view, &id, format!("exec_start: {command}"));
-        let result = self.exec_run(&id, &target, &options, stream).await;
-        if let Err(error) = result {
-            let error = failure(error);
-            self.execs.failed(&id, if error.class() == Class::NotFound { 127 } else { 126 });
-            if let Some(client) = client {
-                tell(client, &error, options.tty.unwrap_or(target.spec.tty));
-            }
-            return Err(error);
-        }
-        Ok(())
+        self.exec_event(&target.container, &target.view, id, format!("exec_start: {command}"));
+        self.exec_run(id, &target, options, stream).await.map_err(failure).inspect_err(|error| {
+            self.execs.failed(id, if error.class() == Class::NotFound { 127 } else { 126 });
+        })
     }
 
     async fn exec_run(
