@@ -147,3 +147,31 @@ fn the_end_of_an_exec_is_told_after_its_beginning() {
     assert_eq!(ended.len(), 30, "{told}");
     assert!(ended.iter().all(|id| place("exec_start", id) < place("exec_die", id)), "{told}");
 }
+
+/// Before the connection is no HTTP connection any more, as long as the engine knows it then.
+#[test]
+fn an_exec_that_cannot_be_started_again_is_refused_with_a_status() {
+    let world = running();
+    let door = || Door::open(&world.socket()).expect("the engine runs");
+    let create = || {
+        let made = door().ask("POST", "/containers/box/exec", r#"{"AttachStdout":true,"Cmd":["sleep","1000"]}"#);
+        made.expect("answered").body.split('"').nth(3).expect("an id").to_owned()
+    };
+    let start = |id: &str, body: &str| door().ask("POST", &format!("/exec/{id}/start"), body).expect("answered");
+    let attach = |id: &str| {
+        let head = format!("POST /exec/{id}/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n");
+        let mut door = door();
+        door.send(head + "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}").expect("sent");
+        door.answer().expect("answered")
+    };
+    let id = create();
+    assert_eq!(start(&id, r#"{"Detach":true}"#).status, 200);
+    let refused = attach(&id);
+    assert_eq!(refused.status, 409, "{refused:?}");
+    let text = format!(r#""message":"Error: Exec command {id} is already running""#);
+    assert!(refused.body.contains(&text), "{refused:?}");
+    let running = door().ask("GET", &format!("/exec/{id}/json"), "").expect("answered").body;
+    assert!(running.contains(r#""Running":true"#), "{running}");
+    world.dhow(&["stop", "-t", "0", "box"]).exits(0);
+    assert_eq!(attach(&id).status, 409);
+}

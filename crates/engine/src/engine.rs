@@ -358,9 +358,9 @@ impl Engine {
     /// is answered; [`exec_start`](Self::exec_start) after it.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` if the container does not run.
+    /// `NotFound`; `Conflict` if the container does not run, or the exec was started already.
     pub async fn exec_ready(&self, id: &str) -> Result<bool> {
-        Ok(self.core.exec_target(id).await?.spec.tty)
+        Ok(self.core.exec_ready(id).await?.spec.tty)
     }
 
     /// Starts it. With a stream the client's socket is handed over, and a failure to start is also written into it as

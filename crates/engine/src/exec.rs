@@ -1,8 +1,9 @@
 //! Further processes in running containers.
 
 mod run;
+mod user;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use dhow_shim::protocol::{EndedExec, RunningExec};
 use crate::ExecDetails;
 use crate::health::is_probe;
 use crate::spec::ExecSpec;
+use user::Lookups;
 
 /// How long an exec that has ended can still be inspected, as in Docker.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -24,14 +26,33 @@ const MOST_BYTES: usize = 32 << 20;
 
 /// The execs of all containers.
 #[derive(Debug, Default)]
-pub(crate) struct Execs(Mutex<HashMap<String, Exec>>);
+pub(crate) struct Execs {
+    all: Mutex<All>,
+    lookups: Lookups,
+}
+
+/// They by their ids, and what has to be found among them without looking at each.
+#[derive(Debug, Default)]
+struct All {
+    execs: HashMap<String, Exec>,
+    /// Those that nobody has started, by container.
+    waiting: HashMap<Arc<str>, Waiting>,
+    /// Those that have ended, in that order. Some may be gone already, with their containers.
+    ended: VecDeque<(Instant, String)>,
+}
+
+/// Execs of one container that nobody has started, from the oldest on, and what each weighs.
+#[derive(Debug, Default)]
+struct Waiting {
+    ids: VecDeque<(String, usize)>,
+    bytes: usize,
+}
 
 /// One of them.
 #[derive(Debug)]
 struct Exec {
     container: Arc<str>,
     spec: Arc<ExecSpec>,
-    created: Instant,
     phase: Phase,
     /// Our copy of the client's socket: the client must not see the end before the exit code can be asked for.
     client: Option<OwnedFd>,
@@ -44,7 +65,7 @@ enum Phase {
     Created,
     Starting,
     Running { pid: i32 },
-    Ended { code: i32, at: Instant },
+    Ended { code: i32 },
 }
 
 /// An exec that has just ended.
@@ -56,54 +77,52 @@ pub(crate) struct Ended {
 impl Execs {
     /// Keeps a new one.
     pub(crate) fn insert(&self, id: String, container: Arc<str>, spec: ExecSpec) {
-        let mut execs = self.lock();
-        execs.retain(|_, exec| !matches!(exec.phase, Phase::Ended { at, .. } if at.elapsed() > REMEMBERED));
-        drop_forgotten(&mut execs, &container, weight(&spec));
-        let created = Instant::now();
-        execs.insert(
-            id,
-            Exec { container, spec: Arc::new(spec), created, phase: Phase::Created, client: None, failed: false },
-        );
+        let mut all = self.lock();
+        all.forget_ended(Instant::now());
+        all.wait(&id, &container, weight(&spec));
+        all.execs.insert(id, Exec::new(container, spec, Phase::Created));
     }
 
     /// Takes over what an engine before this one has started in a container. What was asked for then is not known any more.
     pub(crate) fn adopt(&self, container: &Arc<str>, running: &[RunningExec], ended: &[EndedExec]) {
-        let mut execs = self.lock();
+        let mut all = self.lock();
         let at = Instant::now();
         let running = running.iter().map(|exec| (&exec.id, Phase::Running { pid: exec.pid }));
-        let ended = ended.iter().map(|exec| (&exec.id, Phase::Ended { code: exec.code, at }));
+        let ended = ended.iter().map(|exec| (&exec.id, Phase::Ended { code: exec.code }));
         for (id, phase) in running.chain(ended).filter(|(id, _)| !is_probe(id)) {
-            let (container, spec) = (Arc::clone(container), Arc::default());
-            execs.insert(id.clone(), Exec { container, spec, created: at, phase, client: None, failed: false });
+            if let Phase::Ended { .. } = phase {
+                all.ended.push_back((at, id.clone()));
+            }
+            all.execs.insert(id.clone(), Exec::new(Arc::clone(container), ExecSpec::default(), phase));
         }
     }
 
     /// The container and the spec of an exec.
     pub(crate) fn find(&self, id: &str) -> Result<(Arc<str>, Arc<ExecSpec>)> {
-        let execs = self.lock();
-        let exec = execs.get(id).ok_or_else(|| unknown(id))?;
+        let all = self.lock();
+        let exec = all.execs.get(id).ok_or_else(|| unknown(id))?;
         Ok((Arc::clone(&exec.container), Arc::clone(&exec.spec)))
+    }
+
+    /// Whether nobody has started it yet.
+    pub(crate) fn check(&self, id: &str) -> Result<()> {
+        self.lock().execs.get(id).ok_or_else(|| unknown(id))?.check(id)
     }
 
     /// Takes the right to start it, once.
     pub(crate) fn claim(&self, id: &str) -> Result<()> {
-        let mut execs = self.lock();
-        let exec = execs.get_mut(id).ok_or_else(|| unknown(id))?;
-        match exec.phase {
-            Phase::Created => {
-                exec.phase = Phase::Starting;
-                Ok(())
-            }
-            Phase::Starting | Phase::Running { .. } => {
-                Err(Error::conflict(format!("Error: Exec command {id} is already running")))
-            }
-            Phase::Ended { .. } => Err(Error::conflict(format!("Error: Exec command {id} has already run"))),
-        }
+        let mut all = self.lock();
+        let exec = all.execs.get_mut(id).ok_or_else(|| unknown(id))?;
+        exec.check(id)?;
+        exec.phase = Phase::Starting;
+        let container = Arc::clone(&exec.container);
+        all.wait_no_more(id, &container);
+        Ok(())
     }
 
     /// Keeps our copy of the client's socket until the exec ends.
     pub(crate) fn hold(&self, id: &str, client: OwnedFd) {
-        if let Some(exec) = self.lock().get_mut(id)
+        if let Some(exec) = self.lock().execs.get_mut(id)
             && !matches!(exec.phase, Phase::Ended { .. })
         {
             exec.client = Some(client);
@@ -112,7 +131,7 @@ impl Execs {
 
     /// It runs, unless its end has been told already.
     pub(crate) fn runs(&self, id: &str, pid: i32) {
-        if let Some(exec) = self.lock().get_mut(id)
+        if let Some(exec) = self.lock().execs.get_mut(id)
             && exec.phase == Phase::Starting
         {
             exec.phase = Phase::Running { pid };
@@ -121,38 +140,43 @@ impl Execs {
 
     /// It could not be started.
     pub(crate) fn failed(&self, id: &str, code: i32) {
-        if let Some(exec) = self.lock().get_mut(id) {
-            exec.failed |= exec.end(code);
+        if let Some(exec) = self.lock().end(id, code) {
+            exec.failed = true;
         }
     }
 
     /// It has ended. `None` if that was known.
     pub(crate) fn ended(&self, id: &str, code: i32) -> Option<Ended> {
-        let mut execs = self.lock();
-        let exec = execs.get_mut(id)?;
-        exec.end(code).then(|| Ended { container: exec.container.to_string() })
+        self.lock().end(id, code).map(|exec| Ended { container: exec.container.to_string() })
     }
 
     /// The container has ended: so have its execs, killed with it where nobody said otherwise. Those that nobody has started
     /// were for that run, and are forgotten as Docker forgets them.
     pub(crate) fn container_ended(&self, container: &str) {
-        self.lock().retain(|_, exec| {
+        let mut all = self.lock();
+        let All { execs, waiting, ended } = &mut *all;
+        waiting.remove(container);
+        execs.retain(|id, exec| {
             let is_of_it = &*exec.container == container;
             if is_of_it && matches!(exec.phase, Phase::Running { .. } | Phase::Starting) {
                 exec.end(137);
+                ended.push_back((Instant::now(), id.clone()));
             }
             !is_of_it || exec.phase != Phase::Created
         });
     }
 
     pub(crate) fn forget_container(&self, container: &str) {
-        self.lock().retain(|_, exec| &*exec.container != container);
+        let mut all = self.lock();
+        all.waiting.remove(container);
+        all.execs.retain(|_, exec| &*exec.container != container);
     }
 
     /// Those of a container that can still be started or run.
     pub(crate) fn of_container(&self, container: &str) -> Vec<String> {
         let mut ids: Vec<String> = self
             .lock()
+            .execs
             .iter()
             .filter(|(_, exec)| &*exec.container == container && !matches!(exec.phase, Phase::Ended { .. }))
             .map(|(id, _)| id.clone())
@@ -162,11 +186,11 @@ impl Execs {
     }
 
     pub(crate) fn details(&self, id: &str) -> Result<ExecDetails> {
-        let execs = self.lock();
-        let exec = execs.get(id).ok_or_else(|| unknown(id))?;
+        let all = self.lock();
+        let exec = all.execs.get(id).ok_or_else(|| unknown(id))?;
         let (pid, exit_code) = match exec.phase {
             Phase::Running { pid } => (pid, None),
-            Phase::Ended { code, .. } => (0, Some(code)),
+            Phase::Ended { code } => (0, Some(code)),
             Phase::Created | Phase::Starting => (0, None),
         };
         Ok(ExecDetails {
@@ -182,29 +206,50 @@ impl Execs {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Exec>> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         // Whole after each statement, whoever panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Makes room for one more of so many bytes.
-fn drop_forgotten(execs: &mut HashMap<String, Exec>, container: &str, bytes: usize) {
-    let waits = |exec: &Exec| &*exec.container == container && exec.phase == Phase::Created;
-    let mut waiting: Vec<(Instant, String, usize)> = execs
-        .iter()
-        .filter(|(_, exec)| waits(exec))
-        .map(|(id, exec)| (exec.created, id.clone(), weight(&exec.spec)))
-        .collect();
-    let mut total = bytes + waiting.iter().map(|(.., bytes)| bytes).sum::<usize>();
-    waiting.sort_unstable();
-    let mut left = waiting.len();
-    for (_, id, bytes) in waiting {
-        if left < MOST_WAITING && total <= MOST_BYTES {
-            return;
+impl All {
+    /// Forgets those that ended too long ago to be asked for.
+    fn forget_ended(&mut self, now: Instant) {
+        while self.ended.front().is_some_and(|(at, _)| now.duration_since(*at) > REMEMBERED) {
+            let Some((_, id)) = self.ended.pop_front() else { return };
+            self.execs.remove(&id);
         }
-        execs.remove(&id);
-        (left, total) = (left - 1, total - bytes);
+    }
+
+    /// One more waits to be started; the oldest make room for it.
+    fn wait(&mut self, id: &str, container: &Arc<str>, bytes: usize) {
+        let waiting = self.waiting.entry(Arc::clone(container)).or_default();
+        waiting.ids.push_back((id.to_owned(), bytes));
+        waiting.bytes += bytes;
+        while waiting.ids.len() > 1 && (waiting.ids.len() > MOST_WAITING || waiting.bytes > MOST_BYTES) {
+            let Some((id, bytes)) = waiting.ids.pop_front() else { return };
+            waiting.bytes -= bytes;
+            self.execs.remove(&id);
+        }
+    }
+
+    fn wait_no_more(&mut self, id: &str, container: &str) {
+        let Some(waiting) = self.waiting.get_mut(container) else { return };
+        let place = waiting.ids.iter().position(|(waits, _)| waits == id);
+        if let Some((_, bytes)) = place.and_then(|place| waiting.ids.remove(place)) {
+            waiting.bytes -= bytes;
+        }
+        if waiting.ids.is_empty() {
+            self.waiting.remove(container);
+        }
+    }
+
+    /// Ends one. `None` if that was known.
+    fn end(&mut self, id: &str, code: i32) -> Option<&mut Exec> {
+        let exec = self.execs.get_mut(id).filter(|exec| !matches!(exec.phase, Phase::Ended { .. }))?;
+        exec.end(code);
+        self.ended.push_back((Instant::now(), id.to_owned()));
+        Some(exec)
     }
 }
 
@@ -214,13 +259,24 @@ fn weight(spec: &ExecSpec) -> usize {
 }
 
 impl Exec {
-    fn end(&mut self, code: i32) -> bool {
-        let known = matches!(self.phase, Phase::Ended { .. });
-        if !known {
-            self.phase = Phase::Ended { code, at: Instant::now() };
-            self.client = None;
+    fn new(container: Arc<str>, spec: ExecSpec, phase: Phase) -> Self {
+        Self { container, spec: Arc::new(spec), phase, client: None, failed: false }
+    }
+
+    /// Docker's words where it was started.
+    fn check(&self, id: &str) -> Result<()> {
+        match self.phase {
+            Phase::Created => Ok(()),
+            Phase::Starting | Phase::Running { .. } => {
+                Err(Error::conflict(format!("Error: Exec command {id} is already running")))
+            }
+            Phase::Ended { .. } => Err(Error::conflict(format!("Error: Exec command {id} has already run"))),
         }
-        !known
+    }
+
+    fn end(&mut self, code: i32) {
+        self.phase = Phase::Ended { code };
+        self.client = None;
     }
 }
 
@@ -286,5 +342,30 @@ mod tests {
         execs.ended("e", 0);
         execs.runs("e", 7);
         assert!(!execs.details("e").unwrap().running);
+    }
+
+    #[test]
+    fn those_that_have_ended_are_remembered_for_a_while() {
+        let execs = Execs::default();
+        let start = |id: &str, container: &str| {
+            execs.insert(id.into(), container.into(), ExecSpec::default());
+            execs.claim(id).unwrap();
+        };
+        ["runs", "ended", "failed"].into_iter().for_each(|id| start(id, "c"));
+        start("killed", "other");
+        execs.ended("ended", 0);
+        execs.failed("failed", 126);
+        execs.container_ended("other");
+        let last = EndedExec { id: "adopted".into(), code: 3 };
+        execs.adopt(&"c".into(), &[], &[last]);
+        let ids = ["ended", "failed", "killed", "adopted"];
+        let known = |id: &&str| execs.details(id).is_ok();
+        let now = Instant::now();
+        execs.lock().forget_ended(now);
+        assert!(ids.iter().all(known));
+        execs.lock().forget_ended(now + REMEMBERED * 2);
+        assert!(!ids.iter().any(known) && known(&"runs"));
+        let all = execs.lock();
+        assert!(all.ended.is_empty() && all.waiting.is_empty());
     }
 }

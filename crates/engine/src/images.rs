@@ -12,6 +12,7 @@ use dhow_image::{
 use dhow_oci::{Digest, Reference};
 
 use crate::core::Core;
+use crate::events::with_room;
 use crate::{Engine, EventKind};
 
 impl Engine {
@@ -126,9 +127,9 @@ impl Core {
         self.events.tell(EventKind::Image, action.to_owned(), &text, attributes);
     }
 
-    /// The labels of an image that is still there.
-    pub(crate) fn image_labels(&self, id: &Digest) -> BTreeMap<String, String> {
+    /// The labels of an image that is still there, as events tell them.
+    fn image_labels(&self, id: &Digest) -> BTreeMap<String, String> {
         let config = self.images.config(id).ok();
-        config.and_then(|config| config.config.labels.clone()).unwrap_or_default()
+        config.and_then(|config| config.config.labels.as_ref().map(with_room)).unwrap_or_default()
     }
 }

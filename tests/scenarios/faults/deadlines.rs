@@ -110,6 +110,33 @@ fn an_exec_that_finds_no_way_to_its_program_holds_nothing_else_up() {
     world.is_in_order();
 }
 
+/// Who a further process runs as is read in the container, whose own /etc may lie anywhere.
+#[test]
+fn a_container_whose_users_cannot_be_read_takes_no_threads_from_others() {
+    let world = busybox();
+    let hung = HungMount::at(&world.path().join("hung"));
+    let volume = format!("{}:/hung", world.path().join("hung").display());
+    let check = ["--health-cmd", "true", "--health-interval", "5ms", "--health-timeout", "5ms"];
+    let flags = [&["run", "-d", "--name", "box", "-v", &volume], &check[..], &["busybox", "sleep", "1000"]].concat();
+    world.dhow(&flags).exits(0);
+    world.dhow(&["exec", "box", "ln", "-sf", "/hung/passwd", "/etc/passwd"]).exits(0);
+    eventually("it waits for its file server", || hung.has_questions());
+    // More than the engine has threads to wait with.
+    let failures = || world.inspect("box", "{{.State.Health.FailingStreak}}").parse::<u32>().expect("a number");
+    let before = failures();
+    eventually("many probes have failed", || failures() > before + 600);
+    let refused = world.dhow(&["exec", "box", "true"]);
+    refused.exits(126);
+    assert!(refused.stdout().contains("/etc/passwd"), "{refused:?}");
+    let looking = fs::read_dir(format!("/proc/{}/task", world.engine_pid().expect("it runs"))).expect("it runs");
+    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+    assert_eq!(looking.flatten().map(name).filter(|name| name == "user\n").count(), 1);
+    world.dhow(&["run", "--rm", "busybox", "true"]).exits(0);
+    drop(hung);
+    // What it says now is the file system's own word.
+    eventually("its users are asked for again", || !world.dhow(&["exec", "box", "true"]).stdout().contains("answer"));
+}
+
 #[test]
 fn a_stopped_shim_holds_no_call_up() {
     let world = busybox();

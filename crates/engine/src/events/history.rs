@@ -21,7 +21,7 @@ use crate::{Event, EventKind};
 const FORMAT: &str = "dhow events 1\n";
 /// Bytes of one file; there are two. About 2,500 events.
 const LIMIT: u64 = 1 << 20;
-/// The longest line that is read: nobody has so many labels.
+/// The longest line that is read, and so the longest that is written. Events are cut long before.
 const LONGEST: u64 = 256 * 1024;
 
 /// The writing end.
@@ -128,6 +128,9 @@ impl History {
         };
         serde_json::to_writer(&mut line, &rest)?;
         line.push(b'\n');
+        if line.len() as u64 > LONGEST {
+            return Err(io::Error::other(format!("one of {} bytes could not be read again", line.len())));
+        }
         if self.file.is_none() || self.size + line.len() as u64 > LIMIT {
             self.begin()?;
         }
@@ -278,5 +281,15 @@ mod tests {
         history.append(next, &event(1, "n"));
         assert_eq!(numbers(&history, None), [0]);
         assert!(fs::read_to_string(folder.path().join("events.log.1")).unwrap().contains("who knows"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut history, _) = History::open(folder.path()).unwrap();
+        history.append(0, &event(1, "a"));
+        (1..3).for_each(|number| history.append(number, &event(1, &"x".repeat(2 << 20))));
+        history.append(3, &event(1, "b"));
+        assert_eq!(numbers(&history, None), [0, 3]);
     }
 }

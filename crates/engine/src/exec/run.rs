@@ -10,9 +10,8 @@ use dhow_oci::runtime;
 use dhow_shim::protocol::{self, Answer, Moment, Op, SignalExec};
 
 use crate::attach::detach_keys;
-use crate::container::{Container, Process, Request, View};
+use crate::container::{Container, Request, View};
 use crate::core::Core;
-use crate::engine::blocking;
 use crate::launch::{Identity, exec_process, merge_environment};
 use crate::link::{LONG_PATIENCE, Link};
 use crate::spec::ExecSpec;
@@ -41,7 +40,14 @@ impl Core {
         Ok(id)
     }
 
-    /// An exec that can be started now.
+    /// An exec that can be started now, if nobody else is quicker.
+    pub(crate) async fn exec_ready(&self, id: &str) -> Result<Target> {
+        let target = self.exec_target(id).await?;
+        self.execs.check(id)?;
+        Ok(target)
+    }
+
+    /// An exec whose container runs.
     pub(crate) async fn exec_target(&self, id: &str) -> Result<Target> {
         let (container, spec) = self.execs.find(id)?;
         let container = self.containers().find(&container)?;
@@ -50,29 +56,32 @@ impl Core {
         Ok(Target { container, view, spec })
     }
 
-    /// Starts an exec. A failure is also told to the client, and becomes the exec's exit code.
+    /// Starts an exec. A failure is also told to the client.
     pub(crate) async fn exec_start(
         self: Arc<Self>,
         id: String,
         options: ExecStartOptions,
         stream: Option<ClientStream>,
     ) -> Result<()> {
-        let target = self.exec_target(&id).await?;
-        self.execs.claim(&id)?;
         let client = stream.as_ref().and_then(|stream| stream.fd.try_clone().ok());
+        let started = self.exec_begin(&id, &options, stream).await;
+        if let (Err(error), Some(client)) = (&started, client) {
+            let created_with_tty = || self.execs.find(&id).is_ok_and(|(_, spec)| spec.tty);
+            tell(client, error, options.tty.unwrap_or_else(created_with_tty));
+        }
+        started
+    }
+
+    /// The same; that it failed becomes the exec's exit code, if it was this start that failed.
+    async fn exec_begin(&self, id: &str, options: &ExecStartOptions, stream: Option<ClientStream>) -> Result<()> {
+        let target = self.exec_target(id).await?;
+        self.execs.claim(id)?;
         // Before it runs, as in Docker: it may end at once, and then its end would be told first.
         let command = target.spec.cmd.join(" ");
-        self.exec_event(&target.container, &target.view, &id, format!("exec_start: {command}"));
-        let result = self.exec_run(&id, &target, &options, stream).await;
-        if let Err(error) = result {
-            let error = failure(error);
-            self.execs.failed(&id, if error.class() == Class::NotFound { 127 } else { 126 });
-            if let Some(client) = client {
-                tell(client, &error, options.tty.unwrap_or(target.spec.tty));
-            }
-            return Err(error);
-        }
-        Ok(())
+        self.exec_event(&target.container, &target.view, id, format!("exec_start: {command}"));
+        self.exec_run(id, &target, options, stream).await.map_err(failure).inspect_err(|error| {
+            self.execs.failed(id, if error.class() == Class::NotFound { 127 } else { 126 });
+        })
     }
 
     async fn exec_run(
@@ -83,7 +92,9 @@ impl Core {
         stream: Option<ClientStream>,
     ) -> Result<()> {
         let link = target.view.link.clone().ok_or_else(crate::link::out_of_reach)?;
-        let process = self.exec_process(target, options, &identity(target).await?)?;
+        let wanted = if target.spec.user.is_empty() { &target.view.spec.user } else { &target.spec.user };
+        let user = self.user_in(&target.container, &target.view, wanted.clone()).await?;
+        let process = self.exec_process(target, options, &user)?;
         let attach = stream.as_ref().map(|stream| attach(&target.spec, options, &stream.leftover)).transpose()?;
         let unconfined = target.spec.privileged && !target.view.spec.host.privileged;
         let until = Some(Moment::after(LONG_PATIENCE));
@@ -132,23 +143,6 @@ pub(crate) struct Target {
     pub container: Arc<Container>,
     pub view: Arc<View>,
     pub spec: Arc<ExecSpec>,
-}
-
-/// Who it runs as. The container's own files say, and its file systems may take their time.
-async fn identity(target: &Target) -> Result<Identity> {
-    let Target { view, spec, .. } = target;
-    let wanted = if spec.user.is_empty() { view.spec.user.clone() } else { spec.user.clone() };
-    let groups = view.spec.host.group_add.clone().unwrap_or_default();
-    let (view, id) = (Arc::clone(view), Arc::clone(&target.container.id));
-    blocking(move || {
-        let found = crate::start::user_of_process(&view, &wanted, &groups);
-        match Process::of(&view) {
-            // It is ending just now, before anybody knows.
-            Err(_) if found.is_err() => Err(Error::conflict(format!("container {id} is not running"))),
-            _ => found,
-        }
-    })
-    .await
 }
 
 /// Ends an exec that was given up. A shim does one thing after the other, so this comes after its start, whenever that is.

@@ -51,7 +51,7 @@ impl Engine {
         let (name, path) = (reference.to_owned(), path.to_owned());
         let watch = self.core.volumes.watch();
         let look = move |watch: &Watch| {
-            ground.enter(Access::Read, watch, |root| Ok(Wanted::find(root, &name, &path)?.stat(root)))
+            ground.enter(Access::Read, watch, |root| Wanted::find(root, &name, &path)?.stat(root, watch))
         };
         on_a_thread(watch, look).await
     }
@@ -70,7 +70,7 @@ impl Engine {
         let end = start(watch.clone(), move |watch| {
             let written = ground.enter(Access::Read, watch, |root| {
                 let wanted = Wanted::find(root, &name, &path)?;
-                sink.announce(wanted.stat(root))?;
+                sink.announce(wanted.stat(root, watch)?)?;
                 wanted.write(root, &mut sink)
             });
             sink.finish(written);
@@ -175,8 +175,8 @@ impl Wanted {
         }
     }
 
-    fn stat(&self, root: &Root) -> PathStat {
-        stat::describe(root, &self.path, &self.found)
+    fn stat(&self, root: &Root, watch: &Watch) -> Result<PathStat> {
+        stat::describe(root, &self.path, &self.found, watch)
     }
 
     fn write(&self, root: &Root, sink: &mut dyn Write) -> Result<()> {

@@ -11,9 +11,14 @@ use rustix::io::Errno;
 
 use super::path;
 use crate::rootfs::Root;
+use crate::watch::Watch;
 
 /// More links than this lead in a circle (Go's limit).
 const MOST_LINKS: usize = 255;
+
+/// What is longer is no path (`PATH_MAX`, linux/limits.h), and so many components of one are looked at, links and all.
+const LONGEST_PATH: usize = 4_096;
+const MOST_COMPONENTS: usize = 4_096;
 
 /// What is at a path, itself and not what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,43 +70,48 @@ pub(super) fn resolve(root: &Root, path: &str, flags: OFlags) -> Result<OwnedFd,
     openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
 }
 
-pub(super) fn describe(root: &Root, path: &str, found: &Found) -> PathStat {
+/// # Errors
+/// `InvalidArgument` for a link that leads nowhere because of too many others; `DeadlineExceeded` if it was given up.
+pub(super) fn describe(root: &Root, path: &str, found: &Found, watch: &Watch) -> Result<PathStat> {
     let stat = &found.stat;
     let link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
     let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or_default();
-    PathStat {
+    Ok(PathStat {
         name: path::base(path).to_owned(),
         size: stat.st_size.cast_unsigned(),
         mode: stat.st_mode,
         mtime: Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or_default(),
-        link_target: if link { evaluate(root, path) } else { String::new() },
-    }
+        link_target: if link { evaluate(root, path, watch)? } else { String::new() },
+    })
 }
 
-/// Where a path leads in the end. A text for the client, which will ask for it again: nothing is decided by it here.
-fn evaluate(root: &Root, path: &str) -> String {
-    let mut done: Vec<String> = Vec::new();
+/// Where a path leads in the end. A text for the client, which will ask for it again: nothing is decided by it here. Links
+/// are made by containers, and each may lead to many others; so both their number and what they add up to are limited.
+fn evaluate(root: &Root, path: &str, watch: &Watch) -> Result<String> {
+    let endless = || Error::invalid(format!("evalSymlinksInScope: too many links in {path}"));
+    let mut here = String::new();
     let mut left: Vec<String> = components(path);
     let mut links = 0;
-    while let Some(component) = left.pop() {
+    for _ in 0..MOST_COMPONENTS {
+        watch.go_on()?;
+        let Some(component) = left.pop() else { return Ok(if here.is_empty() { "/".to_owned() } else { here }) };
+        let parent = here.len();
         if component == ".." {
-            done.pop();
+            here.truncate(here.rfind('/').unwrap_or_default());
             continue;
         }
-        let here = format!("/{}", [done.as_slice(), std::slice::from_ref(&component)].concat().join("/"));
+        here.extend(["/", &component]);
         let target = resolve(root, &here, OFlags::NOFOLLOW).and_then(|file| readlinkat(file, "", Vec::new()));
-        match target.map(|target| target.to_string_lossy().into_owned()) {
-            Ok(target) if links < MOST_LINKS => {
-                links += 1;
-                if Path::new(&target).is_absolute() {
-                    done.clear();
-                }
-                left.extend(components(&target));
-            }
-            _ => done.push(component),
+        let Ok(target) = target.map(|target| target.to_string_lossy().into_owned()) else { continue };
+        here.truncate(if Path::new(&target).is_absolute() { 0 } else { parent });
+        left.extend(components(&target));
+        links += 1;
+        let bytes = here.len() + left.iter().map(|component| component.len() + 1).sum::<usize>();
+        if links > MOST_LINKS || bytes > LONGEST_PATH {
+            return Err(endless());
         }
     }
-    format!("/{}", done.join("/"))
+    Err(endless())
 }
 
 /// The components of a path, last first.
@@ -112,8 +122,10 @@ fn components(path: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dhow_errdefs::Class;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::time::Duration;
 
     #[test]
     fn links_are_evaluated_inside() {
@@ -124,18 +136,52 @@ mod tests {
         symlink("../../../..", at("a/b/up")).unwrap();
         symlink("l/up/a", at("far")).unwrap();
         symlink("gone/x", at("a/dangling")).unwrap();
-        symlink("circle", at("circle")).unwrap();
         let root = Root::of_folder(fs::File::open(dir.path()).unwrap().into());
-        let target = |path: &str| describe(&root, path, &find(&root, path).unwrap().unwrap()).link_target;
+        let target = |path: &str| leads(&root, path).unwrap();
         assert_eq!(target("/l"), "/a/b");
         assert_eq!(target("/far"), "/a");
         assert_eq!(target("/l/up"), "/");
         assert_eq!(target("/a/dangling"), "/a/gone/x");
-        assert!(target("/circle").starts_with('/'));
         assert!(find(&root, "/l/").unwrap().unwrap().is_folder());
         assert!(!find(&root, "/l").unwrap().unwrap().is_folder());
         assert!(find(&root, "/nothing").unwrap().is_none());
         fs::write(at("file"), "").unwrap();
         assert_eq!(find(&root, "/file/").unwrap_err().to_string(), "lstat /file/: not a directory");
+    }
+
+    #[test]
+    fn links_that_lead_on_and_on_are_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = |name: &str, target: &str| symlink(target, dir.path().join(name)).unwrap();
+        fs::create_dir_all(dir.path().join("a/a/a/a/a/a/a/a")).unwrap();
+        link("circle", "circle");
+        link("logs", &format!("logs{}", "/b".repeat(2_045)));
+        // Never long, and still more than anybody wants to look at.
+        let detour = format!("{}{}", "a/a/a/a/a/a/a/a/".repeat(80), "../".repeat(640));
+        for number in 0..20 {
+            link(&format!("{number}"), &format!("{detour}{}", number + 1));
+        }
+        let root = Root::of_folder(fs::File::open(dir.path()).unwrap().into());
+        for path in ["/circle", "/logs", "/0"] {
+            let error = leads(&root, path).unwrap_err();
+            assert_eq!(error.to_string(), format!("evalSymlinksInScope: too many links in {path}"));
+        }
+        assert_eq!(leads(&root, "/18").unwrap(), "/20");
+    }
+
+    #[tokio::test]
+    async fn nobody_looks_where_a_link_leads_after_it_was_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("there", dir.path().join("l")).unwrap();
+        let root = Root::of_folder(fs::File::open(dir.path()).unwrap().into());
+        let watch = Watch::patient(Duration::from_millis(1));
+        crate::watch::watch_over(&watch, std::future::pending::<()>()).await.unwrap_err();
+        let found = find(&root, "/l").unwrap().unwrap();
+        assert_eq!(describe(&root, "/l", &found, &watch).unwrap_err().class(), Class::DeadlineExceeded);
+    }
+
+    fn leads(root: &Root, path: &str) -> Result<String> {
+        let watch = Watch::patient(Duration::from_secs(1));
+        describe(root, path, &find(root, path)?.unwrap(), &watch).map(|stat| stat.link_target)
     }
 }

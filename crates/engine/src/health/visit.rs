@@ -16,7 +16,6 @@ use super::target::{Http, Target};
 use super::{Check, HealthResult, Probe, network};
 use crate::container::{Container, Process, View};
 use crate::core::Core;
-use crate::engine::blocking;
 use crate::launch::exec_process;
 use crate::link::{Link, PATIENCE};
 use crate::signal;
@@ -128,17 +127,13 @@ impl Visit {
     }
 
     async fn process(&self, words: &[String]) -> Result<dhow_oci::runtime::Process> {
-        let (core, container, view) = (Arc::clone(&self.core), Arc::clone(&self.container), Arc::clone(&self.view));
         let exec = ExecSpec { cmd: words.to_vec(), ..ExecSpec::default() };
         if exec.cmd.is_empty() {
             return Err(Error::invalid("No exec command specified"));
         }
-        blocking(move || {
-            let groups = view.spec.host.group_add.clone().unwrap_or_default();
-            let user = crate::start::user_of_process(&view, &view.spec.user, &groups)?;
-            exec_process(&exec, &view.spec, &container.id, &core.host.platform, &user)
-        })
-        .await
+        let spec = &self.view.spec;
+        let user = self.core.user_in(&self.container, &self.view, spec.user.clone()).await?;
+        exec_process(&exec, spec, &self.container.id, &self.core.host.platform, &user)
     }
 
     /// Nobody waits for the answer: its process and what came of it is killed, and gone before there is another.

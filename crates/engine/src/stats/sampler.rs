@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::host::Host;
@@ -30,24 +31,51 @@ struct State {
 #[derive(Debug)]
 struct Watched {
     container: Arc<Container>,
-    samples: watch::Sender<Option<Arc<Sample>>>,
-    /// Kept, because opening costs as much as reading.
+    samples: Samples,
+    kept: Kept,
+}
+
+type Samples = watch::Sender<Option<Arc<Sample>>>;
+
+/// What is kept of a container from one reading to the next.
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    /// Because opening costs as much as reading.
     source: Option<Arc<Source>>,
+    /// The first process whose shim was asked to have block I/O counted, whatever became of that: once is enough.
+    asked: i32,
 }
 
 impl Sampler {
     /// Listens to a container; starts the reader if it is the first who listens to anything.
     pub(super) fn listen(&self, core: &Arc<Core>, container: &Arc<Container>) -> watch::Receiver<Option<Arc<Sample>>> {
+        let samples = self.subscribe(container, || core.containers().find(&container.id).is_ok());
         let mut state = self.lock();
-        let watched = state.watched.entry(Arc::clone(&container.id)).or_insert_with(|| Watched {
-            container: Arc::clone(container),
-            samples: watch::Sender::new(None),
-            source: None,
-        });
-        let samples = watched.samples.subscribe();
         if !state.running {
             state.running = true;
             tokio::spawn(read_for_all(Arc::downgrade(core)));
+        }
+        samples
+    }
+
+    /// One more listener to a container. One that was removed since it was found has been forgotten already, and nobody would
+    /// do so again.
+    fn subscribe(
+        &self,
+        container: &Arc<Container>,
+        is_there: impl FnOnce() -> bool,
+    ) -> watch::Receiver<Option<Arc<Sample>>> {
+        let samples = {
+            let mut state = self.lock();
+            let watched = state.watched.entry(Arc::clone(&container.id)).or_insert_with(|| Watched {
+                container: Arc::clone(container),
+                samples: watch::Sender::new(None),
+                kept: Kept::default(),
+            });
+            watched.samples.subscribe()
+        };
+        if !is_there() {
+            self.forget(&container.id);
         }
         samples
     }
@@ -73,7 +101,7 @@ impl Sampler {
         let job = |watched: &Watched| Job {
             container: Arc::clone(&watched.container),
             samples: watched.samples.clone(),
-            source: watched.source.clone(),
+            kept: watched.kept.clone(),
         };
         Some(state.watched.values().map(job).collect())
     }
@@ -83,7 +111,7 @@ impl Sampler {
         let mut state = self.lock();
         for job in jobs {
             if let Some(watched) = state.watched.get_mut(&job.container.id) {
-                watched.source = job.source;
+                watched.kept = job.kept;
             }
         }
     }
@@ -97,8 +125,8 @@ impl Sampler {
 /// One container to be read.
 struct Job {
     container: Arc<Container>,
-    samples: watch::Sender<Option<Arc<Sample>>>,
-    source: Option<Arc<Source>>,
+    samples: Samples,
+    kept: Kept,
 }
 
 /// Reads once a second until nobody listens or the engine closes.
@@ -108,10 +136,8 @@ async fn read_for_all(core: Weak<Core>) {
     loop {
         ticks.tick().await;
         let Some(core) = core.upgrade() else { return };
-        let Some(jobs) = core.sampler.wanted() else { return };
-        for job in jobs.iter().filter(|job| job.is_new()) {
-            core.count_block_io(&job.container).await;
-        }
+        let Some(mut jobs) = core.sampler.wanted() else { return };
+        count_block_io(&core, &mut jobs).await;
         let read = tokio::task::spawn_blocking(move || {
             let host = Host::read();
             let jobs = jobs.into_iter().map(|job| job.done(&core, &host)).collect();
@@ -123,24 +149,76 @@ async fn read_for_all(core: Weak<Core>) {
     }
 }
 
+/// Asks the shims of those that run since they were read last, all at once: many may be stuck.
+async fn count_block_io(core: &Arc<Core>, jobs: &mut [Job]) {
+    let mut asked = JoinSet::new();
+    for job in jobs {
+        if job.is_new() {
+            let (core, container) = (Arc::clone(core), Arc::clone(&job.container));
+            asked.spawn(async move { core.count_block_io(&container).await });
+        }
+    }
+    while asked.join_next().await.is_some() {}
+}
+
 impl Job {
-    /// It runs, and did not when it was read before.
-    fn is_new(&self) -> bool {
+    /// It runs, and did not when this was asked before.
+    fn is_new(&mut self) -> bool {
         let pid = self.container.view().pid;
-        pid != 0 && self.source.as_ref().is_none_or(|source| source.pid != pid)
+        pid != 0 && std::mem::replace(&mut self.kept.asked, pid) != pid
     }
 
     /// Reads and tells. A container that does not run, or has just ended, is told as one without a sample.
     fn done(mut self, core: &Core, host: &Host) -> Self {
         let view = self.container.view();
-        if self.source.as_ref().is_none_or(|source| source.pid != view.pid) {
-            self.source = core.source_of(&self.container, &view).ok().flatten().map(Arc::new);
+        let source = &mut self.kept.source;
+        if source.as_ref().is_none_or(|source| source.pid != view.pid) {
+            *source = core.source_of(&self.container, &view).ok().flatten().map(Arc::new);
         }
-        let sample = self.source.as_ref().and_then(|source| {
+        let sample = source.as_ref().and_then(|source| {
             let sample = source.sample(&view, host);
             sample.inspect_err(|error| tracing::debug!(id = %self.container.id, %error, "no statistics")).ok()
         });
         self.samples.send_replace(sample.map(Arc::new));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{Condition, View};
+    use jiff::Timestamp;
+
+    fn container(pid: i32) -> Arc<Container> {
+        let (condition, points) = (Condition::default(), Arc::default());
+        let (spec, body) = (Arc::default(), Arc::default());
+        let view = View { name: "box".into(), spec, body, points, condition, pid, link: None };
+        Container::new(("c".into(), Timestamp::now()), (None, None), view).0
+    }
+
+    #[tokio::test]
+    async fn who_listens_to_one_that_was_just_removed_hears_the_end() {
+        let sampler = Sampler::default();
+        let mut heard = sampler.subscribe(&container(0), || false);
+        assert!(heard.changed().await.is_err());
+        assert!(sampler.wanted().is_none());
+        let mut heard = sampler.subscribe(&container(0), || true);
+        assert!(!heard.has_changed().unwrap());
+        sampler.forget("c");
+        assert!(heard.changed().await.is_err());
+    }
+
+    #[test]
+    fn a_shim_is_asked_once_whatever_becomes_of_that() {
+        let sampler = Sampler::default();
+        let _listener = sampler.subscribe(&container(7), || true);
+        let new = || {
+            let mut jobs = sampler.wanted().unwrap();
+            let new = jobs[0].is_new();
+            sampler.keep(jobs);
+            new
+        };
+        assert_eq!([new(), new()], [true, false]);
     }
 }

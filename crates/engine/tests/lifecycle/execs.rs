@@ -10,6 +10,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_exec_runs_in_the_container", an_exec_runs_in_the_container),
     ("a_program_that_is_not_there_is_127", a_program_that_is_not_there_is_127),
     ("nothing_is_executed_where_nothing_runs", nothing_is_executed_where_nothing_runs),
+    ("who_is_refused_an_exec_is_told_and_disturbs_nobody", who_is_refused_an_exec_is_told_and_disturbs_nobody),
 ];
 
 fn exec(words: &[&str]) -> ExecSpec {
@@ -64,4 +65,25 @@ fn nothing_is_executed_where_nothing_runs() {
     world.wait_for(world.engine().kill(&id, None)).unwrap();
     let stopped = world.wait_for(world.engine().exec_create(&id, exec(&["true"]))).unwrap_err();
     assert_eq!(stopped.to_string(), format!("container {id} is not running"));
+}
+
+/// Between the check and the start somebody else may have come, and then the client is no client of HTTP any more.
+fn who_is_refused_an_exec_is_told_and_disturbs_nobody() {
+    let world = World::new();
+    let id = world.run(command(&["sleep", "1000"]));
+    let exec = world.wait_for(world.engine().exec_create(&id, exec(&["sleep", "1000"]))).unwrap();
+    let start = |exec: &str| {
+        let (client, stream) = Client::pair();
+        let started = world.wait_for(world.engine().exec_start(exec, ExecStartOptions::default(), Some(stream)));
+        (client, started)
+    };
+    let (_first, started) = start(&exec);
+    started.unwrap();
+    for refused in [&exec, "unknown"] {
+        let (client, started) = start(refused);
+        assert_eq!(demultiplexed(&client.rest()), format!("{}\r\n", started.unwrap_err()));
+    }
+    let ready = world.wait_for(world.engine().exec_ready(&exec)).unwrap_err();
+    assert_eq!(ready.class(), Class::Conflict);
+    assert!(world.wait_for(world.engine().exec_inspect(&exec)).unwrap().running);
 }
