@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use dhow_errdefs::Result;
+use dhow_sys::descriptors;
 
 use crate::frame::{self, Buffer};
 use crate::poll::{Interest, Poll, Token};
@@ -29,6 +30,9 @@ pub(crate) struct Control {
 impl Control {
     /// Reads what is there; the end marks the connection broken.
     pub(crate) fn receive(&mut self) {
+        // Each client is a descriptor. Not before an engine speaks: as long as it starts us it still sets our limit, which is
+        // what our containers get (`spawn`). Without it fewer clients find room, and are told so.
+        let _ = descriptors::raise_limit();
         match self.received.fill(&self.socket) {
             Ok(count) if count > 0 => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
