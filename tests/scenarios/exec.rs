@@ -132,6 +132,25 @@ fn the_stream_begins_when_the_answer_was_read() {
     }
 }
 
+/// Who puts a whole script where the program's name belongs is told so, in a text that can be read.
+#[test]
+fn a_program_name_of_megabytes_is_refused_and_harms_nobody() {
+    let world = running();
+    let pid = world.inspect("box", "{{.State.Pid}}");
+    for first in ["", "/"] {
+        let mut door = Door::open(&world.socket()).expect("the engine runs");
+        let body = format!(r#"{{"Cmd":["{first}{}"]}}"#, "echo hello; ".repeat(170_000));
+        let made = door.ask("POST", "/containers/box/exec", &body).expect("answered");
+        assert_eq!(made.status, 201, "{made:?}");
+        let id = made.body.split('"').nth(3).expect("an id");
+        let started = door.ask("POST", &format!("/exec/{id}/start"), r#"{"Detach":true}"#).expect("answered");
+        assert!(started.status >= 400 && started.body.len() < 2000, "{started:?}");
+        assert!(started.body.contains("echo hello; ") && started.body.contains('…'), "{}", started.body);
+    }
+    assert_eq!(world.dhow(&["exec", "box", "echo", "hello"]).ok(), "hello");
+    assert_eq!(world.inspect("box", "{{.State.Pid}}"), pid);
+}
+
 /// A program that ends at once has begun nevertheless.
 #[test]
 fn the_end_of_an_exec_is_told_after_its_beginning() {

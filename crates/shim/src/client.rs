@@ -18,7 +18,7 @@ use crate::queue::{Read, send_now};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a shim stays for a client that takes nothing of what is left for it, when its process has ended.
-const GOODBYE: Duration = Duration::from_secs(600);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(600);
 
 /// Which output a frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,11 +192,12 @@ impl Client {
         self.life == Life::Attached && self.skipped.is_none() && self.backlog.is_full()
     }
 
-    /// How long the process may still have to wait, counted from when nothing was taken any more. A client that has
-    /// used that up holds nothing back any more.
-    pub(crate) fn patience(&mut self) -> Option<Duration> {
+    /// How long it is still waited for, counted from when it took nothing any more: by the shim when it leaves, and before
+    /// that by a process that `goes_on` without it. A client that has used that up holds nothing back any more.
+    pub(crate) fn patience(&mut self, goes_on: bool) -> Option<Duration> {
         let leaves = self.life == Life::Leaving && !self.backlog.is_empty();
-        if !leaves && !self.holds_output() {
+        let keeps_waiting = leaves || goes_on && self.holds_output();
+        if !keeps_waiting {
             self.stuck = None;
             return None;
         }
@@ -228,6 +229,11 @@ impl Client {
         self.early |= self.life == Life::Attached;
         self.life = if self.takes_input() { Life::Heard } else { Life::Gone };
         self.backlog = Backlog::default();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_taken_nothing_for(&mut self, time: Duration) {
+        self.stuck = Instant::now().checked_sub(time);
     }
 
     /// Nothing is left to be done for it.
@@ -324,9 +330,9 @@ mod tests {
         while !client.holds_output() {
             client.send(Output::Stdout, &[b'x'; 60_000], None);
         }
-        assert!(client.patience().is_some());
-        client.stuck = Instant::now().checked_sub(PATIENCE);
-        assert_eq!(client.patience(), None);
+        assert!(client.patience(true).is_some());
+        client.has_taken_nothing_for(PATIENCE);
+        assert_eq!(client.patience(true), None);
         assert!(!client.holds_output());
         client.send(Output::Stdout, b"missed", None);
         let reader = std::thread::spawn(move || {
@@ -343,6 +349,20 @@ mod tests {
         assert!(received.ends_with(b"later"));
         let note = b"dhow: 6 bytes of output are missing here, because nobody read them in time\n";
         assert!(received.windows(note.len()).any(|window| window == note));
+    }
+
+    #[test]
+    fn a_process_that_waits_for_its_client_does_so_until_it_leaves() {
+        let (mut client, _far) = client(true);
+        while !client.holds_output() {
+            client.send(Output::Stdout, &[b'x'; 60_000], None);
+        }
+        assert_eq!(client.patience(false), None);
+        client.leave(false);
+        assert!(client.patience(false).is_some_and(|rest| rest > PATIENCE));
+        client.has_taken_nothing_for(GOODBYE);
+        assert_eq!(client.patience(false), None);
+        assert!(client.is_done());
     }
 
     #[test]

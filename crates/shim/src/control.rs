@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use dhow_errdefs::Result;
+use dhow_sys::descriptors;
 
 use crate::frame::{self, Buffer};
 use crate::poll::{Interest, Poll, Token};
@@ -29,6 +30,9 @@ pub(crate) struct Control {
 impl Control {
     /// Reads what is there; the end marks the connection broken.
     pub(crate) fn receive(&mut self) {
+        // Each client is a descriptor. Not before an engine speaks: as long as it starts us it still sets our limit, which is
+        // what our containers get (`spawn`). Without it fewer clients find room, and are told so.
+        let _ = descriptors::raise_limit();
         match self.received.fill(&self.socket) {
             Ok(count) if count > 0 => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -37,12 +41,14 @@ impl Control {
     }
 
     fn send(&mut self, message: &Message, poll: &Poll) {
+        // Before this one is added: however long a message is, alone it tells nothing about who reads it.
+        self.broken |= self.queue.len() > LIMIT;
         match frame::encode(message) {
+            Ok(_) if self.broken => {}
             Ok(frame) => self.queue.push(&frame),
             Err(_) => self.broken = true,
         }
         self.flush(poll);
-        self.broken |= self.queue.len() > LIMIT;
     }
 
     pub(crate) fn flush(&mut self, poll: &Poll) {
@@ -137,5 +143,52 @@ impl Controls {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use dhow_errdefs::Error;
+
+    use super::*;
+
+    /// One connection, and the engine's end of it.
+    fn connected() -> (Controls, Poll, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let (mut controls, poll) = (Controls::default(), Poll::new().unwrap());
+        controls.add(near, &poll).unwrap();
+        (controls, poll, far)
+    }
+
+    /// An answer that is longer than what may wait, and than what a socket takes at once.
+    fn long() -> Message {
+        Message::Response { seq: 1, result: Err((&Error::invalid("x".repeat(2 * LIMIT))).into()) }
+    }
+
+    #[test]
+    fn one_long_message_is_no_sign_of_a_stuck_engine() {
+        let (mut controls, poll, mut engine) = connected();
+        controls.send(0, &long(), &poll);
+        controls.sweep(&poll);
+        let length = frame::encode(&long()).unwrap().len();
+        let reader = std::thread::spawn(move || engine.read_exact(&mut vec![0; length]).map(|()| engine));
+        while let Some(control) = controls.get(0).filter(|control| !control.queue.is_empty()) {
+            control.flush(&poll);
+        }
+        reader.join().unwrap().unwrap();
+        assert!(!controls.is_empty());
+    }
+
+    #[test]
+    fn an_engine_that_takes_nothing_is_cut_off() {
+        let (mut controls, poll, _engine) = connected();
+        controls.send(0, &long(), &poll);
+        let waiting = controls.get(0).unwrap().queue.len();
+        controls.send(0, &long(), &poll);
+        assert_eq!(controls.get(0).unwrap().queue.len(), waiting, "nothing is added any more");
+        controls.sweep(&poll);
+        assert!(controls.is_empty());
     }
 }

@@ -17,6 +17,10 @@ const HEAD: usize = 4;
 /// How much is asked of the kernel at a time.
 const CHUNK: usize = 4096;
 
+const WITHOUT_ROOM: &str = "the container's shim has as many files open as it may, with its clients and execs; let some of \
+                            them end, or raise the hard limit of the engine (LimitNOFILE in its unit, or `ulimit -Hn`) and \
+                            start the container again";
+
 /// A peer that sends descriptors with messages that take none is cut off before it uses up ours.
 const MAX_WAITING_FDS: usize = 64;
 
@@ -45,7 +49,8 @@ pub struct Buffer {
     bytes: Vec<u8>,
     /// Bytes at the beginning that are decoded already.
     start: usize,
-    fds: VecDeque<OwnedFd>,
+    /// `None`: there was no room for it.
+    fds: VecDeque<Option<OwnedFd>>,
 }
 
 impl Buffer {
@@ -59,13 +64,18 @@ impl Buffer {
         let end = self.bytes.len();
         self.bytes.resize(end + CHUNK, 0);
         let mut fds = Vec::new();
-        let result = fdpass::receive(socket, &mut self.bytes[end..], &mut fds);
-        self.bytes.truncate(end + result.as_ref().copied().unwrap_or(0));
-        self.fds.extend(fds);
+        let result = fdpass::receive_what_fits(socket, &mut self.bytes[end..], &mut fds);
+        self.bytes.truncate(end + result.as_ref().map_or(0, |received| received.bytes));
+        let received = result?;
+        self.fds.extend(fds.into_iter().map(Some));
+        if received.lost {
+            // A message comes with one at most.
+            self.fds.push_back(None);
+        }
         if self.fds.len() > MAX_WAITING_FDS {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "descriptors that no message takes"));
         }
-        result
+        Ok(received.bytes)
     }
 
     /// Adds bytes that were received in another way.
@@ -92,9 +102,15 @@ impl Buffer {
         Ok(Some(message))
     }
 
-    /// The descriptor that came with the message just decoded.
-    pub fn take_fd(&mut self) -> Option<OwnedFd> {
-        self.fds.pop_front()
+    /// The descriptor that came with the message just decoded; `None`: none came.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when there was no room for it.
+    pub fn take_fd(&mut self) -> Result<Option<OwnedFd>> {
+        match self.fds.pop_front() {
+            Some(None) => Err(no_room()),
+            found => Ok(found.flatten()),
+        }
     }
 
     /// Drops what is decoded, and the memory of a large frame with it.
@@ -108,6 +124,11 @@ impl Buffer {
             self.bytes.shrink_to(2 * CHUNK);
         }
     }
+}
+
+/// The error of a message whose descriptor the shim cannot have.
+pub(crate) fn no_room() -> Error {
+    Error::exhausted("the container's shim has too many open files").with_hint(WITHOUT_ROOM)
 }
 
 /// Sends a whole frame with its descriptors on a blocking socket.
@@ -143,9 +164,9 @@ mod tests {
         while buffer.fill(&b).unwrap() > 0 {}
         assert_eq!(buffer.decode::<String>().unwrap().unwrap(), "plain");
         assert_eq!(buffer.decode::<String>().unwrap().unwrap(), "with");
-        let passed = UnixStream::from(buffer.take_fd().unwrap());
+        let passed = UnixStream::from(buffer.take_fd().unwrap().unwrap());
         assert_eq!(buffer.decode::<String>().unwrap().unwrap(), "after");
-        assert!(buffer.take_fd().is_none());
+        assert!(buffer.take_fd().unwrap().is_none());
         rustix::io::write(&passed, b"x").unwrap();
         let mut byte = [0];
         rustix::io::read(&far, &mut byte).unwrap();

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dhow_sys::clone::{self, Fork, Request};
+use dhow_sys::descriptors;
 use dhow_sys::exec::{self, Vector};
 use dhow_sys::process::ends_before;
 use dhow_sys::signal::{self, Blocked};
@@ -116,6 +117,8 @@ impl Program {
 }
 
 fn prepare(setting: Setting<'_>) -> Result<(), Errno> {
+    // What a shim takes for itself is not for a runtime and its containers.
+    descriptors::restore_limit().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     if let Some(directory) = setting.directory {
         rustix::process::fchdir(directory)?;
     }
@@ -176,6 +179,8 @@ impl Process {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
     use super::*;
 
     fn run(arguments: &[&str]) -> io::Result<i32> {
@@ -203,6 +208,15 @@ mod tests {
         let process = Program::new(&line[..2].iter().cloned().chain(["exit 3".into()]).collect::<Vec<_>>()).unwrap();
         let process = process.start(Setting::default()).unwrap();
         assert_eq!(process.wait_at_most(Duration::from_secs(100)).unwrap(), Some(3));
+    }
+
+    #[test]
+    fn what_is_run_has_the_limit_of_open_files_that_was_set() {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(333), maximum: hard }).unwrap();
+        descriptors::raise_limit().unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, hard);
+        assert_eq!(run(&["sh", "-c", "test $(ulimit -Sn) = 333"]).unwrap(), 0);
     }
 
     #[test]

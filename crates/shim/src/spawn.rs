@@ -82,8 +82,8 @@ pub fn spawn_command(command: &mut Command) -> Result<Spawned> {
         .spawn()
         .context(|| "start a shim")?;
     let pid = Pid::from_child(&child);
-    // Nobody but us reaps the child, so the number is still its own. Before it is told of any container: these get the
-    // limit from it.
+    // Nobody but us reaps the child, so the number is still its own. Before it is told anything: with the first word it raises
+    // its own limit, and what it has until then is what its containers get.
     let opened = descriptors::restore_limit_of(pid)
         .and_then(|()| rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from));
     match opened {

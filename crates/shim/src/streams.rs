@@ -102,7 +102,7 @@ pub(crate) struct Streams {
     next_client: u32,
     /// Where output waits that clients do not take; `None`: its process waits then.
     waiting_room: Option<PathBuf>,
-    /// How long output is held back at most, as things are.
+    /// How long clients are waited for at most, as things are.
     patience: Option<Duration>,
     /// Output is not read, because a client or the log's target has not taken what there was.
     held: bool,
@@ -345,10 +345,11 @@ impl Streams {
         replies
     }
 
-    /// How long output is held back at most, as things are. The output of an exec is its client's alone: it waits.
+    /// How long clients that take nothing are waited for at most, as things are. The output of an exec is its client's alone:
+    /// as long as that is attached it waits, however long.
     fn patience(&mut self) -> Option<Duration> {
-        self.waiting_room.as_ref()?;
-        self.clients.iter_mut().filter_map(Client::patience).min()
+        let goes_on = self.waiting_room.is_some();
+        self.clients.iter_mut().filter_map(|client| client.patience(goes_on)).min()
     }
 
     /// When [`Streams::settle`] is to be called at the latest.
@@ -400,6 +401,11 @@ impl Streams {
     pub(crate) fn abandon(&mut self) {
         self.log = None;
         self.clients.iter_mut().for_each(|client| client.leave(false));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn clients_have_taken_nothing_for(&mut self, time: Duration) {
+        self.clients.iter_mut().for_each(|client| client.has_taken_nothing_for(time));
     }
 
     /// Nobody is attached any more.

@@ -11,14 +11,28 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 /// The limit before it was raised.
 static USUAL: OnceLock<Rlimit> = OnceLock::new();
 
-/// Raises this process' soft limit to its hard limit.
+/// Raises this process' soft limit to its hard limit; the first time only, because who changes it afterwards means it.
 ///
 /// # Errors
 /// None that the kernel is known to give for this.
 pub fn raise_limit() -> io::Result<()> {
-    let usual = *USUAL.get_or_init(|| getrlimit(Resource::Nofile));
-    setrlimit(Resource::Nofile, Rlimit { current: usual.maximum, maximum: usual.maximum })?;
-    Ok(())
+    let mut raised = Ok(());
+    USUAL.get_or_init(|| {
+        let usual = getrlimit(Resource::Nofile);
+        raised = setrlimit(Resource::Nofile, Rlimit { current: usual.maximum, ..usual });
+        usual
+    });
+    Ok(raised?)
+}
+
+/// The limit for what is started from here: the soft one is as it was before it was raised. `None`: it was not.
+#[must_use]
+pub fn usual_limit() -> Option<Rlimit> {
+    let usual = USUAL.get()?;
+    // Somebody may have changed the hard limit since, and not everybody may raise it.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let within = |soft: u64| maximum.map_or(soft, |most| soft.min(most));
+    Some(Rlimit { current: usual.current.map(within).or(maximum), maximum })
 }
 
 /// Gives a child the soft limit that this process had before it was raised.
@@ -26,11 +40,16 @@ pub fn raise_limit() -> io::Result<()> {
 /// # Errors
 /// `ESRCH` when it has ended and was reaped.
 pub fn restore_limit_of(child: Pid) -> io::Result<()> {
-    let Some(usual) = USUAL.get() else { return Ok(()) };
-    // Somebody may have changed the hard limit since, and not everybody may raise it.
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let within = |soft: u64| maximum.map_or(soft, |most| soft.min(most));
-    prlimit(Some(child), Resource::Nofile, Rlimit { current: usual.current.map(within).or(maximum), maximum })?;
+    usual_limit().map_or(Ok(()), |usual| prlimit(Some(child), Resource::Nofile, usual).map(drop))?;
+    Ok(())
+}
+
+/// The same, in the child itself. Async-signal-safe.
+///
+/// # Errors
+/// None that the kernel is known to give for this.
+pub fn restore_limit() -> io::Result<()> {
+    usual_limit().map_or(Ok(()), |usual| setrlimit(Resource::Nofile, usual))?;
     Ok(())
 }
 

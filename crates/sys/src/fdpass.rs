@@ -33,11 +33,30 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
     }
 }
 
+/// What one message gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// The number of bytes, 0 at the end.
+    pub bytes: usize,
+    /// Descriptors came along that could not be had, as a rule because this process has as many open as it may. Those of them
+    /// that could are closed.
+    pub lost: bool,
+}
+
 /// Receives bytes into `buffer` and up to [`MAX_FDS`] descriptors into `fds`; returns the number of bytes, 0 at the end.
 ///
 /// # Errors
-/// What recvmsg(2) says; `InvalidData` when the peer sent more descriptors than fit (those that came are closed).
+/// What recvmsg(2) says; `EMFILE` when descriptors were [lost](Received::lost), and the bytes with them.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {
+    let Received { bytes, lost } = receive_what_fits(socket, buffer, fds)?;
+    if lost { Err(rustix::io::Errno::MFILE.into()) } else { Ok(bytes) }
+}
+
+/// The same for a peer whose bytes are wanted without their descriptors too.
+///
+/// # Errors
+/// What recvmsg(2) says.
+pub fn receive_what_fits(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = loop {
@@ -52,11 +71,11 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> 
             fds.extend(received);
         }
     }
-    if message.flags.contains(ReturnFlags::CTRUNC) {
+    let lost = message.flags.contains(ReturnFlags::CTRUNC);
+    if lost {
         fds.truncate(start);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "too many descriptors in one message"));
     }
-    Ok(message.bytes)
+    Ok(Received { bytes: message.bytes, lost })
 }
 
 #[cfg(test)]
@@ -78,5 +97,24 @@ mod tests {
         let mut byte = [0];
         far.read_exact(&mut byte).unwrap();
         assert_eq!((&buffer[..5], &byte), (&b"hello"[..], b"x"));
+    }
+
+    /// More in one message than are taken look as too many open files do: the kernel has nowhere to put them.
+    #[test]
+    fn bytes_whose_descriptors_find_no_room_arrive_alone() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let many = [a.as_fd(); 2 * MAX_FDS];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2 * MAX_FDS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
+        for _ in 0..2 {
+            sendmsg(&a, &[IoSlice::new(b"hello")], &mut control, SendFlags::empty()).unwrap();
+        }
+        let (mut buffer, mut fds) = ([0; 5], Vec::new());
+        let received = receive_what_fits(&b, &mut buffer, &mut fds).unwrap();
+        assert_eq!((received, &buffer), (Received { bytes: 5, lost: true }, b"hello"));
+        let error = receive(&b, &mut buffer, &mut fds).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()));
+        assert!(fds.is_empty());
     }
 }

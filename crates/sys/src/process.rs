@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, set_parent_process_death_signal};
 
-use crate::signal;
+use crate::{descriptors, signal};
 
-/// Lets a command begin with no signal blocked or ignored, whatever we do with ours, and end with the thread that started it
-/// (prctl(2), `PR_SET_PDEATHSIG`).
+/// Lets a command begin with no signal blocked or ignored, whatever we do with ours, with the limit of open files that this
+/// process had before it raised its own, and end with the thread that started it (prctl(2), `PR_SET_PDEATHSIG`).
 pub fn leave_nothing_to(command: &mut Command) {
     let begin = || {
         signal::reset();
+        descriptors::restore_limit()?;
         Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
     };
     // SAFETY: in the child it makes system calls only, and allocates nothing.

@@ -18,7 +18,8 @@ pub(crate) struct Engine {
     cgroup_parent: String,
     extra: Vec<String>,
     /// How many files it may have open, hard; `None`: as many as the test.
-    files: Option<u32>,
+    /// How many files it may have open: the soft and the hard limit.
+    files: Option<(u32, u32)>,
     child: Option<Child>,
 }
 
@@ -52,7 +53,7 @@ impl Engine {
     }
 
     /// The next start is with so many open files at most.
-    pub(crate) fn limit_files(&mut self, files: Option<u32>) {
+    pub(crate) fn limit_files(&mut self, files: Option<(u32, u32)>) {
         self.files = files;
     }
 
@@ -80,9 +81,11 @@ impl Engine {
 
     fn command(&self) -> Command {
         let mut command = match self.files {
-            Some(files) => {
+            Some((soft, hard)) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh"]).arg(&self.binary);
+                shell
+                    .args(["-c", &format!("ulimit -Sn {soft}; ulimit -Hn {hard}; exec \"$@\""), "sh"])
+                    .arg(&self.binary);
                 shell
             }
             None => Command::new(&self.binary),

@@ -172,12 +172,12 @@ impl World {
         self.engine.add_flags(flags);
     }
 
-    /// As [`try_start_engine`](Self::try_start_engine), with so many open files at most, now and in later starts.
+    /// As [`try_start_engine`](Self::try_start_engine), with these limits of open files.
     ///
     /// # Errors
     /// What it said when it gave up.
-    pub fn try_start_engine_with_files(&mut self, files: u32) -> Result<(), String> {
-        self.engine.limit_files(Some(files));
+    pub fn try_start_engine_with_files(&mut self, soft: u32, hard: u32) -> Result<(), String> {
+        self.engine.limit_files(Some((soft, hard)));
         let started = self.engine.try_start();
         self.engine.limit_files(None);
         started

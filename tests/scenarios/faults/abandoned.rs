@@ -36,7 +36,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: d\r\n\r\n")
 }
 
-fn upgrade(path: &str, body: &str) -> String {
+pub(super) fn upgrade(path: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n\

@@ -3,9 +3,10 @@
 
 use std::fs;
 
-use dhow_testkit::{World, eventually};
+use dhow_testkit::{Door, World, eventually};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use super::abandoned::upgrade;
 use super::containers;
 use crate::busybox;
 
@@ -122,7 +123,7 @@ fn an_engine_that_cannot_adopt_all_leaves_all_alone() {
     let before = pids(&world);
     world.crash_engine();
     for files in [40, 64, 100] {
-        let said = world.try_start_engine_with_files(files).expect_err("it has too few");
+        let said = world.try_start_engine_with_files(files, files).expect_err("it has too few");
         assert!(said.contains("LimitNOFILE"), "{files}: {said}");
     }
     world.start_engine();
@@ -130,15 +131,38 @@ fn an_engine_that_cannot_adopt_all_leaves_all_alone() {
     world.is_in_order();
 }
 
-/// A container's limit is the one that was set for the engine, though the engine itself takes what it may.
+/// A container's limit is the one that was set for the engine, though engine and shim themselves take what they may.
 #[test]
 fn containers_have_the_limit_that_the_engine_was_started_with() {
     let mut world = busybox();
     world.stop_engine();
-    world.try_start_engine_with_files(4000).expect("enough");
-    assert_eq!(world.dhow(&["run", "--rm", "busybox", "sh", "-c", "ulimit -Sn; ulimit -Hn"]).ok(), "4000\n4000");
-    let limits = |pid: u32| fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
-    assert!(
-        limits(world.engine_pid().expect("it runs")).contains("Max open files            4000                 4000")
-    );
+    world.try_start_engine_with_files(1000, 4000).expect("enough");
+    let script = "ulimit -Sn; ulimit -Hn";
+    assert_eq!(world.dhow(&["run", "--rm", "busybox", "sh", "-c", script]).ok(), "1000\n4000");
+    world.dhow(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).exits(0);
+    assert_eq!(world.dhow(&["exec", "box", "sh", "-c", script]).ok(), "1000\n4000");
+    for pid in [world.engine_pid().expect("it runs") as i32, world.shim_of("box").as_raw_pid()] {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
+        assert!(limits.contains("Max open files            4000                 4000"), "{limits}");
+    }
+}
+
+#[test]
+fn more_clients_than_the_usual_limit_harm_nobody() {
+    let mut world = busybox();
+    world.stop_engine();
+    world.try_start_engine_with_files(200, 2000).expect("enough");
+    world.dhow(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]).exits(0);
+    let clients: Vec<Door> = (0..300)
+        .map(|_| {
+            let mut door = containers::door(&world.socket());
+            door.send(upgrade("/containers/box/attach?stream=1&stdout=1", "")).expect("sent");
+            assert_eq!(door.head().expect("answered")[0], "HTTP/1.1 101 UPGRADED");
+            door
+        })
+        .collect();
+    assert_eq!(world.dhow(&["exec", "box", "echo", "hello"]).ok(), "hello");
+    assert_eq!(world.inspect("box", "{{.State.Status}}"), "running");
+    drop(clients);
+    world.is_in_order();
 }

@@ -7,7 +7,7 @@ use dhow_sys::exec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use rustix::io::{Errno, write};
-use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
+use rustix::process::{Resource, Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, setrlimit, waitid};
 use rustix::stdio::{dup2_stderr, dup2_stdin};
 use rustix::thread::ThreadNameSpaceType as Flags;
 
@@ -56,7 +56,8 @@ fn input(state: &StateText) -> Result<OwnedFd, Errno> {
 }
 
 fn become_hook(hook: &ChildHook, input: &OwnedFd, said: Option<&Said>) -> ! {
-    if dup2_stdin(input).is_ok() && said.is_none_or(|said| dup2_stderr(said).is_ok()) {
+    let limited = hook.open_files.is_none_or(|limit| setrlimit(Resource::Nofile, limit).is_ok());
+    if limited && dup2_stdin(input).is_ok() && said.is_none_or(|said| dup2_stderr(said).is_ok()) {
         exec::execve(&hook.path, &hook.arguments, &hook.environment);
     }
     // What a shell says of a command it cannot run.

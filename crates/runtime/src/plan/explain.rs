@@ -1,6 +1,7 @@
 //! A failure of the child in words: the step, the thing, and a class.
 
-use std::ffi::CString;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::path::PathBuf;
 
@@ -12,6 +13,9 @@ use super::hooks::Said;
 use super::mounts::{Kind, Mount};
 use super::{Container, Plan};
 use crate::report::{Failure, Step};
+
+/// Bytes of a program's name, or of a path, that an error shows: both are the person's, and may be megabytes.
+const SHOWN: usize = 256;
 
 /// What is needed to explain a failure after everything was ready; small, and independent of the plan.
 #[derive(Debug, Default)]
@@ -54,7 +58,7 @@ impl Words {
 
     /// The program was not found or cannot be executed, in the words of Docker's users.
     fn explain_lookup(&self, failure: Failure) -> Error {
-        let program = &self.program;
+        let program = &shorten(&self.program);
         if !self.by_path {
             return Error::not_found(format!("exec: {program:?}: executable file not found in $PATH"));
         }
@@ -66,7 +70,8 @@ impl Words {
     }
 
     fn explain_hook(&self, kind: &str, paths: &[PathBuf], failure: Failure) -> Error {
-        let path = paths.get(usize::from(failure.index)).map(|path| path.display().to_string()).unwrap_or_default();
+        let path = paths.get(usize::from(failure.index)).map(|path| path.to_string_lossy()).unwrap_or_default();
+        let path = shorten(&path);
         let said = self.said.as_ref().map(Said::text).filter(|said| !said.is_empty());
         let said = said.map(|said| format!(": {said}")).unwrap_or_default();
         match Errno::from_raw_os_error(failure.errno) {
@@ -78,7 +83,7 @@ impl Words {
 
     fn explain_execute(&self, failure: Failure) -> Error {
         let path = self.candidates.get(usize::from(failure.index)).map(CString::as_c_str).unwrap_or_default();
-        let message = format!("exec {}: {}", path.to_string_lossy(), text(failure.errno));
+        let message = format!("exec {}: {}", shorten(&path.to_string_lossy()), text(failure.errno));
         match Errno::from_raw_os_error(failure.errno) {
             // The file was there a moment ago: it is its interpreter that is missing.
             Errno::NOENT => Error::not_found(message),
@@ -97,7 +102,7 @@ impl Plan<'_> {
             }
             Step::Cwd if self.new_world().is_some() && Errno::from_raw_os_error(failure.errno) == Errno::NOTDIR => {
                 // dockerd makes that folder.
-                let cwd = self.process.cwd.to_string_lossy();
+                let cwd = show(&self.process.cwd);
                 return Error::invalid(format!("Cannot mkdir: {cwd} is not a directory"));
             }
             Step::MaskedPath
@@ -143,7 +148,7 @@ impl Plan<'_> {
             }
             // In runc's words.
             (_, Step::Cwd) => {
-                format!("chdir to cwd ({:?}) set in config.json failed", self.process.cwd.to_string_lossy())
+                format!("chdir to cwd ({:?}) set in config.json failed", show(&self.process.cwd))
             }
             (_, Step::User) => {
                 // Only a user namespace has ids that mean nobody (user_namespaces(7)).
@@ -195,13 +200,13 @@ fn is_indexed(step: Step) -> bool {
 impl Container {
     fn name_of(&self, step: Step, index: usize) -> String {
         let mount = || self.mounts.get(index).map(Mount::name).unwrap_or_default();
-        let show = |path: Option<&CString>| path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        let show = |path: Option<&CString>| path.map(|path| show(path)).unwrap_or_default();
         match step {
             Step::JoinNamespace => {
                 let path = self.namespaces.joined().nth(index).map(|join| join.path.as_str());
-                format!("enter namespace {}", path.unwrap_or_default())
+                format!("enter namespace {}", shorten(path.unwrap_or_default()))
             }
-            Step::Rootfs => format!("root file system {}", self.root.shown),
+            Step::Rootfs => format!("root file system {}", shorten(&self.root.shown)),
             Step::MountTarget => format!("make the mount point of {}", mount()),
             Step::ProcTarget | Step::Mount => mount(),
             Step::CopyUp => format!("copy the image's files into {}", mount()),
@@ -219,10 +224,10 @@ impl Container {
 impl Mount {
     /// `mount tmpfs on /tmp`.
     fn name(&self) -> String {
-        let target = self.target.to_string_lossy();
+        let target = show(&self.target);
         match &self.kind {
-            Kind::New(fs) => format!("mount {} on {target}", fs.name.to_string_lossy()),
-            Kind::Bind { shown, .. } => format!("bind mount {shown} on {target}"),
+            Kind::New(fs) => format!("mount {} on {target}", show(&fs.name)),
+            Kind::Bind { shown, .. } => format!("bind mount {} on {target}", shorten(shown)),
             Kind::Change => format!("remount {target}"),
             Kind::Link(_) => format!("link {target}"),
         }
@@ -272,9 +277,58 @@ fn hint(failure: Failure) -> Option<&'static str> {
     }
 }
 
+fn show(path: &CStr) -> String {
+    shorten(&path.to_string_lossy()).into_owned()
+}
+
+/// As much of it as an error shows.
+fn shorten(text: &str) -> Cow<'_, str> {
+    match text.floor_char_boundary(SHOWN) {
+        end if end == text.len() => Cow::Borrowed(text),
+        end => Cow::Owned(format!("{}…", &text[..end])),
+    }
+}
+
 /// The kernel's word for an error number, without Rust's `(os error n)`, as users of Docker know it.
 fn text(errno: i32) -> String {
     let full = io::Error::from_raw_os_error(errno).to_string();
     let text = full.split(" (os error").next().unwrap_or(&full);
     text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(program: &str, step: Step) -> String {
+        let process =
+            Process { args: vec![program.to_owned()], env: vec!["PATH=/bin".to_owned()], ..Process::default() };
+        let failure = Failure { step, index: 0, errno: Errno::NAMETOOLONG.raw_os_error() };
+        Words::of(&process, None, None).unwrap().explain(failure).to_string()
+    }
+
+    #[test]
+    fn a_script_that_was_taken_for_a_program_is_not_shown_whole() {
+        let script = "echo \"ü\"\n".repeat(200_000);
+        for program in [script.clone(), format!("/{script}")] {
+            for step in [Step::Lookup, Step::Execute] {
+                let text = error(&program, step);
+                assert!(text.len() < 1000 && text.contains('…'), "{} bytes: {:.2000}", text.len(), text);
+            }
+        }
+        assert_eq!(error("sh", Step::Lookup), "exec: \"sh\": executable file not found in $PATH");
+        assert_eq!(error("sh", Step::Execute), "exec /bin/sh: file name too long");
+    }
+
+    #[test]
+    fn what_is_shortened_ends_with_a_whole_character() {
+        for before in 0..4 {
+            let text = format!("{}{}", "x".repeat(before), "ü€😀".repeat(100));
+            let shown = shorten(&text);
+            let kept = shown.strip_suffix('…').unwrap();
+            assert!(text.starts_with(kept) && (SHOWN - 3..=SHOWN).contains(&kept.len()), "{shown}");
+        }
+        let exact = "x".repeat(SHOWN);
+        assert_eq!(shorten(&exact), exact);
+    }
 }

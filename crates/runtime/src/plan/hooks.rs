@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Hook, State};
+use dhow_sys::descriptors;
 use dhow_sys::exec::Vector;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::pread;
+use rustix::process::Rlimit;
 
 use super::cstring;
 use crate::create::Create;
@@ -23,6 +25,8 @@ pub(crate) struct ChildHook {
     pub(crate) environment: Vector,
     /// Seconds; `None`: no limit.
     pub(crate) timeout: Option<i64>,
+    /// Its limit of open files, where it is not that of the process that starts it.
+    pub(crate) open_files: Option<Rlimit>,
 }
 
 /// The container's state as JSON in two halves, with the process id between them, which only the child knows.
@@ -61,8 +65,9 @@ impl Hooks {
         let any = !hooks.create_container.is_empty() || !hooks.start_container.is_empty();
         let text = |status| if any { StateText::of(&state(request, status, None)) } else { Ok(StateText::default()) };
         Ok(Self {
-            create_container: hooks.create_container.iter().map(ChildHook::plan).collect::<Result<_>>()?,
-            start_container: hooks.start_container.iter().map(ChildHook::plan).collect::<Result<_>>()?,
+            create_container: plan_all(&hooks.create_container, descriptors::usual_limit())?,
+            // The process that starts these has taken on the container's own.
+            start_container: plan_all(&hooks.start_container, None)?,
             creating: text(ContainerStatus::Creating)?,
             created: text(ContainerStatus::Created)?,
             said: any.then(Said::new).transpose().context(|| "make a file for what hooks say")?,
@@ -132,8 +137,12 @@ fn check(hook: &Hook) -> Result<()> {
     Ok(())
 }
 
+fn plan_all(hooks: &[Hook], open_files: Option<Rlimit>) -> Result<Vec<ChildHook>> {
+    hooks.iter().map(|hook| ChildHook::plan(hook, open_files)).collect()
+}
+
 impl ChildHook {
-    fn plan(hook: &Hook) -> Result<Self> {
+    fn plan(hook: &Hook, open_files: Option<Rlimit>) -> Result<Self> {
         check(hook)?;
         let path = cstring(hook.path.as_os_str())?;
         let mut arguments = hook.args.iter().map(cstring).collect::<Result<Vec<_>>>()?;
@@ -145,6 +154,7 @@ impl ChildHook {
             arguments: Vector::new(arguments),
             environment: Vector::new(hook.env.iter().map(cstring).collect::<Result<_>>()?),
             timeout: hook.timeout,
+            open_files,
         })
     }
 }

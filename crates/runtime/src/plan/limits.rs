@@ -2,8 +2,11 @@
 
 use dhow_errdefs::{Class, Error, Result};
 use dhow_oci::runtime::{PosixRlimit, Process};
+use dhow_sys::descriptors;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+const NOFILE: &str = "RLIMIT_NOFILE";
 
 /// One limit.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ impl Limits {
             let within = present.is_none_or(|present| limit.value.maximum.is_some_and(|wanted| wanted <= present));
             if within { limits.lowered.push(limit) } else { limits.raised.push(limit) }
         }
+        limits.lowered.extend(Limit::usual_unless_named(process));
         Ok(limits)
     }
 
@@ -47,6 +51,13 @@ impl Limits {
 }
 
 impl Limit {
+    /// The limit of open files before this process raised its own: what it takes for itself is not for the container.
+    fn usual_unless_named(process: &Process) -> Option<Self> {
+        let named = process.rlimits.iter().any(|wanted| wanted.kind == NOFILE);
+        let usual = descriptors::usual_limit().filter(|_| !named)?;
+        Some(Self { resource: Resource::Nofile, value: usual, name: NOFILE.to_owned() })
+    }
+
     fn of(wanted: &PosixRlimit) -> Result<Self> {
         let resource =
             resource(&wanted.kind).ok_or_else(|| Error::invalid(format!("unknown rlimit {:?}", wanted.kind)))?;
@@ -89,7 +100,7 @@ fn resource(name: &str) -> Option<Resource> {
         "RLIMIT_MEMLOCK" => Resource::Memlock,
         "RLIMIT_MSGQUEUE" => Resource::Msgqueue,
         "RLIMIT_NICE" => Resource::Nice,
-        "RLIMIT_NOFILE" => Resource::Nofile,
+        NOFILE => Resource::Nofile,
         "RLIMIT_NPROC" => Resource::Nproc,
         "RLIMIT_RSS" => Resource::Rss,
         "RLIMIT_RTPRIO" => Resource::Rtprio,

@@ -119,3 +119,48 @@ impl Supervisor {
         self.tell(event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::client::GOODBYE;
+    use crate::poll::{Direction, Poll};
+    use crate::protocol::Attach;
+    use crate::streams::{CHUNK, Ends};
+
+    /// An exec that has written more than its client's socket holds, and has ended; and the client, who takes nothing.
+    fn ended_exec(poll: &Poll) -> (RunningExec, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let ([_, stdout, _], ends) = Ends::pipes(false).unwrap();
+        let mut streams = Streams::new(1, false, LastByte::EndsInput);
+        streams.connect(ends, poll).unwrap();
+        streams.attach(Attach { stdout: true, ..Attach::default() }, near.into(), None, poll).unwrap();
+        let (mut stdout, mut buffer) = (std::fs::File::from(stdout), vec![0; CHUNK]);
+        for _ in 0..16 {
+            stdout.write_all(&buffer).unwrap();
+            streams.on_stream(Direction::Stdout, &mut buffer, poll);
+        }
+        streams.finish(&mut buffer, poll);
+        let pidfd = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
+        (RunningExec { number: 1, id: "e".to_owned(), pid: 1, pidfd: pidfd.unwrap(), streams, ended: true }, far)
+    }
+
+    #[test]
+    fn a_shim_does_not_stay_for_ever_for_a_client_of_an_exec_that_takes_nothing() {
+        let (near, _engine) = UnixStream::pair().unwrap();
+        let mut supervisor = Supervisor::new(near, None).unwrap();
+        let (exec, _client) = ended_exec(&supervisor.poll);
+        supervisor.execs.push(exec);
+        supervisor.over = true;
+        supervisor.settle();
+        assert!(!supervisor.is_done());
+        let rest = supervisor.rest().expect("it looks again");
+        assert!(rest <= GOODBYE && rest > GOODBYE / 2, "{rest:?}");
+        supervisor.execs[0].streams.clients_have_taken_nothing_for(GOODBYE);
+        supervisor.settle();
+        assert!(supervisor.is_done());
+    }
+}

@@ -77,8 +77,6 @@ impl Supervisor {
     /// Prepares to supervise; nothing is launched yet.
     pub(crate) fn new(control: UnixStream, title: Option<LastArgument>) -> Result<Self> {
         signal::block_only(&SIGNALS);
-        let engines_oom_score = container::own_oom_score_adj();
-        container::protect_from_oom();
         let signals = SignalFd::new(&SIGNALS).context(|| "receive signals")?;
         let poll = Poll::new()?;
         poll.add(&signals, Token::Signals, Interest::READ)?;
@@ -100,7 +98,7 @@ impl Supervisor {
             place: None,
             container: None,
             mounts: None,
-            engines_oom_score,
+            engines_oom_score: container::own_oom_score_adj(),
             oom_watch: None,
             oom_kills: 0,
             exit: None,
@@ -116,6 +114,7 @@ impl Supervisor {
     /// # Errors
     /// When waiting itself fails, which it does not.
     pub(crate) fn run(mut self) -> Result<()> {
+        container::protect_from_oom();
         while !self.is_done() {
             let most = self.rest();
             for ready in self.poll.wait(most)? {
@@ -133,7 +132,8 @@ impl Supervisor {
         }
         let report = self.reports.rest(self.streams.log_losses());
         let stale = self.ahead.as_ref().map(Ahead::rest);
-        [report, stale, self.streams.rest()].into_iter().flatten().min()
+        let execs = self.execs.iter().map(|exec| exec.streams.rest());
+        execs.chain([report, stale, self.streams.rest()]).flatten().min()
     }
 
     fn is_done(&self) -> bool {

@@ -4,15 +4,20 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use dhow_errdefs::{Error, Result, message};
+use rustix::process::{Resource, getrlimit};
 
 use super::Supervisor;
 use crate::client::ReplyTo;
 use crate::container::{self, Ahead, Container, Place};
+use crate::frame;
 use crate::poll::{Interest, Token};
 use crate::protocol::{
     Answer, Attach, Event, Keepsake, Kill, Launch, Op, Request, Resize, RunningExec, State, Status, VERSION,
 };
 use crate::role;
+
+/// Descriptors that no client gets: the end of the container has to be written down, and an engine that comes back let in.
+const RESERVE: u64 = 64;
 
 impl Supervisor {
     /// Serves every whole request that has arrived on a connection.
@@ -27,9 +32,10 @@ impl Supervisor {
                     return;
                 }
             };
-            let fd = if takes_descriptor(&op) { control.received.take_fd() } else { None };
+            let fd = if takes_descriptor(&op) { control.received.take_fd() } else { Ok(None) };
             let to = ReplyTo { control: number, seq };
-            if let Some(result) = self.perform(op, fd, to).transpose() {
+            let result = fd.and_then(with_room_left).and_then(|fd| self.perform(op, fd, to));
+            if let Some(result) = result.transpose() {
                 self.answer(to, result);
             }
         }
@@ -199,6 +205,17 @@ fn takes_descriptor(op: &Op) -> bool {
         Op::Attach(_) | Op::Keep { .. } => true,
         Op::Exec(exec) => exec.attach.is_some(),
         _ => false,
+    }
+}
+
+/// Refuses a descriptor that would be one of the last. A new one has the lowest number that is free, so as long as what stays
+/// is below these, so many are free.
+fn with_room_left(fd: Option<OwnedFd>) -> Result<Option<OwnedFd>> {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let first_kept = most - (most / 8).min(RESERVE);
+    match &fd {
+        Some(fd) if u64::try_from(fd.as_raw_fd()).is_ok_and(|number| number >= first_kept) => Err(frame::no_room()),
+        _ => Ok(fd),
     }
 }
 

@@ -10,6 +10,7 @@ mod failing;
 mod init;
 mod life;
 mod logs;
+mod room;
 mod runtimes;
 mod world;
 
@@ -57,6 +58,7 @@ fn tests() -> impl Iterator<Item = Test> {
         failing::TESTS,
         logs::TESTS,
         init::TESTS,
+        room::TESTS,
         runtimes::TESTS,
     ];
     groups.into_iter().flatten().copied()
