@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_shim::protocol::{Op, State as ShimState, Status};
+use tokio::time::Instant;
 
 use super::owner::{Next, Owner};
 use super::{Command, Container, Fact, State};
 use crate::core::Core;
-use crate::link::{Events, Link, Occupant};
+use crate::link::{Events, Link, Occupant, SHORT_PATIENCE};
 
 /// How long after a search in vain the next one begins. A shim that does not answer takes much longer to be given up.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ impl Owner {
         (self.events, self.care) = (None, None);
         self.publish();
         self.sought += 1;
+        self.seeking = Some(Instant::now() + SHORT_PATIENCE);
         tokio::spawn(seek(Arc::clone(&self.core), Arc::clone(&self.container), self.sought));
         Next::Continue
     }
@@ -42,11 +44,19 @@ impl Owner {
         if number != self.sought {
             return Next::Continue;
         }
+        self.seeking = None;
         match found {
-            None => return self.shim_lost().await,
+            None if self.shim_lost().await == Next::End => return Next::End,
+            None => {}
             Some(reunion) => self.reconnected(*reunion).await,
         }
-        Next::Continue
+        self.replay().await
+    }
+
+    /// The search takes longer than anybody should wait: the shim is out of reach.
+    pub(super) async fn sought_in_vain(&mut self) -> Next {
+        self.seeking = None;
+        self.replay().await
     }
 
     async fn reconnected(&mut self, reunion: Reunion) {
