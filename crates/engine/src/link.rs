@@ -160,6 +160,11 @@ impl Link {
         Ok(answers)
     }
 
+    /// Whether the connection has ended. What came before is told by the events, in their turn.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.wire.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// The shim's number; `None` when it is gone (proc_pid_fdinfo(5)).
     pub(crate) fn shim(&self) -> Option<i32> {
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.pidfd.as_raw_fd())).ok()?;

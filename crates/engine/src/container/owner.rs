@@ -79,7 +79,7 @@ enum Wake {
     Restart,
     Overdue,
     Probe,
-    SoughtInVain,
+    ShimSettled,
 }
 
 impl Owner {
@@ -138,7 +138,7 @@ impl Owner {
                 () = until(self.restart_at) => Wake::Restart,
                 () = until(self.overdue_at) => Wake::Overdue,
                 () = until(probe_due) => Wake::Probe,
-                () = until(self.seeking) => Wake::SoughtInVain,
+                () = until(self.seeking) => Wake::ShimSettled,
             };
             let next = match wake {
                 Wake::Command(None) => Next::End,
@@ -147,7 +147,7 @@ impl Owner {
                 Wake::Shim(None) => self.connection_lost().await,
                 Wake::Restart => self.restart(),
                 Wake::Overdue => self.overdue().await,
-                Wake::SoughtInVain => self.sought_in_vain().await,
+                Wake::ShimSettled => self.shim_settled().await,
                 Wake::Probe => {
                     self.probe();
                     Next::Continue
@@ -172,6 +172,10 @@ impl Owner {
 
     async fn command(&mut self, command: Command) -> Next {
         let starting = self.condition.state == State::Starting;
+        if !starting && self.link.as_ref().is_some_and(Link::has_ended) {
+            // The end of the connection has not had its turn yet, nor what the shim has said before it.
+            self.wait_for_the_shim();
+        }
         if (starting || self.seeking.is_some()) && waits_for_the_shim(&command) {
             if starting && wants_the_end(&command) {
                 self.set_overdue(PATIENCE);
@@ -241,7 +245,8 @@ impl Owner {
                 self.publish();
             }
             Event::Warning(warning) => tracing::warn!(id = %self.container.id, "{warning}"),
-            Event::Gone => return self.shim_gone().await,
+            Event::Gone if self.shim_gone().await == Next::End => return Next::End,
+            Event::Gone => return self.shim_settled().await,
             // Both are told by the answers to the requests, too.
             Event::Started { .. } | Event::ExecStarted { .. } => {}
         }

@@ -34,7 +34,7 @@ impl Owner {
         (self.events, self.care) = (None, None);
         self.publish();
         self.sought += 1;
-        self.seeking = Some(Instant::now() + SHORT_PATIENCE);
+        self.wait_for_the_shim();
         tokio::spawn(seek(Arc::clone(&self.core), Arc::clone(&self.container), self.sought));
         Next::Continue
     }
@@ -44,18 +44,24 @@ impl Owner {
         if number != self.sought {
             return Next::Continue;
         }
-        self.seeking = None;
         match found {
             None if self.shim_lost().await == Next::End => return Next::End,
             None => {}
             Some(reunion) => self.reconnected(*reunion).await,
         }
-        self.replay().await
+        self.shim_settled().await
     }
 
-    /// The search takes longer than anybody should wait: the shim is out of reach.
-    pub(super) async fn sought_in_vain(&mut self) -> Next {
-        self.seeking = None;
+    /// Whoever needs the shim waits for it from now on, but not for long.
+    pub(super) fn wait_for_the_shim(&mut self) {
+        self.seeking.get_or_insert_with(|| Instant::now() + SHORT_PATIENCE);
+    }
+
+    /// The shim is there, or gone, or takes longer than anybody should wait: whoever waits for it goes on.
+    pub(super) async fn shim_settled(&mut self) -> Next {
+        if self.seeking.take().is_none() {
+            return Next::Continue;
+        }
         self.replay().await
     }
 
