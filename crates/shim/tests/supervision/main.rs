@@ -17,6 +17,8 @@ mod world;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use dhow_testkit::Results;
+
 type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
