@@ -157,10 +157,10 @@ fn stats() {
 fn events() {
     with_client(|client| async move {
         let only = HashMap::from([("type", vec!["container"])]);
-        let mut events = Box::pin(client.events(Some(EventsOptionsBuilder::new().filters(&only).build())));
-        // The stream begins with its first poll.
+        // From the beginning: the stream comes on a connection of its own, perhaps after the first event.
+        let options = EventsOptionsBuilder::new().filters(&only).since("1").build();
+        let mut events = Box::pin(client.events(Some(options)));
         let life = async {
-            tokio::task::yield_now().await;
             start(&client, "events", "exit 0").await;
             let _ = client.wait_container("events", None).next().await;
             remove(&client, "events").await;

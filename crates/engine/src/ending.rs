@@ -6,6 +6,7 @@ use std::time::Duration;
 use dhow_errdefs::{Class, Error, Result};
 use dhow_shim::protocol::{Answer, Kill, Op};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::container::{Command, Container, Stopping, Target, Then};
 use crate::core::Core;
@@ -55,16 +56,17 @@ impl Core {
             Target::Nothing => return Ok(()),
         };
         self.signalled(container, number);
-        match send(container, &link, number, paused).await {
-            // A shim that is stuck passes nothing on; it is ended with the container.
-            Err(error) if error.class() == Class::DeadlineExceeded => {
-                return finish(container, &link, false, ended).await;
-            }
-            result => result?,
-        }
-        let end = match u64::try_from(seconds.unwrap_or(STOP_TIMEOUT)) {
-            Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut ended).await.ok(),
-            // Negative: for ever.
+        let begun = Instant::now();
+        let stuck = match send(container, &link, number, paused).await {
+            Err(error) if error.class() == Class::DeadlineExceeded => true,
+            result => result.map(|()| false)?,
+        };
+        // A shim that is busy passes the signal on when it comes to it, and the container has what is left of its time.
+        let spent = if stuck { begun.elapsed() } else { Duration::ZERO };
+        let end = match u64::try_from(seconds.unwrap_or(STOP_TIMEOUT)).map(Duration::from_secs) {
+            Ok(time) => tokio::time::timeout(time.saturating_sub(spent), &mut ended).await.ok(),
+            // Negative: for ever, but not for a shim that may never come to it.
+            Err(_) if stuck => None,
             Err(_) => Some((&mut ended).await),
         };
         match end {

@@ -26,8 +26,8 @@ use crate::readiness;
 /// How long a shim may take to answer what it can answer at once. Longer means that it is stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a shim that has nothing to do may take to answer, before another one does its work.
-const SHORT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a shim that has nothing to do may take to answer, before another one does its work; or to be found again.
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a shim may take to start a process, from a disk or a file server that may be slow.
 pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(60);
@@ -158,6 +158,11 @@ impl Link {
             answers.push(self.begin(Op::Keep { name: name.to_owned() }, &[fd.as_fd()]).await?);
         }
         Ok(answers)
+    }
+
+    /// Whether the connection has ended. What came before is told by the events, in their turn.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.wire.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// The shim's number; `None` when it is gone (proc_pid_fdinfo(5)).

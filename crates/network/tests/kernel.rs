@@ -10,8 +10,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ use dhow_network::model::{EndpointSpec, HostPorts, IpamPool, Network, NetworkSpe
 use dhow_network::{Connection, HomeSettings, Networks, Place, Request, Settings, Survivor, ipam};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 
-fn main() {
+fn main() -> ExitCode {
     dhow_sys::namespace::unshare(ThreadNameSpaceType::NETWORK).expect("the tests run as root");
     busybox(&["ip", "link", "set", "lo", "up"]);
     // Its threads are in the namespace, as they are made behind the move.
@@ -44,14 +45,20 @@ fn main() {
         ("a_network_that_is_put_on_another_bridge_leaves_its_own", bridges::another_bridge),
         ("a_bridge_of_the_host_may_say_what_it_likes_but_that_it_is_an_engines", bridges::given_bridge),
     ];
-    for (name, check) in checks {
-        print!("test {name} ... ");
-        let networks = networks();
-        check(&networks);
-        drop(networks);
-        assert_eq!(links(), ["lo"], "links that are left");
-        println!("ok");
+    for (passed, (name, check)) in checks.into_iter().enumerate() {
+        let checked = catch_unwind(|| {
+            check(&networks());
+            assert_eq!(links(), ["lo"], "links that are left");
+        });
+        println!("test {name} ... {}", if checked.is_ok() { "ok" } else { "FAILED" });
+        if checked.is_err() {
+            // The others would find what it has left.
+            println!("test result: FAILED. {passed} passed; 1 failed");
+            return ExitCode::FAILURE;
+        }
     }
+    println!("test result: ok. {} passed; 0 failed", checks.len());
+    ExitCode::SUCCESS
 }
 
 fn networks() -> Arc<Networks> {

@@ -56,6 +56,22 @@ fn a_lost_connection_costs_a_container_nothing() {
     assert_eq!(world.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
 }
 
+/// Whoever needs the shim just then waits for it, and is not taken for somebody who wants force.
+#[test]
+fn a_stop_amid_the_search_is_as_gentle_as_ever() {
+    let mut world = busybox();
+    let script = "trap 'exit 7' TERM; while :; do sleep 0.1; done";
+    for round in 0..5 {
+        let name = format!("box{round}");
+        world.dhow(&["run", "-d", "--name", &name, "busybox", "sh", "-c", script]).exits(0);
+        world.crash_engine();
+        world.start_engine();
+        cut(&world, world.shim_of(&name));
+        world.dhow(&["stop", &name]).exits(0);
+        assert_eq!(world.inspect(&name, "{{.State.ExitCode}}"), "7", "{round}");
+    }
+}
+
 #[test]
 fn a_container_whose_shim_is_sought_in_vain_can_be_ended() {
     let mut world = busybox();

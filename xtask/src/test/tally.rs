@@ -115,7 +115,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Finds what cargo's runner says of failures: between a line `failures:` and its closing line.
+/// Finds what runners say of failures: those of cargo between a line `failures:` and their closing line, ours in a line each.
 #[derive(Default)]
 struct Repeated {
     lines: Option<usize>,
@@ -129,7 +129,9 @@ impl Repeated {
         } else if line.starts_with("test result: ") {
             self.lines = None;
         }
-        let lines = self.lines.as_mut()?;
+        let Some(lines) = self.lines.as_mut() else {
+            return (line.starts_with("test ") && line.ends_with("... FAILED")).then(|| line.to_owned());
+        };
         *lines += 1;
         (*lines <= REPEATED && !line.is_empty()).then(|| line.to_owned())
     }
@@ -156,7 +158,7 @@ mod tests {
             failures:\n\n---- b stdout ----\nit is broken\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed";
         let mut tally = Tally::default();
         tally.tests("two", shell::command("echo").arg(said));
-        let end = "failures:\n---- b stdout ----\nit is broken\nfailures:\n    b\n1 passed, 1 failed, 0 skipped";
+        let end = "test b ... FAILED\nfailures:\n---- b stdout ----\nit is broken\nfailures:\n    b\n1 passed, 1 failed, 0 skipped";
         assert_eq!(tally.to_string(), end);
     }
 

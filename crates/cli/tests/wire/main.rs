@@ -24,14 +24,15 @@ fn main() -> ExitCode {
     if std::env::args().any(|word| word == "--list") {
         return ExitCode::SUCCESS;
     }
-    let mut failed = 0;
+    let (mut passed, mut failed) = (0, 0);
     for (name, case) in cases::ALL {
         if wanted.iter().all(|word| name.contains(word.as_str())) {
             let outcome = std::panic::catch_unwind(case);
             println!("test {name} ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
-            failed += u32::from(outcome.is_err());
+            *if outcome.is_ok() { &mut passed } else { &mut failed } += 1;
         }
     }
+    println!("test result: {}. {passed} passed; {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
     ExitCode::from(u8::from(failed > 0))
 }
 

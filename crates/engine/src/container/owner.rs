@@ -54,6 +54,8 @@ pub(crate) struct Owner {
     pub(super) overdue_at: Option<Instant>,
     /// That has been done.
     pub(super) forced: bool,
+    /// Its shim is being sought; until then, whoever needs one waits.
+    pub(super) seeking: Option<Instant>,
     /// How often its shim was sought, or was gone.
     pub(super) sought: u64,
     /// What goes on of the last run: volumes are being unmounted, or a launch that was given up.
@@ -77,6 +79,7 @@ enum Wake {
     Restart,
     Overdue,
     Probe,
+    ShimSettled,
 }
 
 impl Owner {
@@ -113,6 +116,7 @@ impl Owner {
             unhealthy: false,
             overdue_at: None,
             forced: false,
+            seeking: None,
             sought: 0,
             leaving: None,
             left: Vec::new(),
@@ -134,6 +138,7 @@ impl Owner {
                 () = until(self.restart_at) => Wake::Restart,
                 () = until(self.overdue_at) => Wake::Overdue,
                 () = until(probe_due) => Wake::Probe,
+                () = until(self.seeking) => Wake::ShimSettled,
             };
             let next = match wake {
                 Wake::Command(None) => Next::End,
@@ -142,6 +147,7 @@ impl Owner {
                 Wake::Shim(None) => self.connection_lost().await,
                 Wake::Restart => self.restart(),
                 Wake::Overdue => self.overdue().await,
+                Wake::ShimSettled => self.shim_settled().await,
                 Wake::Probe => {
                     self.probe();
                     Next::Continue
@@ -165,8 +171,13 @@ impl Owner {
     }
 
     async fn command(&mut self, command: Command) -> Next {
-        if self.condition.state == State::Starting && waits_for_the_launch(&command) {
-            if wants_the_end(&command) {
+        let starting = self.condition.state == State::Starting;
+        if !starting && self.link.as_ref().is_some_and(Link::has_ended) {
+            // The end of the connection has not had its turn yet, nor what the shim has said before it.
+            self.wait_for_the_shim();
+        }
+        if (starting || self.seeking.is_some()) && waits_for_the_shim(&command) {
+            if starting && wants_the_end(&command) {
                 self.set_overdue(PATIENCE);
             }
             self.deferred.push(command);
@@ -209,10 +220,10 @@ impl Owner {
         Next::Continue
     }
 
-    /// What had to wait for the launch.
-    async fn replay(&mut self) -> Next {
+    /// What had to wait for the shim.
+    pub(super) async fn replay(&mut self) -> Next {
         for command in std::mem::take(&mut self.deferred) {
-            // Boxed because a command can lead here only once: nothing defers while nothing starts.
+            // Boxed because a command can lead here only once: nothing defers while nothing starts or is sought.
             if Box::pin(self.command(command)).await == Next::End {
                 return Next::End;
             }
@@ -234,7 +245,8 @@ impl Owner {
                 self.publish();
             }
             Event::Warning(warning) => tracing::warn!(id = %self.container.id, "{warning}"),
-            Event::Gone => return self.shim_gone().await,
+            Event::Gone if self.shim_gone().await == Next::End => return Next::End,
+            Event::Gone => return self.shim_settled().await,
             // Both are told by the answers to the requests, too.
             Event::Started { .. } | Event::ExecStarted { .. } => {}
         }
@@ -372,8 +384,8 @@ impl Owner {
     }
 }
 
-/// Commands that need to know what came of a launch.
-fn waits_for_the_launch(command: &Command) -> bool {
+/// Commands that need to know what came of a launch, or of the search for a shim.
+fn waits_for_the_shim(command: &Command) -> bool {
     match command {
         Command::BeginStop(..) | Command::BeginKill(..) | Command::Pause(_) | Command::Unpause(_) => true,
         Command::Update(..)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_shim::protocol::{Op, State as ShimState, Status};
+use tokio::time::Instant;
 
 use super::owner::{Next, Owner};
 use super::{Command, Container, Fact, State};
 use crate::core::Core;
-use crate::link::{Events, Link, Occupant};
+use crate::link::{Events, Link, Occupant, SHORT_PATIENCE};
 
 /// How long after a search in vain the next one begins. A shim that does not answer takes much longer to be given up.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ impl Owner {
         (self.events, self.care) = (None, None);
         self.publish();
         self.sought += 1;
+        self.wait_for_the_shim();
         tokio::spawn(seek(Arc::clone(&self.core), Arc::clone(&self.container), self.sought));
         Next::Continue
     }
@@ -43,10 +45,24 @@ impl Owner {
             return Next::Continue;
         }
         match found {
-            None => return self.shim_lost().await,
+            None if self.shim_lost().await == Next::End => return Next::End,
+            None => {}
             Some(reunion) => self.reconnected(*reunion).await,
         }
-        Next::Continue
+        self.shim_settled().await
+    }
+
+    /// Whoever needs the shim waits for it from now on, but not for long.
+    pub(super) fn wait_for_the_shim(&mut self) {
+        self.seeking.get_or_insert_with(|| Instant::now() + SHORT_PATIENCE);
+    }
+
+    /// The shim is there, or gone, or takes longer than anybody should wait: whoever waits for it goes on.
+    pub(super) async fn shim_settled(&mut self) -> Next {
+        if self.seeking.take().is_none() {
+            return Next::Continue;
+        }
+        self.replay().await
     }
 
     async fn reconnected(&mut self, reunion: Reunion) {

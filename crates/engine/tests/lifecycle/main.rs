@@ -12,8 +12,9 @@ mod removal;
 mod world;
 
 use std::ffi::OsString;
-use std::panic;
 use std::process::ExitCode;
+
+use dhow_testkit::Results;
 
 type Test = (&'static str, fn());
 
@@ -34,15 +35,13 @@ fn main() -> ExitCode {
     }
     let filters: Vec<&str> =
         args[1..].iter().filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-')).collect();
-    let mut failed = 0;
+    let mut results = Results::default();
     for (name, test) in tests() {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            let passed = panic::catch_unwind(test).is_ok();
-            println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-            failed += usize::from(!passed);
+            results.of(name, test);
         }
     }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    results.tell()
 }
 
 fn tests() -> impl Iterator<Item = Test> {

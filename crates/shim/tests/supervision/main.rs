@@ -15,8 +15,9 @@ mod runtimes;
 mod world;
 
 use std::ffi::OsString;
-use std::panic;
 use std::process::ExitCode;
+
+use dhow_testkit::Results;
 
 type Test = (&'static str, fn());
 
@@ -38,14 +39,14 @@ fn main() -> ExitCode {
     let filters: Vec<&str> =
         args[1..].iter().filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-')).collect();
     let world = world::Shared::make();
-    let mut failed = 0;
+    let mut results = Results::default();
     for (name, test) in tests() {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            failed += usize::from(!passes(name, test));
+            results.of(name, test);
         }
     }
     world.unmake();
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    results.tell()
 }
 
 fn tests() -> impl Iterator<Item = Test> {
@@ -62,10 +63,4 @@ fn tests() -> impl Iterator<Item = Test> {
         runtimes::TESTS,
     ];
     groups.into_iter().flatten().copied()
-}
-
-fn passes(name: &str, test: fn()) -> bool {
-    let passed = panic::catch_unwind(test).is_ok();
-    println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-    passed
 }

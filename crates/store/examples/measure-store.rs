@@ -1,4 +1,4 @@
-//! Measures what the store promises: `measure layer ARCHIVE…` unpacks archives, `measure records` writes containers.
+//! Measures what the store promises: `measure-store layer ARCHIVE…` unpacks archives, `measure-store records` writes containers.
 
 use std::fs::File;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         _ => {
-            println!("measure layer ARCHIVE... | measure records");
+            println!("measure-store layer ARCHIVE... | measure-store records");
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! Measures containers and execs as the shim makes them: `measure BUNDLE [COUNT]`, with the bundle's spec.
+//! Measures containers and execs as the shim makes them: `measure-containers BUNDLE [COUNT]`, with the bundle's spec.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -12,7 +12,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let bundle = args.next().ok_or_else(|| Error::invalid("usage: measure BUNDLE [COUNT]"))?;
+    let bundle = args.next().ok_or_else(|| Error::invalid("usage: measure-containers BUNDLE [COUNT]"))?;
     let count = args.next().and_then(|count| count.parse().ok()).unwrap_or(100);
     let bundle = Path::new(&bundle);
     let text = std::fs::read(bundle.join("config.json")).context(|| "read config.json")?;
