@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dhow_testkit::{Door, World, eventually};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
 use crate::DHOW;
@@ -128,6 +128,42 @@ fn the_last_hooks_run_though_the_shim_was_killed() {
     world.dhow(&["start", "box"]).exits(0);
     world.dhow(&["stop", "-t", "0", "box"]).exits(0);
     eventually("each runs once", || ran(&["poststart", "poststop"]));
+}
+
+/// A shim at its last hooks is not found by an engine that was started meanwhile: nothing is done twice, and what the next run
+/// has is the next run's.
+#[test]
+fn last_hooks_that_are_at_work_harm_no_later_run() {
+    let Described { mut world, second, _folders, .. } = described();
+    let (log, gate) = (second.join("log"), second.join("gate"));
+    let script = format!(
+        "echo begin >>{log}; while [ -e {gate} ]; do sleep 0.1; done; echo end >>{log}",
+        log = log.display(),
+        gate = gate.display()
+    );
+    let hook = serde_json::json!({"hookName": "poststop", "path": "/bin/sh", "args": ["sh", "-c", script]});
+    let device = serde_json::json!({"name": "a", "containerEdits": {"hooks": [hook]}});
+    let file = serde_json::json!({"cdiVersion": "0.8.0", "kind": "vendor.example/slow", "devices": [device]});
+    fs::create_dir_all(&second).expect("a folder");
+    fs::write(second.join("slow.json"), file.to_string()).expect("a file");
+    fs::write(&gate, "").expect("a file");
+    world
+        .dhow(&["run", "-d", "--name", "box", "--device", "vendor.example/slow=a", "busybox", "sleep", "1000"])
+        .exits(0);
+    let old = world.shim_of("box");
+    world.dhow(&["kill", "box"]).exits(0);
+    eventually("the hook is at work", || fs::read_to_string(&log).is_ok_and(|text| text == "begin\n"));
+    world.crash_engine();
+    world.start_engine();
+    world.dhow(&["start", "box"]).exits(0);
+    fs::remove_file(&gate).expect("it is there");
+    eventually("the shim of before has ended", || test_kill_process(old).is_err());
+    assert_eq!(fs::read_to_string(&log).expect("a log"), "begin\nend\n", "once");
+    let pid = world.inspect("box", "{{.State.Pid}}");
+    world.stop_engine();
+    world.start_engine();
+    assert_eq!(world.inspect("box", "{{.State.Pid}}"), pid, "it runs on, and is found");
+    world.dhow(&["rm", "-f", "box"]).exits(0);
 }
 
 #[test]

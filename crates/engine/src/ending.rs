@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::container::{Command, Container, Stopping, Target, Then};
 use crate::core::Core;
-use crate::link::{Link, PATIENCE};
+use crate::link::{Link, PATIENCE, SHORT_PATIENCE};
 use crate::signal;
 
 /// How long `stop` waits where nobody says.
@@ -59,7 +59,13 @@ impl Core {
         let begun = Instant::now();
         let stuck = match send(container, &link, number, paused).await {
             Err(error) if error.class() == Class::DeadlineExceeded => true,
-            result => result.map(|()| false)?,
+            Err(error) => return Err(error),
+            Ok(true) => false,
+            Ok(false) => match tokio::time::timeout(SHORT_PATIENCE, &mut ended).await {
+                Ok(end) => return end.map(drop).map_err(|_| engine_ends(container)),
+                // It has not ended, the connection alone has: the signal goes over the next one.
+                Err(_) => send(container, &link, number, paused).await.is_err(),
+            },
         };
         // A shim that is busy passes the signal on when it comes to it, and the container has what is left of its time.
         let spent = if stuck { begun.elapsed() } else { Duration::ZERO };
@@ -110,7 +116,7 @@ impl Core {
         if number == signal::KILL {
             finish(&container, &link, paused, ended).await
         } else {
-            send(&container, &link, number, false).await
+            send(&container, &link, number, false).await.map(drop)
         }
     }
 
@@ -119,15 +125,17 @@ impl Core {
     }
 }
 
-/// Signals the first process; a paused container is thawed, so that it can take notice.
-async fn send(container: &Container, link: &Link, signal: i32, paused: bool) -> Result<()> {
+/// Signals the first process; a paused container is thawed, so that it can take notice. Over the connection that there is now,
+/// if the one of before has been replaced. Says whether there was somebody to be signalled.
+async fn send(container: &Container, link: &Link, signal: i32, paused: bool) -> Result<bool> {
+    let link = container.view().link.clone().unwrap_or_else(|| link.clone());
     if !reached(link.ask(Op::Kill(Kill { signal, all: false })).await)? {
-        return Ok(());
+        return Ok(false);
     }
     if paused && reached(link.ask(Op::Resume).await)? {
         container.tell(Command::Thawed)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether there was somebody to be asked: it may just have ended by itself, and perhaps its shim has, too.

@@ -166,6 +166,19 @@ impl Execs {
         });
     }
 
+    /// Those that run in a container as far as is known here, and are not among these.
+    pub(crate) fn missing_from(&self, running: &[String], container: &str) -> Vec<String> {
+        let all = self.lock();
+        let runs = |exec: &Exec| &*exec.container == container && matches!(exec.phase, Phase::Running { .. });
+        let missing = all.execs.iter().filter(|(id, exec)| runs(exec) && !running.contains(id));
+        missing.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Whether it was told that it could not be started.
+    pub(crate) fn has_failed(&self, id: &str) -> bool {
+        self.lock().execs.get(id).is_some_and(|exec| exec.failed)
+    }
+
     pub(crate) fn forget_container(&self, container: &str) {
         let mut all = self.lock();
         all.waiting.remove(container);
@@ -287,6 +300,22 @@ fn unknown(id: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_shim_knows_nothing_of_has_ended() {
+        let execs = Execs::default();
+        for id in ["one", "two", "waits", "failed"] {
+            execs.insert(id.into(), "c".into(), ExecSpec::default());
+        }
+        for (id, pid) in [("one", 1), ("two", 2)] {
+            execs.claim(id).unwrap();
+            execs.runs(id, pid);
+        }
+        execs.failed("failed", 126);
+        assert_eq!(execs.missing_from(&["two".to_owned(), "failed".to_owned()], "c"), ["one"]);
+        assert!(execs.missing_from(&[], "other").is_empty());
+        assert!(execs.has_failed("failed") && !execs.has_failed("one") && !execs.has_failed("unknown"));
+    }
 
     #[test]
     fn an_exec_runs_once() {

@@ -21,7 +21,7 @@ use crate::core::Core;
 use crate::link::{Link, Occupant};
 
 /// Exit code of a container of which nobody knows how it ended, as Docker has it.
-const UNKNOWN_END: i32 = 255;
+pub(crate) const UNKNOWN_END: i32 = 255;
 
 /// Descriptors of an engine without containers that does a few things at once.
 const DESCRIPTORS: u64 = 48;
@@ -324,7 +324,7 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<Owner> {
         containers.insert(Arc::clone(&id), Arc::clone(&container));
     }
     let owner = Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events);
-    owner.end_orphaned_probes(&orphans);
+    owner.end_orphaned_execs(&orphans);
     owner.repeat_limits();
     if died {
         // Nobody was there to tell it, and nothing else is left of one that removes itself.

@@ -1,6 +1,7 @@
 //! Connections between the engine and its shims that end before either of them does.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::thread;
 
 use dhow_testkit::{World, eventually};
 use rustix::net::{AddressFamily, Shutdown, shutdown, sockopt};
@@ -69,6 +70,47 @@ fn a_stop_amid_the_search_is_as_gentle_as_ever() {
         cut(&world, world.shim_of(&name));
         world.dhow(&["stop", &name]).exits(0);
         assert_eq!(world.inspect(&name, "{{.State.ExitCode}}"), "7", "{round}");
+    }
+}
+
+/// Whoever stops a container and has signalled it goes on over the next connection.
+#[test]
+fn a_stop_that_waits_goes_on_over_the_next_connection() {
+    let mut world = busybox();
+    let (shim, _) = found_by_an_engine(&mut world, &[]);
+    let stop = thread::scope(|scope| {
+        // Process 1 takes no notice of a signal that it has no handler for.
+        let stop = scope.spawn(|| world.dhow(&["stop", "-t", "2", "box"]));
+        let told = ["events", "--since", "1", "--until", "0s", "--filter", "event=kill", "--format", "{{.Action}}"];
+        eventually("it is signalled", || !world.dhow(&told).ok().is_empty());
+        cut(&world, shim);
+        stop.join().expect("it ended")
+    });
+    stop.exits(0);
+    assert_eq!(
+        world.inspect("box", "{{.State.ExitCode}} {{.State.Error}}"),
+        "137 ",
+        "ended by the signal, not with its shim"
+    );
+}
+
+/// What was to stand still for a moment only goes on though it could not be told at once.
+#[test]
+fn a_container_that_is_copied_amid_the_search_is_not_left_paused() {
+    let mut world = busybox();
+    let (shim, _) = found_by_an_engine(&mut world, &[]);
+    world.dhow(&["exec", "box", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=64"]).exits(0);
+    for _ in 0..3 {
+        thread::scope(|scope| {
+            let commit = scope.spawn(|| world.dhow(&["commit", "box", "copy"]));
+            eventually("it stands still, or it was too quick", || {
+                commit.is_finished() || world.inspect("box", "{{.State.Paused}}") == "true"
+            });
+            cut(&world, shim);
+            commit.join().expect("it ended");
+        });
+        is_back(&world);
+        assert_eq!(world.inspect("box", "{{.State.Status}}"), "running");
     }
 }
 

@@ -41,8 +41,12 @@ macro_rules! file {
             /// The keys of which both say something. Runtimes and ways to the outside add up.
             pub(crate) fn keys_in_both(&self, other: &Self) -> Vec<&'static str> {
                 let keys = [$(($key, self.$field.is_some() && other.$field.is_some())),*];
-                let twice = keys.into_iter().filter(|(key, both)| *both && !ADD_UP.contains(key));
-                twice.map(|(key, _)| key).collect()
+                let other_forms = [
+                    ("default-ulimits", self.ulimits.is_some() && other.default_ulimits.is_some()),
+                    ("default-address-pools", self.address_pools.is_some() && other.default_address_pools.is_some()),
+                ];
+                let twice = keys.into_iter().chain(other_forms);
+                twice.filter(|(key, both)| *both && !ADD_UP.contains(key)).map(|(key, _)| key).collect()
             }
 
             /// The keys with which the two say different things.

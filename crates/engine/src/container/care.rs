@@ -116,10 +116,11 @@ impl Owner {
     }
 
     /// A probe has its result. One that nobody wants any more is of another run, or of before a pause.
-    pub(super) fn probed(&mut self, exec: &str, result: HealthResult) {
+    pub(super) fn probed(&mut self, exec: &str, result: Option<HealthResult>) {
         let wanted = |care: &&mut Care| care.under_way.as_ref().is_some_and(|probe| probe.exec == exec);
         let Some(care) = self.care.as_mut().filter(wanted) else { return };
         care.under_way = None;
+        let Some(result) = result else { return self.schedule() };
         let check = Arc::clone(&care.check);
         let failed = result.exit_code != 0;
         let health = Arc::make_mut(self.condition.health.get_or_insert_default());
@@ -151,10 +152,10 @@ impl Owner {
         tokio::spawn(Arc::clone(&self.core).end_unhealthy(Arc::clone(&self.container), stopping));
     }
 
-    /// An engine that was killed has left probes for whose answers nobody waits.
-    pub(crate) fn end_orphaned_probes(&self, execs: &[String]) {
+    /// Whoever waited for the answers of these probes is gone; of these execs it was told that they did not begin.
+    pub(crate) fn end_orphaned_execs(&self, execs: &[String]) {
         let Some(link) = &self.link else { return };
-        for exec in execs.iter().filter(|exec| is_probe(exec)) {
+        for exec in execs.iter().filter(|exec| is_probe(exec) || self.core.execs.has_failed(exec)) {
             tokio::spawn(kill(link.clone(), exec.clone()));
         }
     }

@@ -120,8 +120,8 @@ pub(crate) enum Command {
     ShimSought(u64, Option<Box<Reunion>>),
     /// From the launch that is under way: its outcome, and what goes on of it if it was given up.
     Launched(Box<Result<Launched>>, Option<JoinHandle<()>>),
-    /// From a probe, by its exec: its result.
-    Probed(String, HealthResult),
+    /// From a probe, by its exec: its result, if the container could be asked.
+    Probed(String, Option<HealthResult>),
 }
 
 /// What somebody who stops a container wants next.

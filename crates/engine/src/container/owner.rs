@@ -176,7 +176,8 @@ impl Owner {
             // The end of the connection has not had its turn yet, nor what the shim has said before it.
             self.wait_for_the_shim();
         }
-        if (starting || self.seeking.is_some()) && waits_for_the_shim(&command) {
+        let seeking = self.seeking.is_some();
+        if (starting || seeking) && waits_for_the_shim(&command) || seeking && concerns_what_runs(&command) {
             if starting && wants_the_end(&command) {
                 self.set_overdue(PATIENCE);
             }
@@ -411,6 +412,11 @@ fn waits_for_the_shim(command: &Command) -> bool {
         | Command::Launched(..)
         | Command::Probed(..) => false,
     }
+}
+
+/// Further commands for whose sake a shim is waited for that is being sought.
+fn concerns_what_runs(command: &Command) -> bool {
+    matches!(command, Command::Freeze(_) | Command::Thaw(..) | Command::Attach(..))
 }
 
 /// Commands for whose sake a launch that takes long is given up.

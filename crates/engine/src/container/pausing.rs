@@ -25,6 +25,8 @@ pub(super) struct Frozen {
     torn: BTreeSet<u64>,
     /// A person, too.
     by_hand: bool,
+    /// Nobody, but it could not be told to go on.
+    owed: bool,
     /// People who want it to go on, and wait until what is being copied is.
     thawing: Vec<Reply<()>>,
 }
@@ -38,7 +40,7 @@ impl Frozen {
 
     /// Nobody but those who copy wants it to stand still.
     fn is_for_a_moment(&self) -> bool {
-        !self.copying.is_empty() && !self.by_hand
+        (!self.copying.is_empty() || self.owed) && !self.by_hand
     }
 }
 
@@ -112,7 +114,22 @@ impl Owner {
         }
         let gone_on = self.let_go_on().await;
         answer_all(&mut self.frozen.thawing, &gone_on);
+        self.frozen.owed = gone_on.is_err() && self.condition.state == State::Paused;
         gone_on.and_then(|()| self.mark()).map(|()| true)
+    }
+
+    /// Its shim can be talked to again: what nobody wants to stand still any more goes on.
+    pub(super) async fn pay_what_is_owed(&mut self) {
+        if !std::mem::take(&mut self.frozen.owed) {
+            return;
+        }
+        let gone_on = match self.condition.state {
+            State::Paused => self.let_go_on().await,
+            _ => Ok(()),
+        };
+        if let Err(error) = gone_on.and_then(|()| self.mark()) {
+            tracing::warn!(id = %self.container.id, %error, "a container that was frozen for a copy");
+        }
     }
 
     /// Somebody who ends it has let its processes go on.
@@ -130,9 +147,9 @@ impl Owner {
 
     /// Its processes have ended, or go on whatever anybody wants.
     pub(super) fn nobody_freezes(&mut self) {
-        let Frozen { copying, by_hand, thawing, .. } = &mut self.frozen;
+        let Frozen { copying, by_hand, owed, thawing, .. } = &mut self.frozen;
         copying.clear();
-        *by_hand = false;
+        (*by_hand, *owed) = (false, false);
         answer_all(thawing, &Ok(()));
     }
 

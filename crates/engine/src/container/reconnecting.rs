@@ -11,6 +11,7 @@ use super::owner::{Next, Owner};
 use super::{Command, Container, Fact, State};
 use crate::core::Core;
 use crate::link::{Events, Link, Occupant, SHORT_PATIENCE};
+use crate::restore::UNKNOWN_END;
 
 /// How long after a search in vain the next one begins. A shim that does not answer takes much longer to be given up.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -73,17 +74,21 @@ impl Owner {
         self.condition.log_losses = state.log_losses;
         state.ended_execs.iter().for_each(|exec| self.core.exec_ended(&exec.id, exec.code));
         let running: Vec<String> = state.execs.into_iter().map(|exec| exec.id).collect();
-        self.end_orphaned_probes(&running);
+        // The shim remembers the last ones only.
+        let forgotten = self.core.execs.missing_from(&running, &self.container.id);
+        forgotten.iter().for_each(|exec| self.core.exec_ended(exec, UNKNOWN_END));
+        self.end_orphaned_execs(&running);
         self.repeat_limits();
         match (state.status, self.condition.state) {
             // That everything is undone comes as an event.
             (Status::Exited, _) => return state.exit.into_iter().for_each(|exit| self.ended(exit)),
-            // Whoever wanted that has been told that it has failed.
+            // Whoever wanted that was told that it has failed.
             (Status::Paused, State::Running) => drop(link.begin(Op::Resume, &[]).await),
             (Status::Running, State::Paused) => self.settle(Fact::Resumed, "unpause"),
             _ => {}
         }
-        if self.condition.state == State::Running {
+        self.pay_what_is_owed().await;
+        if self.condition.state == State::Running && self.care.is_none() {
             self.resume_care();
         }
         self.publish();

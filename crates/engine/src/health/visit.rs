@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use dhow_errdefs::{Error, Result, ResultExt};
+use dhow_errdefs::{Class, Error, Result, ResultExt};
 use dhow_logs::Timestamp;
 use dhow_shim::protocol::{Attach, Exec, Op, SignalExec};
 use tokio::io::AsyncReadExt;
@@ -55,8 +55,9 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Asks the container. `unwanted` is closed when nobody wants to know any more.
-    pub(crate) async fn ask(self, mut exited: Exited, unwanted: oneshot::Receiver<()>) -> HealthResult {
+    /// Asks the container. `unwanted` is closed when nobody wants to know any more. `None`: it could not be asked, for which it
+    /// can do nothing.
+    pub(crate) async fn ask(self, mut exited: Exited, unwanted: oneshot::Receiver<()>) -> Option<HealthResult> {
         let start = Timestamp::now();
         let mut output = Output::default();
         let timeout = self.check.timeout;
@@ -66,13 +67,17 @@ impl Visit {
         };
         let (exit_code, output) = match answered {
             Some(Ok(code)) => (code, output.text()),
+            Some(Err(error)) if is_of_the_host(&error) => {
+                tracing::warn!(id = %self.container.id, %error, "a health check could not be made");
+                return None;
+            }
             Some(Err(error)) => (NO_ANSWER, error.to_string()),
             None => {
                 self.end(exited).await;
                 (NO_ANSWER, output.too_slow(timeout))
             }
         };
-        HealthResult { start, end: Timestamp::now(), exit_code, output }
+        Some(HealthResult { start, end: Timestamp::now(), exit_code, output })
     }
 
     async fn answer(&self, output: &mut Output, exited: &mut Exited) -> Result<i32> {
@@ -111,7 +116,8 @@ impl Visit {
         let link = self.link.clone();
         // In a task of its own: half a request that was given up would cost the connection.
         let begun = tokio::spawn(async move { link.begin(Op::Exec(Box::new(exec)), &[theirs.as_fd()]).await });
-        begun.await.map_err(|error| Error::internal("begin a health check").with_cause(error))??.wait().await?;
+        let begun = begun.await.map_err(|error| Error::internal("begin a health check").with_cause(error))??;
+        begun.wait().await.map_err(of_the_container)?;
         self.tell(format!("exec_start: {line}"));
         ours.set_nonblocking(true).context(|| "prepare a socket")?;
         let mut said = tokio::net::UnixStream::from_std(ours).context(|| "watch a socket")?;
@@ -152,6 +158,16 @@ impl Visit {
         let more = [("execID", self.exec.clone())];
         self.core.events.passing(action, (&self.container.id, &self.view.name), &self.view.spec, &more);
     }
+}
+
+/// The engine or its host is at its limits, or the shim out of reach.
+fn is_of_the_host(error: &Error) -> bool {
+    matches!(error.class(), Class::ResourceExhausted | Class::Unavailable)
+}
+
+/// What its shim is refused in the container's name is the container's own want, of processes or memory.
+fn of_the_container(error: Error) -> Error {
+    if error.class() == Class::ResourceExhausted { error.with_class(Class::Internal) } else { error }
 }
 
 /// A failure of the one who was asked.

@@ -26,7 +26,12 @@ fn before() -> String {
     connect(&networks, "a", &[&network(1, |_| ())], &[]);
     networks.disconnect("a");
     let bridge = link_names().into_iter().find(|name| name.starts_with("br-"));
-    bridge.expect("made for the network")
+    let bridge = bridge.expect("made for the network");
+    // A port that the kernel has yet to take away would be somebody's.
+    while !ip(&["-o", "link", "show", "master", &bridge]).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    bridge
 }
 
 pub(crate) fn another_bridge(_: &Arc<Networks>) {

@@ -1,16 +1,17 @@
 //! The hooks `poststop`: what a container has left on the host is theirs to undo.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Hook, State};
 use dhow_runtime::hooks;
+use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Launch;
+use crate::protocol::{Launch, MAX_FRAME};
 
 /// What all of them may take together: an engine that waits longer for a shim's end ends it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,15 +31,24 @@ pub(super) struct Farewell {
 #[must_use]
 pub fn say_farewell(run_dir: &Path) -> Vec<String> {
     let path = run_dir.join(NAME);
-    let text = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => return vec![format!("read {}: {error}", path.display())],
-        Ok(text) => text,
-    };
-    match serde_json::from_slice::<Farewell>(&text) {
+    let read = read(&path).and_then(|text| Ok(serde_json::from_slice::<Farewell>(&text)?));
+    match read {
         Ok(farewell) => farewell.run(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => vec![format!("read {}: {error}", path.display())],
     }
+}
+
+/// Reads what is ours, and nothing that would hold us up or has no end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_FRAME as u64).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 impl Farewell {
@@ -65,13 +75,13 @@ impl Farewell {
         Ok(farewell)
     }
 
-    /// Runs them, and gives what went wrong.
+    /// Runs them, if nobody else has begun to, and gives what went wrong. One that sweeps while this shim is at it runs none of
+    /// them a second time; who is killed amid them leaves it at that.
     pub(super) fn run(&self) -> Vec<String> {
-        let failures = hooks::run_last(&self.hooks, &self.state, Some(PATIENCE));
-        if !self.hooks.is_empty() {
-            // Who sweeps after this shim is not to run them again.
-            let _ = fs::remove_file(self.state.bundle.join(NAME));
+        if self.hooks.is_empty() || fs::remove_file(self.state.bundle.join(NAME)).is_err() {
+            return Vec::new();
         }
+        let failures = hooks::run_last(&self.hooks, &self.state, Some(PATIENCE));
         failures.iter().map(ToString::to_string).collect()
     }
 }

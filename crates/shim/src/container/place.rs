@@ -1,11 +1,14 @@
 //! The shim's place in the exec root.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use dhow_errdefs::{Error, Result, ResultExt};
+use rustix::fs::{Mode, OFlags, fstat, open};
 use serde::{Deserialize, Serialize};
 
 use crate::address;
@@ -13,7 +16,11 @@ use crate::protocol::{Launch, VERSION};
 
 /// The container's run directory, with our socket and our description.
 #[derive(Debug)]
-pub(crate) struct Place(PathBuf);
+pub(crate) struct Place {
+    path: PathBuf,
+    /// The folder itself: as long as we have it, no other one has its number.
+    folder: OwnedFd,
+}
 
 /// The description's name in the run directory.
 const DESCRIPTION: &str = "shim.json";
@@ -45,7 +52,10 @@ impl Place {
             .mode(0o700)
             .create(run_dir)
             .context(|| format!("make {}", run_dir.display()))?;
-        let place = Self(run_dir.to_owned());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = open(run_dir, flags, Mode::empty()).map_err(io::Error::from);
+        let folder = folder.context(|| format!("open {}", run_dir.display()))?;
+        let place = Self { path: run_dir.to_owned(), folder };
         let listener =
             address::listen(run_dir, address::NAME).and_then(|listener| place.describe(launch).map(|()| listener));
         match listener {
@@ -67,15 +77,26 @@ impl Place {
         };
         let json =
             serde_json::to_vec(&description).map_err(|error| Error::internal("encode shim.json").with_cause(error))?;
-        let path = self.0.join(DESCRIPTION);
+        let path = self.path.join(DESCRIPTION);
         fs::write(&path, json).context(|| format!("write {}", path.display()))
     }
 
-    /// Removes the directory with everything in it.
+    /// Removes the directory with everything in it. One that is there by now in place of ours is the next run's: an engine that
+    /// did not find us has swept ours away.
     pub(crate) fn leave(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            result => result.context(|| format!("remove {}", self.0.display())),
+        let removed = match self.is_ours() {
+            Ok(true) => fs::remove_dir_all(&self.path),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.context(|| format!("remove {}", self.path.display())),
         }
+    }
+
+    fn is_ours(&self) -> io::Result<bool> {
+        let (ours, there) = (fstat(&self.folder)?, fs::symlink_metadata(&self.path)?);
+        Ok((ours.st_dev, ours.st_ino) == (there.dev(), there.ino()))
     }
 }
