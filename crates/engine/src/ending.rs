@@ -64,7 +64,7 @@ impl Core {
             Ok(false) => match tokio::time::timeout(SHORT_PATIENCE, &mut ended).await {
                 Ok(end) => return end.map(drop).map_err(|_| engine_ends(container)),
                 // It has not ended, the connection alone has: the signal goes over the next one.
-                Err(_) => send(container, &link, number, paused).await.is_err(),
+                Err(_) => !matches!(send(container, &link, number, paused).await, Ok(true)),
             },
         };
         // A shim that is busy passes the signal on when it comes to it, and the container has what is left of its time.
@@ -116,12 +116,28 @@ impl Core {
         if number == signal::KILL {
             finish(&container, &link, paused, ended).await
         } else {
-            send(&container, &link, number, false).await.map(drop)
+            signal_once(&container, &link, number, ended).await
         }
     }
 
     fn signalled(&self, container: &Container, number: i32) {
         self.container_event(container, "kill", &[("signal", number.to_string())]);
+    }
+}
+
+/// A signal that leaves the container to itself, over the next connection where one is lost.
+async fn signal_once(
+    container: &Container,
+    link: &Link,
+    number: i32,
+    ended: oneshot::Receiver<crate::ExitStatus>,
+) -> Result<()> {
+    if send(container, link, number, false).await? || tokio::time::timeout(SHORT_PATIENCE, ended).await.is_ok() {
+        return Ok(());
+    }
+    match send(container, link, number, false).await? {
+        true => Ok(()),
+        false => Err(crate::link::out_of_reach()),
     }
 }
 

@@ -346,7 +346,7 @@ impl Engine {
     /// `Conflict` if the container does not run or is paused.
     pub async fn exec_create(&self, reference: &str, spec: ExecSpec) -> Result<String> {
         let container = self.find(reference)?;
-        container.until_copied().await?;
+        container.until_reached().await?;
         if container.view().condition.state == State::Paused {
             let text = format!("Container {reference} is paused, unpause the container before exec");
             return Err(Error::conflict(text));

@@ -166,6 +166,14 @@ impl Execs {
         });
     }
 
+    /// It is not to be, after all.
+    pub(crate) fn withdraw(&self, id: &str) {
+        let mut all = self.lock();
+        if let Some(exec) = all.execs.remove(id) {
+            all.wait_no_more(id, &exec.container);
+        }
+    }
+
     /// Those that run in a container as far as is known here, and are not among these.
     pub(crate) fn missing_from(&self, running: &[String], container: &str) -> Vec<String> {
         let all = self.lock();

@@ -283,8 +283,9 @@ fn stuck() -> Error {
 
 /// What is said of a container that runs and has no shim which could be asked.
 pub(crate) fn out_of_reach() -> Error {
-    Error::unavailable("the container's shim cannot be reached by this engine")
-        .with_hint("`inspect` says why; a restart of the engine tries again, and `rm --force` ends the container")
+    Error::unavailable("the container's shim cannot be reached by this engine").with_hint(
+        "`inspect` says why; the engine tries again, now or after a restart, and `rm --force` ends the container",
+    )
 }
 
 fn gone() -> Error {

@@ -33,7 +33,7 @@ const MORE_DESCRIPTORS: &str = "give the engine more open files, with LimitNOFIL
     meanwhile";
 
 /// What is said of a container whose shim lives and cannot be adopted.
-const OUT_OF_REACH: &str = "the container runs on, but the engine cannot reach its shim";
+pub(crate) const OUT_OF_REACH: &str = "the container runs on, but the engine cannot reach its shim";
 
 const TRY_AGAIN: &str = "a restart of the engine tries again; stop, kill and rm --force end both";
 
@@ -325,7 +325,6 @@ fn adopt(core: &Arc<Core>, found: Found) -> Result<Owner> {
     }
     let owner = Owner::new(Arc::clone(core), Arc::clone(&container), mailbox, events);
     owner.end_orphaned_execs(&orphans);
-    owner.repeat_limits();
     if died {
         // Nobody was there to tell it, and nothing else is left of one that removes itself.
         core.container_event(&container, "die", &end);

@@ -41,7 +41,9 @@ impl Control {
     }
 
     fn send(&mut self, message: &Message, poll: &Poll) {
-        // Before this one is added: however long a message is, alone it tells nothing about who reads it.
+        // What can be taken by now is; and before this one is added: however long a message is, alone it tells nothing about who
+        // reads it.
+        self.flush(poll);
         self.broken |= self.queue.len() > LIMIT;
         match frame::encode(message) {
             Ok(_) if self.broken => {}

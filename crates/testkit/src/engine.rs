@@ -17,8 +17,7 @@ pub(crate) struct Engine {
     root: PathBuf,
     cgroup_parent: String,
     extra: Vec<String>,
-    /// How many files it may have open, hard; `None`: as many as the test.
-    /// How many files it may have open: the soft and the hard limit.
+    /// How many files it may have open, the soft and the hard limit; `None`: as many as the test.
     files: Option<(u32, u32)>,
     child: Option<Child>,
 }

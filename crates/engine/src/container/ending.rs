@@ -156,7 +156,10 @@ impl Owner {
     }
 
     /// What an owner does first: the engine may have died while a restart was due, or a probe under way.
-    pub(super) fn resume(&mut self) {
+    pub(super) async fn resume(&mut self) {
+        if self.condition.state.is_alive() {
+            self.repeat_limits().await;
+        }
         match self.condition.state {
             // Not sooner than it would have been.
             State::Restarting => self.restart_at = Some(Instant::now() + self.backoff.next(0)),

@@ -191,9 +191,15 @@ impl Container {
         let _ = tokio::time::timeout(PATIENCE, left).await;
     }
 
-    /// Waits while it stands still because something is copied, and for nothing else.
-    pub(crate) async fn until_copied(&self) -> Result<()> {
-        if self.view().condition.state == State::Paused { self.ask(Command::AwaitCopies).await } else { Ok(()) }
+    /// Waits while it stands still because something is copied, or its shim is being sought, and for nothing else.
+    pub(crate) async fn until_reached(&self) -> Result<()> {
+        let view = self.view();
+        let is_sought = || view.link.as_ref().is_none_or(Link::has_ended);
+        match view.condition.state {
+            State::Paused => self.ask(Command::AwaitCopies).await,
+            State::Running if is_sought() => self.ask(Command::AwaitCopies).await,
+            _ => Ok(()),
+        }
     }
 
     /// Tells the owner something.

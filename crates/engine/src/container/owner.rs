@@ -126,7 +126,7 @@ impl Owner {
     /// Works until the container is removed or the engine closes.
     pub(crate) async fn run(mut self) {
         let mut closing = self.core.closing();
-        self.resume();
+        self.resume().await;
         loop {
             let probe_due = self.probe_due();
             let wake = tokio::select! {
@@ -160,12 +160,18 @@ impl Owner {
         }
     }
 
-    /// Who began to wait while the container was being removed hears how it has ended, too.
+    /// Who began to wait while the container was being removed hears how it has ended, too; and who wanted it to end, that it has.
     fn answer_late(&mut self) {
         self.mailbox.close();
+        let mut late = std::mem::take(&mut self.deferred);
         while let Ok(command) = self.mailbox.try_recv() {
-            if let Command::Wait(_, waiter) = command {
-                let _ = waiter.send(self.exit_status());
+            late.push(command);
+        }
+        for command in late {
+            match command {
+                Command::Wait(_, waiter) => drop(waiter.send(self.exit_status())),
+                Command::BeginStop(_, reply) | Command::BeginKill(_, reply) => answer(reply, Ok(self.stopping())),
+                _ => {}
             }
         }
     }
@@ -224,7 +230,7 @@ impl Owner {
     /// What had to wait for the shim.
     pub(super) async fn replay(&mut self) -> Next {
         for command in std::mem::take(&mut self.deferred) {
-            // Boxed because a command can lead here only once: nothing defers while nothing starts or is sought.
+            // Boxed because a command can lead here again: the shim may be gone once more.
             if Box::pin(self.command(command)).await == Next::End {
                 return Next::End;
             }
@@ -304,14 +310,20 @@ impl Owner {
         self.tell_event(event, &[]);
     }
 
-    /// Asks for something that needs a running container. A shim that is gone has ended with it; that event comes next.
+    /// Asks for something that needs a running container. One that has ended says so by a connection that ends; without the
+    /// record of an end the connection alone has.
     pub(super) async fn ask_shim(&self, op: Op) -> Result<()> {
         match self.shim()?.ask(op).await {
-            Err(error) if error.class() == Class::Unavailable => {
+            Err(error) if error.class() == Class::Unavailable && self.has_written_its_end() => {
                 Err(Error::conflict(format!("Container {} is not running", self.container.id)))
             }
             result => result.map(drop),
         }
+    }
+
+    fn has_written_its_end(&self) -> bool {
+        let exit = self.core.read_exit(&self.container.id);
+        exit.is_some_and(|exit| Some(exit.started_at) >= self.condition.started_at)
     }
 
     pub(super) fn shim(&self) -> Result<&Link> {
@@ -416,7 +428,7 @@ fn waits_for_the_shim(command: &Command) -> bool {
 
 /// Further commands for whose sake a shim is waited for that is being sought.
 fn concerns_what_runs(command: &Command) -> bool {
-    matches!(command, Command::Freeze(_) | Command::Thaw(..) | Command::Attach(..))
+    matches!(command, Command::Freeze(_) | Command::Thaw(..) | Command::Attach(..) | Command::AwaitCopies(_))
 }
 
 /// Commands for whose sake a launch that takes long is given up.

@@ -47,7 +47,9 @@ impl Frozen {
 impl Owner {
     pub(super) async fn pause(&mut self) -> Result<()> {
         if self.frozen.is_for_a_moment() {
-            self.frozen.by_hand = true;
+            // Who only could not be told to go on stands still for the person from now on.
+            self.frozen.owed = false;
+            self.frozen.by_hand = !self.frozen.copying.is_empty();
             answer_all(&mut self.frozen.thawing, &Ok(()));
             return self.mark();
         }
@@ -57,7 +59,11 @@ impl Owner {
 
     pub(super) async fn unpause(&mut self, reply: Reply<()>) {
         if self.frozen.copying.is_empty() {
-            let _ = reply.send(self.let_go_on().await);
+            let gone_on = match self.frozen.owed {
+                true => self.end_moment().await,
+                false => self.let_go_on().await,
+            };
+            let _ = reply.send(gone_on);
             return;
         }
         self.frozen.by_hand = false;
@@ -83,7 +89,8 @@ impl Owner {
             State::Paused => true,
             _ => return Ok(None),
         };
-        self.frozen.by_hand |= paused && self.frozen.copying.is_empty();
+        let owed = std::mem::take(&mut self.frozen.owed);
+        self.frozen.by_hand |= paused && self.frozen.copying.is_empty() && !owed;
         let number = self.frozen.begin();
         // First: nobody could tell afterwards who it was.
         let marked = self.mark();
@@ -112,22 +119,23 @@ impl Owner {
         if !self.frozen.copying.is_empty() || std::mem::take(&mut self.frozen.by_hand) {
             return Ok(true);
         }
-        let gone_on = self.let_go_on().await;
-        answer_all(&mut self.frozen.thawing, &gone_on);
-        self.frozen.owed = gone_on.is_err() && self.condition.state == State::Paused;
-        gone_on.and_then(|()| self.mark()).map(|()| true)
+        self.end_moment().await.map(|()| true)
     }
 
-    /// Its shim can be talked to again: what nobody wants to stand still any more goes on.
+    /// Nobody wants it to stand still any more.
+    async fn end_moment(&mut self) -> Result<()> {
+        let gone_on = self.let_go_on().await;
+        self.frozen.owed = gone_on.is_err() && self.condition.state == State::Paused;
+        answer_all(&mut self.frozen.thawing, &gone_on);
+        gone_on.and_then(|()| self.mark())
+    }
+
+    /// Its shim can be talked to again: what could not be told to go on is told now.
     pub(super) async fn pay_what_is_owed(&mut self) {
-        if !std::mem::take(&mut self.frozen.owed) {
-            return;
-        }
-        let gone_on = match self.condition.state {
-            State::Paused => self.let_go_on().await,
-            _ => Ok(()),
-        };
-        if let Err(error) = gone_on.and_then(|()| self.mark()) {
+        if self.frozen.owed
+            && self.frozen.copying.is_empty()
+            && let Err(error) = self.end_moment().await
+        {
             tracing::warn!(id = %self.container.id, %error, "a container that was frozen for a copy");
         }
     }
@@ -175,6 +183,7 @@ impl Owner {
     async fn let_go_on(&mut self) -> Result<()> {
         self.check(Request::Unpause)?;
         self.ask_shim(Op::Resume).await?;
+        self.frozen.owed = false;
         self.resume_care();
         self.settle(Fact::Resumed, "unpause");
         Ok(())

@@ -8,10 +8,10 @@ use dhow_shim::protocol::{Op, State as ShimState, Status};
 use tokio::time::Instant;
 
 use super::owner::{Next, Owner};
-use super::{Command, Container, Fact, State};
+use super::{Command, Container, State};
 use crate::core::Core;
 use crate::link::{Events, Link, Occupant, SHORT_PATIENCE};
-use crate::restore::UNKNOWN_END;
+use crate::restore::{OUT_OF_REACH, UNKNOWN_END};
 
 /// How long after a search in vain the next one begins. A shim that does not answer takes much longer to be given up.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ impl Owner {
     pub(super) async fn connection_lost(&mut self) -> Next {
         let unwanted = self.forced || self.removal.is_some() || !self.condition.state.is_alive();
         if self.link.take().is_none() || unwanted {
-            return self.shim_lost().await;
+            return if self.shim_lost().await == Next::End { Next::End } else { self.shim_settled().await };
         }
         // Nobody has paused it: its health is what it was.
         (self.events, self.care) = (None, None);
@@ -63,6 +63,10 @@ impl Owner {
         if self.seeking.take().is_none() {
             return Next::Continue;
         }
+        if self.link.is_none() && matches!(self.condition.state, State::Running | State::Paused) {
+            self.condition.error = format!("{OUT_OF_REACH}: the connection was lost, and the shim does not answer");
+            self.publish();
+        }
         self.replay().await
     }
 
@@ -70,6 +74,7 @@ impl Owner {
         let Reunion { link, events, state } = reunion;
         tracing::warn!(id = %self.container.id, "the connection to the container's shim was lost; there is a new one");
         self.link = Some(link.clone());
+        self.condition.error.clear();
         self.listen(events);
         self.condition.log_losses = state.log_losses;
         state.ended_execs.iter().for_each(|exec| self.core.exec_ended(&exec.id, exec.code));
@@ -78,13 +83,13 @@ impl Owner {
         let forgotten = self.core.execs.missing_from(&running, &self.container.id);
         forgotten.iter().for_each(|exec| self.core.exec_ended(exec, UNKNOWN_END));
         self.end_orphaned_execs(&running);
-        self.repeat_limits();
+        self.repeat_limits().await;
         match (state.status, self.condition.state) {
             // That everything is undone comes as an event.
             (Status::Exited, _) => return state.exit.into_iter().for_each(|exit| self.ended(exit)),
             // Whoever wanted that was told that it has failed.
             (Status::Paused, State::Running) => drop(link.begin(Op::Resume, &[]).await),
-            (Status::Running, State::Paused) => self.settle(Fact::Resumed, "unpause"),
+            (Status::Running, State::Paused) => self.thawed(),
             _ => {}
         }
         self.pay_what_is_owed().await;
@@ -97,7 +102,8 @@ impl Owner {
 
 /// Looks for the shim until it is found, or there is none, or nobody wants to know any more.
 async fn seek(core: Arc<Core>, container: Arc<Container>, number: u64) {
-    let run_dir = core.run_dir(&container.id);
+    let (run_dir, mut closing) = (core.run_dir(&container.id), core.closing());
+    drop(core);
     loop {
         let place = run_dir.clone();
         // Interrupted only when the process ends.
@@ -114,9 +120,9 @@ async fn seek(core: Arc<Core>, container: Arc<Container>, number: u64) {
             let _ = container.tell(Command::ShimSought(number, found));
             return;
         }
-        tokio::time::sleep(PAUSE).await;
+        let closing = tokio::time::timeout(PAUSE, closing.wait_for(|closing| *closing)).await.is_ok();
         let view = container.view();
-        if view.link.is_some() || !view.condition.state.is_alive() {
+        if closing || view.link.is_some() || !view.condition.state.is_alive() {
             return;
         }
     }

@@ -96,13 +96,12 @@ impl Owner {
 
     /// Has the shim set the limits once more: whoever changed them last may have been killed after the change was written down
     /// and before the shim heard of it.
-    pub(crate) fn repeat_limits(&self) {
-        let (Some(link), id) = (self.link.clone(), Arc::clone(&self.container.id)) else { return };
-        let limits = crate::update::live(&self.body.spec, &Resources::default());
-        tokio::spawn(async move {
-            if let Err(error) = link.ask(Op::Update(Box::new(limits))).await {
-                tracing::debug!(%id, %error, "the limits of a container could not be set once more");
-            }
-        });
+    pub(super) async fn repeat_limits(&self) {
+        let Some(link) = &self.link else { return };
+        let limits = crate::update::live(&self.body.spec, &self.body.spec.host.resources);
+        // Sent before anything that is asked for later; the answer says nothing that could be helped.
+        if let Err(error) = link.begin(Op::Update(Box::new(limits)), &[]).await {
+            tracing::debug!(id = %self.container.id, %error, "the limits of a container could not be set once more");
+        }
     }
 }

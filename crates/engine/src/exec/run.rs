@@ -32,9 +32,9 @@ impl Core {
         let command = spec.cmd.join(" ");
         self.execs.insert(id.clone(), Arc::clone(&container.id), spec);
         // It may have ended in between: what was made for that run is not for the next one.
-        if let Err(ended) = container.check(Request::Exec) {
-            self.execs.container_ended(&container.id);
-            return Err(ended);
+        if let Err(refusal) = container.check(Request::Exec) {
+            self.execs.withdraw(&id);
+            return Err(refusal);
         }
         self.exec_event(container, &view, &id, format!("exec_create: {command}"));
         Ok(id)
@@ -51,7 +51,7 @@ impl Core {
     pub(crate) async fn exec_target(&self, id: &str) -> Result<Target> {
         let (container, spec) = self.execs.find(id)?;
         let container = self.containers().find(&container)?;
-        container.until_copied().await?;
+        container.until_reached().await?;
         let view = container.check(Request::Exec)?;
         Ok(Target { container, view, spec })
     }

@@ -55,7 +55,8 @@ impl Lookups {
         look: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let turn = self.turn(container);
-        let held = Arc::clone(&turn).acquire_owned().await.map_err(|_| silent())?;
+        let held = tokio::time::timeout(deadline, Arc::clone(&turn).acquire_owned()).await;
+        let held = held.map_err(|_| silent())?.map_err(|_| silent())?;
         let (sender, answer) = oneshot::channel();
         let work = move || {
             let found = look();

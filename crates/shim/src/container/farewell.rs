@@ -1,14 +1,16 @@
 //! The hooks `poststop`: what a container has left on the host is theirs to undo.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use dhow_errdefs::{Error, Result, ResultExt};
 use dhow_oci::runtime::{ContainerStatus, Hook, State};
 use dhow_runtime::hooks;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{AtFlags, Mode, OFlags, open, unlinkat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Launch, MAX_FRAME};
@@ -24,6 +26,9 @@ const NAME: &str = "farewell.json";
 pub(super) struct Farewell {
     hooks: Vec<Hook>,
     state: State,
+    /// The run directory itself.
+    #[serde(skip)]
+    folder: Option<OwnedFd>,
 }
 
 /// Runs the last hooks of a container whose shim was killed before it could, once nothing else is left of it but its run
@@ -33,10 +38,14 @@ pub fn say_farewell(run_dir: &Path) -> Vec<String> {
     let path = run_dir.join(NAME);
     let read = read(&path).and_then(|text| Ok(serde_json::from_slice::<Farewell>(&text)?));
     match read {
-        Ok(farewell) => farewell.run(),
+        Ok(farewell) => Farewell { folder: open_folder(run_dir).ok(), ..farewell }.run(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => vec![format!("read {}: {error}", path.display())],
     }
+}
+
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    Ok(open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Reads what is ours, and nothing that would hold us up or has no end.
@@ -54,7 +63,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 impl Farewell {
     /// Writes down what there is to run, before the first hook runs: a shim can be killed at any time.
     pub(super) fn of(launch: &Launch) -> Result<Self> {
-        let farewell = Self {
+        let mut farewell = Self {
+            folder: None,
             hooks: launch.spec.hooks.as_ref().map(|hooks| hooks.poststop.clone()).unwrap_or_default(),
             state: State {
                 oci_version: launch.spec.oci_version.clone(),
@@ -68,6 +78,8 @@ impl Farewell {
         if farewell.hooks.is_empty() {
             return Ok(farewell);
         }
+        let step = || format!("open {}", launch.run_dir.display());
+        farewell.folder = Some(open_folder(&launch.run_dir).context(step)?);
         let path = launch.run_dir.join(NAME);
         let json = serde_json::to_vec(&farewell).map_err(|error| Error::internal("encode hooks").with_cause(error))?;
         dhow_sys::atomic::write(&path, &json, 0o600, dhow_sys::atomic::Sync::No)
@@ -78,8 +90,14 @@ impl Farewell {
     /// Runs them, if nobody else has begun to, and gives what went wrong. One that sweeps while this shim is at it runs none of
     /// them a second time; who is killed amid them leaves it at that.
     pub(super) fn run(&self) -> Vec<String> {
-        if self.hooks.is_empty() || fs::remove_file(self.state.bundle.join(NAME)).is_err() {
+        if self.hooks.is_empty() {
             return Vec::new();
+        }
+        // In the folder of this run, also where by now another one has its name.
+        match self.folder.as_ref().map_or(Err(Errno::NOENT), |folder| unlinkat(folder, NAME, AtFlags::empty())) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Vec::new(),
+            Err(error) => return vec![format!("claim {} of {}: {error}", NAME, self.state.bundle.display())],
         }
         let failures = hooks::run_last(&self.hooks, &self.state, Some(PATIENCE));
         failures.iter().map(ToString::to_string).collect()
