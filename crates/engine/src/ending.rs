@@ -57,15 +57,11 @@ impl Core {
         };
         self.signalled(container, number);
         let begun = Instant::now();
-        let stuck = match send(container, &link, number, paused).await {
+        let stuck = match deliver(container, &link, number, paused, &mut ended).await {
             Err(error) if error.class() == Class::DeadlineExceeded => true,
             Err(error) => return Err(error),
-            Ok(true) => false,
-            Ok(false) => match tokio::time::timeout(SHORT_PATIENCE, &mut ended).await {
-                Ok(end) => return end.map(drop).map_err(|_| engine_ends(container)),
-                // It has not ended, the connection alone has: the signal goes over the next one.
-                Err(_) => !matches!(send(container, &link, number, paused).await, Ok(true)),
-            },
+            Ok(Delivery::Ended) => return Ok(()),
+            Ok(delivery) => delivery == Delivery::Lost,
         };
         // A shim that is busy passes the signal on when it comes to it, and the container has what is left of its time.
         let spent = if stuck { begun.elapsed() } else { Duration::ZERO };
@@ -105,7 +101,7 @@ impl Core {
 
     /// One signal; with SIGKILL the end is waited for.
     pub(crate) async fn kill(self: Arc<Self>, container: Arc<Container>, number: i32) -> Result<()> {
-        let Stopping { target, paused, ended } = container.ask(|reply| Command::BeginKill(number, reply)).await?;
+        let Stopping { target, paused, mut ended } = container.ask(|reply| Command::BeginKill(number, reply)).await?;
         let link = match target {
             Target::Shim(link) => link,
             Target::OutOfReach if number == signal::KILL => return by_force(&container, ended).await,
@@ -114,9 +110,11 @@ impl Core {
         };
         self.signalled(&container, number);
         if number == signal::KILL {
-            finish(&container, &link, paused, ended).await
-        } else {
-            signal_once(&container, &link, number, ended).await
+            return finish(&container, &link, paused, ended).await;
+        }
+        match deliver(&container, &link, number, false, &mut ended).await? {
+            Delivery::Lost => Err(crate::link::out_of_reach()),
+            Delivery::Done | Delivery::Ended => Ok(()),
         }
     }
 
@@ -125,19 +123,32 @@ impl Core {
     }
 }
 
-/// A signal that leaves the container to itself, over the next connection where one is lost.
-async fn signal_once(
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    Done,
+    /// There was nobody any more.
+    Ended,
+    /// Nobody could be reached.
+    Lost,
+}
+
+/// Signals the first process, over the next connection where one is lost.
+async fn deliver(
     container: &Container,
     link: &Link,
-    number: i32,
-    ended: oneshot::Receiver<crate::ExitStatus>,
-) -> Result<()> {
-    if send(container, link, number, false).await? || tokio::time::timeout(SHORT_PATIENCE, ended).await.is_ok() {
-        return Ok(());
+    signal: i32,
+    paused: bool,
+    ended: &mut oneshot::Receiver<crate::ExitStatus>,
+) -> Result<Delivery> {
+    if send(container, link, signal, paused).await? {
+        return Ok(Delivery::Done);
     }
-    match send(container, link, number, false).await? {
-        true => Ok(()),
-        false => Err(crate::link::out_of_reach()),
+    match tokio::time::timeout(SHORT_PATIENCE, ended).await {
+        Ok(end) => end.map(|_| Delivery::Ended).map_err(|_| engine_ends(container)),
+        // It has not ended, the connection alone has.
+        Err(_) if send(container, link, signal, paused).await? => Ok(Delivery::Done),
+        Err(_) => Ok(Delivery::Lost),
     }
 }
 

@@ -143,8 +143,7 @@ fn cut(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
         return text.to_owned();
     }
-    let end = (0..=LONGEST_TEXT - '…'.len_utf8()).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-    format!("{}…", &text[..end])
+    format!("{}…", &text[..text.floor_char_boundary(LONGEST_TEXT - '…'.len_utf8())])
 }
 
 impl Shared {

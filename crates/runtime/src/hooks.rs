@@ -15,7 +15,7 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Bytes of a hook's standard error that are kept for the message; what is behind is read and thrown away.
-const SAID: usize = 16 * 1024;
+pub(crate) const SAID: usize = 16 * 1024;
 
 /// Runs hooks in order, each with the state on its standard input; stops at the first that fails.
 ///

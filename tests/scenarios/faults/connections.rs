@@ -35,6 +35,14 @@ fn found_by_an_engine(world: &mut World, flags: &[&str]) -> (Pid, String) {
     (world.shim_of("box"), world.inspect("box", "{{.State.Pid}} {{.State.StartedAt}}"))
 }
 
+/// The shim of a container that was found, stopped before its connection is cut.
+fn cut_while_stopped(world: &mut World) -> Pid {
+    let (shim, _) = found_by_an_engine(world, &[]);
+    kill_process(shim, Signal::STOP).expect("the shim is this world's");
+    cut(world, shim);
+    shim
+}
+
 fn is_back(world: &World) {
     eventually("the engine has its shim again", || world.dhow(&["exec", "box", "true"]).code() == 0);
 }
@@ -117,9 +125,7 @@ fn a_container_that_is_copied_amid_the_search_is_not_left_paused() {
 #[test]
 fn a_container_whose_shim_is_sought_in_vain_can_be_ended() {
     let mut world = busybox();
-    let (shim, _) = found_by_an_engine(&mut world, &[]);
-    kill_process(shim, Signal::STOP).expect("the shim is this world's");
-    cut(&world, shim);
+    cut_while_stopped(&mut world);
     eventually("it is known", || world.dhow(&["exec", "box", "true"]).code() != 0);
     assert_eq!(world.dhow(&["ps", "-q", "--no-trunc"]).ok().lines().count(), 1, "it is alive");
     world.dhow(&["rm", "-f", "box"]).exits(0);
@@ -129,9 +135,7 @@ fn a_container_whose_shim_is_sought_in_vain_can_be_ended() {
 #[test]
 fn what_ended_while_nobody_was_connected_is_learned() {
     let mut world = busybox();
-    let (shim, _) = found_by_an_engine(&mut world, &[]);
-    kill_process(shim, Signal::STOP).expect("the shim is this world's");
-    cut(&world, shim);
+    let shim = cut_while_stopped(&mut world);
     let first = world.inspect("box", "{{.State.Pid}}").parse().ok().and_then(Pid::from_raw).expect("it runs");
     kill_process(first, Signal::KILL).expect("it is this world's");
     kill_process(shim, Signal::CONT).expect("the shim is this world's");

@@ -56,9 +56,7 @@ fn run(session: &Session, flags: &Parsed) -> Outcome {
             (Meta::new(name, flags.text("description").to_owned(), endpoint), material)
         }
     };
-    // The secrets first: a context without them would be there and of no use.
-    store.write_material(name, &material)?;
-    store.write(&meta)?;
+    store.add(&meta, &material)?;
     output::line(name)?;
     output::note(&format!("Successfully created context {name:?}"));
     Ok(0)

@@ -34,9 +34,7 @@ fn run(session: &Session, flags: &Parsed) -> Outcome {
         path => read(BufReader::new(File::open(path).context(|| format!("open {path}"))?))?,
     };
     meta.name = name.clone();
-    // The secrets first: a context without them would be there and of no use.
-    store.write_material(name, &material)?;
-    store.write(&meta)?;
+    store.add(&meta, &material)?;
     output::line(name)?;
     output::note(&format!("Successfully imported context {name:?}"));
     Ok(0)

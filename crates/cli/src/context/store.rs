@@ -83,6 +83,12 @@ impl Store {
         Ok(material)
     }
 
+    /// Writes a new context, its secrets first: without them it would be there and of no use.
+    pub(crate) fn add(&self, meta: &Meta, material: &Material) -> Result<()> {
+        self.write_material(&meta.name, material)?;
+        self.write(meta)
+    }
+
     /// Writes a context that is there already or not.
     pub(crate) fn write(&self, meta: &Meta) -> Result<()> {
         let folder = self.meta_folder(&meta.name);

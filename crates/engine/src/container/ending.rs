@@ -66,6 +66,11 @@ impl Owner {
     }
 
     async fn go_on(&mut self) -> Next {
+        let next = self.remove_or_launch().await;
+        if next == Next::End { next } else { self.shim_settled().await }
+    }
+
+    async fn remove_or_launch(&mut self) -> Next {
         self.publish();
         if self.removal.is_some() {
             return self.finish_removal().await;

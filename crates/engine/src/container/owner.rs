@@ -252,8 +252,7 @@ impl Owner {
                 self.publish();
             }
             Event::Warning(warning) => tracing::warn!(id = %self.container.id, "{warning}"),
-            Event::Gone if self.shim_gone().await == Next::End => return Next::End,
-            Event::Gone => return self.shim_settled().await,
+            Event::Gone => return self.shim_gone().await,
             // Both are told by the answers to the requests, too.
             Event::Started { .. } | Event::ExecStarted { .. } => {}
         }

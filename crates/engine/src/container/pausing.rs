@@ -183,7 +183,6 @@ impl Owner {
     async fn let_go_on(&mut self) -> Result<()> {
         self.check(Request::Unpause)?;
         self.ask_shim(Op::Resume).await?;
-        self.frozen.owed = false;
         self.resume_care();
         self.settle(Fact::Resumed, "unpause");
         Ok(())

@@ -29,7 +29,7 @@ impl Owner {
     pub(super) async fn connection_lost(&mut self) -> Next {
         let unwanted = self.forced || self.removal.is_some() || !self.condition.state.is_alive();
         if self.link.take().is_none() || unwanted {
-            return if self.shim_lost().await == Next::End { Next::End } else { self.shim_settled().await };
+            return self.shim_lost().await;
         }
         // Nobody has paused it: its health is what it was.
         (self.events, self.care) = (None, None);
@@ -45,11 +45,8 @@ impl Owner {
         if number != self.sought {
             return Next::Continue;
         }
-        match found {
-            None if self.shim_lost().await == Next::End => return Next::End,
-            None => {}
-            Some(reunion) => self.reconnected(*reunion).await,
-        }
+        let Some(reunion) = found else { return self.shim_lost().await };
+        self.reconnected(*reunion).await;
         self.shim_settled().await
     }
 
@@ -109,13 +106,14 @@ async fn seek(core: Arc<Core>, container: Arc<Container>, number: u64) {
         // Interrupted only when the process ends.
         let Ok(found) = tokio::task::spawn_blocking(move || Link::find(&place)).await else { return };
         let found = match found {
-            Ok(Occupant::Nobody) => Some(None),
+            Ok(Occupant::Nobody) => Ok(None),
             Ok(Occupant::Adopted(shim, state)) => {
-                shim.watch().ok().map(|(link, events)| Some(Box::new(Reunion { link, events, state: *state })))
+                shim.watch().map(|(link, events)| Some(Box::new(Reunion { link, events, state: *state })))
             }
-            Ok(Occupant::OutOfReach(_)) | Err(_) => None,
+            Ok(Occupant::OutOfReach(shim)) => Err(shim.error),
+            Err(error) => Err(error),
         };
-        if let Some(found) = found {
+        if let Ok(found) = found {
             // An owner that has gone has no use for it.
             let _ = container.tell(Command::ShimSought(number, found));
             return;

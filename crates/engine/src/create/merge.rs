@@ -1,5 +1,6 @@
 //! What the request leaves open is the image's, then the engine's.
 
+use dhow_logs::Driver;
 use dhow_network::model::DEFAULT;
 use dhow_oci::RunConfig;
 
@@ -84,16 +85,12 @@ fn health(own: &mut Healthcheck, image: &dhow_oci::Healthcheck) {
     inherit(&mut own.retries, image.retries);
 }
 
-/// The driver of logs where nobody names one.
-const USUAL_DRIVER: &str = "local";
-
 /// Options of the engine's log driver are for containers with that driver; those of the local copy for all.
 fn log(own: &mut LogSpec, default: &LogSpec) {
     if own.driver.is_empty() {
         own.driver.clone_from(&default.driver);
     }
-    let driver = |spec: &LogSpec| if spec.driver.is_empty() { USUAL_DRIVER.to_owned() } else { spec.driver.clone() };
-    let same = driver(own) == driver(default);
+    let same = Driver::from_name(&own.driver) == Driver::from_name(&default.driver);
     for (name, value) in &default.options {
         if same || name.starts_with("cache-") {
             own.options.entry(name.clone()).or_insert_with(|| value.clone());

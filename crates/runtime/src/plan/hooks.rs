@@ -16,6 +16,7 @@ use rustix::process::Rlimit;
 
 use super::cstring;
 use crate::create::Create;
+use crate::hooks::SAID;
 
 /// A program and how long it may take.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ impl Said {
 
     /// All of it up to now, without white space around.
     pub(crate) fn text(&self) -> String {
-        let mut room = vec![0; 16 << 10];
+        let mut room = vec![0; SAID];
         let read = pread(&*self.0, &mut room, 0).unwrap_or(0);
         let said = room[..read].split(|byte| *byte == 0).next().unwrap_or_default();
         String::from_utf8_lossy(said).trim().to_owned()

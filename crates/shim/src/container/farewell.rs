@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, open, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::place::open_folder;
 use crate::protocol::{Launch, MAX_FRAME};
 
 /// What all of them may take together: an engine that waits longer for a shim's end ends it.
@@ -42,10 +43,6 @@ pub fn say_farewell(run_dir: &Path) -> Vec<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => vec![format!("read {}: {error}", path.display())],
     }
-}
-
-fn open_folder(path: &Path) -> io::Result<OwnedFd> {
-    Ok(open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Reads what is ours, and nothing that would hold us up or has no end.
@@ -78,8 +75,7 @@ impl Farewell {
         if farewell.hooks.is_empty() {
             return Ok(farewell);
         }
-        let step = || format!("open {}", launch.run_dir.display());
-        farewell.folder = Some(open_folder(&launch.run_dir).context(step)?);
+        farewell.folder = Some(open_folder(&launch.run_dir)?);
         let path = launch.run_dir.join(NAME);
         let json = serde_json::to_vec(&farewell).map_err(|error| Error::internal("encode hooks").with_cause(error))?;
         dhow_sys::atomic::write(&path, &json, 0o600, dhow_sys::atomic::Sync::No)

@@ -43,6 +43,16 @@ pub fn cgroup_in(run_dir: &Path) -> Option<String> {
     description.cgroup
 }
 
+/// A run directory itself, whatever is under its name later.
+///
+/// # Errors
+/// What open(2) says.
+pub(super) fn open_folder(run_dir: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(run_dir, flags, Mode::empty()).map_err(io::Error::from);
+    folder.context(|| format!("open {}", run_dir.display()))
+}
+
 impl Place {
     /// Makes the directory and listens in it.
     pub(crate) fn take(launch: &Launch) -> Result<(Self, UnixListener)> {
@@ -52,10 +62,7 @@ impl Place {
             .mode(0o700)
             .create(run_dir)
             .context(|| format!("make {}", run_dir.display()))?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = open(run_dir, flags, Mode::empty()).map_err(io::Error::from);
-        let folder = folder.context(|| format!("open {}", run_dir.display()))?;
-        let place = Self { path: run_dir.to_owned(), folder };
+        let place = Self { path: run_dir.to_owned(), folder: open_folder(run_dir)? };
         let listener =
             address::listen(run_dir, address::NAME).and_then(|listener| place.describe(launch).map(|()| listener));
         match listener {
